@@ -1,0 +1,2 @@
+//! `gemini-balance` on the command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The fakes that tests, `--demo` and benchmarks use.

@@ -1,0 +1,14 @@
+//! Secrets at rest: the type of a secret, the master key and where it lives, sealing.
+//!
+//! One random [`MasterKey`] seals every secret in the database ([`MasterKey::seal`],
+//! XChaCha20-Poly1305 with the row's identity as associated data), so there is one
+//! keychain prompt however many keys there are, and no length limit of a keychain applies.
+//!
+//! Deliberately absent: a way to store anything in clear, and a global. A master key is
+//! a value that its holder passes on.
+
+mod seal;
+mod secret;
+
+pub use seal::{MasterKey, SealError};
+pub use secret::Secret;
