@@ -74,6 +74,8 @@ pub enum ErrorCode {
     KeychainLocked,
     /// The keychain does not hold the key this data was sealed with.
     MasterKeyLost,
+    /// The vault is opened by a passphrase, which has to be typed.
+    PassphraseNeeded,
     /// The passphrase does not open the vault.
     WrongPassphrase,
     /// The address is in use by another program.

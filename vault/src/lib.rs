@@ -7,8 +7,13 @@
 //! Deliberately absent: a way to store anything in clear, and a global. A master key is
 //! a value that its holder passes on.
 
+#[cfg(feature = "keychain")]
+pub mod desktop;
+mod fingerprint;
+mod key_file;
 mod seal;
 mod secret;
 
+pub use key_file::{KEY_FILE_NAME, KeyFile, KeyFileError, create_private_folder};
 pub use seal::{MasterKey, SealError};
 pub use secret::Secret;

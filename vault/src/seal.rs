@@ -78,7 +78,9 @@ impl MasterKey {
         if *format != FORMAT {
             return Err(SealError::NewerFormat);
         }
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(SealError::Refused)?;
+        let (nonce, ciphertext) = rest
+            .split_first_chunk::<NONCE>()
+            .ok_or(SealError::Refused)?;
         let clear = self
             .cipher()
             .decrypt(
@@ -114,10 +116,16 @@ mod tests {
     fn what_is_sealed_opens_in_its_own_place_only() {
         let key = MasterKey::random().unwrap();
         let sealed = key.seal("gemini_keys/1", &"AIzaSecret".into()).unwrap();
-        assert_eq!(key.open("gemini_keys/1", &sealed).unwrap(), "AIzaSecret".into());
+        assert_eq!(
+            key.open("gemini_keys/1", &sealed).unwrap(),
+            "AIzaSecret".into()
+        );
         assert_eq!(key.open("gemini_keys/2", &sealed), Err(SealError::Refused));
         let other = MasterKey::random().unwrap();
-        assert_eq!(other.open("gemini_keys/1", &sealed), Err(SealError::Refused));
+        assert_eq!(
+            other.open("gemini_keys/1", &sealed),
+            Err(SealError::Refused)
+        );
         assert!(!sealed.windows(4).any(|piece| piece == b"AIza"));
     }
 
