@@ -1,2 +1,148 @@
-//! What a person who builds this types: `cargo xtask run | test | bench`.
-fn main() {}
+//! What a person who builds this types: `cargo xtask run | test | bench | …`.
+//!
+//! Every command first says what it is about to install and how long that takes, installs
+//! only what is missing and only what it needs itself, and keeps tools, builds and test
+//! environments in one cache outside the checkout, so that a fresh clone starts warm.
+//!
+//! Deliberately absent: trunk. It costs 10.5 CPU minutes to install and then downloads
+//! tools of its own; what it would do for this panel is three commands, see [`panel`].
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program's whole job is to talk to the person at the terminal"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it times its own stages; there is no request path and no clock to inject"
+)]
+
+mod bench;
+mod panel;
+mod run;
+mod servers;
+mod setup;
+mod shell;
+mod stages;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  run [--headless] [--demo] [-- ARGS]   build the panel and start the app in a window;
+                                        without a display, or with --headless, the server on port 8000.
+                                        --demo: against a fake Google, with sample keys, no account needed.
+                                        ARGS go to `gemini-balance serve`.
+  test [--quick] [--only STAGE]...      everything that must hold before a change lands.
+                                        --quick: fmt, clippy and the tests that need neither window nor browser.
+                                        --only: one or more of the stages; `--list` names them.
+  panel                                 build the panel (ui/dist) and nothing else.
+  bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
+  screenshots                           docs/images/*.png of every page, in both languages and themes.
+  setup                                 install what `test` needs, and nothing else.
+
+The cache is ~/.cache/gemini-balance (XDG_CACHE_HOME is honoured; %LOCALAPPDATA%\\gemini-balance on Windows).";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<ExitCode> {
+    let mut args = lexopt::Parser::from_env();
+    let name = match args.next()? {
+        Some(Value(name)) => name.string()?,
+        Some(Short('h') | Long("help")) | None => {
+            println!("{HELP}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    let workspace = Workspace::find()?;
+    match name.as_str() {
+        "run" => run::run(&workspace, &run_options(&mut args)?),
+        "test" => test::run(&workspace, &test_options(&mut args)?),
+        "panel" => {
+            no_more(&mut args)?;
+            panel::build(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "bench" => bench::run(&workspace, &bench_options(&mut args)?),
+        "screenshots" => {
+            no_more(&mut args)?;
+            run::screenshots(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "setup" => {
+            no_more(&mut args)?;
+            test::set_up(&workspace, &test::Options::default())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("there is no command `{other}`\n\n{HELP}"),
+    }
+}
+
+fn run_options(args: &mut lexopt::Parser) -> Result<run::Options> {
+    let mut options = run::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("headless") => options.headless = true,
+            Long("demo") => options.demo = true,
+            // lexopt hands over what follows `--` as values.
+            Value(value) => options.passed_on.push(value),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn test_options(args: &mut lexopt::Parser) -> Result<test::Options> {
+    let mut options = test::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("quick") => options.quick = true,
+            Long("list") => options.list = true,
+            Long("only") => options.only.push(args.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn bench_options(args: &mut lexopt::Parser) -> Result<bench::Options> {
+    let mut options = bench::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("seconds") => options.seconds = args.value()?.parse()?,
+            Long("only") => options.only.push(args.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn no_more(args: &mut lexopt::Parser) -> Result<()> {
+    match args.next()? {
+        None => Ok(()),
+        Some(extra) => Err(extra.unexpected().into()),
+    }
+}
+
+/// Shows an argument that need not be Unicode.
+fn shown(text: &OsString) -> String {
+    text.to_string_lossy().into_owned()
+}
