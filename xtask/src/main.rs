@@ -44,7 +44,7 @@ cargo xtask <command>
                                         ARGS go to `gemini-balance serve`.
   test [--quick] [--only STAGE]...      everything that must hold before a change lands.
                                         --quick: fmt, clippy and the tests that need neither window nor browser.
-                                        --only: one or more of the stages; `--list` names them.
+                                        --only: one or more of the stages below.
   panel                                 build the panel (ui/dist) and nothing else.
   bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
   screenshots                           docs/images/*.png of every page, in both languages and themes.
@@ -66,14 +66,16 @@ fn command() -> Result<ExitCode> {
     let mut args = lexopt::Parser::from_env();
     let name = match args.next()? {
         Some(Value(name)) => name.string()?,
-        Some(Short('h') | Long("help")) | None => {
-            println!("{HELP}");
-            return Ok(ExitCode::SUCCESS);
-        }
+        Some(Short('h') | Long("help")) | None => "help".to_owned(),
         Some(other) => return Err(other.unexpected().into()),
     };
     let workspace = Workspace::find()?;
     match name.as_str() {
+        "help" => {
+            println!("{HELP}\n\nThe stages of `test`:\n");
+            test::list();
+            Ok(ExitCode::SUCCESS)
+        }
         "run" => run::run(&workspace, &run_options(&mut args)?),
         "test" => test::run(&workspace, &test_options(&mut args)?),
         "panel" => {
@@ -115,7 +117,6 @@ fn test_options(args: &mut lexopt::Parser) -> Result<test::Options> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("quick") => options.quick = true,
-            Long("list") => options.list = true,
             Long("only") => options.only.push(args.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }

@@ -18,8 +18,6 @@ pub(crate) struct Options {
     pub quick: bool,
     /// Only these stages, when any are named.
     pub only: Vec<String>,
-    /// Name the stages and do nothing.
-    pub list: bool,
 }
 
 /// One thing that must hold.
@@ -136,17 +134,6 @@ const STAGES: [Stage; 11] = [
 
 /// Runs the chosen stages and closes with the count of those that passed and failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
-    if options.list {
-        for stage in &STAGES {
-            let quick = if stage.quick {
-                " (also in --quick)"
-            } else {
-                ""
-            };
-            println!("{:8} {}{quick}", stage.name, stage.says);
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
     let started = Instant::now();
     let chosen = chosen(options)?;
     let mut run = Run {
@@ -204,6 +191,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Names the stages.
+pub(crate) fn list() {
+    for stage in &STAGES {
+        let quick = if stage.quick {
+            " (also in --quick)"
+        } else {
+            ""
+        };
+        println!("  {:8} {}{quick}", stage.name, stage.says);
+    }
 }
 
 /// Installs what the chosen stages need, and runs none of them.

@@ -62,8 +62,6 @@ const KEYS: usize = 20;
 /// The client token of the benchmark's server.
 const TOKEN: &str = "sk-bench";
 
-const MODEL: &str = "gemini-2.5-flash";
-
 /// One kind of request.
 struct Case {
     name: &'static str,
@@ -117,10 +115,20 @@ const CASES: [Case; 4] = [
 ];
 
 impl Shape {
-    fn path(self) -> String {
+    /// Models of the fake that answer from bytes made once, so that Google is never what is
+    /// waited for.
+    fn model(self) -> &'static str {
         match self {
-            Self::Native => format!("/v1beta/models/{MODEL}:generateContent"),
-            Self::NativeStream => format!("/v1beta/models/{MODEL}:streamGenerateContent?alt=sse"),
+            Self::Native | Self::Chat => "bench-small",
+            Self::NativeStream | Self::ChatStream => "bench-stream-20",
+        }
+    }
+
+    fn path(self) -> String {
+        let model = self.model();
+        match self {
+            Self::Native => format!("/v1beta/models/{model}:generateContent"),
+            Self::NativeStream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             Self::Chat | Self::ChatStream => "/v1/chat/completions".to_owned(),
         }
     }
@@ -132,7 +140,8 @@ impl Shape {
                 r#"{{"contents":[{{"role":"user","parts":[{{"text":"{QUESTION}"}}]}}],"generationConfig":{{"temperature":0.2}}}}"#
             ),
             Self::Chat | Self::ChatStream => format!(
-                r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"{QUESTION}"}}],"temperature":0.2,"stream":{}}}"#,
+                r#"{{"model":"{}","messages":[{{"role":"user","content":"{QUESTION}"}}],"temperature":0.2,"stream":{}}}"#,
+                self.model(),
                 self == Self::ChatStream
             ),
         }

@@ -1,0 +1,133 @@
+"""The official `google-genai` package against the real server, on both API versions: it
+calls `/v1` unless told otherwise, and most programs tell it `/v1beta`."""
+
+import pytest
+from google import genai
+from google.genai import errors, types
+
+WEATHER = types.Tool(
+    function_declarations=[
+        types.FunctionDeclaration(
+            name="get_weather",
+            description="The weather in a city.",
+            parameters=types.Schema(
+                type="OBJECT",
+                properties={"city": types.Schema(type="STRING")},
+                required=["city"],
+            ),
+        )
+    ]
+)
+
+
+def make_client(server, version, token=None):
+    return genai.Client(
+        api_key=token or server.token,
+        http_options=types.HttpOptions(base_url=server.address, api_version=version),
+    )
+
+
+@pytest.fixture(params=[None, "v1beta"], ids=["default-version", "v1beta"])
+def client(request, server):
+    return make_client(server, request.param)
+
+
+def test_generate(client, server):
+    answer = client.models.generate_content(
+        model=server.model,
+        contents="What is a pool of keys?",
+        config=types.GenerateContentConfig(temperature=0.3),
+    )
+    assert "What is a pool of keys?" in answer.text
+    assert answer.candidates[0].finish_reason == types.FinishReason.STOP
+    assert answer.usage_metadata.prompt_token_count > 0
+
+
+def test_system_instruction_and_several_turns(client, server):
+    answer = client.models.generate_content(
+        model=server.model,
+        contents=[
+            types.Content(role="user", parts=[types.Part(text="My name is Ada.")]),
+            types.Content(role="model", parts=[types.Part(text="Hello Ada.")]),
+            types.Content(role="user", parts=[types.Part(text="And what is my name?")]),
+        ],
+        config=types.GenerateContentConfig(system_instruction="Be brief."),
+    )
+    assert "And what is my name?" in answer.text
+
+
+def test_stream(client, server):
+    question = "Tell me about streams, please, and take your time."
+    pieces = list(client.models.generate_content_stream(model=server.model, contents=question))
+    assert question in "".join(piece.text or "" for piece in pieces)
+    assert len(pieces) > 1, "an answer in one piece is no stream"
+    assert pieces[-1].candidates[0].finish_reason == types.FinishReason.STOP
+
+
+def test_thoughts_come_through(client, server):
+    answer = client.models.generate_content(
+        model=server.model,
+        contents="Think first.",
+        config=types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True)),
+    )
+    assert any(part.thought for part in answer.candidates[0].content.parts)
+    assert answer.usage_metadata.thoughts_token_count > 0
+
+
+# Gemini 3 refuses a function call that comes back without its thought signature.
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3.5-flash"])
+def test_tools_round_trip(client, model):
+    config = types.GenerateContentConfig(
+        tools=[WEATHER],
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    asked = types.Content(role="user", parts=[types.Part(text="Please call get_weather for me.")])
+    first = client.models.generate_content(model=model, contents=[asked], config=config)
+    call = first.function_calls[0]
+    assert (call.name, call.args) == ("get_weather", {"city": "Paris"})
+
+    result = types.Part.from_function_response(name=call.name, response={"degrees": 21})
+    second = client.models.generate_content(
+        model=model,
+        contents=[asked, first.candidates[0].content, types.Content(role="user", parts=[result])],
+        config=config,
+    )
+    assert "get_weather" in second.text
+    assert "21" in second.text
+
+
+def test_a_chat_keeps_its_history(client, server):
+    chat = client.chats.create(model=server.model)
+    chat.send_message("First.")
+    assert "Second." in chat.send_message("Second.").text
+    assert len(chat.get_history()) == 4
+
+
+def test_image_input(client, server, png):
+    answer = client.models.generate_content(
+        model=server.model,
+        contents=[types.Part.from_bytes(data=png, mime_type="image/png"), "What is this?"],
+    )
+    assert f"image/png, {len(png)} bytes" in answer.text
+
+
+def test_models(client, server):
+    names = {model.name for model in client.models.list()}
+    assert f"models/{server.model}" in names
+    assert client.models.get(model=server.model).name == f"models/{server.model}"
+
+
+def test_count_tokens(client, server):
+    assert client.models.count_tokens(model=server.model, contents="Count me.").total_tokens > 0
+
+
+def test_a_wrong_token_is_an_authentication_error(server):
+    with pytest.raises(errors.ClientError) as caught:
+        make_client(server, "v1beta", token="sk-wrong").models.get(model=server.model)
+    assert caught.value.code == 401
+
+
+def test_an_unknown_model_is_not_found(client):
+    with pytest.raises(errors.ClientError) as caught:
+        client.models.generate_content(model="gemini-0", contents="Hi")
+    assert caught.value.code == 404
