@@ -14,6 +14,7 @@ import pytest
 
 TOKEN = "sk-sdk-test-token"
 MODEL = "gemini-2.5-flash"
+KEYS = "AIzaSySDK-00000000000000000000000000001,AIzaSySDK-00000000000000000000000000002"
 # A laptop may be compiling beside the tests.
 PATIENCE_SECONDS = 60
 
@@ -76,7 +77,7 @@ def clean_environment():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     environment = clean_environment()
-    google, google_address = start([os.environ["GB_FAKE_GOOGLE_BIN"], "--port", "0"], environment)
+    google, google_address = start([os.environ["GB_FAKE_GOOGLE_BIN"], "--keys", KEYS], environment)
     try:
         gateway, address = start(
             [os.environ["GB_SERVER_BIN"], "serve"],
@@ -86,7 +87,7 @@ def server(tmp_path_factory):
                 "PORT": "0",
                 "DATA_DIR": str(tmp_path_factory.mktemp("data")),
                 "BASE_URL": f"{google_address}/v1beta",
-                "API_KEYS": "AIzaSySDK-00000000000000000000000000001,AIzaSySDK-00000000000000000000000000002",
+                "API_KEYS": KEYS,
                 "ALLOWED_TOKENS": TOKEN,
                 "AUTH_TOKEN": "sdk-test-password",
             },

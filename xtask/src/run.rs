@@ -29,14 +29,24 @@ pub(crate) struct Options {
     pub passed_on: Vec<OsString>,
 }
 
-/// Keys for the demo, in both shapes and of two projects. The fake takes any key of the
-/// right shape; these are nobody's.
-const DEMO_KEYS: [&str; 4] = [
-    "AIzaSyDEMO-0000000000000000000000000001",
-    "AIzaSyDEMO-0000000000000000000000000002",
-    "AQ.Ab8DEMO-000000000000000000000000000000000000000000003",
-    "AQ.Ab8DEMO-000000000000000000000000000000000000000000004",
+/// Keys for the demo, in both shapes; nobody's. The first two share a project, and so its
+/// quota.
+const DEMO_KEYS: [(&str, &str); 4] = [
+    ("AIzaSyDEMO-0000000000000000000000000001", "demo-a"),
+    ("AIzaSyDEMO-0000000000000000000000000002", "demo-a"),
+    (
+        "AQ.Ab8DEMO-000000000000000000000000000000000000000000003",
+        "demo-b",
+    ),
+    (
+        "AQ.Ab8DEMO-000000000000000000000000000000000000000000004",
+        "demo-c",
+    ),
 ];
+
+/// The demo's Google has the quota of a free account, so that cooldowns can be seen, and
+/// takes its time, so that streaming can.
+const DEMO_GOOGLE: [&str; 6] = ["--rpm", "10", "--rpd", "250", "--pace", "60"];
 
 /// Builds the panel and starts the desktop app, or the server where there is no display.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
@@ -72,7 +82,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     }
     if options.demo {
         // The fake lives as long as this function: it ends with the program.
-        let google = Server::start(&mut Command::new(workspace.binary("debug", "fake-google")))?;
+        let google = Server::start(
+            Command::new(workspace.binary("debug", "fake-google"))
+                .args(DEMO_GOOGLE)
+                .arg("--keys")
+                .arg(
+                    DEMO_KEYS
+                        .map(|(key, project)| format!("{key}@{project}"))
+                        .join(","),
+                ),
+        )?;
         into_demo(workspace, &google, &mut command)?;
         return wait_for(&mut command);
     }
@@ -117,7 +136,7 @@ fn into_demo(workspace: &Workspace, google: &Server, command: &mut Command) -> R
     command
         .env("DATA_DIR", &data)
         .env("BASE_URL", format!("{}/v1beta", google.address))
-        .env("API_KEYS", DEMO_KEYS.join(","))
+        .env("API_KEYS", DEMO_KEYS.map(|(key, _)| key).join(","))
         .env("ALLOWED_TOKENS", &token)
         .env("AUTH_TOKEN", &password);
     println!(

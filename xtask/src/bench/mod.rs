@@ -211,8 +211,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
 
     let folder = workspace.cache.join("bench");
     clear(&folder)?;
-    let google =
-        Server::start(Command::new(workspace.binary("dist", "fake-google")).args(FAKE_ARGUMENTS))?;
+    let google = Server::start(
+        Command::new(workspace.binary("dist", "fake-google")).args(["--keys", &keys()]),
+    )?;
     let nginx = Nginx::start(workspace, &folder, google.authority())?;
     let ours = start_ours(workspace, &folder, &google)?;
     std::thread::sleep(std::time::Duration::from_secs(2));
@@ -238,16 +239,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The fake enforces quotas by default; a benchmark would spend them in its first second.
-const FAKE_ARGUMENTS: [&str; 1] = ["--no-quotas"];
-
 /// A key that the fake Google takes.
 fn key(number: usize) -> String {
     format!("AIzaSyBENCH-{number:027}")
 }
 
+fn keys() -> String {
+    (0..KEYS).map(key).collect::<Vec<_>>().join(",")
+}
+
 fn start_ours(workspace: &Workspace, folder: &Path, google: &Server) -> Result<Server> {
-    let keys: Vec<String> = (0..KEYS).map(key).collect();
     Server::start(
         Command::new(workspace.binary("dist", "gemini-balance"))
             .args(["serve"])
@@ -255,7 +256,7 @@ fn start_ours(workspace: &Workspace, folder: &Path, google: &Server) -> Result<S
             .env("PORT", "0")
             .env("DATA_DIR", folder.join("data"))
             .env("BASE_URL", format!("{}/v1beta", google.address))
-            .env("API_KEYS", keys.join(","))
+            .env("API_KEYS", keys())
             .env("ALLOWED_TOKENS", TOKEN)
             .env("AUTH_TOKEN", "bench-password"),
     )
