@@ -1,3 +1,39 @@
 //! Wire types of the three protocols and the translations between them.
 //!
-//! Pure: no I/O, no clock, no randomness.
+//! Pure: no I/O, no clock, no randomness. What a translation needs from outside (an id for
+//! the answer, the time it was made) is handed in.
+//!
+//! A surface uses one translation like this:
+//!
+//! 1. the client's body becomes a call: [`openai_to_gemini::chat_request`];
+//! 2. the call's `body` goes to Google under the call's `model`;
+//! 3. [`gemini::Peek`] says what came back without translating it: that is what retries
+//!    are decided by;
+//! 4. the answer becomes the client's: [`openai_to_gemini::chat_response`], or
+//!    [`openai_to_gemini::ChatStream`] fed by [`sse::Events`];
+//! 5. errors take the client's shape in [`error`].
+//!
+//! Deliberately absent: fetching of media by URL, tables that a user can edit, and any
+//! memory of earlier conversations. Those belong to the caller.
+
+pub mod error;
+pub mod gemini;
+mod media;
+pub mod openai;
+pub mod openai_to_gemini;
+pub mod sse;
+mod text;
+mod turns;
+
+pub use error::{Invalid, Malformed, UpstreamFailure};
+pub use text::Str;
+
+/// What only the caller knows about an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseMeta {
+    /// The answer's id, unique for each answer, e.g. `chatcmpl-…`; tool calls that Google
+    /// gives no id get one made from it.
+    pub id: String,
+    /// When the answer was made, in seconds since 1970.
+    pub created: i64,
+}

@@ -1,0 +1,287 @@
+//! Errors: what can go wrong in a translation, and error bodies in each protocol's shape.
+
+use serde::Serialize;
+
+use crate::text::to_json;
+
+/// A client's request cannot be translated. Its own mistake: answer 400, blame no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// What was wrong and what to send instead, for the client's eyes.
+    pub message: String,
+    /// The field, as a path: `messages[2].content[0].image_url`.
+    pub param: Option<String>,
+}
+
+impl Invalid {
+    pub(crate) fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            param: Some(param.into()),
+        }
+    }
+
+    /// Parses `body`; an error names the field and the position.
+    pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Self> {
+        serde_json::from_slice(body).or_else(|error| {
+            use serde_json::error::Category;
+            if error.classify() != Category::Data {
+                let what = if body.iter().all(u8::is_ascii_whitespace) {
+                    "The request body is empty; send a JSON object.".to_owned()
+                } else {
+                    format!("The request body is not valid JSON: {error}.")
+                };
+                return Err(Self {
+                    message: what,
+                    param: None,
+                });
+            }
+            // The path is found by parsing again: only failures pay for it.
+            let mut deserializer = serde_json::Deserializer::from_slice(body);
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let path = error.path().to_string();
+                let inner = error.into_inner();
+                if path == "." {
+                    Self {
+                        message: format!("The request body is not acceptable: {inner}."),
+                        param: None,
+                    }
+                } else {
+                    Self {
+                        message: format!("`{path}` is not acceptable: {inner}."),
+                        param: Some(path),
+                    }
+                }
+            })
+        })
+    }
+}
+
+/// Google's answer cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Malformed {
+    /// What was wrong with it. Holds nothing of the conversation.
+    pub message: String,
+}
+
+impl Malformed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
+        Self::new(format!(
+            "Google's answer is not the JSON expected: {error}."
+        ))
+    }
+}
+
+/// Why an answer that has begun cannot be completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamFailure {
+    /// The HTTP status this would have been, had nothing been sent yet.
+    pub status: u16,
+    /// What went wrong and what to do, scrubbed of secrets.
+    pub message: String,
+    /// A word for programs, e.g. Google's `UNAVAILABLE`.
+    pub code: Option<String>,
+}
+
+/// One row: what the vendors call an HTTP status.
+struct Names {
+    status: u16,
+    /// `google.rpc.Code`, as Google maps it to HTTP.
+    google: &'static str,
+    /// OpenAI's `error.type`.
+    openai: &'static str,
+    /// OpenAI's `error.code` where it always sends one.
+    openai_code: Option<&'static str>,
+    /// Anthropic's `error.type`, from its page "Errors".
+    anthropic: &'static str,
+}
+
+const fn names(
+    status: u16,
+    google: &'static str,
+    openai: &'static str,
+    openai_code: Option<&'static str>,
+    anthropic: &'static str,
+) -> Names {
+    Names {
+        status,
+        google,
+        openai,
+        openai_code,
+        anthropic,
+    }
+}
+
+const INVALID: &str = "invalid_request_error";
+
+/// Sorted by status. Other statuses take the row of 400 or 500.
+const NAMES: [Names; 16] = [
+    names(400, "INVALID_ARGUMENT", INVALID, None, INVALID),
+    names(
+        401,
+        "UNAUTHENTICATED",
+        INVALID,
+        Some("invalid_api_key"),
+        "authentication_error",
+    ),
+    names(
+        402,
+        "FAILED_PRECONDITION",
+        "insufficient_quota",
+        None,
+        "billing_error",
+    ),
+    names(
+        403,
+        "PERMISSION_DENIED",
+        "permission_error",
+        None,
+        "permission_error",
+    ),
+    names(404, "NOT_FOUND", INVALID, None, "not_found_error"),
+    names(405, "UNIMPLEMENTED", INVALID, None, INVALID),
+    names(
+        408,
+        "DEADLINE_EXCEEDED",
+        "timeout_error",
+        None,
+        "timeout_error",
+    ),
+    names(409, "ABORTED", INVALID, None, INVALID),
+    names(413, "OUT_OF_RANGE", INVALID, None, "request_too_large"),
+    names(
+        429,
+        "RESOURCE_EXHAUSTED",
+        "rate_limit_error",
+        Some("rate_limit_exceeded"),
+        "rate_limit_error",
+    ),
+    names(499, "CANCELLED", "server_error", None, "api_error"),
+    names(500, "INTERNAL", "server_error", None, "api_error"),
+    names(502, "UNAVAILABLE", "server_error", None, "api_error"),
+    names(503, "UNAVAILABLE", "server_error", None, "overloaded_error"),
+    names(
+        504,
+        "DEADLINE_EXCEEDED",
+        "timeout_error",
+        None,
+        "timeout_error",
+    ),
+    names(529, "UNAVAILABLE", "server_error", None, "overloaded_error"),
+];
+
+fn names_of(status: u16) -> &'static Names {
+    let exact = |wanted: u16| NAMES.iter().find(|row| row.status == wanted);
+    exact(status)
+        .or_else(|| exact(if status < 500 { 400 } else { 500 }))
+        .unwrap_or(&NAMES[0])
+}
+
+/// Google's `error.status` for an HTTP status, e.g. `RESOURCE_EXHAUSTED`.
+pub fn google_status(status: u16) -> &'static str {
+    names_of(status).google
+}
+
+/// OpenAI's `error.type` for an HTTP status.
+pub fn openai_type(status: u16) -> &'static str {
+    names_of(status).openai
+}
+
+/// Anthropic's `error.type` for an HTTP status.
+pub fn anthropic_type(status: u16) -> &'static str {
+    names_of(status).anthropic
+}
+
+/// An error body as OpenAI sends it. `param` names a field of the request; `code` is for
+/// programs and defaults to OpenAI's own for the status.
+pub fn openai(status: u16, message: &str, param: Option<&str>, code: Option<&str>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: Inner<'a>,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        message: &'a str,
+        r#type: &'a str,
+        param: Option<&'a str>,
+        code: Option<&'a str>,
+    }
+    let row = names_of(status);
+    to_json(&Body {
+        error: Inner {
+            message,
+            r#type: row.openai,
+            param,
+            code: code.or(row.openai_code),
+        },
+    })
+}
+
+/// An error body as Google sends it. `reason` becomes the `google.rpc.ErrorInfo`.
+pub fn gemini(status: u16, message: &str, reason: Option<&str>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: Inner<'a>,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        code: u16,
+        message: &'a str,
+        status: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<[Info<'a>; 1]>,
+    }
+    #[derive(Serialize)]
+    struct Info<'a> {
+        #[serde(rename = "@type")]
+        kind: &'a str,
+        reason: &'a str,
+        domain: &'a str,
+    }
+    to_json(&Body {
+        error: Inner {
+            code: status,
+            message,
+            status: names_of(status).google,
+            details: reason.map(|reason| {
+                [Info {
+                    kind: "type.googleapis.com/google.rpc.ErrorInfo",
+                    reason,
+                    domain: "gemini-balance",
+                }]
+            }),
+        },
+    })
+}
+
+/// An error body as Anthropic sends it; also the data of a stream's `error` event.
+pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        r#type: &'a str,
+        error: Inner<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_id: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        r#type: &'a str,
+        message: &'a str,
+    }
+    to_json(&Body {
+        r#type: "error",
+        error: Inner {
+            r#type: names_of(status).anthropic,
+            message,
+        },
+        request_id,
+    })
+}

@@ -1,0 +1,225 @@
+//! What the model families know of thinking. The one table of it.
+//!
+//! Sources: ai.google.dev "Thinking" (budgets of 2.5, levels of 3.x) and "OpenAI
+//! compatibility" (what `reasoning_effort` means); read for this table in November 2026.
+
+use serde::Deserialize;
+
+use super::request::ThinkingConfig;
+
+/// How a family is told how much to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// It does not think, or cannot be told.
+    No,
+    /// `thinkingBudget`, in tokens.
+    Budget {
+        /// The least it accepts besides 0.
+        min: i64,
+        /// The most.
+        max: i64,
+        /// Whether 0 switches it off.
+        can_be_off: bool,
+    },
+    /// `thinkingLevel`, one of these, least first. It cannot be switched off.
+    Levels(&'static [Level]),
+}
+
+/// A `thinkingLevel`, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As good as none.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+}
+
+impl Level {
+    /// As Google writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What clients call it: OpenAI's `reasoning_effort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// Off, or as little as the model can.
+    #[serde(alias = "off", alias = "disabled")]
+    None,
+    /// As good as none.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// All the model can.
+    #[serde(alias = "max")]
+    Xhigh,
+    /// As the model likes.
+    #[serde(alias = "default", alias = "dynamic")]
+    Auto,
+}
+
+const LOW_HIGH: Thinking = Thinking::Levels(&[Level::Low, Level::High]);
+const LOW_UP: Thinking = Thinking::Levels(&[Level::Low, Level::Medium, Level::High]);
+const MINIMAL_UP: Thinking =
+    Thinking::Levels(&[Level::Minimal, Level::Low, Level::Medium, Level::High]);
+const FLASH_25: Thinking = Thinking::Budget {
+    min: 1,
+    max: 24_576,
+    can_be_off: true,
+};
+
+/// Beginnings of model names; the first that fits counts.
+const FAMILIES: [(&str, Thinking); 22] = [
+    ("gemini-2.5-flash-image", Thinking::No),
+    ("gemini-2.5-flash-preview-tts", Thinking::No),
+    ("gemini-2.5-pro-preview-tts", Thinking::No),
+    (
+        "gemini-2.5-flash-lite",
+        Thinking::Budget {
+            min: 512,
+            max: 24_576,
+            can_be_off: true,
+        },
+    ),
+    ("gemini-2.5-flash", FLASH_25),
+    (
+        "gemini-2.5-pro",
+        Thinking::Budget {
+            min: 128,
+            max: 32_768,
+            can_be_off: false,
+        },
+    ),
+    ("gemini-robotics-er-1.5", FLASH_25),
+    ("gemini-1", Thinking::No),
+    ("gemini-2", Thinking::No),
+    ("gemini-3-pro-image", Thinking::No),
+    ("gemini-3.1-flash-image", Thinking::No),
+    ("gemini-3-pro", LOW_HIGH),
+    ("gemini-3.1-pro", LOW_UP),
+    ("gemini-3-flash", MINIMAL_UP),
+    ("gemini-3.1-flash", MINIMAL_UP),
+    ("gemini-3.5-flash", MINIMAL_UP),
+    ("gemini-3.6-flash", MINIMAL_UP),
+    // 3.7, 3.8 and whatever comes: every model since 3.1 takes these three.
+    ("gemini-3", LOW_UP),
+    ("gemini-4", LOW_UP),
+    ("gemini-5", LOW_UP),
+    ("gemini-flash", LOW_UP),
+    ("gemini-pro-latest", LOW_UP),
+];
+
+impl Thinking {
+    /// What the model named so understands; `model` is bare, without `models/`.
+    pub fn of(model: &str) -> Self {
+        FAMILIES
+            .iter()
+            .find(|(beginning, _)| model.starts_with(beginning))
+            .map_or(Self::No, |(_, thinking)| *thinking)
+    }
+
+    /// The nearest legal setting for an effort; `None` when there is nothing to set.
+    pub fn for_effort(self, effort: Effort) -> Option<ThinkingConfig<'static>> {
+        let tokens = match effort {
+            Effort::Auto => return self.show(),
+            Effort::None => 0,
+            Effort::Minimal | Effort::Low => 1_024,
+            Effort::Medium => 8_192,
+            Effort::High => 24_576,
+            Effort::Xhigh => i64::MAX,
+        };
+        match self {
+            Self::No => None,
+            Self::Budget { .. } => self.for_budget(tokens),
+            Self::Levels(levels) => {
+                let wanted = match effort {
+                    Effort::None | Effort::Minimal => Level::Minimal,
+                    Effort::Low => Level::Low,
+                    Effort::Medium => Level::Medium,
+                    Effort::High | Effort::Xhigh | Effort::Auto => Level::High,
+                };
+                Self::level(levels, wanted, effort > Effort::Minimal)
+            }
+        }
+    }
+
+    /// The nearest legal setting for a number of tokens; below 0 leaves it to the model.
+    pub fn for_budget(self, tokens: i64) -> Option<ThinkingConfig<'static>> {
+        match self {
+            Self::No => None,
+            _ if tokens < 0 => self.show(),
+            Self::Budget {
+                min,
+                max,
+                can_be_off,
+            } => {
+                let off = tokens == 0;
+                Some(ThinkingConfig {
+                    thinking_budget: Some(if off && can_be_off {
+                        0
+                    } else {
+                        tokens.clamp(min, max)
+                    }),
+                    include_thoughts: (!off).then_some(true),
+                    thinking_level: None,
+                })
+            }
+            Self::Levels(levels) => {
+                // The inverse of the table that efforts go by.
+                let wanted = match tokens {
+                    0 => Level::Minimal,
+                    1..=4_096 => Level::Low,
+                    4_097..=16_384 => Level::Medium,
+                    _ => Level::High,
+                };
+                Self::level(levels, wanted, tokens > 0)
+            }
+        }
+    }
+
+    /// Thoughts shown, their amount left to the model.
+    fn show(self) -> Option<ThinkingConfig<'static>> {
+        (self != Self::No).then_some(ThinkingConfig {
+            include_thoughts: Some(true),
+            ..ThinkingConfig::default()
+        })
+    }
+
+    /// The wanted level or the next one up that exists.
+    fn level(
+        levels: &[Level],
+        wanted: Level,
+        include_thoughts: bool,
+    ) -> Option<ThinkingConfig<'static>> {
+        let level = levels
+            .iter()
+            .find(|level| **level >= wanted)
+            .or(levels.last())?;
+        Some(ThinkingConfig {
+            include_thoughts: include_thoughts.then_some(true),
+            thinking_budget: None,
+            thinking_level: Some(level.as_str().into()),
+        })
+    }
+}
+
+/// Whether the model refuses a function call in its history that lacks a thought signature.
+/// Gemini 3 began with that.
+pub fn needs_signatures(model: &str) -> bool {
+    matches!(Thinking::of(model), Thinking::Levels(_))
+}

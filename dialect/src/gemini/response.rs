@@ -1,0 +1,267 @@
+//! The answer of `generateContent`, as we read it. Unknown fields are passed over.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+pub(crate) use super::peek::UsageMetadata;
+use crate::error::Malformed;
+use crate::text::Str;
+
+/// A whole answer, or one event of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Response<'a> {
+    #[serde(borrow, default)]
+    pub candidates: Option<Vec<Candidate<'a>>>,
+    #[serde(borrow, default)]
+    pub prompt_feedback: Option<PromptFeedback<'a>>,
+    #[serde(default)]
+    pub usage_metadata: Option<UsageMetadata>,
+    #[serde(borrow, default)]
+    pub error: Option<InnerError<'a>>,
+}
+
+impl<'a> Response<'a> {
+    /// Parses an answer; an error object in its place is an error here too.
+    pub fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
+        let response: Self = serde_json::from_slice(data).map_err(|e| Malformed::json(&e))?;
+        match response.error {
+            None => Ok(response),
+            Some(error) => Err(Malformed::new(format!(
+                "Google sent an error in place of an answer: {}",
+                error.message.as_deref().unwrap_or("no message")
+            ))),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct InnerError<'a> {
+    #[serde(borrow, default)]
+    pub message: Option<Str<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PromptFeedback<'a> {
+    #[serde(borrow, default)]
+    pub block_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub block_reason_message: Option<Str<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Candidate<'a> {
+    #[serde(borrow, default)]
+    pub content: Option<Content<'a>>,
+    #[serde(borrow, default)]
+    pub finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub finish_message: Option<Str<'a>>,
+    #[serde(default)]
+    pub index: Option<u32>,
+    #[serde(borrow, default)]
+    pub grounding_metadata: Option<Grounding<'a>>,
+    #[serde(borrow, default)]
+    pub logprobs_result: Option<Logprobs<'a>>,
+}
+
+impl<'a> Candidate<'a> {
+    /// Its parts, none if it has none.
+    pub fn take_parts(&mut self) -> Vec<Part<'a>> {
+        self.content
+            .take()
+            .and_then(|content| content.parts)
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Content<'a> {
+    #[serde(borrow, default)]
+    pub parts: Option<Vec<Part<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Part<'a> {
+    #[serde(borrow, default)]
+    pub text: Option<Str<'a>>,
+    #[serde(default)]
+    pub thought: Option<bool>,
+    #[serde(borrow, default)]
+    pub thought_signature: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub inline_data: Option<Blob<'a>>,
+    #[serde(borrow, default)]
+    pub file_data: Option<FileData<'a>>,
+    #[serde(borrow, default)]
+    pub function_call: Option<FunctionCall<'a>>,
+    #[serde(borrow, default)]
+    pub executable_code: Option<Code<'a>>,
+    #[serde(borrow, default)]
+    pub code_execution_result: Option<CodeResult<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Blob<'a> {
+    #[serde(borrow, default)]
+    pub mime_type: Str<'a>,
+    #[serde(borrow, default)]
+    pub data: Str<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FileData<'a> {
+    #[serde(borrow, default)]
+    pub file_uri: Str<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct FunctionCall<'a> {
+    #[serde(borrow, default)]
+    pub id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub name: Str<'a>,
+    #[serde(borrow, default)]
+    pub args: Option<&'a RawValue>,
+}
+
+impl FunctionCall<'_> {
+    /// The arguments as JSON text; `{}` when Google left them out.
+    pub fn args(&self) -> &str {
+        match self.args.map(RawValue::get) {
+            None | Some("null") => "{}",
+            Some(args) => args,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Code<'a> {
+    #[serde(borrow, default)]
+    pub language: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub code: Str<'a>,
+}
+
+impl Code<'_> {
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let language = match self.language.as_deref() {
+            None | Some("LANGUAGE_UNSPECIFIED") => String::new(),
+            Some(language) => language.to_ascii_lowercase(),
+        };
+        format!(
+            "\n```{language}\n{}\n```\n",
+            self.code.trim_end_matches('\n')
+        )
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CodeResult<'a> {
+    #[serde(borrow, default)]
+    pub outcome: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub output: Option<Str<'a>>,
+}
+
+impl CodeResult<'_> {
+    /// As Markdown; a failure is named.
+    pub fn markdown(&self) -> String {
+        let output = self.output.as_deref().unwrap_or("").trim_end_matches('\n');
+        match self.outcome.as_deref() {
+            None | Some("OUTCOME_OK") => format!("\n```\n{output}\n```\n"),
+            Some(outcome) => format!("\n```\n{outcome}\n{output}\n```\n"),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Grounding<'a> {
+    #[serde(borrow, default)]
+    pub grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
+    #[serde(default)]
+    pub grounding_supports: Option<Vec<GroundingSupport>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroundingChunk<'a> {
+    #[serde(borrow, default)]
+    pub web: Option<Web<'a>>,
+    #[serde(borrow, default)]
+    pub maps: Option<Web<'a>>,
+    #[serde(borrow, default)]
+    pub retrieved_context: Option<Web<'a>>,
+}
+
+impl<'a> GroundingChunk<'a> {
+    /// The source, of whichever kind.
+    pub fn source(&self) -> Option<&Web<'a>> {
+        self.web
+            .as_ref()
+            .or(self.maps.as_ref())
+            .or(self.retrieved_context.as_ref())
+            .filter(|web| web.uri.is_some())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Web<'a> {
+    #[serde(borrow, default)]
+    pub uri: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub title: Option<Str<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroundingSupport {
+    #[serde(default)]
+    pub segment: Option<Segment>,
+    #[serde(default)]
+    pub grounding_chunk_indices: Option<Vec<usize>>,
+}
+
+/// A piece of the answer, in bytes of its UTF-8.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Segment {
+    #[serde(default)]
+    pub start_index: usize,
+    #[serde(default)]
+    pub end_index: usize,
+    #[serde(rename = "text", default)]
+    _text: IgnoredAny,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Logprobs<'a> {
+    #[serde(borrow, default)]
+    pub chosen_candidates: Option<Vec<TokenLikelihood<'a>>>,
+    #[serde(borrow, default)]
+    pub top_candidates: Option<Vec<TopTokens<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TopTokens<'a> {
+    #[serde(borrow, default)]
+    pub candidates: Option<Vec<TokenLikelihood<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TokenLikelihood<'a> {
+    #[serde(borrow, default)]
+    pub token: Str<'a>,
+    #[serde(default)]
+    pub log_probability: f64,
+}

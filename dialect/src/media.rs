@@ -1,0 +1,198 @@
+//! Media inside requests: data URLs, addresses that Google can read itself, media types.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::Invalid;
+use crate::gemini::request::{FileData, Part};
+
+/// Formats, extensions and the media types that Google documents for them.
+const TYPES: [(&str, &str); 36] = [
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("webp", "image/webp"),
+    ("gif", "image/gif"),
+    ("heic", "image/heic"),
+    ("heif", "image/heif"),
+    ("wav", "audio/wav"),
+    ("mp3", "audio/mp3"),
+    ("mpga", "audio/mp3"),
+    ("flac", "audio/flac"),
+    ("ogg", "audio/ogg"),
+    ("opus", "audio/ogg"),
+    ("aac", "audio/aac"),
+    ("aiff", "audio/aiff"),
+    ("m4a", "audio/mp4"),
+    ("pcm16", "audio/pcm"),
+    ("mp4", "video/mp4"),
+    ("mpeg", "video/mpeg"),
+    ("mpg", "video/mpeg"),
+    ("mov", "video/quicktime"),
+    ("avi", "video/x-msvideo"),
+    ("webm", "video/webm"),
+    ("wmv", "video/wmv"),
+    ("flv", "video/x-flv"),
+    ("3gp", "video/3gpp"),
+    ("pdf", "application/pdf"),
+    ("txt", "text/plain"),
+    ("md", "text/markdown"),
+    ("csv", "text/csv"),
+    ("html", "text/html"),
+    ("css", "text/css"),
+    ("xml", "text/xml"),
+    ("rtf", "text/rtf"),
+    ("json", "text/plain"),
+    ("yaml", "text/plain"),
+];
+
+/// How base64 of well-known files begins.
+const BEGINNINGS: [(&str, &str); 6] = [
+    ("iVBORw0KGgo", "image/png"),
+    ("/9j/", "image/jpeg"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+    ("JVBERi0", "application/pdf"),
+    ("SUQz", "audio/mp3"),
+];
+
+/// The media type for a format (`wav`) or a file name (`a.pdf`).
+pub(crate) fn type_of(format_or_name: &str) -> Option<&'static str> {
+    let (_, extension) = format_or_name
+        .rsplit_once('.')
+        .unwrap_or(("", format_or_name));
+    TYPES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+        .map(|(_, media_type)| *media_type)
+}
+
+fn sniff(base64: &str) -> Option<&'static str> {
+    BEGINNINGS
+        .iter()
+        .find(|(beginning, _)| base64.starts_with(beginning))
+        .map(|(_, media_type)| *media_type)
+}
+
+/// Mends media types that Google refuses although it takes the content.
+fn accepted(media_type: Cow<'_, str>) -> Cow<'_, str> {
+    match &*media_type {
+        "image/jpg" => "image/jpeg".into(),
+        "application/json"
+        | "application/xml"
+        | "application/yaml"
+        | "application/x-yaml"
+        | "application/toml"
+        | "application/javascript"
+        | "application/x-javascript"
+        | "application/typescript"
+        | "application/x-sh"
+        | "application/sql" => "text/plain".into(),
+        _ => media_type,
+    }
+}
+
+/// A part from base64 whose media type is `declared`, or else what the content looks like,
+/// or else `fallback`.
+pub(crate) fn inline<'a>(
+    declared: Option<Cow<'a, str>>,
+    data: Cow<'a, str>,
+    fallback: &'static str,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
+    if data.is_empty() {
+        return Err(Invalid::new(param, format!("`{param}` holds no data.")));
+    }
+    let media_type = declared
+        .filter(|t| !t.is_empty() && &**t != "application/octet-stream")
+        .unwrap_or_else(|| sniff(&data).unwrap_or(fallback).into());
+    Ok(Part::inline(accepted(media_type), data))
+}
+
+/// A part from an address: a data URL, or one that Google reads itself.
+pub(crate) fn from_url<'a>(
+    url: Cow<'a, str>,
+    fallback: &'static str,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
+    if url
+        .get(..5)
+        .is_some_and(|s| s.eq_ignore_ascii_case("data:"))
+    {
+        return from_data_url(url, fallback, param);
+    }
+    if google_reads(&url) {
+        return Ok(Part {
+            file_data: Some(FileData {
+                mime_type: None,
+                file_uri: url,
+            }),
+            ..Part::default()
+        });
+    }
+    let beginning: String = url.chars().take(40).collect();
+    Err(Invalid::new(
+        param,
+        format!(
+            "`{param}` is an address that this server does not fetch (\"{beginning}\"); \
+             send a data: URL instead, i.e. data:image/png;base64,…"
+        ),
+    ))
+}
+
+/// Whether Google takes the address as `fileUri`: its own files, YouTube, Cloud Storage.
+pub(crate) fn google_reads(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://") else {
+        return url.starts_with("gs://");
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match host {
+        "generativelanguage.googleapis.com" => path.contains("files/"),
+        "www.youtube.com" | "youtube.com" | "m.youtube.com" | "youtu.be" => true,
+        _ => false,
+    }
+}
+
+/// `data:[type][;parameters][;base64],data`
+fn from_data_url<'a>(
+    url: Cow<'a, str>,
+    fallback: &'static str,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
+    let Some(comma) = url.find(',') else {
+        return Err(Invalid::new(
+            param,
+            format!("`{param}` is a data: URL without a comma; send data:image/png;base64,…"),
+        ));
+    };
+    let head = url[5..comma].to_ascii_lowercase();
+    let media_type = head.split(';').next().unwrap_or_default().to_owned();
+    let declared = Some(Cow::Owned(media_type));
+    if head.ends_with(";base64") {
+        let data = match url {
+            Cow::Borrowed(url) => Cow::Borrowed(&url[comma + 1..]),
+            Cow::Owned(url) => Cow::Owned(url[comma + 1..].to_owned()),
+        };
+        return inline(declared, data, fallback, param);
+    }
+    let bytes = percent_decoded(&url[comma + 1..]);
+    inline(declared, STANDARD.encode(bytes).into(), "text/plain", param)
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .filter(|_| bytes[at] == b'%')
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        out.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    out
+}

@@ -1,0 +1,4 @@
+//! OpenAI's wire types.
+
+pub mod chat;
+pub mod models;

@@ -1,0 +1,22 @@
+//! OpenAI's `/v1/chat/completions` over Google's `generateContent`.
+//!
+//! | OpenAI | Gemini |
+//! |---|---|
+//! | `system`, `developer`, anywhere | `systemInstruction` |
+//! | `tool_calls` | `functionCall`, ids kept |
+//! | `tool_calls[].extra_content.google.thought_signature` | `thoughtSignature` |
+//! | `tool` messages | `functionResponse {output}`, in the order of the calls |
+//! | `reasoning_content` | parts with `thought` (answers only) |
+//! | `message.images[]`, data URLs | `inlineData` (answers). OpenRouter's form, which Cherry Studio shows |
+//! | `annotations[]` of `url_citation` | `groundingMetadata` |
+//! | `choices[].native_finish_reason` | `finishReason`, where OpenAI has no word for it |
+//! | `google`, `extra_body.google` | as Google documents it for its own OpenAI endpoint |
+
+mod request;
+mod response;
+mod stream;
+mod wire;
+
+pub use request::{ChatCall, chat_request};
+pub use response::chat_response;
+pub use stream::ChatStream;

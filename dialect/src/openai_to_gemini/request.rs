@@ -1,0 +1,654 @@
+//! The request: OpenAI chat to Gemini.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::error::Invalid;
+use crate::gemini::request::{
+    CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
+    GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool, ToolConfig,
+};
+use crate::gemini::{Effort, Thinking, needs_signatures};
+use crate::media;
+use crate::openai::chat;
+use crate::text::{Str, to_json};
+use crate::turns::{Item, ToolResult, assemble};
+
+/// A translated request, with what the way back needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatCall {
+    /// Google's id of the model, without `models/`; safe in a URL's path.
+    pub model: String,
+    /// The model's name as the client wrote it; answers repeat it.
+    pub requested_model: String,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// Whether a stream ends with token counts.
+    pub include_usage: bool,
+    /// The body for `generateContent` or `streamGenerateContent`.
+    pub body: Vec<u8>,
+    /// A search tool is on, so citations may come that point into the text.
+    pub(super) grounded: bool,
+    /// The client asked for likelihoods.
+    pub(super) logprobs: bool,
+}
+
+/// Parses an OpenAI chat body and translates it. An error says what was wrong, and where.
+pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
+    let request: chat::Request<'_> = Invalid::parse(body)?;
+    let requested_model = match &request.model {
+        Some(model) if !model.is_empty() => model.to_string(),
+        _ => {
+            return Err(Invalid::new(
+                "model",
+                "`model` is missing: name a Gemini model, e.g. one of GET /v1/models.",
+            ));
+        }
+    };
+    let model = bare_model(&requested_model)?;
+    let stream = request.stream.unwrap_or(false);
+    let include_usage = request
+        .stream_options
+        .as_ref()
+        .and_then(|options| options.include_usage)
+        .unwrap_or(false);
+    let logprobs = request.logprobs.unwrap_or(false);
+    let translated = translate(request, &model)?;
+    let grounded = translated
+        .tools
+        .iter()
+        .any(|tool| !matches!(tool, Tool::FunctionDeclarations(_) | Tool::CodeExecution(_)));
+    Ok(ChatCall {
+        body: to_json(&translated),
+        model,
+        requested_model,
+        stream,
+        include_usage,
+        grounded,
+        logprobs,
+    })
+}
+
+/// Strips `models/` and refuses what would not be one segment of a path.
+pub(crate) fn bare_model(requested: &str) -> Result<String, Invalid> {
+    let bare = requested.strip_prefix("models/").unwrap_or(requested);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if bare.is_empty() || bare.len() > 200 || !bare.chars().all(fits) || bare.starts_with('.') {
+        return Err(Invalid::new(
+            "model",
+            "`model` is not the name of a Gemini model; GET /v1/models lists them.",
+        ));
+    }
+    Ok(bare.to_owned())
+}
+
+fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<'a>, Invalid> {
+    let google = request
+        .google
+        .take()
+        .or_else(|| request.extra_body.take()?.into_google())
+        .unwrap_or_default();
+    let Some(messages) = request.messages.take() else {
+        return Err(Invalid::new(
+            "messages",
+            "`messages` is missing: send a list with at least one message.",
+        ));
+    };
+    let turns = assemble(items(messages)?, needs_signatures(model));
+    if turns.contents.is_empty() {
+        return Err(Invalid::new(
+            "messages",
+            "`messages` holds no content: send at least one message with text or media.",
+        ));
+    }
+    let (tools, tool_config) = tools(&mut request, google.tools)?;
+    let generation_config = generation_config(
+        &mut request,
+        model,
+        GoogleConfig {
+            thinking: google.thinking_config,
+            response_modalities: google.response_modalities,
+            image_config: google.image_config,
+            speech_config: google.speech_config,
+            media_resolution: google.media_resolution,
+        },
+    )?;
+    Ok(Request {
+        system_instruction: turns.system,
+        contents: turns.contents,
+        tools,
+        tool_config,
+        safety_settings: google.safety_settings.map(Cow::Borrowed),
+        generation_config,
+        cached_content: google.cached_content.map(Str::into_cow),
+    })
+}
+
+// --- messages ---
+
+fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
+    let mut items = Vec::with_capacity(messages.len() + 2);
+    for (at, mut message) in messages.into_iter().enumerate() {
+        match &*message.role {
+            "system" | "developer" => {
+                for text in texts(message.content, at)? {
+                    items.push(Item::System(text));
+                }
+            }
+            "user" => {
+                for part in parts(message.content, at)? {
+                    items.push(Item::User(part));
+                }
+            }
+            "assistant" | "model" => assistant(message, at, &mut items)?,
+            "tool" | "function" => {
+                let (text, media) = result(std::mem::take(&mut message.content), at)?;
+                items.push(Item::Result(ToolResult {
+                    id: message.tool_call_id.map(Str::into_cow),
+                    name: message.name.map(Str::into_cow),
+                    text,
+                    failed: false,
+                    media,
+                }));
+            }
+            other => {
+                let param = format!("messages[{at}].role");
+                let message = format!(
+                    "`{param}` is \"{other}\"; it must be one of system, developer, user, \
+                     assistant, tool, function."
+                );
+                return Err(Invalid::new(param, message));
+            }
+        }
+    }
+    Ok(items)
+}
+
+fn assistant<'a>(
+    mut message: chat::Message<'a>,
+    at: usize,
+    items: &mut Vec<Item<'a>>,
+) -> Result<(), Invalid> {
+    for part in parts(std::mem::take(&mut message.content), at)? {
+        items.push(Item::Model(part));
+    }
+    if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
+        items.push(Item::Model(Part::text(refusal.into_cow())));
+    }
+    for (n, image) in message.images.into_iter().flatten().enumerate() {
+        if let Some(url) = image.image_url {
+            let param = format!("messages[{at}].images[{n}].image_url");
+            let part = media::from_url(url.0.into_cow(), "image/png", &param)?;
+            items.push(Item::Model(part));
+        }
+    }
+    for call in message.tool_calls.into_iter().flatten() {
+        let signature = call
+            .extra_content
+            .and_then(|extra| extra.google)
+            .and_then(|google| google.thought_signature)
+            .filter(|signature| !signature.is_empty());
+        items.push(Item::Model(called(call.id, call.function, signature)));
+    }
+    if let Some(function) = message.function_call {
+        items.push(Item::Model(called(None, function, None)));
+    }
+    Ok(())
+}
+
+fn called<'a>(
+    id: Option<Str<'a>>,
+    function: chat::CalledFunction<'a>,
+    signature: Option<Str<'a>>,
+) -> Part<'a> {
+    Part {
+        function_call: Some(FunctionCall {
+            id: id.filter(|id| !id.is_empty()).map(Str::into_cow),
+            name: function.name.into_cow(),
+            args: arguments(function.arguments),
+        }),
+        thought_signature: signature.map(Str::into_cow),
+        ..Part::default()
+    }
+}
+
+/// Arguments as a JSON object. What is no object (cut off by a token limit, say) is kept as
+/// text, so that the model sees what it wrote.
+pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
+    let empty = || Cow::Owned(raw_of("{}".to_owned()));
+    let Some(raw) = raw else {
+        return empty();
+    };
+    if raw.get().starts_with('{') {
+        return Cow::Borrowed(raw);
+    }
+    let Ok(text) = serde_json::from_str::<Str<'_>>(raw.get()) else {
+        return empty();
+    };
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed == "null" {
+        return empty();
+    }
+    if trimmed.starts_with('{')
+        && let Ok(object) = RawValue::from_string(trimmed.to_owned())
+    {
+        return Cow::Owned(object);
+    }
+    let kept = to_json(&serde_json::json!({ "malformed_arguments": &*text }));
+    Cow::Owned(raw_of(String::from_utf8_lossy(&kept).into_owned()))
+}
+
+fn raw_of(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn texts(content: chat::Content<'_>, at: usize) -> Result<Vec<Cow<'_, str>>, Invalid> {
+    Ok(match content {
+        chat::Content::None => Vec::new(),
+        chat::Content::Text(text) => vec![text.into_cow()],
+        chat::Content::Parts(parts) => {
+            let mut texts = Vec::with_capacity(parts.len());
+            for (n, part) in parts.into_iter().enumerate() {
+                let Some(text) = part.text else {
+                    let param = format!("messages[{at}].content[{n}]");
+                    let message = format!("`{param}` must be a part of type text.");
+                    return Err(Invalid::new(param, message));
+                };
+                texts.push(text.into_cow());
+            }
+            texts
+        }
+    })
+}
+
+/// A tool's result: its text, and media that came with it.
+fn result(content: chat::Content<'_>, at: usize) -> Result<(Cow<'_, str>, Vec<Part<'_>>), Invalid> {
+    if let chat::Content::Text(text) = content {
+        return Ok((text.into_cow(), Vec::new()));
+    }
+    let mut text = Cow::Borrowed("");
+    let mut media = Vec::new();
+    for part in parts(content, at)? {
+        match part.text {
+            Some(more) if text.is_empty() => text = more,
+            Some(more) => {
+                let joined = text.to_mut();
+                joined.push('\n');
+                joined.push_str(&more);
+            }
+            None => media.push(part),
+        }
+    }
+    Ok((text, media))
+}
+
+/// The parts of a message, empty texts left out.
+fn parts(content: chat::Content<'_>, at: usize) -> Result<Vec<Part<'_>>, Invalid> {
+    match content {
+        chat::Content::None => Ok(Vec::new()),
+        chat::Content::Text(text) if text.is_empty() => Ok(Vec::new()),
+        chat::Content::Text(text) => Ok(vec![Part::text(text.into_cow())]),
+        chat::Content::Parts(given) => {
+            let mut parts = Vec::with_capacity(given.len());
+            for (n, part) in given.into_iter().enumerate() {
+                parts.extend(self::part(
+                    part,
+                    &format_args!("messages[{at}].content[{n}]"),
+                )?);
+            }
+            Ok(parts)
+        }
+    }
+}
+
+fn part<'a>(
+    part: chat::Part<'a>,
+    path: &std::fmt::Arguments<'_>,
+) -> Result<Option<Part<'a>>, Invalid> {
+    let chat::Part {
+        kind,
+        text,
+        refusal,
+        image_url,
+        video_url,
+        input_audio,
+        input_video,
+        file,
+    } = part;
+    if let Some(text) = text.or(refusal) {
+        return Ok((!text.is_empty()).then(|| Part::text(text.into_cow())));
+    }
+    if let Some(url) = image_url {
+        let param = format!("{path}.image_url");
+        return media::from_url(url.0.into_cow(), "image/png", &param).map(Some);
+    }
+    if let Some(url) = video_url {
+        let param = format!("{path}.video_url");
+        return media::from_url(url.0.into_cow(), "video/mp4", &param).map(Some);
+    }
+    if let Some(audio) = input_audio {
+        return by_format(audio, "audio/wav", &format!("{path}.input_audio")).map(Some);
+    }
+    if let Some(video) = input_video {
+        return by_format(video, "video/mp4", &format!("{path}.input_video")).map(Some);
+    }
+    if let Some(file) = file {
+        return self::file(file, &format!("{path}.file")).map(Some);
+    }
+    let kind = if kind.is_empty() { "(none)" } else { &*kind };
+    Err(Invalid::new(
+        path.to_string(),
+        format!(
+            "`{path}` is of type {kind}, or lacks that type's field; send text, image_url, \
+             input_audio or file."
+        ),
+    ))
+}
+
+fn by_format<'a>(
+    media: chat::Media<'a>,
+    fallback: &'static str,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
+    if media.data.starts_with("data:") {
+        return media::from_url(media.data.into_cow(), fallback, param);
+    }
+    let declared = media.format.map(|format| match media::type_of(&format) {
+        Some(known) => Cow::Borrowed(known),
+        // `audio` of `audio/wav`, then the client's own word.
+        None => {
+            let (kind, _) = fallback.split_once('/').unwrap_or((fallback, ""));
+            Cow::Owned(format!("{kind}/{}", &*format))
+        }
+    });
+    media::inline(declared, media.data.into_cow(), fallback, param)
+}
+
+fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
+    let by_name = file.filename.as_deref().and_then(media::type_of);
+    if let Some(data) = file.file_data {
+        if data.starts_with("data:") || data.starts_with("https://") {
+            let fallback = by_name.unwrap_or("application/pdf");
+            return media::from_url(data.into_cow(), fallback, &format!("{param}.file_data"));
+        }
+        let declared = by_name.map(Cow::Borrowed);
+        let param = format!("{param}.file_data");
+        return media::inline(declared, data.into_cow(), "application/pdf", &param);
+    }
+    if let Some(id) = file.file_id {
+        let uri = if media::google_reads(&id) {
+            id.into_cow()
+        } else if id.starts_with("files/") {
+            format!("https://generativelanguage.googleapis.com/v1beta/{}", &*id).into()
+        } else {
+            return Err(Invalid::new(
+                format!("{param}.file_id"),
+                format!(
+                    "`{param}.file_id` is not a file of Google's Files API (files/…); \
+                     send the content in `file_data` instead."
+                ),
+            ));
+        };
+        return Ok(Part {
+            file_data: Some(FileData {
+                mime_type: by_name.map(Cow::Borrowed),
+                file_uri: uri,
+            }),
+            ..Part::default()
+        });
+    }
+    Err(Invalid::new(
+        param,
+        format!("`{param}` needs `file_data` or `file_id`."),
+    ))
+}
+
+// --- tools ---
+
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
+
+fn tools<'a>(
+    request: &mut chat::Request<'a>,
+    own: Option<Vec<&'a RawValue>>,
+) -> Result<Tools<'a>, Invalid> {
+    let mut declarations: Vec<FunctionDeclaration<'a>> = Vec::new();
+    let mut tools = Vec::new();
+    for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
+        match (tool.function, tool.kind.as_deref()) {
+            (Some(function), _) => declarations.push(declaration(function)),
+            (None, Some("web_search" | "web_search_preview" | "google_search")) => {
+                tools.push(Tool::GoogleSearch(Empty {}));
+            }
+            (None, Some("url_context")) => tools.push(Tool::UrlContext(Empty {})),
+            (None, Some("code_interpreter" | "code_execution")) => {
+                tools.push(Tool::CodeExecution(Empty {}));
+            }
+            (None, kind) => {
+                let kind = kind.unwrap_or("(none)");
+                return Err(Invalid::new(
+                    format!("tools[{at}]"),
+                    format!(
+                        "`tools[{at}]` is of type {kind}, or lacks `function`; send type \
+                         function, web_search, url_context or code_interpreter."
+                    ),
+                ));
+            }
+        }
+    }
+    let legacy = request.functions.take().into_iter().flatten();
+    declarations.extend(legacy.map(declaration));
+    if request.web_search_options.is_some()
+        && !tools
+            .iter()
+            .any(|tool| matches!(tool, Tool::GoogleSearch(_)))
+    {
+        tools.push(Tool::GoogleSearch(Empty {}));
+    }
+    tools.extend(
+        own.into_iter()
+            .flatten()
+            .map(|t| Tool::Own(Cow::Borrowed(t))),
+    );
+
+    let choice = request.tool_choice.take();
+    // Google refuses a calling mode without declarations.
+    if declarations.is_empty() {
+        return Ok((tools, None));
+    }
+    let config = match choice {
+        None => None,
+        Some(choice) => calling(choice, &mut declarations)?,
+    };
+    if !declarations.is_empty() {
+        tools.insert(0, Tool::FunctionDeclarations(declarations));
+    }
+    Ok((tools, config))
+}
+
+fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
+    FunctionDeclaration {
+        name: function.name.into_cow(),
+        description: function
+            .description
+            .filter(|text| !text.is_empty())
+            .map(Str::into_cow),
+        parameters_json_schema: function
+            .parameters
+            .filter(|schema| !matches!(schema.get(), "null" | "{}"))
+            .map(Cow::Borrowed),
+    }
+}
+
+fn calling<'a>(
+    choice: chat::ToolChoice<'a>,
+    declarations: &mut Vec<FunctionDeclaration<'a>>,
+) -> Result<Option<ToolConfig<'a>>, Invalid> {
+    let config = |mode, names| {
+        Ok(Some(ToolConfig {
+            function_calling_config: FunctionCalling {
+                mode,
+                allowed_function_names: names,
+            },
+        }))
+    };
+    match choice {
+        chat::ToolChoice::Mode(mode) => match &*mode {
+            "auto" => config(CallingMode::Auto, Vec::new()),
+            "none" => config(CallingMode::None, Vec::new()),
+            "required" | "any" => config(CallingMode::Any, Vec::new()),
+            other => Err(Invalid::new(
+                "tool_choice",
+                format!(
+                    "`tool_choice` is \"{other}\"; it must be none, auto, required, or an \
+                     object naming functions."
+                ),
+            )),
+        },
+        chat::ToolChoice::Function(name) => {
+            if !declarations.iter().any(|d| *d.name == *name) {
+                return Err(Invalid::new(
+                    "tool_choice",
+                    format!(
+                        "`tool_choice` names \"{}\", which is not in `tools`.",
+                        &*name
+                    ),
+                ));
+            }
+            config(CallingMode::Any, vec![name.into_cow()])
+        }
+        chat::ToolChoice::Allowed {
+            required: true,
+            names,
+        } => config(
+            CallingMode::Any,
+            names.into_iter().map(Str::into_cow).collect(),
+        ),
+        // Google allows names only where a call must be made, so the others are left out.
+        chat::ToolChoice::Allowed { names, .. } => {
+            declarations.retain(|d| names.iter().any(|name| **name == *d.name));
+            if declarations.is_empty() {
+                return Ok(None);
+            }
+            config(CallingMode::Auto, Vec::new())
+        }
+    }
+}
+
+// --- generation ---
+
+/// What goes into the generation config from Google's own options.
+struct GoogleConfig<'a> {
+    thinking: Option<chat::ThinkingConfig<'a>>,
+    response_modalities: Option<&'a RawValue>,
+    image_config: Option<&'a RawValue>,
+    speech_config: Option<&'a RawValue>,
+    media_resolution: Option<&'a RawValue>,
+}
+
+fn generation_config<'a>(
+    request: &mut chat::Request<'a>,
+    model: &str,
+    google: GoogleConfig<'a>,
+) -> Result<GenerationConfig<'a>, Invalid> {
+    let (response_mime_type, response_json_schema) = match request.response_format.take() {
+        None => (None, None),
+        Some(format) => response_format(format)?,
+    };
+    let limit = request.max_completion_tokens.or(request.max_tokens);
+    let stop = request.stop.take().unwrap_or_default().0.into_iter();
+    Ok(GenerationConfig {
+        stop_sequences: stop
+            .filter(|text| !text.is_empty())
+            .map(Str::into_cow)
+            .collect(),
+        response_mime_type,
+        response_json_schema,
+        response_modalities: match google.response_modalities {
+            Some(own) => Some(Cow::Borrowed(own)),
+            None => modalities(request.modalities.take()),
+        },
+        candidate_count: request.n,
+        // Some clients send 0 or -1 for "no limit".
+        max_output_tokens: limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
+        temperature: request.temperature.take(),
+        top_p: request.top_p.take(),
+        top_k: request.top_k.take(),
+        // Google's seed has 32 bits; folding keeps "same seed, same answer".
+        #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
+        seed: request
+            .seed
+            .map(|seed| i32::try_from(seed).unwrap_or((seed ^ (seed >> 32)) as i32)),
+        presence_penalty: request.presence_penalty.take(),
+        frequency_penalty: request.frequency_penalty.take(),
+        response_logprobs: request.logprobs.filter(|on| *on),
+        logprobs: request
+            .top_logprobs
+            .filter(|_| request.logprobs == Some(true)),
+        thinking_config: thinking(request, model, google.thinking),
+        image_config: google.image_config.map(Cow::Borrowed),
+        speech_config: google.speech_config.map(Cow::Borrowed),
+        media_resolution: google.media_resolution.map(Cow::Borrowed),
+    })
+}
+
+type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);
+
+fn response_format(format: chat::ResponseFormat<'_>) -> Result<Format<'_>, Invalid> {
+    const JSON: Option<Cow<'static, str>> = Some(Cow::Borrowed("application/json"));
+    match &*format.kind {
+        "text" => Ok((None, None)),
+        "json_object" => Ok((JSON, None)),
+        "json_schema" => {
+            let schema = format.json_schema.and_then(|given| given.schema);
+            Ok((JSON, schema.map(Cow::Borrowed)))
+        }
+        other => Err(Invalid::new(
+            "response_format.type",
+            format!(
+                "`response_format.type` is \"{other}\"; it must be text, json_object or \
+                 json_schema."
+            ),
+        )),
+    }
+}
+
+/// Text alone is what every model does anyway.
+fn modalities(wanted: Option<Vec<Str<'_>>>) -> Option<Raw<'_>> {
+    let upper: Vec<String> = wanted?.iter().map(|m| m.to_ascii_uppercase()).collect();
+    if upper.iter().all(|modality| modality == "TEXT") {
+        return None;
+    }
+    serde_json::value::to_raw_value(&upper).ok().map(Cow::Owned)
+}
+
+/// Google's own options as they are; else what the client called it, made legal.
+fn thinking<'a>(
+    request: &chat::Request<'_>,
+    model: &str,
+    own: Option<chat::ThinkingConfig<'a>>,
+) -> Option<ThinkingConfig<'a>> {
+    if let Some(own) = own {
+        return Some(ThinkingConfig {
+            include_thoughts: own.include_thoughts,
+            thinking_budget: own.thinking_budget,
+            thinking_level: own.thinking_level.map(Str::into_cow),
+        });
+    }
+    let family = Thinking::of(model);
+    let openrouter = request.reasoning.as_ref();
+    let mut config = match (request.reasoning_effort, openrouter) {
+        (Some(effort), _) => family.for_effort(effort),
+        (None, Some(reasoning)) => match (reasoning.max_tokens, reasoning.effort) {
+            _ if reasoning.enabled == Some(false) => family.for_effort(Effort::None),
+            (Some(tokens), _) => family.for_budget(tokens),
+            (None, Some(effort)) => family.for_effort(effort),
+            (None, None) => family.for_effort(Effort::Auto),
+        },
+        (None, None) => None,
+    }?;
+    if openrouter.is_some_and(|reasoning| reasoning.exclude == Some(true)) {
+        config.include_thoughts = None;
+    }
+    Some(config)
+}

@@ -1,0 +1,207 @@
+//! The whole answer: Gemini to OpenAI chat.
+
+use serde::Serialize;
+
+use super::request::ChatCall;
+use super::wire::{
+    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, annotations,
+    call_id, refusal,
+};
+use crate::ResponseMeta;
+use crate::error::Malformed;
+use crate::gemini::Usage;
+use crate::gemini::response::{Candidate, Part, Response};
+use crate::text::to_json;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: Vec<Choice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageOut>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: Message<'a>,
+    logprobs: Option<LogprobsOut<'a>>,
+    finish_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    native_finish_reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Image>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCall<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation<'a>>,
+}
+
+/// A candidate's parts, sorted by what becomes of them.
+#[derive(Default)]
+struct Sorted {
+    text: String,
+    thoughts: String,
+    /// Ids made for calls that had none.
+    call_ids: Vec<String>,
+}
+
+/// Translates a whole answer.
+///
+/// A refused prompt becomes a choice with a refusal and `content_filter`. An answer
+/// without any candidate is [`Malformed`].
+pub fn chat_response(
+    call: &ChatCall,
+    meta: &ResponseMeta,
+    gemini_body: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    let response = Response::parse(gemini_body)?;
+    let usage = response.usage_metadata.map(|u| Usage::from(u).into());
+    let body = |choices| {
+        to_json(&Body {
+            id: &meta.id,
+            object: "chat.completion",
+            created: meta.created,
+            model: &call.requested_model,
+            choices,
+            usage,
+        })
+    };
+    let mut candidates = response.candidates.unwrap_or_default();
+    if candidates.is_empty() {
+        let feedback = response.prompt_feedback.unwrap_or_default();
+        let Some(reason) = feedback.block_reason else {
+            return Err(Malformed::new(
+                "Google answered without any candidate and without saying why.",
+            ));
+        };
+        let message = feedback.block_reason_message.as_deref();
+        return Ok(body(vec![Choice {
+            index: 0,
+            message: Message {
+                role: "assistant",
+                content: None,
+                refusal: Some(refusal(&reason, message)),
+                reasoning_content: None,
+                images: Vec::new(),
+                tool_calls: Vec::new(),
+                annotations: Vec::new(),
+            },
+            logprobs: None,
+            finish_reason: "content_filter",
+            native_finish_reason: Some(reason.to_string()),
+        }]));
+    }
+    let parts: Vec<Vec<Part<'_>>> = candidates.iter_mut().map(Candidate::take_parts).collect();
+    let sorted: Vec<Sorted> = parts
+        .iter()
+        .zip(0..)
+        .map(|(parts, at)| sort(parts, &meta.id, at))
+        .collect();
+    let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
+    Ok(body(
+        choices
+            .map(|(((candidate, parts), sorted), at)| choice(candidate, parts, sorted, at))
+            .collect(),
+    ))
+}
+
+fn sort(parts: &[Part<'_>], answer: &str, choice: u32) -> Sorted {
+    let mut sorted = Sorted::default();
+    for part in parts {
+        if let Some(text) = &part.text {
+            if part.thought == Some(true) {
+                sorted.thoughts.push_str(text);
+            } else {
+                sorted.text.push_str(text);
+            }
+        }
+        if let Some(file) = &part.file_data {
+            sorted.text.push_str(&file.file_uri);
+        }
+        if let Some(code) = &part.executable_code {
+            sorted.text.push_str(&code.markdown());
+        }
+        if let Some(result) = &part.code_execution_result {
+            sorted.text.push_str(&result.markdown());
+        }
+        if part.function_call.is_some() {
+            let at = u32::try_from(sorted.call_ids.len()).unwrap_or(u32::MAX);
+            sorted.call_ids.push(call_id(answer, choice, at));
+        }
+    }
+    sorted
+}
+
+fn choice<'a>(
+    candidate: &'a Candidate<'a>,
+    parts: &'a [Part<'a>],
+    sorted: &'a Sorted,
+    at: u32,
+) -> Choice<'a> {
+    let calls = parts
+        .iter()
+        .filter_map(|part| Some((part, part.function_call.as_ref()?)));
+    let tool_calls: Vec<ToolCall<'a>> = calls
+        .zip(&sorted.call_ids)
+        .map(|((part, call), made)| ToolCall {
+            index: None,
+            id: call
+                .id
+                .as_deref()
+                .filter(|id| !id.is_empty())
+                .unwrap_or(made),
+            r#type: "function",
+            function: Function {
+                name: &call.name,
+                arguments: call.args(),
+            },
+            extra_content: ExtraContent::of(part.thought_signature.as_deref()),
+        })
+        .collect();
+    let images: Vec<Image> = parts
+        .iter()
+        .filter_map(|part| part.inline_data.as_ref())
+        .map(|blob| Image::of(&blob.mime_type, &blob.data))
+        .collect();
+    let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
+    let end = End::of(
+        native,
+        candidate.finish_message.as_deref(),
+        !tool_calls.is_empty(),
+    );
+    let nothing = sorted.text.is_empty() && tool_calls.is_empty() && images.is_empty();
+    let refusal = end.explanation.filter(|_| nothing);
+    let silent = sorted.text.is_empty() && (!tool_calls.is_empty() || refusal.is_some());
+    Choice {
+        index: candidate.index.unwrap_or(at),
+        message: Message {
+            role: "assistant",
+            content: (!silent).then_some(&*sorted.text),
+            refusal,
+            reasoning_content: (!sorted.thoughts.is_empty()).then_some(&*sorted.thoughts),
+            images,
+            tool_calls,
+            annotations: candidate
+                .grounding_metadata
+                .as_ref()
+                .map(|grounding| annotations(grounding, &sorted.text))
+                .unwrap_or_default(),
+        },
+        logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),
+        finish_reason: end.finish_reason,
+        native_finish_reason: end.native,
+    }
+}

@@ -1,0 +1,365 @@
+//! The stream: Gemini's events to OpenAI's chunks.
+
+use serde::Serialize;
+
+use super::request::ChatCall;
+use super::wire::{
+    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, annotations,
+    call_id, refusal,
+};
+use crate::ResponseMeta;
+use crate::error::{self, Malformed, UpstreamFailure};
+use crate::gemini::Usage;
+use crate::gemini::response::{Candidate, Part, Response};
+use crate::text::put_json;
+
+/// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
+/// its order, so nothing is lost or swapped.
+#[derive(Debug)]
+pub struct ChatStream {
+    /// `data: {"id":…,"choices":[`, the same for every chunk.
+    prefix: Vec<u8>,
+    answer: String,
+    include_usage: bool,
+    grounded: bool,
+    choices: Vec<ChoiceState>,
+    usage: Option<Usage>,
+}
+
+#[derive(Debug, Default)]
+struct ChoiceState {
+    index: u32,
+    /// The first delta, which says the role, has been sent.
+    begun: bool,
+    calls: u32,
+    /// Something besides thoughts has been sent.
+    shown: bool,
+    /// The prompt was refused; `finish` has the reason.
+    refused: bool,
+    /// Google's reason and message. Written at the end: Google sends calls and counts
+    /// after a reason, too.
+    finish: Option<(String, Option<String>)>,
+    /// The text so far, kept only where citations may point into it.
+    text: String,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<[Image; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation<'a>>,
+}
+
+/// One entry of `choices`.
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<LogprobsOut<'a>>,
+    finish_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    native_finish_reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+}
+
+impl ChatStream {
+    /// A stream that answers `call`. All its chunks carry `meta`.
+    pub fn new(call: &ChatCall, meta: &ResponseMeta) -> Self {
+        let mut prefix = b"data: ".to_vec();
+        put_json(
+            &mut prefix,
+            &Head {
+                id: &meta.id,
+                object: "chat.completion.chunk",
+                created: meta.created,
+                model: &call.requested_model,
+            },
+        );
+        prefix.pop(); // the closing brace: `choices` follows
+        prefix.extend_from_slice(b",\"choices\":[");
+        Self {
+            prefix,
+            answer: meta.id.clone(),
+            include_usage: call.include_usage,
+            grounded: call.grounded,
+            choices: Vec::with_capacity(1),
+            usage: None,
+        }
+    }
+
+    /// Takes the data of one of Google's events and appends the chunks it makes.
+    ///
+    /// On an error nothing was appended; end the stream with [`ChatStream::abort`].
+    pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let response = Response::parse(data)?;
+        if let Some(usage) = response.usage_metadata {
+            self.usage = Some(usage.into());
+        }
+        let candidates = response.candidates.unwrap_or_default();
+        if candidates.is_empty()
+            && let Some(feedback) = response.prompt_feedback
+            && let Some(reason) = feedback.block_reason
+        {
+            self.refused(&reason, feedback.block_reason_message.as_deref(), out);
+        }
+        for candidate in candidates {
+            self.candidate(candidate, out);
+        }
+        Ok(())
+    }
+
+    /// Every choice seen so far has its finish reason, so the stream may end here. A stream
+    /// that ends while this is false was cut off: abort it.
+    pub fn is_complete(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some())
+    }
+
+    /// Token counts as of the last event that had them.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Ends the stream: a finish reason for each choice, token counts if asked for,
+    /// `[DONE]`. A choice that Google gave no reason for ends with `length`, because it was
+    /// cut off.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.choices.is_empty() {
+            self.state(0);
+        }
+        for at in 0..self.choices.len() {
+            self.end(at, out);
+        }
+        if self.include_usage {
+            out.extend_from_slice(&self.prefix);
+            out.extend_from_slice(b"],\"usage\":");
+            put_json(out, &UsageOut::from(self.usage.unwrap_or_default()));
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// Ends the stream with an error, in the shape that OpenAI's SDKs raise. No `[DONE]`:
+    /// nothing may take this for a complete answer.
+    pub fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&error::openai(
+            failure.status,
+            &failure.message,
+            None,
+            failure.code.as_deref(),
+        ));
+        out.extend_from_slice(b"\n\n");
+    }
+
+    /// The place of the choice numbered `index`, made if it is new.
+    fn state(&mut self, index: u32) -> usize {
+        let known = self.choices.iter().position(|choice| choice.index == index);
+        known.unwrap_or_else(|| {
+            self.choices.push(ChoiceState {
+                index,
+                ..ChoiceState::default()
+            });
+            self.choices.len() - 1
+        })
+    }
+
+    fn refused(&mut self, reason: &str, message: Option<&str>, out: &mut Vec<u8>) {
+        let at = self.state(0);
+        let text = refusal(reason, message);
+        self.put(
+            at,
+            Delta {
+                refusal: Some(&text),
+                ..Delta::default()
+            },
+            out,
+        );
+        let choice = &mut self.choices[at];
+        choice.shown = true;
+        choice.refused = true;
+        choice.finish = Some((reason.to_owned(), None));
+    }
+
+    fn candidate(&mut self, mut candidate: Candidate<'_>, out: &mut Vec<u8>) {
+        let at = self.state(candidate.index.unwrap_or(0));
+        for part in candidate.take_parts() {
+            self.part(at, &part, out);
+        }
+        if let Some(logprobs) = &candidate.logprobs_result {
+            let logprobs = Some(LogprobsOut::of(logprobs));
+            self.put_with(at, Delta::default(), logprobs, out);
+        }
+        if let Some(grounding) = &candidate.grounding_metadata {
+            let text = std::mem::take(&mut self.choices[at].text);
+            let annotations = annotations(grounding, &text);
+            if !annotations.is_empty() {
+                let delta = Delta {
+                    annotations,
+                    ..Delta::default()
+                };
+                self.put(at, delta, out);
+            }
+            self.choices[at].text = text;
+        }
+        if let Some(reason) = candidate.finish_reason {
+            let message = candidate.finish_message.map(|m| m.to_string());
+            self.choices[at].finish = Some((reason.to_string(), message));
+        }
+    }
+
+    fn part(&mut self, at: usize, part: &Part<'_>, out: &mut Vec<u8>) {
+        if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
+            if part.thought == Some(true) {
+                let delta = Delta {
+                    reasoning_content: Some(text),
+                    ..Delta::default()
+                };
+                self.put(at, delta, out);
+            } else {
+                self.text(at, text, out);
+            }
+        }
+        if let Some(blob) = &part.inline_data {
+            self.choices[at].shown = true;
+            let delta = Delta {
+                images: Some([Image::of(&blob.mime_type, &blob.data)]),
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
+        }
+        if let Some(file) = &part.file_data {
+            self.text(at, &file.file_uri, out);
+        }
+        if let Some(code) = &part.executable_code {
+            self.text(at, &code.markdown(), out);
+        }
+        if let Some(result) = &part.code_execution_result {
+            self.text(at, &result.markdown(), out);
+        }
+        if let Some(call) = &part.function_call {
+            let choice = &mut self.choices[at];
+            choice.shown = true;
+            let number = choice.calls;
+            choice.calls += 1;
+            let made;
+            let id = match call.id.as_deref() {
+                Some(id) if !id.is_empty() => id,
+                _ => {
+                    made = call_id(&self.answer, choice.index, number);
+                    &made
+                }
+            };
+            let delta = Delta {
+                tool_calls: Some([ToolCall {
+                    index: Some(number),
+                    id,
+                    r#type: "function",
+                    function: Function {
+                        name: &call.name,
+                        arguments: call.args(),
+                    },
+                    extra_content: ExtraContent::of(part.thought_signature.as_deref()),
+                }]),
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
+        }
+    }
+
+    fn text(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        let choice = &mut self.choices[at];
+        choice.shown = true;
+        if self.grounded {
+            choice.text.push_str(text);
+        }
+        let delta = Delta {
+            content: Some(text),
+            ..Delta::default()
+        };
+        self.put(at, delta, out);
+    }
+
+    fn put(&mut self, at: usize, delta: Delta<'_>, out: &mut Vec<u8>) {
+        self.put_with(at, delta, None, out);
+    }
+
+    fn put_with(
+        &mut self,
+        at: usize,
+        mut delta: Delta<'_>,
+        logprobs: Option<LogprobsOut<'_>>,
+        out: &mut Vec<u8>,
+    ) {
+        let choice = &mut self.choices[at];
+        if !choice.begun {
+            choice.begun = true;
+            delta.role = Some("assistant");
+            if delta.content.is_none() && delta.refusal.is_none() && delta.tool_calls.is_none() {
+                delta.content = Some("");
+            }
+        }
+        let entry = Choice {
+            index: choice.index,
+            delta,
+            logprobs,
+            finish_reason: None,
+            native_finish_reason: None,
+        };
+        self.chunk(&entry, out);
+    }
+
+    fn end(&mut self, at: usize, out: &mut Vec<u8>) {
+        let choice = &mut self.choices[at];
+        let end = match choice.finish.take() {
+            Some((native, _)) if choice.refused => End {
+                finish_reason: "content_filter",
+                native: Some(native),
+                explanation: None,
+            },
+            Some((native, message)) => End::of(&native, message.as_deref(), choice.calls > 0),
+            None => End::of("MAX_TOKENS", None, false),
+        };
+        let mut delta = Delta::default();
+        if !choice.begun {
+            choice.begun = true;
+            delta.role = Some("assistant");
+            delta.content = Some("");
+        }
+        if !choice.shown {
+            delta.refusal = end.explanation.as_deref();
+        }
+        let entry = Choice {
+            index: choice.index,
+            delta,
+            logprobs: None,
+            finish_reason: Some(end.finish_reason),
+            native_finish_reason: end.native.as_deref(),
+        };
+        self.chunk(&entry, out);
+    }
+
+    fn chunk(&self, entry: &Choice<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+        put_json(out, entry);
+        out.extend_from_slice(b"]}\n\n");
+    }
+}

@@ -1,0 +1,256 @@
+//! OpenAI's answer, as we write it: pieces that whole answers and streams share. Fields and
+//! their nulls as in OpenAI's OpenAPI description.
+
+use serde::Serialize;
+
+use crate::gemini::Usage;
+use crate::gemini::response::{Grounding, Logprobs, TokenLikelihood};
+
+#[derive(Serialize)]
+pub(super) struct ToolCall<'a> {
+    /// In streams only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    pub id: &'a str,
+    pub r#type: &'static str,
+    pub function: Function<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<ExtraContent<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Function<'a> {
+    pub name: &'a str,
+    pub arguments: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct ExtraContent<'a> {
+    google: GoogleContent<'a>,
+}
+
+#[derive(Serialize)]
+struct GoogleContent<'a> {
+    thought_signature: &'a str,
+}
+
+impl<'a> ExtraContent<'a> {
+    pub fn of(signature: Option<&'a str>) -> Option<Self> {
+        signature.map(|thought_signature| Self {
+            google: GoogleContent { thought_signature },
+        })
+    }
+}
+
+/// OpenRouter's form of an image in an answer.
+#[derive(Serialize)]
+pub(super) struct Image {
+    r#type: &'static str,
+    image_url: ImageUrl,
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl Image {
+    pub fn of(mime_type: &str, data: &str) -> Self {
+        Self {
+            r#type: "image_url",
+            image_url: ImageUrl {
+                url: format!("data:{mime_type};base64,{data}"),
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Annotation<'a> {
+    r#type: &'static str,
+    url_citation: Citation<'a>,
+}
+
+#[derive(Serialize)]
+struct Citation<'a> {
+    /// In characters of the text.
+    start_index: usize,
+    /// In characters of the text.
+    end_index: usize,
+    url: &'a str,
+    title: &'a str,
+}
+
+/// Citations of `text`. Google counts bytes, OpenAI characters. Sources that no sentence
+/// names are cited at the end.
+pub(super) fn annotations<'a>(grounding: &'a Grounding<'a>, text: &str) -> Vec<Annotation<'a>> {
+    let Some(chunks) = &grounding.grounding_chunks else {
+        return Vec::new();
+    };
+    let characters = |byte: usize| text.char_indices().take_while(|(at, _)| *at < byte).count();
+    let cite = |chunk: usize, start_index, end_index| {
+        let source = chunks.get(chunk)?.source()?;
+        Some(Annotation {
+            r#type: "url_citation",
+            url_citation: Citation {
+                start_index,
+                end_index,
+                url: source.uri.as_deref()?,
+                title: source.title.as_deref().unwrap_or_default(),
+            },
+        })
+    };
+    let mut named = vec![false; chunks.len()];
+    let mut annotations = Vec::new();
+    for support in grounding.grounding_supports.iter().flatten() {
+        let Some(segment) = &support.segment else {
+            continue;
+        };
+        let start = characters(segment.start_index);
+        let end = characters(segment.end_index);
+        for chunk in support.grounding_chunk_indices.iter().flatten() {
+            if let Some(annotation) = cite(*chunk, start, end) {
+                named[*chunk] = true;
+                annotations.push(annotation);
+            }
+        }
+    }
+    let end = text.chars().count();
+    let rest = named.iter().enumerate().filter(|(_, named)| !**named);
+    annotations.extend(rest.filter_map(|(chunk, _)| cite(chunk, end, end)));
+    annotations
+}
+
+#[derive(Serialize)]
+pub(super) struct LogprobsOut<'a> {
+    content: Vec<TokenOut<'a>>,
+    refusal: Option<()>,
+}
+
+#[derive(Serialize)]
+struct TokenOut<'a> {
+    #[serde(flatten)]
+    token: Likelihood<'a>,
+    top_logprobs: Vec<Likelihood<'a>>,
+}
+
+#[derive(Serialize)]
+struct Likelihood<'a> {
+    token: &'a str,
+    logprob: f64,
+    bytes: &'a [u8],
+}
+
+impl<'a> LogprobsOut<'a> {
+    pub fn of(logprobs: &'a Logprobs<'a>) -> Self {
+        let likelihood = |token: &'a TokenLikelihood<'a>| Likelihood {
+            token: &token.token,
+            logprob: token.log_probability,
+            bytes: token.token.as_bytes(),
+        };
+        let mut tops = logprobs.top_candidates.iter().flatten();
+        Self {
+            content: logprobs
+                .chosen_candidates
+                .iter()
+                .flatten()
+                .map(|token| TokenOut {
+                    token: likelihood(token),
+                    top_logprobs: tops
+                        .next()
+                        .and_then(|top| top.candidates.as_ref())
+                        .map(|top| top.iter().map(likelihood).collect())
+                        .unwrap_or_default(),
+                })
+                .collect(),
+            refusal: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct UsageOut {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+}
+
+impl From<Usage> for UsageOut {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.output,
+            total_tokens: usage.total,
+            prompt_tokens_details: PromptDetails {
+                cached_tokens: usage.cached,
+            },
+            completion_tokens_details: CompletionDetails {
+                reasoning_tokens: usage.thoughts,
+            },
+        }
+    }
+}
+
+/// How a choice ended.
+pub(super) struct End {
+    pub finish_reason: &'static str,
+    /// Google's word, where OpenAI's does not say it.
+    pub native: Option<String>,
+    /// What to tell when there is nothing else to show.
+    pub explanation: Option<String>,
+}
+
+impl End {
+    /// `native` is Google's `finishReason`.
+    pub fn of(native: &str, message: Option<&str>, called: bool) -> Self {
+        let clean = |finish_reason| Self {
+            finish_reason,
+            native: None,
+            explanation: None,
+        };
+        let explained = |finish_reason, what: &str| Self {
+            finish_reason,
+            native: Some(native.to_owned()),
+            explanation: Some(match message {
+                Some(message) => format!("{what} ({native}): {message}"),
+                None => format!("{what} ({native})."),
+            }),
+        };
+        match native {
+            "STOP" if called => clean("tool_calls"),
+            "STOP" => clean("stop"),
+            "MAX_TOKENS" => clean("length"),
+            _ if crate::gemini::FinishReason::of(native).is_filter() => {
+                explained("content_filter", "Google's filters ended the answer")
+            }
+            _ if called => explained("tool_calls", "Gemini ended the answer"),
+            _ => explained("stop", "Gemini ended the answer without completing it"),
+        }
+    }
+}
+
+/// What a client is told when the prompt was refused.
+pub(super) fn refusal(reason: &str, message: Option<&str>) -> String {
+    match message {
+        Some(message) => format!("Google refused this prompt ({reason}): {message}"),
+        None => format!("Google refused this prompt ({reason})."),
+    }
+}
+
+/// An id for a call that Google gave none: unique as the answer's id is.
+pub(super) fn call_id(answer: &str, choice: u32, call: u32) -> String {
+    let own = answer.strip_prefix("chatcmpl-").unwrap_or(answer);
+    format!("call_{own}_{choice}_{call}")
+}

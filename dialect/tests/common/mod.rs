@@ -1,0 +1,53 @@
+//! Reading of fixtures, writing of snapshots.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the tests answer with.
+pub fn meta() -> dialect::ResponseMeta {
+    dialect::ResponseMeta {
+        id: "chatcmpl-golden".to_owned(),
+        created: 1_800_000_000,
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name)
+}
+
+/// All files of a folder with this extension, by name, sorted.
+pub fn fixtures(name: &str, extension: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<(String, Vec<u8>)> = fs::read_dir(folder(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .map(|path| {
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (stem, fs::read(&path).unwrap())
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "no fixtures in {name}");
+    found
+}
+
+/// Compares with the golden file beside the fixture.
+pub fn snapshot(name: &str, stem: &str, shown: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder(name));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(stem.to_owned(), shown));
+}
+
+/// Parses JSON that must be valid.
+pub fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+/// JSON for human eyes.
+pub fn pretty(bytes: &[u8]) -> String {
+    serde_json::to_string_pretty(&json(bytes)).unwrap()
+}

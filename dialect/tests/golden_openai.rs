@@ -1,0 +1,84 @@
+//! Golden files of OpenAI chat over Gemini: each input in `tests/openai/` beside what it
+//! becomes. `cargo insta review` shows and accepts changes.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::{fixtures, json, meta, pretty, snapshot};
+use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
+use dialect::sse::Events;
+
+fn call(stream: bool) -> ChatCall {
+    let body = serde_json::json!({
+        "model": "gemini-3.1-pro-preview",
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": stream,
+        "stream_options": {"include_usage": true},
+        "tools": [{"type": "web_search"}],
+    });
+    chat_request(body.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn requests() {
+    for (name, body) in fixtures("openai/requests", "json") {
+        let shown = match chat_request(&body) {
+            Ok(call) => format!(
+                "model: {} (asked for: {})\nstream: {}, usage: {}\n{}",
+                call.model,
+                call.requested_model,
+                call.stream,
+                call.include_usage,
+                pretty(&call.body)
+            ),
+            Err(invalid) => format!("400 {:?}\n{}", invalid.param, invalid.message),
+        };
+        snapshot("openai/requests", &name, &shown);
+    }
+}
+
+#[test]
+fn responses() {
+    for (name, body) in fixtures("openai/responses", "json") {
+        let shown = match chat_response(&call(false), &meta(), &body) {
+            Ok(body) => pretty(&body),
+            Err(malformed) => format!("malformed: {malformed}"),
+        };
+        snapshot("openai/responses", &name, &shown);
+    }
+}
+
+#[test]
+fn streams() {
+    for (name, body) in fixtures("openai/streams", "sse") {
+        let mut events = Events::new(1 << 20);
+        events.push(body.into());
+        let mut stream = ChatStream::new(&call(true), &meta());
+        let mut out = Vec::new();
+        let mut failed = None;
+        for event in &mut events {
+            if let Err(malformed) = stream.event(&event.unwrap(), &mut out) {
+                failed = Some(malformed);
+                break;
+            }
+        }
+        match failed {
+            None if stream.is_complete() => stream.finish(&mut out),
+            other => stream.abort(
+                &dialect::UpstreamFailure {
+                    status: 502,
+                    message: other.map_or("cut off".to_owned(), |m| m.message),
+                    code: None,
+                },
+                &mut out,
+            ),
+        }
+        let text = String::from_utf8(out).unwrap();
+        for event in text.split_terminator("\n\n") {
+            let data = event.strip_prefix("data: ").unwrap();
+            assert!(data == "[DONE]" || json(data.as_bytes()).is_object());
+        }
+        snapshot("openai/streams", &name, &text);
+    }
+}
