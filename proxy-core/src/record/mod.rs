@@ -1,0 +1,145 @@
+//! The books: one record for each request, on its way to the store.
+//!
+//! Nothing on the request path waits for the database. [`Recorder::record`] puts a record
+//! into a bounded queue or, when that is full, counts it as dropped; one task writes what is
+//! queued, many records to a transaction. What is to be kept of a key's state is not queued:
+//! only its newest state matters, so it waits in a map and cannot be dropped.
+
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use contract::Millis;
+use contract::admin::Surface;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::pool::SavedKeyState;
+use crate::store::Store;
+
+/// How many records may wait; at 2,000 requests a second, four seconds' worth.
+const QUEUE: usize = 8192;
+/// The most characters of an error's text that are kept.
+const ERROR_CHARS: usize = 1000;
+
+/// What is kept of one request.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// When it ended.
+    pub at: Millis,
+    /// The protocol the client spoke.
+    pub surface: Surface,
+    /// The model asked for, without `models/`; empty when the request did not get that far.
+    pub model: Box<str>,
+    /// The key that answered or was last tried.
+    pub key_id: Option<i64>,
+    /// Keys that were tried before it and failed, in order.
+    pub failed_keys: Vec<i64>,
+    /// The client's token.
+    pub token_id: Option<i64>,
+    /// The HTTP status the client got.
+    pub status: u16,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+    /// How many calls to Google it took.
+    pub attempts: u8,
+    /// From the request's arrival to the end of the answer, in milliseconds.
+    pub latency_ms: u32,
+    /// From the request's arrival to the first byte of the answer, in milliseconds.
+    pub ttft_ms: Option<u32>,
+    /// Input tokens as Google counted them.
+    pub prompt_tokens: u32,
+    /// Output tokens, thoughts not included.
+    pub output_tokens: u32,
+    /// Tokens of thoughts.
+    pub thought_tokens: u32,
+    /// Input tokens that came from Google's cache; part of `prompt_tokens`.
+    pub cached_tokens: u32,
+    /// What the client was told when it went wrong, scrubbed of secrets. Its presence is
+    /// what makes a request count as failed.
+    pub error: Option<Box<str>>,
+}
+
+/// Takes records without ever waiting. Clones share one queue.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<RequestRecord>,
+    flushes: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+struct Shared {
+    /// Records that found the queue full.
+    dropped: AtomicU64,
+    /// The last attempt to write failed.
+    failing: AtomicBool,
+    /// The newest state of each key that has changed since the last write.
+    key_states: Mutex<HashMap<i64, SavedKeyState>>,
+    key_state_changed: Notify,
+}
+
+impl Recorder {
+    /// Starts the writing task on `tracker`. It ends when `stop` is cancelled, after a last
+    /// write of all that is queued.
+    pub fn start(store: Store, tracker: &TaskTracker, stop: CancellationToken) -> Self {
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let (flushes, flush_requests) = mpsc::channel(16);
+        let shared = Arc::new(Shared {
+            dropped: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+            key_states: Mutex::default(),
+            key_state_changed: Notify::new(),
+        });
+        let writer = writer::Writer::new(store, shared.clone(), queued, flush_requests);
+        tracker.spawn(writer.run(stop));
+        Self {
+            shared,
+            queue,
+            flushes,
+        }
+    }
+
+    /// Queues a record, or counts it as dropped when the queue is full.
+    pub fn record(&self, mut record: RequestRecord) {
+        if let Some(error) = &record.error
+            && let Some((end, _)) = error.char_indices().nth(ERROR_CHARS)
+        {
+            record.error = Some(error[..end].into());
+        }
+        if self.queue.try_send(record).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes what to keep of a key over a restart.
+    pub fn key_state(&self, id: i64, saved: SavedKeyState) {
+        self.shared.key_states.lock().insert(id, saved);
+        self.shared.key_state_changed.notify_one();
+    }
+
+    /// Waits until everything noted before this call is written, or one attempt to write it
+    /// has failed.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.flushes.send(done).await.is_ok() {
+            // An error means that the writer has ended, after writing everything.
+            let _ = written.await;
+        }
+    }
+
+    /// How many records were dropped since start because the writer could not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whether records cannot be written at the moment.
+    pub fn is_failing(&self) -> bool {
+        self.shared.failing.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,98 @@
+//! Every setting, declared once.
+//!
+//! [`DECLARATIONS`] (in `table.rs`) is the one place that knows a setting's name, type,
+//! range and texts. Parsing and validation follow from it here; the command line builds its
+//! flags from it, and the panel its page.
+//!
+//! Deliberately absent: reading the environment. [`Settings::load`] is given a function that
+//! answers for a name, so flags, environment and tests all come the same way.
+
+mod parse;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use parse::SettingError;
+pub use table::{DECLARATIONS, Settings};
+
+/// One setting, as declared.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The name of its environment variable, e.g. `PORT`.
+    pub name: &'static str,
+    /// Its flag on the command line, without the dashes, e.g. `port`.
+    pub flag: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// The value when it is not set, written as in the environment; empty means none.
+    pub default: &'static str,
+    /// When a change takes effect.
+    pub applies: Applies,
+    /// Its value must not be shown.
+    pub secret: bool,
+    /// A short name for people.
+    pub title: Text,
+    /// What it does, in one or two sentences.
+    pub help: Text,
+}
+
+/// What a setting holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Several texts: a JSON list, or separated by commas, semicolons or lines.
+    List,
+    /// A whole number from the first to the second, both included.
+    Integer(u32, u32),
+    /// An `http` or `https` address.
+    Url,
+    /// The IP address of one of this machine's interfaces.
+    Ip,
+    /// A folder.
+    Folder,
+    /// The IANA name of a time zone.
+    TimeZone,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// At once.
+    Live,
+    /// At the next start.
+    Restart,
+}
+
+/// A text in the languages of the panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Simplified Chinese.
+    pub zh: &'static str,
+    /// English.
+    pub en: &'static str,
+}
+
+impl Kind {
+    /// What is accepted, to complete "expected is …".
+    pub fn accepted(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::List => {
+                "a list: [\"a\",\"b\"], or separated by commas, semicolons or lines".to_owned()
+            }
+            Self::Integer(from, to) => format!("a whole number from {from} to {to}"),
+            Self::Url => "an address that begins with https:// or http://, without user, \
+                          query or fragment"
+                .to_owned(),
+            Self::Ip => "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for \
+                         every network it is in"
+                .to_owned(),
+            Self::Folder => "the path of a folder".to_owned(),
+            Self::TimeZone => "the IANA name of a time zone, e.g. Asia/Shanghai".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+}
