@@ -1,0 +1,155 @@
+// The world of a browser test: the real server in front of the fake Google, each test with
+// a data folder of its own, and a real Chromium that may not complain about anything.
+//
+// `cargo xtask test --only browser` sets GB_SERVER_BIN, GB_FAKE_GOOGLE_BIN and GB_CHROMIUM.
+
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+// How long anything may take. Generous, because a laptop may be compiling beside the test.
+export const PATIENCE = 30_000;
+
+export const PASSWORD = 'correct horse battery';
+export const TOKEN = 'sk-browser-test-token-0001';
+
+// Keys that the fake takes, in both of Google's shapes. Numbers 1 and 2 share a project.
+export const KEYS = [
+  'AIzaSyTEST-0000000000000000000000000001',
+  'AIzaSyTEST-0000000000000000000000000002',
+  'AQ.Ab8TEST-000000000000000000000000000000000000000000003',
+  'AQ.Ab8TEST-000000000000000000000000000000000000000000004',
+];
+const PROJECTS = ['a', 'a', 'b', 'c'];
+
+function needed(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: run this by \`cargo xtask test --only browser\``);
+  return value;
+}
+
+// Our programs see nothing of the developer's settings.
+function cleanEnvironment(extra) {
+  const kept = ['PATH', 'HOME', 'LANG', 'SYSTEMROOT', 'TEMP', 'TMP', 'TMPDIR'];
+  const own = Object.fromEntries(kept.filter((n) => process.env[n]).map((n) => [n, process.env[n]]));
+  return { ...own, ...extra };
+}
+
+// Starts a program, waits until `ready` makes something of one of its lines, and keeps the rest.
+async function start(program, args, env, ready) {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines = [];
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const found = await new Promise((resolve, reject) => {
+    const fail = (why) => reject(new Error(`${program} ${why}:\n${lines.join('\n')}`));
+    const timer = setTimeout(() => fail(`said nothing useful for ${PATIENCE} ms`), PATIENCE);
+    const onLine = (line) => {
+      lines.push(line);
+      const made = ready(line);
+      if (made) {
+        clearTimeout(timer);
+        resolve(made);
+      }
+    };
+    createInterface({ input: child.stdout }).on('line', onLine);
+    createInterface({ input: child.stderr }).on('line', onLine);
+    child.once('error', (error) => fail(`could not be started: ${error.message}`));
+    child.once('close', (code) => fail(`ended with ${code}`));
+  });
+  return {
+    found,
+    lines,
+    async stop() {
+      child.kill();
+      await ended;
+    },
+  };
+}
+
+const addressIn = (line) => line.match(/http:\/\/[\w.[\]-]+:\d+/)?.[0];
+
+// The fake Google. `args` are those of `fake-google`, e.g. ['--rpm', '2'].
+export async function startGoogle(args = []) {
+  const keys = KEYS.map((key, i) => `${key}@${PROJECTS[i]}`).join(',');
+  const google = await start(needed('GB_FAKE_GOOGLE_BIN'), ['--keys', keys, ...args], cleanEnvironment(), addressIn);
+  return { address: google.found, stop: google.stop };
+}
+
+// The real server on a free port, with a new data folder that goes when it stops.
+// `env` is what a user would configure; nothing by default.
+export async function startServer(google, env = {}) {
+  const data = await mkdtemp(join(tmpdir(), 'gemini-balance-browser-'));
+  const settings = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: data, BASE_URL: `${google.address}/v1beta`, ...env };
+  const listening = (line) => (/listening on/i.test(line) ? addressIn(line) : undefined);
+  const server = await start(needed('GB_SERVER_BIN'), ['serve'], cleanEnvironment(settings), listening);
+  return {
+    address: server.found,
+    // The one-time link that the server prints when nothing is configured.
+    setupLink: () => server.lines.map((line) => line.match(/http:\/\/\S*setup\S*/)?.[0]).find(Boolean),
+    async stop() {
+      await server.stop();
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function openBrowser() {
+  const browser = await chromium.launch({
+    executablePath: needed('GB_CHROMIUM'),
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  return browser;
+}
+
+// What a browser says when an answer is an error. The tests that provoke one allow it.
+export const FAILED_RESPONSE = /Failed to load resource: the server responded with a status of (400|401|403|404|429|502|503)/;
+
+// A page that collects every complaint: errors and warnings of the console (violations of
+// the content security policy are among them), exceptions, requests to anywhere else.
+export async function openPage(browser, address, options = {}) {
+  const { lang = 'en-US', colorScheme = 'light', allowed = [], ...context } = options;
+  const session = await browser.newContext({
+    locale: lang,
+    colorScheme,
+    timezoneId: 'Asia/Shanghai',
+    viewport: { width: 1280, height: 800 },
+    ...context,
+  });
+  session.setDefaultTimeout(PATIENCE);
+  const page = await session.newPage();
+  const complaints = [];
+  const complain = (text) => {
+    if (!allowed.some((pattern) => pattern.test(text))) complaints.push(text);
+  };
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complain(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complain(`exception: ${error.message}`));
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(address) && !url.startsWith('data:') && !url.startsWith('blob:')) {
+      complain(`request to another place: ${url}`);
+    }
+  });
+  const id = (name) => page.getByTestId(name);
+  return { page, id, complaints, close: () => session.close() };
+}
+
+// Signs in with the password of the environment.
+export async function signIn({ page, id }, server, password = PASSWORD) {
+  await page.goto(server.address);
+  await id('login-password').fill(password);
+  await id('login-submit').click();
+  await id('nav-dashboard').waitFor();
+}
