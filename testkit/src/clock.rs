@@ -1,0 +1,114 @@
+//! A time that tests move by hand.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// A clock that stands still until somebody advances it. Clones share one time.
+///
+/// ```
+/// let clock = testkit::clock::VirtualClock::at(1_700_000_000_000);
+/// clock.advance(std::time::Duration::from_secs(2));
+/// assert_eq!(clock.now(), 1_700_000_002_000);
+/// ```
+#[derive(Clone, Debug)]
+pub struct VirtualClock {
+    now: watch::Sender<i64>,
+}
+
+impl VirtualClock {
+    /// A clock that shows this moment, in milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn at(millis_since_epoch: i64) -> Self {
+        Self {
+            now: watch::Sender::new(millis_since_epoch),
+        }
+    }
+
+    /// What the clock shows, in milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        *self.now.borrow()
+    }
+
+    /// Moves the clock forward and wakes whoever slept until then.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.now.send_modify(|now| *now = now.saturating_add(by));
+    }
+
+    /// Sets the clock, forwards or backwards, in milliseconds since 1970-01-01T00:00:00Z.
+    pub fn set(&self, millis_since_epoch: i64) {
+        self.now.send_replace(millis_since_epoch);
+    }
+
+    /// Returns when the clock has been advanced by this much.
+    pub async fn sleep(&self, duration: Duration) {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let until = self.now().saturating_add(millis);
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.now.subscribe().wait_for(|now| *now >= until).await;
+    }
+}
+
+/// Where a fake takes its time from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// A clock that the test moves.
+    Virtual(VirtualClock),
+}
+
+impl Clock {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        match self {
+            Self::System => jiff::Timestamp::now().as_millisecond(),
+            Self::Virtual(clock) => clock.now(),
+        }
+    }
+
+    /// Returns after this much of the clock's own time.
+    pub async fn sleep(&self, duration: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(duration).await,
+            Self::Virtual(clock) => clock.sleep(duration).await,
+        }
+    }
+}
+
+impl From<VirtualClock> for Clock {
+    fn from(clock: VirtualClock) -> Self {
+        Self::Virtual(clock)
+    }
+}
+
+impl From<&VirtualClock> for Clock {
+    fn from(clock: &VirtualClock) -> Self {
+        Self::Virtual(clock.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::VirtualClock;
+
+    #[tokio::test]
+    async fn sleepers_wake_when_the_clock_is_advanced_far_enough() {
+        let clock = VirtualClock::at(0);
+        let mut sleep = Box::pin(clock.sleep(Duration::from_secs(10)));
+        assert!((&mut sleep).now_or_never().is_none());
+        clock.advance(Duration::from_secs(9));
+        assert!((&mut sleep).now_or_never().is_none());
+        clock.advance(Duration::from_secs(1));
+        sleep.await;
+        assert_eq!(clock.now(), 10_000);
+    }
+}

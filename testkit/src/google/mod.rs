@@ -1,0 +1,521 @@
+//! A Gemini API that behaves.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use testkit::clock::VirtualClock;
+//! use testkit::google::{Fault, FakeGoogle, Quota};
+//!
+//! let clock = VirtualClock::at(1_790_000_000_000);
+//! let google = FakeGoogle::builder()
+//!     .clock(&clock)
+//!     .project("p1", Quota { rpm: Some(10), ..Quota::UNLIMITED })
+//!     .key("AIza-one", "p1")
+//!     .start()
+//!     .await;
+//! google.fault_next(Fault::Status(503));
+//! // … point the code under test at google.base_url() …
+//! assert_eq!(google.requests().len(), 1);
+//! # }
+//! ```
+//!
+//! A call passes the stations in Google's order: credential, JSON, model, what the model
+//! wants; then the script of faults; then the quota; then the answer, which depends on
+//! the request alone unless [`FakeGoogle::answer_next`] said otherwise.
+//!
+//! Deliberately absent: files, caches, batches, the Live API, Interactions, and Google's
+//! OpenAI-compatible paths. They answer as a path that Google does not have.
+
+mod answer;
+mod bench;
+mod check;
+mod error;
+mod fault;
+mod handle;
+mod model;
+mod proto;
+mod quota;
+mod reply;
+mod sample;
+mod server;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use answer::{Answer, CACHED_TOKENS, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
+pub use check::{SENTINELS, SIGNATURE_PREFIX};
+pub use error::{GoogleError, Refusal};
+pub use fault::{Cut, Empty, Exhaustion, Fault, Rule, Script};
+pub use model::{Kind, Model, current as current_models};
+pub use quota::{Limit, Quota, Usage, exhausted};
+pub use server::{Body, Severed};
+
+use crate::clock::Clock;
+
+/// A running fake. It stops, and breaks its connections, when it is dropped.
+#[derive(Debug)]
+pub struct FakeGoogle {
+    world: Arc<World>,
+    address: SocketAddr,
+    /// The accept loop; it owns the connections.
+    _server: JoinSet<()>,
+}
+
+/// A request as the fake received it.
+#[derive(Clone, Debug)]
+pub struct SeenRequest {
+    /// Counts up from 0 over the life of the fake.
+    pub id: u64,
+    /// When it came, by the fake's clock, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at: i64,
+    /// HTTP method.
+    pub method: Method,
+    /// Path as sent, without the query.
+    pub path: String,
+    /// Query as sent, without the `?`; empty when there is none.
+    pub query: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte; empty when it was too large.
+    pub body: Bytes,
+    /// The key, when there was exactly one credential and it was a key.
+    pub key: Option<String>,
+    /// The project of the key, when the key was let in.
+    pub project: Option<String>,
+    /// The model in the path, without `models/`.
+    pub model: Option<String>,
+    /// `generateContent`, `models` (the list), `get` …; `None` for a path that is not Google's.
+    pub action: Option<&'static str>,
+    /// HTTP status of the answer; `None` while there is none.
+    pub status: Option<u16>,
+}
+
+impl SeenRequest {
+    /// The body as JSON; `null` when it is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// A header as text; empty when it is missing.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// How many requests came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests whose head and body have arrived.
+    pub received: usize,
+    /// Requests answered to the end, or broken off by a fault.
+    pub answered: usize,
+    /// Requests whose client went away before the end of the answer.
+    pub disconnects: usize,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct World {
+    clock: Clock,
+    models: Vec<Model>,
+    max_body: usize,
+    record: bool,
+    inner: Mutex<Inner>,
+    counts: watch::Sender<Counts>,
+    /// Counts the calls of `release`; whoever stalls waits for the next.
+    released: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    keys: HashMap<String, Key>,
+    projects: HashMap<String, quota::Project>,
+    script: Script,
+    answers: VecDeque<Answer>,
+    seen: Vec<SeenRequest>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Key {
+    project: String,
+    refusal: Option<Refusal>,
+}
+
+impl World {
+    /// Records a request and gives it a number.
+    fn saw(&self, parts: &Parts, body: Option<&Bytes>) -> u64 {
+        let id = {
+            let mut inner = self.inner.lock();
+            let id = inner.next_id;
+            inner.next_id += 1;
+            if self.record {
+                inner.seen.push(SeenRequest {
+                    id,
+                    at: self.clock.now(),
+                    method: parts.method.clone(),
+                    path: parts.uri.path().to_owned(),
+                    query: parts.uri.query().unwrap_or_default().to_owned(),
+                    headers: parts.headers.clone(),
+                    body: body.cloned().unwrap_or_default(),
+                    key: None,
+                    project: None,
+                    model: None,
+                    action: None,
+                    status: None,
+                });
+            }
+            id
+        };
+        self.counts.send_modify(|counts| counts.received += 1);
+        id
+    }
+
+    /// Adds to what is known of a request.
+    fn note(&self, id: u64, change: impl FnOnce(&mut SeenRequest)) {
+        if self.record
+            && let Some(seen) = self
+                .inner
+                .lock()
+                .seen
+                .iter_mut()
+                .rfind(|seen| seen.id == id)
+        {
+            change(seen);
+        }
+    }
+
+    /// Returns at the next `release`.
+    async fn stall(&self) {
+        let mut released = self.released.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = released.changed().await;
+    }
+}
+
+impl FakeGoogle {
+    /// A fake with the current models, no keys, and the machine's clock.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// `http://127.0.0.1:PORT/v1beta`: the form of the setting `BASE_URL`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("{}/v1beta", self.origin())
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every request so far, oldest first (calls of the `bench-…` models excepted).
+    #[must_use]
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.world.inner.lock().seen.clone()
+    }
+
+    /// Forgets the requests so far; the counts stay.
+    pub fn clear_requests(&self) {
+        self.world.inner.lock().seen.clear();
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        *self.world.counts.borrow()
+    }
+
+    /// What a project has used of a model.
+    #[must_use]
+    pub fn usage(&self, project: &str, model: &str) -> Usage {
+        let now = self.world.clock.now();
+        self.world
+            .inner
+            .lock()
+            .projects
+            .entry(project.to_owned())
+            .or_default()
+            .usage(now, model)
+    }
+
+    /// Changes the quota of a project for every model that has none of its own.
+    pub fn set_quota(&self, project: &str, quota: Quota) {
+        self.world
+            .inner
+            .lock()
+            .projects
+            .entry(project.to_owned())
+            .or_default()
+            .quota = quota;
+    }
+
+    /// Changes the quota of a project for one model.
+    pub fn set_model_quota(&self, project: &str, model: &str, quota: Quota) {
+        let mut inner = self.world.inner.lock();
+        inner
+            .projects
+            .entry(project.to_owned())
+            .or_default()
+            .per_model
+            .insert(model.to_owned(), quota);
+    }
+
+    /// Adds a key to a project, or makes a key good again.
+    pub fn add_key(&self, key: &str, project: &str) {
+        let state = Key {
+            project: project.to_owned(),
+            refusal: None,
+        };
+        self.world.inner.lock().keys.insert(key.to_owned(), state);
+    }
+
+    /// Turns a key away from now on.
+    pub fn disable_key(&self, key: &str, refusal: Refusal) {
+        if let Some(state) = self.world.inner.lock().keys.get_mut(key) {
+            state.refusal = Some(refusal);
+        }
+    }
+
+    /// Lets a key in again.
+    pub fn enable_key(&self, key: &str) {
+        if let Some(state) = self.world.inner.lock().keys.get_mut(key) {
+            state.refusal = None;
+        }
+    }
+
+    /// Adds the rules of a script behind those there are.
+    pub fn script(&self, script: Script) {
+        self.world.inner.lock().script.extend(script);
+    }
+
+    /// Adds a fault for the next call of a model. Several of these queue up.
+    pub fn fault_next(&self, fault: Fault) {
+        self.script(Script::new().rule(Rule::new(fault).times(1)));
+    }
+
+    /// Adds a fault for every call with this key, until [`Self::clear_faults`].
+    pub fn fault_for_key(&self, key: &str, fault: Fault) {
+        self.script(Script::new().rule(Rule::new(fault).key(key)));
+    }
+
+    /// Drops all faults. Who stalls still waits for [`Self::release`].
+    pub fn clear_faults(&self) {
+        self.world.inner.lock().script.clear();
+    }
+
+    /// Lets everything that stalls now go on.
+    pub fn release(&self) {
+        self.world.released.send_modify(|count| *count += 1);
+    }
+
+    /// Answers the next call that generates content with this. Several of these queue up.
+    pub fn answer_next(&self, answer: Answer) {
+        self.world.inner.lock().answers.push_back(answer);
+    }
+
+    /// Waits until so many requests in all have arrived; false when that takes longer than [`PATIENCE`].
+    #[must_use = "false means that they did not come"]
+    pub async fn wait_for_requests(&self, count: usize) -> bool {
+        self.wait_for(|counts| counts.received >= count).await
+    }
+
+    /// Waits until so many clients in all have gone away before the end of their answer;
+    /// false when that takes longer than [`PATIENCE`].
+    #[must_use = "false means that they stayed"]
+    pub async fn wait_for_disconnects(&self, count: usize) -> bool {
+        self.wait_for(|counts| counts.disconnects >= count).await
+    }
+
+    /// Waits until the counts are as wanted; false when that takes longer than [`PATIENCE`].
+    #[must_use = "false means that it did not happen"]
+    pub async fn wait_for(&self, wanted: impl FnMut(&Counts) -> bool) -> bool {
+        let mut counts = self.world.counts.subscribe();
+        matches!(
+            tokio::time::timeout(PATIENCE, counts.wait_for(wanted)).await,
+            Ok(Ok(_))
+        )
+    }
+
+    /// Answers a request in-process, without a connection.
+    ///
+    /// # Errors
+    /// [`Severed`] when the script closes the connection instead of answering.
+    pub async fn call<B>(&self, request: Request<B>) -> Result<Response<Body>, Severed>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        handle::respond(Arc::clone(&self.world), request, server::Reset::default()).await
+    }
+}
+
+/// How long the waiting methods of [`FakeGoogle`] wait for what should take an instant.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a [`FakeGoogle`] is made of.
+#[derive(Debug)]
+pub struct Builder {
+    clock: Clock,
+    models: Vec<Model>,
+    max_body: usize,
+    record: bool,
+    inner: Inner,
+    address: SocketAddr,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            clock: Clock::System,
+            models: model::current(),
+            max_body: 20 * 1024 * 1024,
+            record: true,
+            inner: Inner::default(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a project with this quota for each model. A project that only keys name has no limits.
+    #[must_use]
+    pub fn project(mut self, name: impl Into<String>, quota: Quota) -> Self {
+        self.inner.projects.entry(name.into()).or_default().quota = quota;
+        self
+    }
+
+    /// Gives a project another quota for one model.
+    #[must_use]
+    pub fn model_quota(
+        mut self,
+        project: impl Into<String>,
+        model: impl Into<String>,
+        quota: Quota,
+    ) -> Self {
+        self.inner
+            .projects
+            .entry(project.into())
+            .or_default()
+            .per_model
+            .insert(model.into(), quota);
+        self
+    }
+
+    /// Adds a key of any shape to a project.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>, project: impl Into<String>) -> Self {
+        self.inner.keys.insert(
+            key.into(),
+            Key {
+                project: project.into(),
+                refusal: None,
+            },
+        );
+        self
+    }
+
+    /// Takes the time from this clock (quotas, latency). The default is the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Offers these models instead of the current ones.
+    #[must_use]
+    pub fn models(mut self, models: impl IntoIterator<Item = Model>) -> Self {
+        self.models = models.into_iter().collect();
+        self
+    }
+
+    /// Adds rules for faults.
+    #[must_use]
+    pub fn script(mut self, script: Script) -> Self {
+        self.inner.script.extend(script);
+        self
+    }
+
+    /// The largest body taken, in bytes. Google's limit, and the default, is 20 MiB.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Whether requests are kept for [`FakeGoogle::requests`]. Without, memory stays bounded.
+    #[must_use]
+    pub const fn record(mut self, record: bool) -> Self {
+        self.record = record;
+        self
+    }
+
+    /// Listens here instead of on a free port of 127.0.0.1.
+    #[must_use]
+    pub const fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Starts to listen.
+    ///
+    /// # Panics
+    /// When it cannot listen; on a free port of 127.0.0.1 that does not happen.
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its fake cannot go on; everybody else uses try_start"
+    )]
+    pub async fn start(self) -> FakeGoogle {
+        self.try_start().await.expect("the fake Google listens")
+    }
+
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// When the address is taken or not this machine's.
+    pub async fn try_start(self) -> io::Result<FakeGoogle> {
+        let listener = TcpListener::bind(self.address).await?;
+        let address = listener.local_addr()?;
+        let world = Arc::new(World {
+            clock: self.clock,
+            models: self.models,
+            max_body: self.max_body,
+            record: self.record,
+            inner: Mutex::new(self.inner),
+            counts: watch::Sender::default(),
+            released: watch::Sender::default(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server::serve(listener, Arc::clone(&world)));
+        Ok(FakeGoogle {
+            world,
+            address,
+            _server: tasks,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! The models that the fake knows, and what each can do.
+
+use serde_json::{Value, json};
+
+/// What sets one model apart from another, as far as the fake's behaviour goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Answers text at once.
+    Plain,
+    /// Gemini 2.5: thinks within a budget of tokens.
+    Budget {
+        /// Smallest budget other than 0 and -1.
+        least: i64,
+        /// Largest budget.
+        most: i64,
+        /// Whether a budget of 0 turns thinking off.
+        can_stop: bool,
+    },
+    /// Gemini 3: thinks at a level, and wants its thought signatures back.
+    Level,
+    /// Draws; wants no signatures back.
+    Image,
+    /// Turns text into vectors.
+    Embedding,
+}
+
+/// A model as `models.get` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Without `models/`.
+    pub id: String,
+    /// As a person reads it.
+    pub display_name: String,
+    /// Tokens it takes.
+    pub input_tokens: u64,
+    /// Tokens it gives.
+    pub output_tokens: u64,
+    /// Its behaviour.
+    pub kind: Kind,
+}
+
+/// Name, display name, input limit, output limit, behaviour. The generations that are
+/// alive in autumn 2026 by Google's page of deprecations.
+const CURRENT: &[(&str, &str, u64, u64, Kind)] = &[
+    (
+        "gemini-3.8-flash",
+        "Gemini 3.8 Flash",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3.7-flash",
+        "Gemini 3.7 Flash",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3.5-flash",
+        "Gemini 3.5 Flash",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3.5-flash-lite",
+        "Gemini 3.5 Flash-Lite",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3.1-pro-preview",
+        "Gemini 3.1 Pro Preview",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3.1-flash-lite",
+        "Gemini 3.1 Flash-Lite",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-3-flash-preview",
+        "Gemini 3 Flash Preview",
+        1_048_576,
+        65_536,
+        Kind::Level,
+    ),
+    (
+        "gemini-2.5-pro",
+        "Gemini 2.5 Pro",
+        1_048_576,
+        65_536,
+        Kind::Budget {
+            least: 128,
+            most: 32_768,
+            can_stop: false,
+        },
+    ),
+    (
+        "gemini-2.5-flash",
+        "Gemini 2.5 Flash",
+        1_048_576,
+        65_536,
+        Kind::Budget {
+            least: 1,
+            most: 24_576,
+            can_stop: true,
+        },
+    ),
+    (
+        "gemini-2.5-flash-lite",
+        "Gemini 2.5 Flash-Lite",
+        1_048_576,
+        65_536,
+        Kind::Budget {
+            least: 512,
+            most: 24_576,
+            can_stop: true,
+        },
+    ),
+    (
+        "gemini-3.1-flash-image",
+        "Gemini 3.1 Flash Image",
+        65_536,
+        32_768,
+        Kind::Image,
+    ),
+    (
+        "gemini-2.5-flash-image",
+        "Gemini 2.5 Flash Image",
+        32_768,
+        32_768,
+        Kind::Image,
+    ),
+    ("gemma-3-27b-it", "Gemma 3 27B", 131_072, 8_192, Kind::Plain),
+    (
+        "gemini-embedding-001",
+        "Gemini Embedding 001",
+        2_048,
+        1,
+        Kind::Embedding,
+    ),
+    (
+        "gemini-embedding-2",
+        "Gemini Embedding 2",
+        8_192,
+        1,
+        Kind::Embedding,
+    ),
+];
+
+/// The models the fake offers unless told otherwise.
+#[must_use]
+pub fn current() -> Vec<Model> {
+    CURRENT
+        .iter()
+        .map(
+            |(id, display_name, input_tokens, output_tokens, kind)| Model {
+                id: (*id).to_owned(),
+                display_name: (*display_name).to_owned(),
+                input_tokens: *input_tokens,
+                output_tokens: *output_tokens,
+                kind: *kind,
+            },
+        )
+        .collect()
+}
+
+impl Model {
+    /// A model of this name; what it can do is read from the name, as for the current ones.
+    #[must_use]
+    pub fn named(id: impl Into<String>) -> Self {
+        let id = id.into();
+        if let Some(known) = current().into_iter().find(|model| model.id == id) {
+            return known;
+        }
+        let kind = if id.contains("embedding") {
+            Kind::Embedding
+        } else if id.contains("image") {
+            Kind::Image
+        } else if id.starts_with("gemini-3") || id.starts_with("gemini-4") {
+            Kind::Level
+        } else if id.starts_with("gemini-2.5") {
+            Kind::Budget {
+                least: 1,
+                most: 24_576,
+                can_stop: true,
+            }
+        } else {
+            Kind::Plain
+        };
+        Self {
+            display_name: id.clone(),
+            id,
+            input_tokens: 1_048_576,
+            output_tokens: 65_536,
+            kind,
+        }
+    }
+
+    /// Whether the model can do this (`generateContent` …).
+    #[must_use]
+    pub fn supports(&self, action: &str) -> bool {
+        self.methods().contains(&action)
+            || (action == "streamGenerateContent" && self.supports("generateContent"))
+    }
+
+    /// Whether its function calls must come back with their thought signatures.
+    #[must_use]
+    pub const fn signs(&self) -> bool {
+        matches!(self.kind, Kind::Level)
+    }
+
+    /// Whether it thinks before it answers.
+    #[must_use]
+    pub const fn thinks(&self) -> bool {
+        matches!(self.kind, Kind::Level | Kind::Budget { .. })
+    }
+
+    const fn methods(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Embedding => &["embedContent", "batchEmbedContents", "countTokens"],
+            _ => &[
+                "generateContent",
+                "countTokens",
+                "createCachedContent",
+                "batchGenerateContent",
+            ],
+        }
+    }
+
+    /// The model as Google describes it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut shown = json!({
+            "name": format!("models/{}", self.id),
+            "version": "001",
+            "displayName": self.display_name,
+            "description": format!("{} (answered by a fake Google)", self.display_name),
+            "inputTokenLimit": self.input_tokens,
+            "outputTokenLimit": self.output_tokens,
+            "supportedGenerationMethods": self.methods(),
+        });
+        if self.kind != Kind::Embedding {
+            shown["temperature"] = json!(1);
+            shown["topP"] = json!(0.95);
+            shown["topK"] = json!(64);
+            shown["maxTemperature"] = json!(2);
+        }
+        if self.thinks() {
+            shown["thinking"] = json!(true);
+        }
+        shown
+    }
+}
