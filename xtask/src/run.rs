@@ -135,6 +135,8 @@ fn into_demo(workspace: &Workspace, google: &Server, command: &mut Command) -> R
     let token = format!("sk-demo-{}", random());
     command
         .env("DATA_DIR", &data)
+        // The desktop app keeps everything in a folder of its own name.
+        .env("GEMINI_BALANCE_DATA_DIR", &data)
         .env("BASE_URL", format!("{}/v1beta", google.address))
         .env("API_KEYS", DEMO_KEYS.map(|(key, _)| key).join(","))
         .env("ALLOWED_TOKENS", &token)

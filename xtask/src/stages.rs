@@ -39,7 +39,9 @@ pub(crate) fn nothing(_: &Workspace) -> Result<()> {
 // ── fmt ─────────────────────────────────────────────────────────────────────────
 
 pub(crate) fn fmt(run: &Run<'_>) -> Result<Outcome> {
-    shell::run(shell::cargo(run.workspace).args(["fmt", "--all", "--check"]))
+    // Names the files; the differences themselves would bury the rest of the output.
+    let arguments = ["fmt", "--all", "--check", "--", "--files-with-diff"];
+    shell::run(shell::cargo(run.workspace).args(arguments))
         .context("`cargo fmt --all` puts it right")?;
     Ok(Outcome::Passed)
 }
@@ -276,7 +278,8 @@ fn has_wasm_tests(workspace: &Workspace) -> Result<bool> {
 
 pub(crate) fn set_up_browser(workspace: &Workspace) -> Result<()> {
     setup::system(workspace, &setup::NODE)?;
-    setup::system(workspace, &setup::BROWSER)
+    setup::system(workspace, &setup::BROWSER)?;
+    node_modules(workspace)
 }
 
 pub(crate) fn browser(run: &Run<'_>) -> Result<Outcome> {
@@ -302,7 +305,7 @@ fn browser_program() -> Option<PathBuf> {
 }
 
 /// Installs what the tests below `e2e/` import.
-pub(crate) fn node_modules(workspace: &Workspace) -> Result<()> {
+fn node_modules(workspace: &Workspace) -> Result<()> {
     let folder = workspace.root.join("e2e");
     let lock = folder.join("package-lock.json");
     let wanted = fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;

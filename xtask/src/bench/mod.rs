@@ -233,7 +233,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     };
 
     let text = report::markdown(workspace, options, &measured, &memory)?;
-    let path = workspace.root.join("bench/report.md");
+    let home = workspace.root.join("bench");
+    fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+    let path = home.join("report.md");
     fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     println!("\n{text}\nThis is in {}.", path.display());
     Ok(ExitCode::SUCCESS)
