@@ -24,10 +24,19 @@ impl Invalid {
 
     /// Parses `body`; an error names the field and the position.
     pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Self> {
+        use serde_json::error::Category;
+
+        // serde would also take a list of a struct's fields.
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            return Err(Self {
+                message: "The request body must be a JSON object, not a list.".to_owned(),
+                param: None,
+            });
+        }
         serde_json::from_slice(body).or_else(|error| {
-            use serde_json::error::Category;
             if error.classify() != Category::Data {
-                let what = if body.iter().all(u8::is_ascii_whitespace) {
+                let what = if first.is_none() {
                     "The request body is empty; send a JSON object.".to_owned()
                 } else {
                     format!("The request body is not valid JSON: {error}.")

@@ -55,9 +55,14 @@ struct Builder<'a> {
     contents: Vec<Content<'a>>,
     calls: Vec<Call<'a>>,
     model: Vec<Part<'a>>,
-    user: Vec<Part<'a>>,
-    results: Vec<ToolResult<'a>>,
+    user: Vec<UserPiece<'a>>,
     sign_foreign: bool,
+}
+
+/// What stands between two model turns.
+enum UserPiece<'a> {
+    Said(Part<'a>),
+    Result(ToolResult<'a>),
 }
 
 /// Makes turns of `items`. `sign_foreign` marks steps that no Gemini model made.
@@ -68,7 +73,6 @@ pub(crate) fn assemble(items: Vec<Item<'_>>, sign_foreign: bool) -> Turns<'_> {
         calls: Vec::new(),
         model: Vec::new(),
         user: Vec::new(),
-        results: Vec::new(),
         sign_foreign,
     };
     for item in items {
@@ -76,18 +80,18 @@ pub(crate) fn assemble(items: Vec<Item<'_>>, sign_foreign: bool) -> Turns<'_> {
             Item::System(text) if text.is_empty() => {}
             Item::System(text) => builder.system.push(Part::text(text)),
             Item::Model(part) => {
-                if !builder.user.is_empty() || !builder.results.is_empty() {
+                if !builder.user.is_empty() {
                     builder.end_user();
                 }
                 builder.model.push(part);
             }
             Item::User(part) => {
                 builder.end_model();
-                builder.user.push(part);
+                builder.user.push(UserPiece::Said(part));
             }
             Item::Result(result) => {
                 builder.end_model();
-                builder.results.push(result);
+                builder.user.push(UserPiece::Result(result));
             }
         }
     }
@@ -127,15 +131,16 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// Closes a user turn: results in the order of their calls, then orphans, then the rest.
+    /// Closes a user turn: results in the order of their calls, then everything else in its
+    /// order. A result that belongs to no call stays as text.
     fn end_user(&mut self) {
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(self.user.len());
         let mut media = Vec::new();
-        let mut results = std::mem::take(&mut self.results);
+        let mut pieces = std::mem::take(&mut self.user);
         for call in std::mem::take(&mut self.calls) {
-            let mine = position_of(&results, &call).map(|at| results.remove(at));
+            let mine = position_of(&pieces, &call).map(|at| pieces.remove(at));
             let response = match mine {
-                Some(result) => {
+                Some(UserPiece::Result(result)) => {
                     media.extend(result.media);
                     if result.failed {
                         ResultText::Error(result.text)
@@ -143,7 +148,7 @@ impl<'a> Builder<'a> {
                         ResultText::Output(result.text)
                     }
                 }
-                None => ResultText::Error("This call was not answered.".into()),
+                _ => ResultText::Error("This call was not answered.".into()),
             };
             parts.push(Part {
                 function_response: Some(FunctionResponse {
@@ -155,12 +160,16 @@ impl<'a> Builder<'a> {
             });
         }
         parts.append(&mut media);
-        for orphan in results {
-            let name = orphan.name.or(orphan.id).unwrap_or("a tool".into());
-            parts.push(Part::text(format!("Result of {name}: {}", orphan.text)));
-            parts.extend(orphan.media);
+        for piece in pieces {
+            match piece {
+                UserPiece::Said(part) => parts.push(part),
+                UserPiece::Result(orphan) => {
+                    let name = orphan.name.or(orphan.id).unwrap_or("a tool".into());
+                    parts.push(Part::text(format!("Result of {name}: {}", orphan.text)));
+                    parts.extend(orphan.media);
+                }
+            }
         }
-        parts.append(&mut self.user);
         if !parts.is_empty() {
             self.contents.push(Content {
                 role: Some(Role::User),
@@ -209,18 +218,14 @@ impl<'a> Builder<'a> {
 }
 
 /// The result of `call`: by id; else, where ids are missing, by name; else the next one.
-fn position_of(results: &[ToolResult<'_>], call: &Call<'_>) -> Option<usize> {
-    let by_id = || {
-        results
+fn position_of(pieces: &[UserPiece<'_>], call: &Call<'_>) -> Option<usize> {
+    let find = |fits: &dyn Fn(&ToolResult<'_>) -> bool| {
+        pieces
             .iter()
-            .position(|r| r.id.is_some() && r.id == call.id)
+            .position(|piece| matches!(piece, UserPiece::Result(result) if fits(result)))
     };
     let nameless = |r: &ToolResult<'_>| r.id.is_none() || call.id.is_none();
-    let by_name = || {
-        results
-            .iter()
-            .position(|r| nameless(r) && r.name.as_ref() == Some(&call.name))
-    };
-    let next = || results.iter().position(|r| nameless(r) && r.name.is_none());
-    by_id().or_else(by_name).or_else(next)
+    find(&|r| r.id.is_some() && r.id == call.id)
+        .or_else(|| find(&|r| nameless(r) && r.name.as_ref() == Some(&call.name)))
+        .or_else(|| find(&|r| nameless(r) && r.name.is_none()))
 }

@@ -1,5 +1,7 @@
 //! The answer of `generateContent`, as we read it. Unknown fields are passed over.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -131,14 +133,37 @@ pub(crate) struct FunctionCall<'a> {
     pub args: Option<&'a RawValue>,
 }
 
-impl FunctionCall<'_> {
-    /// The arguments as JSON text; `{}` when Google left them out.
-    pub fn args(&self) -> &str {
+impl<'a> FunctionCall<'a> {
+    /// The arguments as JSON text; `{}` when Google left them out. Numbers stay as written,
+    /// but the indentation of Google's whole answers goes.
+    pub fn args(&self) -> Cow<'a, str> {
         match self.args.map(RawValue::get) {
-            None | Some("null") => "{}",
-            Some(args) => args,
+            None | Some("null") => "{}".into(),
+            Some(args) => compact(args),
         }
     }
+}
+
+/// Valid JSON without the whitespace between its tokens.
+fn compact(json: &str) -> Cow<'_, str> {
+    let mut in_string = false;
+    let mut escaped = false;
+    // Whether the character belongs to a token.
+    let mut keep = move |c: char| {
+        if in_string {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            in_string = !ends;
+            return true;
+        }
+        in_string = c == '"';
+        !matches!(c, ' ' | '\n' | '\r' | '\t')
+    };
+    let mut scan = keep;
+    if json.chars().all(&mut scan) {
+        return json.into();
+    }
+    json.chars().filter(|c| keep(*c)).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -264,4 +289,31 @@ pub(crate) struct TokenLikelihood<'a> {
     pub token: Str<'a>,
     #[serde(default)]
     pub log_probability: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+
+    #[test]
+    fn compacting_leaves_strings_and_numbers_alone() {
+        let cases = [
+            ("{}", "{}"),
+            (
+                "{\n  \"a b\": [1.10, 2],\r\n\t\"c\": \" x \\\" y \"\n}",
+                "{\"a b\":[1.10,2],\"c\":\" x \\\" y \"}",
+            ),
+            (
+                "{\"back\": \"\\\\\", \"b\" : 1}",
+                "{\"back\":\"\\\\\",\"b\":1}",
+            ),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(compact(given), expected);
+        }
+        assert!(matches!(
+            compact("{\"a\":\" \"}"),
+            std::borrow::Cow::Borrowed(_)
+        ));
+    }
 }

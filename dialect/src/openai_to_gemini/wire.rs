@@ -1,6 +1,8 @@
 //! OpenAI's answer, as we write it: pieces that whole answers and streams share. Fields and
 //! their nulls as in OpenAI's OpenAPI description.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::gemini::Usage;
@@ -21,7 +23,7 @@ pub(super) struct ToolCall<'a> {
 #[derive(Serialize)]
 pub(super) struct Function<'a> {
     pub name: &'a str,
-    pub arguments: &'a str,
+    pub arguments: Cow<'a, str>,
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,7 @@
 //! Golden files of OpenAI chat over Gemini: each input in `tests/openai/` beside what it
 //! becomes. `cargo insta review` shows and accepts changes.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod common;
-
-use common::{fixtures, json, meta, pretty, snapshot};
+use crate::common::{fixtures, json, meta, pretty, snapshot};
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
 use dialect::sse::Events;
 

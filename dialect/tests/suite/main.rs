@@ -1,0 +1,10 @@
+//! The tests of this crate, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+mod errors;
+mod gemini;
+mod openai_golden;
+mod openai_roundtrip;
+mod sse;

@@ -1,0 +1,204 @@
+//! What holds for every conversation: streamed and whole answers are equal, and an answer
+//! that a client sends back arrives at Google as Google said it.
+
+use std::collections::BTreeMap;
+
+use crate::common::{json, meta};
+use dialect::openai_to_gemini::{ChatStream, chat_request, chat_response};
+use dialect::sse::Events;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// One part of a model's answer, as Google sends it.
+fn part() -> impl Strategy<Value = Value> {
+    let text = "[a-zé😀\"\\\\\n ]{1,12}";
+    let args = prop_oneof![
+        Just(json!({})),
+        ("[a-z]{1,4}", "[a-zü\"\\\\ ]{0,8}").prop_map(|(k, v)| json!({k: [v, 1.5, null]})),
+    ];
+    prop_oneof![
+        text.prop_map(|text| json!({"text": text})),
+        text.prop_map(|text| json!({"text": text, "thought": true})),
+        "[A-Za-z0-9+/]{4}"
+            .prop_map(|data| json!({"inlineData": {"mimeType": "image/png", "data": data}})),
+        (
+            args,
+            prop::option::of("[a-z]{3}"),
+            prop::option::of("[A-Za-z0-9]{8}")
+        )
+            .prop_map(|(args, id, signature)| {
+                let mut part = json!({"functionCall": {"name": "f", "args": args}});
+                if let Some(id) = id {
+                    part["functionCall"]["id"] = json!(id);
+                }
+                if let Some(signature) = signature {
+                    part["thoughtSignature"] = json!(signature);
+                }
+                part
+            }),
+    ]
+}
+
+/// Adds up chunks as OpenAI's SDKs do.
+fn accumulate(chunks: &[u8]) -> BTreeMap<u64, Value> {
+    let mut choices: BTreeMap<u64, Value> = BTreeMap::new();
+    for event in std::str::from_utf8(chunks)
+        .unwrap()
+        .split_terminator("\n\n")
+    {
+        let data = event.strip_prefix("data: ").unwrap();
+        if data == "[DONE]" {
+            continue;
+        }
+        let chunk = json(data.as_bytes());
+        for choice in chunk["choices"].as_array().unwrap() {
+            let whole = choices
+                .entry(choice["index"].as_u64().unwrap())
+                .or_insert_with(|| json!({"roles": 0, "content": "", "reasoning_content": "", "images": [], "tool_calls": [], "finish_reason": []}));
+            let delta = &choice["delta"];
+            if delta.get("role").is_some() {
+                whole["roles"] = json!(whole["roles"].as_u64().unwrap() + 1);
+            }
+            for field in ["content", "reasoning_content"] {
+                if let Some(text) = delta[field].as_str() {
+                    whole[field] = json!(format!("{}{text}", whole[field].as_str().unwrap()));
+                }
+            }
+            for image in delta["images"].as_array().into_iter().flatten() {
+                whole["images"].as_array_mut().unwrap().push(image.clone());
+            }
+            for call in delta["tool_calls"].as_array().into_iter().flatten() {
+                let calls = whole["tool_calls"].as_array_mut().unwrap();
+                assert_eq!(call["index"], json!(calls.len()), "one delta for each call");
+                let mut call = call.clone();
+                call.as_object_mut().unwrap().remove("index");
+                calls.push(call);
+            }
+            if !choice["finish_reason"].is_null() {
+                whole["finish_reason"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(choice["finish_reason"].clone());
+            }
+        }
+    }
+    choices
+}
+
+fn ask(stream: bool) -> dialect::openai_to_gemini::ChatCall {
+    let body = json!({"model": "gemini-3.8-flash", "stream": stream, "messages": [{"role": "user", "content": "go"}]});
+    chat_request(body.to_string().as_bytes()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn streamed_and_whole_answers_are_equal(
+        parts in prop::collection::vec(part(), 1..8),
+        per_event in 1_usize..4,
+        reason in prop::sample::select(&["STOP", "MAX_TOKENS", "SAFETY", "OTHER"][..]),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let whole = json!({"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": reason}]});
+        let whole = json(&chat_response(&ask(false), &meta(), whole.to_string().as_bytes()).unwrap());
+
+        let mut wire = String::new();
+        for parts in parts.chunks(per_event) {
+            let event = json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}]});
+            wire.push_str(&format!("data: {event}\r\n\r\n"));
+        }
+        wire.push_str(&format!("data: {}\r\n\r\n", json!({"candidates": [{"finishReason": reason, "index": 0}]})));
+        let mut events = Events::new(1 << 20);
+        let mut stream = ChatStream::new(&ask(true), &meta());
+        let mut out = Vec::new();
+        let cut = cut.index(wire.len());
+        for piece in [&wire.as_bytes()[..cut], &wire.as_bytes()[cut..]] {
+            events.push(bytes::Bytes::copy_from_slice(piece));
+            for event in &mut events {
+                stream.event(&event.unwrap(), &mut out).unwrap();
+            }
+        }
+        prop_assert!(stream.is_complete());
+        stream.finish(&mut out);
+
+        let streamed = &accumulate(&out)[&0];
+        let message = &whole["choices"][0]["message"];
+        prop_assert_eq!(&streamed["roles"], &json!(1));
+        prop_assert_eq!(streamed["content"].as_str().unwrap(), message["content"].as_str().unwrap_or(""));
+        prop_assert_eq!(streamed["reasoning_content"].as_str().unwrap(), message["reasoning_content"].as_str().unwrap_or(""));
+        for list in ["images", "tool_calls"] {
+            let expected = message.get(list).cloned().unwrap_or(json!([]));
+            prop_assert_eq!(&streamed[list], &expected);
+        }
+        prop_assert_eq!(&streamed["finish_reason"], &json!([whole["choices"][0]["finish_reason"]]));
+    }
+
+    #[test]
+    fn an_answer_sent_back_is_the_answer_google_gave(parts in prop::collection::vec(part(), 1..8)) {
+        let answer = json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]});
+        let answer = json(&chat_response(&ask(false), &meta(), answer.to_string().as_bytes()).unwrap());
+        let message = answer["choices"][0]["message"].clone();
+        let mut messages = vec![json!({"role": "user", "content": "go"}), message.clone()];
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
+        }
+        messages.push(json!({"role": "user", "content": "next"}));
+        // On a model that wants no signatures nothing may be added either.
+        let body = json!({"model": "gemini-2.5-flash", "messages": messages});
+        let call = chat_request(body.to_string().as_bytes()).unwrap();
+        let sent = json(&call.body);
+        let contents = sent["contents"].as_array().unwrap();
+
+        let of = |kind: &str, parts: &[Value]| -> Vec<Value> {
+            parts.iter().filter_map(|part| part.get(kind).cloned()).collect()
+        };
+        let model: Vec<Value> = contents
+            .iter()
+            .filter(|content| content["role"] == "model")
+            .flat_map(|content| content["parts"].as_array().unwrap().clone())
+            .collect();
+        let text = |parts: &[Value]| -> String {
+            parts
+                .iter()
+                .filter(|part| part.get("thought").is_none())
+                .filter_map(|part| part["text"].as_str())
+                .collect()
+        };
+        prop_assert_eq!(text(&model), text(&parts));
+        prop_assert_eq!(of("inlineData", &model), of("inlineData", &parts));
+        let (mut ours, theirs) = (of("functionCall", &model), of("functionCall", &parts));
+        for (ours, theirs) in ours.iter_mut().zip(&theirs) {
+            if theirs.get("id").is_none() {
+                ours.as_object_mut().unwrap().remove("id");
+            }
+        }
+        prop_assert_eq!(&ours, &theirs);
+        let signatures = |parts: &[Value]| -> Vec<Option<String>> {
+            parts
+                .iter()
+                .filter(|part| part.get("functionCall").is_some())
+                .map(|part| part["thoughtSignature"].as_str().map(str::to_owned))
+                .collect()
+        };
+        prop_assert_eq!(signatures(&model), signatures(&parts));
+
+        // Each call is answered once, in order, right behind.
+        let results: Vec<Value> = contents
+            .iter()
+            .filter(|content| content["role"] == "user")
+            .flat_map(|content| of("functionResponse", content["parts"].as_array().unwrap()))
+            .collect();
+        prop_assert_eq!(results.len(), theirs.len());
+        for pair in contents.windows(2) {
+            prop_assert_ne!(&pair[0]["role"], &pair[1]["role"]);
+        }
+    }
+
+    #[test]
+    fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = chat_request(&body);
+        let _ = chat_response(&ask(false), &meta(), &body);
+        let _ = dialect::gemini::Peek::of(&body);
+        let _ = dialect::gemini::ApiStatus::parse(&body);
+        let _ = ChatStream::new(&ask(true), &meta()).event(&body, &mut Vec::new());
+    }
+}
