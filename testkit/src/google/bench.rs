@@ -23,39 +23,37 @@ static SMALL: LazyLock<Bytes> = LazyLock::new(|| {
 /// A stream longer than this is not a benchmark of small events any more.
 const MOST: usize = 10_000;
 
-/// The answer, if this is a call for a benchmark with a key that is good.
-pub(super) fn respond(
-    world: &Arc<World>,
-    parts: &Parts,
-    target: Option<(&'static str, &Option<String>, Form)>,
-) -> Option<Response<Body>> {
-    let (action, model, form) = target?;
-    let model = model.as_deref()?.strip_prefix("bench-")?;
+/// The answer, if this is a call for a benchmark with a good key in `x-goog-api-key`.
+pub(super) fn respond(world: &Arc<World>, parts: &Parts) -> Option<Response<Body>> {
+    let call = parts.uri.path().strip_prefix("/v1")?;
+    let call = call
+        .strip_prefix("beta")
+        .unwrap_or(call)
+        .strip_prefix("/models/bench-")?;
     let key = parts.headers.get("x-goog-api-key")?.to_str().ok()?;
-    if world
-        .inner
-        .lock()
-        .keys
-        .get(key)
-        .is_none_or(|key| key.refusal.is_some())
-    {
+    let good = |key: &super::Key| key.refusal.is_none();
+    if !world.inner.lock().keys.get(key).is_some_and(good) {
         return None;
     }
-    let (body, kind) = match (action, model) {
-        ("generateContent", "small") => (full(SMALL.clone()), Form::Whole.content_type()),
-        ("streamGenerateContent", model) if form == Form::Sse => {
-            let count: usize = model.strip_prefix("stream-")?.parse().ok()?;
-            (streamed(world, count.clamp(1, MOST)), form.content_type())
+    let (body, kind) = if call == "small:generateContent" {
+        (full(SMALL.clone()), Form::Whole.content_type())
+    } else {
+        let count = call
+            .strip_prefix("stream-")?
+            .strip_suffix(":streamGenerateContent")?;
+        if parts.uri.query() != Some("alt=sse") {
+            return None;
         }
-        _ => return None,
+        let count: usize = count.parse().ok()?;
+        (
+            streamed(world, count.clamp(1, MOST)),
+            Form::Sse.content_type(),
+        )
     };
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-        .headers_mut()
-        .insert(SERVER, HeaderValue::from_static("fake-google"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(SERVER, HeaderValue::from_static("fake-google"));
     Some(response)
 }
 

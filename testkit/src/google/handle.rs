@@ -153,16 +153,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let target = Target::parse(&parts);
-    if let Some(response) = super::bench::respond(
-        &world,
-        &parts,
-        target.as_ref().map(|t| (t.action, &t.model, t.form)),
-    ) {
+    if let Some(response) = super::bench::respond(&world, &parts) {
         // The rest of the request must be read, or the connection could not be used again.
         let _ = body.collect().await;
         return Ok(response);
     }
+    let target = Target::parse(&parts);
     let mut presence = Presence::new(Arc::clone(&world));
     let body = Limited::new(body, world.max_body)
         .collect()

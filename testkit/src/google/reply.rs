@@ -284,7 +284,8 @@ pub(super) fn stream(form: Form, events: &[Value], verdict: &Verdict) -> VecDequ
                 break;
             }
             Some(Fault::CutAfter { events, cut }) if early(*events) == i => {
-                steps.push_back(Step::Break(*cut));
+                // What was sent before, be it only the headers, must have left.
+                steps.extend([Step::Flush, Step::Break(*cut)]);
                 return steps;
             }
             Some(Fault::StallAfter { events }) if early(*events) == i => {

@@ -16,7 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -69,10 +69,7 @@ async fn serve_connection(stream: TcpStream, world: Arc<World>) {
     });
     let service = service_fn(move |request| respond(Arc::clone(&world), request, reset.clone()));
     // An error is a client that went away, or a break that a script demanded.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(io, service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(io, service).await;
 }
 
 /// Whether a connection is to end with a TCP reset.
