@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::Parser;
-use testkit::google::{FakeGoogle, Fault, Quota, Rule, Script};
+use testkit::google::{FakeGoogle, Fault, Quota, Refusal, Rule, Script};
 
 /// A fake Gemini API: answers, quotas and refusals like Google's, without Google.
 #[derive(Parser)]
@@ -35,6 +35,10 @@ struct Options {
     /// Requests a day for each project and model.
     #[arg(long)]
     rpd: Option<u64>,
+    /// Keys that are turned away, each with the reason: invalid, expired, suspended, leaked,
+    /// service-disabled, service-blocked, location or token-type.
+    #[arg(long, value_delimiter = ',', value_name = "KEY=REASON", value_parser = refused)]
+    refuse: Vec<(String, Refusal)>,
     /// Milliseconds before each answer.
     #[arg(long, default_value_t = 0)]
     latency: u64,
@@ -46,6 +50,12 @@ struct Options {
 /// Keys in both of Google's shapes, for a demonstration.
 const DEMO_KEYS: &str = "AIzaSyDemo0000000000000000000000000001,AIzaSyDemo0000000000000000000000000002,\
                          AQ.Demo00000000000000000000000000000000000000000000003";
+
+/// Reads `KEY=REASON`.
+fn refused(given: &str) -> Result<(String, Refusal), String> {
+    let (key, reason) = given.split_once('=').ok_or("give it as KEY=REASON")?;
+    Ok((key.to_owned(), reason.parse()?))
+}
 
 // One thread: it answers faster than a second core could fetch, and leaves that core to
 // the program that is measured.
@@ -82,6 +92,9 @@ async fn main() -> std::io::Result<()> {
         google = google.project(project.clone(), quota).key(key, project);
     }
     let google = google.try_start().await?;
+    for (key, refusal) in &options.refuse {
+        google.disable_key(key, *refusal);
+    }
     writeln!(std::io::stdout(), "{}", google.origin())?;
     tokio::signal::ctrl_c().await
 }

@@ -3,7 +3,6 @@
 //! The shapes were read from error reports that people published for each case; they
 //! matter to the byte, because a gateway classifies keys by them.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 /// The service that every one of Google's errors names.
@@ -194,12 +193,6 @@ impl GoogleError {
         }
         json!({ "error": error })
     }
-
-    /// The HTTP status.
-    #[must_use]
-    pub fn http_status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
 }
 
 /// Why Google turns a key away, whatever is asked of it.
@@ -221,6 +214,31 @@ pub enum Refusal {
     Location,
     /// 401 `ACCESS_TOKEN_TYPE_UNSUPPORTED`, seen for some accounts' `AQ.` keys.
     TokenTypeUnsupported,
+}
+
+/// Names for the command line.
+const REFUSALS: &[(&str, Refusal)] = &[
+    ("invalid", Refusal::Invalid),
+    ("expired", Refusal::Expired),
+    ("suspended", Refusal::Suspended),
+    ("leaked", Refusal::Leaked),
+    ("service-disabled", Refusal::ServiceDisabled),
+    ("service-blocked", Refusal::ServiceBlocked),
+    ("location", Refusal::Location),
+    ("token-type", Refusal::TokenTypeUnsupported),
+];
+
+impl std::str::FromStr for Refusal {
+    type Err = String;
+
+    /// Reads a refusal by its name, e.g. `service-disabled`; the error lists the names.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = REFUSALS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, refusal)| *refusal).ok_or_else(|| {
+            let names: Vec<&str> = REFUSALS.iter().map(|(name, _)| *name).collect();
+            format!("there is no refusal {name}; there are {}", names.join(", "))
+        })
+    }
 }
 
 impl Refusal {

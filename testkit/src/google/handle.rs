@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, SERVER};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::World;
@@ -15,126 +15,39 @@ use super::answer::{self, Answer, decide};
 use super::check;
 use super::error::{GoogleError, Refusal};
 use super::fault::{Empty, Fault, Verdict};
+use super::lookup;
 use super::model::Model;
-use super::proto::{self, get, int, list, text};
+use super::proto::{self, get, list, text};
 use super::reply::{self, Completion, Form};
 use super::server::{Body, Presence, Reset, Severed, full, played};
-
-/// A method of the API: its name in the path (or the fake's name for it), and its full name without the version.
-const METHODS: &[(&str, &str)] = &[
-    ("models", "ModelService.ListModels"),
-    ("get", "ModelService.GetModel"),
-    ("generateContent", "GenerativeService.GenerateContent"),
-    (
-        "streamGenerateContent",
-        "GenerativeService.StreamGenerateContent",
-    ),
-    ("countTokens", "GenerativeService.CountTokens"),
-    ("embedContent", "GenerativeService.EmbedContent"),
-    ("batchEmbedContents", "GenerativeService.BatchEmbedContents"),
-];
-
-/// Parameters that every method takes beside its own fields.
-const SYSTEM_PARAMETERS: &[&str] = &[
-    "key",
-    "alt",
-    "$alt",
-    "access_token",
-    "oauth_token",
-    "prettyPrint",
-    "$prettyPrint",
-    "fields",
-    "$fields",
-    "quotaUser",
-    "callback",
-    "$.xgafv",
-    "uploadType",
-    "upload_protocol",
-];
-
-/// What a call asks for.
-struct Target {
-    version: String,
-    action: &'static str,
-    rpc: &'static str,
-    model: Option<String>,
-    form: Form,
-    query: Vec<(String, String)>,
-}
-
-impl Target {
-    /// `None` is a path that the API does not have.
-    fn parse(parts: &Parts) -> Option<Self> {
-        let query: Vec<(String, String)> = parts
-            .uri
-            .query()
-            .map(|query| {
-                form_urlencoded::parse(query.as_bytes())
-                    .into_owned()
-                    .collect()
-            })
-            .unwrap_or_default();
-        let path = percent_encoding::percent_decode_str(parts.uri.path())
-            .decode_utf8()
-            .ok()?;
-        let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
-        if !matches!(version, "v1" | "v1beta" | "v1alpha") {
-            return None;
-        }
-        let (method, model) = match (&parts.method, rest) {
-            (&Method::GET, "models") => ("models", None),
-            (&Method::GET, rest) => ("get", Some(rest.strip_prefix("models/")?)),
-            (&Method::POST, rest) => {
-                let (model, action) = rest.strip_prefix("models/")?.rsplit_once(':')?;
-                (action, Some(model))
-            }
-            _ => return None,
-        };
-        let (action, rpc) = METHODS.iter().find(|(action, _)| *action == method)?;
-        let sse = query
-            .iter()
-            .any(|(name, value)| matches!(name.as_str(), "alt" | "$alt") && value == "sse");
-        let form = match (*action, sse) {
-            ("streamGenerateContent", true) => Form::Sse,
-            ("streamGenerateContent", false) => Form::Array,
-            _ => Form::Whole,
-        };
-        Some(Self {
-            version: version.to_owned(),
-            action,
-            rpc,
-            model: model.map(str::to_owned),
-            form,
-            query,
-        })
-    }
-
-    fn rpc(&self) -> String {
-        format!("google.ai.generativelanguage.{}.{}", self.version, self.rpc)
-    }
-
-    /// A parameter of the query, in either spelling.
-    fn parameter(&self, camel: &str, snake: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(name, _)| name == camel || name == snake)
-            .map(|(_, value)| value.as_str())
-    }
-}
+use super::target::{Target, not_found, unknown_parameters};
 
 /// What a call comes to.
 enum Reply {
+    /// Something that no fault of bodies applies to.
     Json(Value),
-    Completion {
-        whole: Bytes,
-    },
+    /// An answer as one body.
+    Completion(Bytes),
+    /// An answer as a stream.
     Events(Vec<Value>),
-    Bytes {
+    /// Bytes that are sent as they are.
+    Page {
         status: u16,
         content_type: String,
         body: Bytes,
     },
+    /// Nothing: the connection closes.
     Close,
+}
+
+impl Reply {
+    fn page(status: u16, content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self::Page {
+            status,
+            content_type: content_type.into(),
+            body: body.into(),
+        }
+    }
 }
 
 /// A call that was let in.
@@ -143,6 +56,7 @@ struct Caller {
     project: String,
 }
 
+/// Answers one request, from whatever connection it came.
 pub(super) async fn respond<B>(
     world: Arc<World>,
     request: Request<B>,
@@ -150,7 +64,6 @@ pub(super) async fn respond<B>(
 ) -> Result<Response<Body>, Severed>
 where
     B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
     if let Some(response) = super::bench::respond(&world, &parts) {
@@ -158,103 +71,104 @@ where
         let _ = body.collect().await;
         return Ok(response);
     }
-    let target = Target::parse(&parts);
     let mut presence = Presence::new(Arc::clone(&world));
-    let body = Limited::new(body, world.max_body)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .ok();
+    let body = read_at_most(body, world.max_body).await;
     let id = world.saw(&parts, body.as_ref());
-    let Some(target) = target else {
-        presence.served();
-        return Ok(finish(
-            &world,
-            id,
-            StatusCode::NOT_FOUND,
-            "text/html; charset=UTF-8",
-            full(not_found(&parts)),
-        ));
-    };
-    let form = target.form;
     let mut verdict = Verdict::default();
-    let reply = answer(&world, id, &parts, &target, body, &mut verdict);
+    let target = Target::parse(&parts);
+    let form = target.as_ref().map_or(Form::Whole, |target| target.form);
+    let reply = match &target {
+        Some(target) => answer(&world, id, &parts, target, body, &mut verdict),
+        None => Ok(Reply::page(
+            404,
+            "text/html; charset=UTF-8",
+            not_found(&parts),
+        )),
+    };
+    // Whoever waits for the request now finds everything about it but its status.
+    world.counts.send_modify(|counts| counts.received += 1);
     if !verdict.latency.is_zero() {
         world.clock.sleep(verdict.latency).await;
     }
     if verdict.fault == Some(Fault::StallBeforeHeaders) {
         world.stall().await;
     }
-    let (status, kind, steps) = match reply {
+    let json = Form::Whole.content_type();
+    let (status, content_type, body) = match reply {
         Ok(Reply::Json(value)) => (
-            StatusCode::OK,
-            Form::Whole.content_type(),
+            200,
+            json.to_owned(),
             Err(Bytes::from(format!("{value:#}\n"))),
         ),
-        Ok(Reply::Completion { whole }) => {
-            let steps = reply::body(&whole, &verdict).ok_or(whole);
-            (StatusCode::OK, Form::Whole.content_type(), steps)
-        }
+        Ok(Reply::Completion(whole)) => (
+            200,
+            json.to_owned(),
+            reply::body(&whole, &verdict).ok_or(whole),
+        ),
         Ok(Reply::Events(events)) => (
-            StatusCode::OK,
-            form.content_type(),
+            200,
+            form.content_type().to_owned(),
             Ok(reply::stream(form, &events, &verdict)),
         ),
-        Ok(Reply::Bytes {
+        Ok(Reply::Page {
             status,
             content_type,
             body,
-        }) => {
-            presence.served();
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return Ok(finish(&world, id, status, &content_type, full(body)));
-        }
+        }) => (status, content_type, Err(body)),
         Ok(Reply::Close) => {
             presence.served();
             return Err(Severed);
         }
         Err(error) => (
-            error.http_status(),
-            Form::Whole.content_type(),
+            error.code,
+            json.to_owned(),
             Err(reply::error_body(form, &error)),
         ),
     };
-    let body = match steps {
+    world.note(id, |seen| seen.status = Some(status));
+    let body = match body {
         Ok(steps) => played(steps, Arc::clone(&world), presence, reset),
         Err(bytes) => {
             presence.served();
             full(bytes)
         }
     };
-    Ok(finish(&world, id, status, kind, body))
-}
-
-fn finish(
-    world: &World,
-    id: u64,
-    status: StatusCode,
-    content_type: &str,
-    body: Body,
-) -> Response<Body> {
-    world.note(id, |seen| seen.status = Some(status.as_u16()));
     let mut response = Response::new(body);
-    *response.status_mut() = status;
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type =
-        HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+        HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static("text/plain"));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
         .headers_mut()
         .insert(SERVER, HeaderValue::from_static("fake-google"));
-    response
+    Ok(response)
 }
 
-/// Google's answer to a path it does not have is a page, not JSON.
-fn not_found(parts: &Parts) -> Bytes {
-    let path = parts.uri.path().replace('&', "&amp;").replace('<', "&lt;");
-    Bytes::from(format!(
-        "<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)!!1</title>\n<p><b>404.</b> <ins>That's an \
-         error.</ins>\n<p>The requested URL <code>{path}</code> was not found on this server.\n"
-    ))
+/// A body of at most so many bytes; `None` when there are more (or the client broke off).
+/// The rest is read all the same, within reason, so that the client gets to read the refusal.
+async fn read_at_most<B>(body: B, most: usize) -> Option<Bytes>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    const DRAINED: usize = 256 * 1024 * 1024;
+    let mut body = std::pin::pin!(body);
+    let (mut kept, mut seen) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen > DRAINED {
+            return None;
+        }
+        if seen <= most {
+            kept.extend_from_slice(&data);
+        } else {
+            kept.clear();
+        }
+    }
+    (seen <= most).then(|| kept.freeze())
 }
 
 /// The one credential of a call.
@@ -343,19 +257,19 @@ fn answer(
         return reply;
     }
     let Some((model, body)) = call else {
-        return list_models(world, target);
+        return lookup::list_models(world, target).map(Reply::Json);
     };
     match target.action {
         "get" => Ok(Reply::Json(model.to_json())),
-        "countTokens" => Ok(count_tokens(&body)),
+        "countTokens" => Ok(Reply::Json(lookup::count_tokens(&body))),
         "embedContent" | "batchEmbedContents" => {
             spend(
                 world,
                 &caller,
                 &model,
-                answer::input_tokens(&embedded(&body)),
+                answer::input_tokens(&lookup::embedded(&body)),
             )?;
-            Ok(embed(&model, target.action, &body))
+            Ok(Reply::Json(lookup::embed(&model, target.action, &body)))
         }
         _ => {
             let input_tokens = answer::input_tokens(&body);
@@ -369,31 +283,6 @@ fn answer(
                 verdict,
             ))
         }
-    }
-}
-
-fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
-    let own: &[&str] = if target.action == "models" {
-        &["pageSize", "pageToken", "page_size", "page_token"]
-    } else {
-        &[]
-    };
-    let unknown: Vec<(String, String)> = target
-        .query
-        .iter()
-        .filter(|(name, _)| !SYSTEM_PARAMETERS.contains(&name.as_str()) && !own.contains(&name.as_str()))
-        .map(|(name, _)| {
-            let message = format!(
-                "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' \
-                 could not be found in request message."
-            );
-            (String::new(), message)
-        })
-        .collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(GoogleError::fields(&unknown))
     }
 }
 
@@ -456,9 +345,9 @@ fn capital(text: &str) -> String {
 fn well_formed(target: &Target, model: &Model, body: &Value) -> Result<(), GoogleError> {
     match target.action {
         "generateContent" | "streamGenerateContent" => check::generate(model, body),
-        "countTokens" => check::contents(counted(body)),
+        "countTokens" => check::contents(lookup::counted(body)),
         "embedContent" | "batchEmbedContents" => {
-            let requests = embed_requests(target.action, body);
+            let requests = lookup::embed_requests(target.action, body);
             if requests.is_empty() {
                 return Err(GoogleError::invalid(
                     "* BatchEmbedContentsRequest.requests: requests is not specified\n".to_owned(),
@@ -508,11 +397,7 @@ fn fault(
             content_type,
             body,
         } => {
-            return Some(Ok(Reply::Bytes {
-                status: *status,
-                content_type: content_type.clone(),
-                body: Bytes::from(body.clone()),
-            }));
+            return Some(Ok(Reply::page(*status, content_type.clone(), body.clone())));
         }
         Fault::CloseBeforeHeaders => return Some(Ok(Reply::Close)),
         _ => return None,
@@ -551,12 +436,7 @@ fn complete(
     let candidate = |content: Value, reason: &str| json!({ "candidates": [{ "content": content, "finishReason": reason, "index": 0 }] });
     match &verdict.fault {
         Some(Fault::Empty(Empty::NoBody)) => {
-            let content_type = form.content_type().to_owned();
-            return Reply::Bytes {
-                status: 200,
-                content_type,
-                body: Bytes::new(),
-            };
+            return Reply::page(200, form.content_type(), Bytes::new());
         }
         Some(Fault::Empty(empty)) => {
             let response = match empty {
@@ -587,96 +467,7 @@ fn complete(
         _ => {}
     }
     match form {
-        Form::Whole => Reply::Completion {
-            whole: Bytes::from(format!("{:#}\n", completion.whole())),
-        },
+        Form::Whole => Reply::Completion(Bytes::from(format!("{:#}\n", completion.whole()))),
         Form::Sse | Form::Array => Reply::Events(completion.events()),
     }
-}
-
-fn list_models(world: &World, target: &Target) -> Result<Reply, GoogleError> {
-    const USUAL: usize = 50;
-    const MOST: usize = 1000;
-    let size = match target
-        .parameter("pageSize", "page_size")
-        .map(str::parse::<i32>)
-    {
-        None | Some(Ok(0)) => USUAL,
-        Some(Ok(size)) if size > 0 => usize::try_from(size).unwrap_or(MOST).min(MOST),
-        Some(_) => {
-            return Err(GoogleError::invalid(
-                "* ListModelsRequest.page_size: page_size must be positive.\n",
-            ));
-        }
-    };
-    let start = match target
-        .parameter("pageToken", "page_token")
-        .filter(|token| !token.is_empty())
-    {
-        None => 0,
-        Some(token) => token
-            .strip_prefix("page-")
-            .and_then(|start| start.parse().ok())
-            .filter(|start| *start < world.models.len())
-            .ok_or_else(|| GoogleError::invalid("Invalid page token."))?,
-    };
-    let end = (start + size).min(world.models.len());
-    let mut page = json!({ "models": world.models[start..end].iter().map(Model::to_json).collect::<Vec<_>>() });
-    if end < world.models.len() {
-        page["nextPageToken"] = json!(format!("page-{end}"));
-    }
-    Ok(Reply::Json(page))
-}
-
-/// The request whose tokens are counted: bare contents, or a whole request inside.
-fn counted(body: &Value) -> &Value {
-    get(body, "generate_content_request").unwrap_or(body)
-}
-
-fn count_tokens(body: &Value) -> Reply {
-    let tokens = answer::input_tokens(counted(body));
-    Reply::Json(json!({
-        "totalTokens": tokens,
-        "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": tokens }],
-    }))
-}
-
-fn embed_requests<'a>(action: &str, body: &'a Value) -> &'a [Value] {
-    if action == "embedContent" {
-        std::slice::from_ref(body)
-    } else {
-        list(body, "requests")
-    }
-}
-
-/// The contents to embed, in the shape in which tokens are counted.
-fn embedded(body: &Value) -> Value {
-    let of = |request: &Value| get(request, "content").cloned().unwrap_or_default();
-    let contents: Vec<Value> = match list(body, "requests") {
-        [] => vec![of(body)],
-        requests => requests.iter().map(of).collect(),
-    };
-    json!({ "contents": contents })
-}
-
-fn embed(model: &Model, action: &str, body: &Value) -> Reply {
-    /// `gemini-embedding-001` gives so many numbers unless told otherwise.
-    const USUAL: usize = 3072;
-    let vector = |request: &Value| {
-        let content = get(request, "content").cloned().unwrap_or_default();
-        let said: Vec<&str> = list(&content, "parts")
-            .iter()
-            .map(|part| text(part, "text"))
-            .collect();
-        let length = int(request, "output_dimensionality")
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(USUAL);
-        let length = length.clamp(1, USUAL);
-        json!({ "values": answer::embedding(&format!("{}\n{}", model.id, said.join("\n")), length) })
-    };
-    let requests = embed_requests(action, body);
-    Reply::Json(match (action, requests) {
-        ("embedContent", [request]) => json!({ "embedding": vector(request) }),
-        _ => json!({ "embeddings": requests.iter().map(vector).collect::<Vec<_>>() }),
-    })
 }

@@ -31,12 +31,14 @@ mod check;
 mod error;
 mod fault;
 mod handle;
+mod lookup;
 mod model;
 mod proto;
 mod quota;
 mod reply;
 mod sample;
 mod server;
+mod target;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -121,7 +123,7 @@ impl SeenRequest {
 /// How many requests came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests whose head and body have arrived.
+    /// Requests that have arrived whole and were looked at.
     pub received: usize,
     /// Requests answered to the end, or broken off by a fault.
     pub answered: usize,
@@ -161,29 +163,25 @@ struct Key {
 impl World {
     /// Records a request and gives it a number.
     fn saw(&self, parts: &Parts, body: Option<&Bytes>) -> u64 {
-        let id = {
-            let mut inner = self.inner.lock();
-            let id = inner.next_id;
-            inner.next_id += 1;
-            if self.record {
-                inner.seen.push(SeenRequest {
-                    id,
-                    at: self.clock.now(),
-                    method: parts.method.clone(),
-                    path: parts.uri.path().to_owned(),
-                    query: parts.uri.query().unwrap_or_default().to_owned(),
-                    headers: parts.headers.clone(),
-                    body: body.cloned().unwrap_or_default(),
-                    key: None,
-                    project: None,
-                    model: None,
-                    action: None,
-                    status: None,
-                });
-            }
-            id
-        };
-        self.counts.send_modify(|counts| counts.received += 1);
+        let mut inner = self.inner.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        if self.record {
+            inner.seen.push(SeenRequest {
+                id,
+                at: self.clock.now(),
+                method: parts.method.clone(),
+                path: parts.uri.path().to_owned(),
+                query: parts.uri.query().unwrap_or_default().to_owned(),
+                headers: parts.headers.clone(),
+                body: body.cloned().unwrap_or_default(),
+                key: None,
+                project: None,
+                model: None,
+                action: None,
+                status: None,
+            });
+        }
         id
     }
 
@@ -295,7 +293,7 @@ impl FakeGoogle {
         self.world.inner.lock().keys.insert(key.to_owned(), state);
     }
 
-    /// Turns a key away from now on.
+    /// Turns a key away from now on. A key that is in no project is unknown anyway.
     pub fn disable_key(&self, key: &str, refusal: Refusal) {
         if let Some(state) = self.world.inner.lock().keys.get_mut(key) {
             state.refusal = Some(refusal);
@@ -369,7 +367,6 @@ impl FakeGoogle {
     pub async fn call<B>(&self, request: Request<B>) -> Result<Response<Body>, Severed>
     where
         B: http_body::Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         handle::respond(Arc::clone(&self.world), request, server::Reset::default()).await
     }

@@ -346,3 +346,16 @@ async fn one_event_is_not_json() {
     assert_eq!(broken.iter().filter(|broken| **broken).count(), 1);
     assert!(broken[1]);
 }
+
+#[tokio::test]
+async fn a_dropped_fake_ends_its_connections() {
+    let google = google().start().await;
+    google.fault_next(Fault::StallAfter { events: 1 });
+    let mut client = Client::connect(&google).await;
+    let mut body = client.post(STREAM, &ask("a")).await.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    let address = google.address();
+    drop(google);
+    assert!(read(body).await.1.is_some());
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

@@ -7,6 +7,7 @@
 
 mod answers;
 mod faults;
+mod program;
 mod quotas;
 mod refusals;
 mod streams;

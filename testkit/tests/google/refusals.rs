@@ -4,7 +4,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use testkit::google::{FakeGoogle, Refusal, SENTINELS, thought_signature};
 
-use super::{KEY, OTHER, ask, exchange, get, google, message, post, post_as};
+use super::{Client, KEY, OTHER, ask, exchange, get, google, message, post, post_as};
 
 const CALL: &str = "gemini-2.5-flash:generateContent";
 const CALL_3: &str = "gemini-3.8-flash:generateContent";
@@ -584,6 +584,15 @@ async fn broken_and_oversized_bodies_are_refused() {
     let (status, answer) = exchange(&google, send(ask(&"x".repeat(1000)).to_string())).await;
     assert_eq!(status, 400);
     assert!(message(&answer).starts_with("Request payload size exceeds the limit: 1000 bytes."));
+    // Over a connection the client gets to read that, and the connection stays good.
+    let mut client = Client::connect(&google).await;
+    let response = client
+        .post(CALL, &ask(&"x".repeat(4_000_000)))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    drop(response.into_body());
+    assert_eq!(client.post(CALL, &ask("hi")).await.unwrap().status(), 200);
 }
 
 #[tokio::test]

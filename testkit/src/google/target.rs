@@ -1,0 +1,144 @@
+//! What a call asks for: the paths, methods and parameters that the API has.
+
+use bytes::Bytes;
+use http::Method;
+use http::request::Parts;
+
+use super::error::GoogleError;
+use super::reply::Form;
+
+/// A method of the API: its name in the path (or the fake's name for it), and its full name without the version.
+const METHODS: &[(&str, &str)] = &[
+    ("models", "ModelService.ListModels"),
+    ("get", "ModelService.GetModel"),
+    ("generateContent", "GenerativeService.GenerateContent"),
+    (
+        "streamGenerateContent",
+        "GenerativeService.StreamGenerateContent",
+    ),
+    ("countTokens", "GenerativeService.CountTokens"),
+    ("embedContent", "GenerativeService.EmbedContent"),
+    ("batchEmbedContents", "GenerativeService.BatchEmbedContents"),
+];
+
+/// Parameters that every method takes beside its own fields.
+const SYSTEM_PARAMETERS: &[&str] = &[
+    "key",
+    "alt",
+    "$alt",
+    "access_token",
+    "oauth_token",
+    "prettyPrint",
+    "$prettyPrint",
+    "fields",
+    "$fields",
+    "quotaUser",
+    "callback",
+    "$.xgafv",
+    "uploadType",
+    "upload_protocol",
+];
+
+/// What a call asks for.
+pub(super) struct Target {
+    pub version: String,
+    pub action: &'static str,
+    rpc: &'static str,
+    pub model: Option<String>,
+    pub form: Form,
+    pub query: Vec<(String, String)>,
+}
+
+impl Target {
+    /// `None` is a path that the API does not have.
+    pub fn parse(parts: &Parts) -> Option<Self> {
+        let query: Vec<(String, String)> = parts
+            .uri
+            .query()
+            .map(|query| {
+                form_urlencoded::parse(query.as_bytes())
+                    .into_owned()
+                    .collect()
+            })
+            .unwrap_or_default();
+        let path = percent_encoding::percent_decode_str(parts.uri.path())
+            .decode_utf8()
+            .ok()?;
+        let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
+        if !matches!(version, "v1" | "v1beta" | "v1alpha") {
+            return None;
+        }
+        let (method, model) = match (&parts.method, rest) {
+            (&Method::GET, "models") => ("models", None),
+            (&Method::GET, rest) => ("get", Some(rest.strip_prefix("models/")?)),
+            (&Method::POST, rest) => {
+                let (model, action) = rest.strip_prefix("models/")?.rsplit_once(':')?;
+                (action, Some(model))
+            }
+            _ => return None,
+        };
+        let (action, rpc) = METHODS.iter().find(|(action, _)| *action == method)?;
+        let sse = query
+            .iter()
+            .any(|(name, value)| matches!(name.as_str(), "alt" | "$alt") && value == "sse");
+        let form = match (*action, sse) {
+            ("streamGenerateContent", true) => Form::Sse,
+            ("streamGenerateContent", false) => Form::Array,
+            _ => Form::Whole,
+        };
+        Some(Self {
+            version: version.to_owned(),
+            action,
+            rpc,
+            model: model.map(str::to_owned),
+            form,
+            query,
+        })
+    }
+
+    pub fn rpc(&self) -> String {
+        format!("google.ai.generativelanguage.{}.{}", self.version, self.rpc)
+    }
+
+    /// A parameter of the query, in either spelling.
+    pub fn parameter(&self, camel: &str, snake: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(name, _)| name == camel || name == snake)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
+    let own: &[&str] = if target.action == "models" {
+        &["pageSize", "pageToken", "page_size", "page_token"]
+    } else {
+        &[]
+    };
+    let unknown: Vec<(String, String)> = target
+        .query
+        .iter()
+        .filter(|(name, _)| !SYSTEM_PARAMETERS.contains(&name.as_str()) && !own.contains(&name.as_str()))
+        .map(|(name, _)| {
+            let message = format!(
+                "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' \
+                 could not be found in request message."
+            );
+            (String::new(), message)
+        })
+        .collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(GoogleError::fields(&unknown))
+    }
+}
+
+/// Google's answer to a path it does not have is a page, not JSON.
+pub(super) fn not_found(parts: &Parts) -> Bytes {
+    let path = parts.uri.path().replace('&', "&amp;").replace('<', "&lt;");
+    Bytes::from(format!(
+        "<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)!!1</title>\n<p><b>404.</b> <ins>That's an \
+         error.</ins>\n<p>The requested URL <code>{path}</code> was not found on this server.\n"
+    ))
+}
