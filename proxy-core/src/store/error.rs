@@ -64,6 +64,9 @@ pub enum StoreError {
     /// The thing to change came from the environment.
     #[error("{0}")]
     FromEnvironment(&'static str),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandom,
     /// Anything else.
     #[error("the database {} failed: {what}", path.display())]
     Failed {

@@ -183,10 +183,7 @@ impl Store {
         match error {
             vault::SealError::Refused => StoreError::OtherMasterKey(path),
             vault::SealError::NewerFormat => StoreError::Newer(path),
-            vault::SealError::Random => StoreError::Failed {
-                path,
-                what: error.to_string(),
-            },
+            vault::SealError::Random => StoreError::NoRandom,
         }
     }
 }

@@ -1,0 +1,221 @@
+//! The Gemini keys.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use contract::admin::{
+    ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyState, KeyView, RejectReason,
+};
+use contract::{ApiError, ErrorCode};
+use http::StatusCode;
+
+use super::answer::{Failure, Id, Json, Result};
+use super::{Admin, import, overview};
+use crate::Core;
+use crate::store::{KeyCounts, StoredKey};
+
+/// All keys, oldest first.
+#[utoipa::path(get, path = "/api/keys", tag = "keys", security(("session" = [])), responses(
+    (status = 200, body = Vec<KeyView>),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<Vec<KeyView>>> {
+    let core = &admin.core;
+    let counts = counts_of_today(core).await?;
+    let keys = core.store.keys().await?;
+    Ok(Json(
+        keys.into_iter()
+            .map(|key| view(core, key, &counts))
+            .collect(),
+    ))
+}
+
+/// Adds the keys found in any text, or says which it would add.
+#[utoipa::path(post, path = "/api/keys/import", tag = "keys", security(("session" = [])),
+    request_body = ImportRequest, responses(
+    (status = 200, body = ImportReport),
+    (status = 400, body = ApiError, description = "`invalid_input`"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn import(
+    State(admin): State<Admin>,
+    Json(request): Json<ImportRequest>,
+) -> Result<Json<ImportReport>> {
+    let core = &admin.core;
+    // The text holds secrets: it is wiped when this function ends.
+    let text = zeroize::Zeroizing::new(request.text);
+    let parsed = import::parse(&text);
+    let mut report = ImportReport {
+        rejected: parsed.rejected,
+        ..ImportReport::default()
+    };
+    let is_new: Vec<bool> = if request.dry_run {
+        let known = core.store.known_keys(&parsed.found).await?;
+        known.into_iter().map(|known| !known).collect()
+    } else {
+        let added = core.store.add_keys(&parsed.found).await?;
+        added
+            .into_iter()
+            .map(|new| new.map(|key| core.pool.insert(key)).is_some())
+            .collect()
+    };
+    for (key, is_new) in parsed.found.iter().zip(is_new) {
+        let list = if is_new {
+            &mut report.added
+        } else {
+            &mut report.duplicates
+        };
+        list.push(key.secret.masked());
+    }
+    report
+        .duplicates
+        .extend(parsed.repeated.iter().map(vault::Secret::masked));
+    Ok(Json(report))
+}
+
+/// Changes the label of a key, or switches it on or off.
+#[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", security(("session" = [])),
+    params(("id" = i64, Path, description = "The key's number")),
+    request_body = KeyPatch, responses(
+    (status = 200, body = KeyView),
+    (status = 400, body = ApiError, description = "`invalid_input`"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn change(
+    State(admin): State<Admin>,
+    Id(id): Id,
+    Json(patch): Json<KeyPatch>,
+) -> Result<Json<KeyView>> {
+    let core = &admin.core;
+    let label = patch.label.as_deref().map(str::trim);
+    if label.is_some_and(|label| {
+        label.chars().count() > import::LABEL_CHARS || label.chars().any(char::is_control)
+    }) {
+        return Err(Failure::invalid(format!(
+            "A label has at most {} characters and no line breaks.",
+            import::LABEL_CHARS
+        )));
+    }
+    if !core.store.change_key(id, label, patch.enabled).await? {
+        return Err(no_such_key());
+    }
+    if let Some(enabled) = patch.enabled {
+        core.pool.set_enabled(id, enabled);
+    }
+    one(core, id).await.map(Json)
+}
+
+/// Deletes a key. Until the next start it can be restored.
+#[utoipa::path(delete, path = "/api/keys/{id}", tag = "keys", security(("session" = [])),
+    params(("id" = i64, Path, description = "The key's number")), responses(
+    (status = 204, description = "Done."),
+    (status = 400, body = ApiError, description = "`invalid_input`: it comes from the environment"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<StatusCode> {
+    let core = &admin.core;
+    // What the pool learned last is written first, so that a restored key still knows it.
+    core.recorder.flush().await;
+    if !core.store.delete_key(id).await? {
+        return Err(no_such_key());
+    }
+    core.pool.remove(id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Brings back a key that was deleted since the last start.
+#[utoipa::path(post, path = "/api/keys/{id}/restore", tag = "keys", security(("session" = [])),
+    params(("id" = i64, Path, description = "The key's number")), responses(
+    (status = 200, body = KeyView),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn restore(State(admin): State<Admin>, Id(id): Id) -> Result<Json<KeyView>> {
+    let core = &admin.core;
+    let Some(key) = core.store.restore_key(id).await? else {
+        return Err(no_such_key());
+    };
+    core.pool.insert(key.into());
+    one(core, id).await.map(Json)
+}
+
+/// Asks Google for its models with this key, which costs none of its quota.
+#[utoipa::path(post, path = "/api/keys/{id}/check", tag = "keys", security(("session" = [])),
+    params(("id" = i64, Path, description = "The key's number")), responses(
+    (status = 200, body = KeyCheck, description = "Google was asked; `ok` says what it thinks."),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn check(State(admin): State<Admin>, Id(id): Id) -> Result<Json<KeyCheck>> {
+    let core = &admin.core;
+    let checked = core.check_key(id).await?;
+    Ok(Json(KeyCheck {
+        key: one(core, id).await?,
+        ok: checked.ok,
+        message: checked.message,
+        latency_ms: checked.latency.as_millis().try_into().unwrap_or(u64::MAX),
+    }))
+}
+
+async fn one(core: &Core, id: i64) -> Result<KeyView> {
+    let counts = counts_of_today(core).await?;
+    let key = core.store.key(id).await?.ok_or_else(no_such_key)?;
+    Ok(view(core, key, &counts))
+}
+
+async fn counts_of_today(core: &Core) -> Result<HashMap<i64, KeyCounts>> {
+    core.recorder.flush().await;
+    Ok(core
+        .store
+        .key_counts_since(overview::midnight(core))
+        .await?)
+}
+
+fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, KeyCounts>) -> KeyView {
+    let counts = counts.get(&key.id).copied().unwrap_or_default();
+    let status = core.pool.status(key.id);
+    let (state, cooldowns, last_used_at, last_error) = match status {
+        Some(status) => (
+            status.state,
+            status.cooldowns,
+            status.last_used_at,
+            status.last_error,
+        ),
+        // The pool leaves out what no header can hold.
+        None => {
+            let reason = RejectReason::Invalid;
+            (KeyState::Rejected { reason }, Vec::new(), None, None)
+        }
+    };
+    KeyView {
+        id: key.id,
+        label: key.label,
+        masked: key.secret.masked(),
+        origin: key.origin,
+        state,
+        cooldowns,
+        requests_today: counts.requests,
+        errors_today: counts.errors,
+        last_used_at,
+        last_error,
+        added_at: key.added_at,
+    }
+}
+
+fn no_such_key() -> Failure {
+    Failure::new(ErrorCode::NotFound, "There is no such key.")
+}

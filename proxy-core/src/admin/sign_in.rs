@@ -1,0 +1,105 @@
+//! Signing in and out.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use contract::ApiError;
+use contract::admin::{InstanceState, LoginRequest, SetupRequest};
+use http::{Extensions, HeaderMap, StatusCode};
+use vault::Secret;
+
+use super::answer::{Json, Result};
+use super::{Access, Admin, gate, guard};
+
+/// What anyone may know before signing in.
+#[utoipa::path(get, path = "/api/state", tag = "sign-in", responses(
+    (status = 200, body = InstanceState),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn state(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+) -> Result<Json<InstanceState>> {
+    let trusted = admin.access == Access::Trusted;
+    let signed_in = trusted
+        || match guard::cookie(&headers) {
+            Some(cookie) => gate::session(&admin.core, &cookie).await?.is_some(),
+            None => false,
+        };
+    Ok(Json(InstanceState {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        setup_required: !trusted && admin.core.gate.setup_required(),
+        signed_in,
+    }))
+}
+
+/// Chooses the first password, with the one-time code that the server printed at start.
+#[utoipa::path(post, path = "/api/setup", tag = "sign-in", request_body = SetupRequest, responses(
+    (status = 204, description = "Done; the session cookie is set."),
+    (status = 400, body = ApiError, description = "`weak_password`, `invalid_input`"),
+    (status = 403, body = ApiError, description = "`wrong_setup_code`, `foreign_origin`"),
+    (status = 429, body = ApiError, description = "`too_many_attempts`",
+        headers(("retry-after" = u64, description = "Seconds to wait"))),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn setup(
+    State(admin): State<Admin>,
+    extensions: Extensions,
+    headers: HeaderMap,
+    Json(request): Json<SetupRequest>,
+) -> Result<Response> {
+    let from = guard::client(&extensions, &headers);
+    let (code, password) = (Secret::new(request.code), Secret::new(request.password));
+    admin
+        .core
+        .gate
+        .set_up(&admin.core, from, &code, password)
+        .await?;
+    signed_in(&admin, &headers).await
+}
+
+/// Signs in with the panel's password or `AUTH_TOKEN`.
+#[utoipa::path(post, path = "/api/login", tag = "sign-in", request_body = LoginRequest, responses(
+    (status = 204, description = "Done; the session cookie is set."),
+    (status = 400, body = ApiError, description = "`invalid_input`"),
+    (status = 403, body = ApiError, description = "`wrong_password`, `foreign_origin`"),
+    (status = 409, body = ApiError, description = "`setup_required`"),
+    (status = 429, body = ApiError, description = "`too_many_attempts`",
+        headers(("retry-after" = u64, description = "Seconds to wait"))),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn login(
+    State(admin): State<Admin>,
+    extensions: Extensions,
+    headers: HeaderMap,
+    Json(request): Json<LoginRequest>,
+) -> Result<Response> {
+    let from = guard::client(&extensions, &headers);
+    let password = Secret::new(request.password);
+    admin.core.gate.check(&admin.core, from, password).await?;
+    signed_in(&admin, &headers).await
+}
+
+/// Ends the session.
+#[utoipa::path(post, path = "/api/logout", tag = "sign-in", security(("session" = [])), responses(
+    (status = 204, description = "Done; the session cookie is taken back."),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn logout(State(admin): State<Admin>, headers: HeaderMap) -> Result<Response> {
+    if let Some(cookie) = guard::cookie(&headers) {
+        gate::end_session(&admin.core, &cookie).await?;
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    guard::set_cookie(&mut response, &guard::no_cookie());
+    Ok(response)
+}
+
+async fn signed_in(admin: &Admin, headers: &HeaderMap) -> Result<Response> {
+    let cookie = gate::begin_session(&admin.core).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let cookie = guard::session_cookie(&cookie, guard::is_secure(headers));
+    guard::set_cookie(&mut response, &cookie);
+    Ok(response)
+}
