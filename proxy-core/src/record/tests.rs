@@ -1,1 +1,166 @@
+use contract::admin::Surface;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::MasterKey;
 
+use super::{ERROR_CHARS, QUEUE, Recorder, RequestRecord};
+use crate::clock::Clock;
+use crate::pool::SavedKeyState;
+use crate::store::{FoundKey, Store, StoreConfig};
+
+/// A recorder on a database of its own.
+struct World {
+    folder: TempDir,
+    store: Store,
+    recorder: Recorder,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
+        Self {
+            folder,
+            store,
+            recorder,
+            tracker,
+            stop,
+        }
+    }
+
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    async fn written(&self) -> u64 {
+        let sums = self.store.sums_since(0).await.unwrap();
+        sums.iter().map(|sum| sum.requests).sum()
+    }
+}
+
+async fn open(folder: &TempDir) -> Store {
+    let config = StoreConfig::Sqlite {
+        path: folder.path().join("test.db"),
+        master: MasterKey::from_bytes([7; 32]),
+    };
+    Store::open(config, Clock::new(|| 1)).await.unwrap()
+}
+
+fn record() -> RequestRecord {
+    RequestRecord {
+        at: 1,
+        surface: Surface::Gemini,
+        model: "gemini-2.5-pro".into(),
+        key_id: Some(1),
+        failed_keys: Vec::new(),
+        token_id: None,
+        status: 200,
+        stream: false,
+        attempts: 1,
+        latency_ms: 1,
+        ttft_ms: None,
+        prompt_tokens: 1,
+        output_tokens: 1,
+        thought_tokens: 0,
+        cached_tokens: 0,
+        error: None,
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_there_after_a_flush() {
+    let world = World::new().await;
+    for _ in 0..1234 {
+        world.recorder.record(record());
+    }
+    world.recorder.flush().await;
+    assert_eq!(world.written().await, 1234);
+    assert_eq!(world.recorder.dropped(), 0);
+    world.recorder.flush().await;
+    assert_eq!(world.written().await, 1234, "nothing is written twice");
+}
+
+#[tokio::test]
+async fn what_is_queued_is_written_before_the_end() {
+    let world = World::new().await;
+    for _ in 0..3000 {
+        world.recorder.record(record());
+    }
+    world.end().await;
+    assert_eq!(world.written().await, 3000);
+    world.recorder.record(record());
+    assert_eq!(world.recorder.dropped(), 1, "after the end it is counted");
+    world.recorder.flush().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_and_counts_and_does_not_wait() {
+    let world = World::new().await;
+    // On this single-threaded runtime the writer does not run before the first await.
+    for _ in 0..QUEUE + 7 {
+        world.recorder.record(record());
+    }
+    assert_eq!(world.recorder.dropped(), 7);
+    world.recorder.flush().await;
+    assert_eq!(world.written().await, u64::try_from(QUEUE).unwrap());
+}
+
+#[tokio::test]
+async fn a_failing_database_is_reported_and_nothing_is_lost_when_it_is_back() {
+    let world = World::new().await;
+    tamper(&world.folder, "ALTER TABLE requests RENAME TO away").await;
+    world.recorder.record(record());
+    world.recorder.flush().await;
+    assert!(world.recorder.is_failing());
+    world.recorder.record(record());
+    world.recorder.flush().await;
+    tamper(&world.folder, "ALTER TABLE away RENAME TO requests").await;
+    world.recorder.flush().await;
+    assert!(!world.recorder.is_failing());
+    assert_eq!(world.written().await, 2);
+    assert_eq!(world.recorder.dropped(), 0);
+}
+
+#[tokio::test]
+async fn of_a_keys_states_the_newest_is_kept() {
+    let world = World::new().await;
+    let key = FoundKey {
+        secret: "AIzaSyA1234567890abcdefghijklmnopqrstuv".into(),
+        label: String::new(),
+    };
+    let added = world.store.add_keys(&[key]).await.unwrap();
+    let id = added[0].as_ref().unwrap().id;
+    for said in ["first", "second", "third"] {
+        let saved = SavedKeyState {
+            last_error: Some(said.to_owned()),
+            ..SavedKeyState::default()
+        };
+        world.recorder.key_state(id, saved);
+    }
+    world.end().await;
+    let saved = world.store.keys_for_pool().await.unwrap().remove(0).saved;
+    assert_eq!(saved.unwrap().last_error.as_deref(), Some("third"));
+}
+
+#[tokio::test]
+async fn long_errors_are_cut_between_characters() {
+    let world = World::new().await;
+    let mut failed = record();
+    failed.error = Some("错".repeat(5000).into());
+    world.recorder.record(failed);
+    world.recorder.flush().await;
+    let errors = world.store.last_errors(1).await.unwrap();
+    assert_eq!(errors[0].error.chars().count(), ERROR_CHARS);
+}
+
+/// Runs a statement on the database from outside.
+async fn tamper(folder: &TempDir, statement: &'static str) {
+    crate::store::run_from_outside(&folder.path().join("test.db"), statement).await;
+}

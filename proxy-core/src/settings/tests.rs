@@ -1,1 +1,209 @@
+use std::collections::HashSet;
+use std::time::Duration;
 
+use super::{DECLARATIONS, Kind, SettingError, Settings};
+
+fn load(set: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
+    Settings::load(|name| {
+        let given = set.iter().find(|(given, _)| *given == name);
+        let fallback = (name == "DATA_DIR").then_some("/data");
+        given
+            .map(|(_, value)| *value)
+            .or(fallback)
+            .map(str::to_owned)
+    })
+}
+
+fn error(name: &str, value: &str) -> String {
+    let errors = load(&[(name, value)]).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0].name, name);
+    errors[0].to_string()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let settings = load(&[]).unwrap();
+    assert!(settings.api_keys.is_empty() && settings.allowed_tokens.is_empty());
+    assert!(
+        settings.panel_token().is_none(),
+        "there is no default token"
+    );
+    assert_eq!(settings.host.to_string(), "127.0.0.1");
+    assert_eq!(settings.port, 8000);
+    assert_eq!(
+        settings.base_url,
+        "https://generativelanguage.googleapis.com/v1beta"
+    );
+    assert_eq!(settings.max_attempts, 3);
+    assert_eq!(settings.timeout, Duration::from_secs(300));
+    assert_eq!(settings.max_body_bytes(), 100 * 1024 * 1024);
+    assert_eq!(settings.log_level, "info");
+    // Platforms set untouched variables to nothing.
+    let empty: Vec<(&str, &str)> = DECLARATIONS
+        .iter()
+        .filter(|declaration| declaration.name != "DATA_DIR")
+        .map(|declaration| (declaration.name, " "))
+        .collect();
+    assert_eq!(load(&empty).unwrap().port, 8000);
+}
+
+#[test]
+fn lists_are_read_in_every_way_of_writing_them() {
+    for text in [
+        r#"["key-one","key-two"]"#,
+        r#"["key-one", "key-two",]"#,
+        "['key-one','key-two']",
+        "[key-one, key-two]",
+        "key-one,key-two",
+        "key-one, key-two,",
+        "key-one\nkey-two\n",
+        "key-one;key-two;key-one",
+        "key-one，key-two",
+        "\"key-one\",\"key-two\"",
+    ] {
+        let settings = load(&[("API_KEYS", text)]).unwrap();
+        let keys: Vec<&String> = settings
+            .api_keys
+            .iter()
+            .map(vault::Secret::expose)
+            .collect();
+        assert_eq!(keys, ["key-one", "key-two"], "{text}");
+    }
+}
+
+#[test]
+fn the_panel_token_is_auth_token_else_the_first_allowed() {
+    let token = |set| {
+        let settings = load(set).unwrap();
+        settings.panel_token().map(|token| token.expose().clone())
+    };
+    assert_eq!(
+        token(&[("ALLOWED_TOKENS", "first,second")]).as_deref(),
+        Some("first")
+    );
+    let both = [("ALLOWED_TOKENS", "first"), ("AUTH_TOKEN", "own")];
+    assert_eq!(token(&both).as_deref(), Some("own"));
+}
+
+#[test]
+fn an_error_names_the_variable_what_was_found_and_what_is_accepted() {
+    assert_eq!(
+        error("PORT", "80000"),
+        "PORT=80000 is not acceptable: expected is a whole number from 0 to 65535"
+    );
+    assert!(error("MAX_RETRIES", "0").contains("from 1 to 10"));
+    assert!(error("TIME_OUT", "5m").contains("TIME_OUT=5m"));
+    assert!(error("HOST", "everywhere").contains("0.0.0.0"));
+    assert!(error("TZ", "Mars/Olympus").contains("Asia/Shanghai"));
+    assert!(error("LOG_LEVEL", "loud").contains("error, warn, info"));
+    for address in [
+        "ftp://x",
+        "generativelanguage",
+        "https://u:p@x/v1",
+        "https://x/v1?key=1",
+    ] {
+        assert!(error("BASE_URL", address).contains("https://"), "{address}");
+    }
+    let all = load(&[("PORT", "x"), ("HOST", "y"), ("MAX_BODY_MB", "z")]).unwrap_err();
+    assert_eq!(all.len(), 3, "all of them at once");
+}
+
+#[test]
+fn a_secret_value_is_never_in_an_error() {
+    for (name, value) in [
+        ("API_KEYS", "AIzaGood1, bad key hunter2"),
+        ("ALLOWED_TOKENS", "[\"令牌hunter2\"]"),
+        ("AUTH_TOKEN", "your_hunter2"),
+    ] {
+        let text = error(name, value);
+        assert!(
+            !text.contains("hunter2") && !text.contains("AIza"),
+            "{text}"
+        );
+        assert!(text.contains("not shown"), "{text}");
+    }
+}
+
+#[test]
+fn what_stands_in_example_files_is_refused() {
+    for (name, value) in [
+        ("ALLOWED_TOKENS", "[\"sk-123456\"]"),
+        ("ALLOWED_TOKENS", "your_token_1"),
+        ("AUTH_TOKEN", "sk-123456"),
+        ("API_KEYS", "[\"your_api_key_1\",\"your_api_key_2\"]"),
+        ("API_KEYS", "AIzaSyxxxxxxxxxxxxxxxxxxx"),
+    ] {
+        assert!(error(name, value).contains("example"), "{name}={value}");
+    }
+}
+
+#[test]
+fn values_are_tidied() {
+    let settings = load(&[
+        ("BASE_URL", "http://127.0.0.1:9999/v1beta/"),
+        ("HOST", "localhost"),
+        ("LOG_LEVEL", "WARN"),
+        ("TZ", ":Asia/Shanghai"),
+        ("PORT", " 0 "),
+    ])
+    .unwrap();
+    assert_eq!(settings.base_url, "http://127.0.0.1:9999/v1beta");
+    assert!(settings.host.is_loopback());
+    assert_eq!(settings.log_level, "warn");
+    assert_eq!(settings.time_zone_name(), "Asia/Shanghai");
+    assert_eq!(settings.port, 0);
+    assert_eq!(load(&[("HOST", "[::]")]).unwrap().host.to_string(), "::");
+}
+
+#[test]
+fn every_declaration_is_complete_and_its_default_valid() {
+    let mut names = HashSet::new();
+    for declaration in DECLARATIONS {
+        let name = declaration.name;
+        assert!(
+            names.insert(name) && names.insert(declaration.flag),
+            "{name} comes twice"
+        );
+        let flag = name.to_lowercase().replace('_', "-");
+        assert_eq!(
+            declaration.flag, flag,
+            "the flag is the variable, written as a flag"
+        );
+        for text in [declaration.title, declaration.help] {
+            assert!(
+                !text.zh.is_empty() && !text.en.is_empty(),
+                "{name} lacks a text"
+            );
+            assert!(
+                text.zh.chars().any(|c| !c.is_ascii()),
+                "{name} lacks Chinese"
+            );
+            assert!(text.en.is_ascii(), "{name}: {}", text.en);
+        }
+        if let Kind::Integer(from, to) = declaration.kind {
+            let default: u32 = declaration.default.parse().unwrap();
+            assert!((from..=to).contains(&default), "{name}");
+        }
+    }
+    let shown = format!("{:?}", load(&[("API_KEYS", "AIzaHunter2")]).unwrap());
+    assert!(
+        !shown.contains("Hunter2"),
+        "settings can be logged: {shown}"
+    );
+}
+
+#[test]
+fn the_master_key_comes_from_secret_key_or_from_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let from_file = load(&[("DATA_DIR", path)]).unwrap().master_key().unwrap();
+    let again = load(&[("DATA_DIR", path)]).unwrap().master_key().unwrap();
+    assert_eq!(from_file.expose(), again.expose());
+    let secret = [
+        ("DATA_DIR", path),
+        ("SECRET_KEY", "a long enough passphrase"),
+    ];
+    let from_text = load(&secret).unwrap().master_key().unwrap();
+    assert_ne!(from_file.expose(), from_text.expose());
+}

@@ -31,6 +31,8 @@ pub use error::StoreError;
 pub use keys::{FoundKey, StoredKey};
 pub(crate) use requests::Batch;
 pub use requests::{FailedRequest, KeyCounts, QuarterSums};
+#[cfg(test)]
+pub(crate) use tests::run_from_outside;
 pub use tokens::StoredToken;
 
 /// Which database to use.
