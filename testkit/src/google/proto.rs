@@ -34,7 +34,7 @@ type Field = (&'static str, Type);
 
 use Type::{Any, Bool, Bytes, Enum, Float, Int, List, Message, String as Text, Struct};
 
-static SCHEMA: [Field; 24] = [
+static SCHEMA: [Field; 22] = [
     (
         "type",
         Enum(
@@ -72,9 +72,6 @@ static SCHEMA: [Field; 24] = [
     ("any_of", List(&Message(&SCHEMA))),
     ("property_ordering", List(&Text)),
     ("default", Any),
-    // Not in the public description, yet taken by the server since late 2025.
-    ("ref", Text),
-    ("defs", Struct),
 ];
 
 static BLOB: [Field; 3] = [("mime_type", Text), ("data", Bytes), ("display_name", Text)];
@@ -102,7 +99,7 @@ static FUNCTION_RESPONSE: [Field; 6] = [
     ("scheduling", Text),
     ("parts", List(&Message(&FUNCTION_RESPONSE_PART))),
 ];
-static PART: [Field; 15] = [
+static PART: [Field; 20] = [
     ("text", Text),
     ("inline_data", Message(&BLOB)),
     ("file_data", Message(&FILE_DATA)),
@@ -129,13 +126,23 @@ static PART: [Field; 15] = [
     ("part_metadata", Struct),
     (
         "video_metadata",
-        Message(&[("start_offset", Text), ("end_offset", Text), ("fps", Float)]),
+        Message(&[
+            ("start_offset", Text),
+            ("end_offset", Text),
+            ("fps", Float),
+            ("content_layers", Any),
+        ]),
     ),
     (
         "media_resolution",
         Message(&[("level", Text), ("num_tokens", Int)]),
     ),
     ("audio_transcription", Struct),
+    ("audio_metadata", Struct),
+    ("document_metadata", Struct),
+    ("media_processing", Any),
+    ("speech_metadata", Struct),
+    ("spreadsheet_metadata", Struct),
 ];
 static CONTENT: [Field; 2] = [("parts", List(&Message(&PART))), ("role", Text)];
 static FUNCTION_DECLARATION: [Field; 7] = [
@@ -180,7 +187,10 @@ static TOOL: [Field; 9] = [
         ]),
     ),
     ("file_search", Struct),
-    ("google_maps", Message(&[("enable_widget", Bool)])),
+    (
+        "google_maps",
+        Message(&[("enable_widget", Bool), ("auth_config", Struct)]),
+    ),
     ("mcp_servers", List(&Any)),
 ];
 static TOOL_CONFIG: [Field; 3] = [
@@ -228,6 +238,7 @@ static SAFETY_SETTING: [Field; 2] = [
                 "HARM_CATEGORY_SEXUALLY_EXPLICIT",
                 "HARM_CATEGORY_DANGEROUS_CONTENT",
                 "HARM_CATEGORY_CIVIC_INTEGRITY",
+                "HARM_CATEGORY_JAILBREAK",
             ],
         ),
     ),
@@ -259,12 +270,17 @@ static THINKING_CONFIG: [Field; 3] = [
                 "LOW",
                 "MEDIUM",
                 "HIGH",
+                "XHIGH",
             ],
         ),
     ),
 ];
-static VOICE_CONFIG: [Field; 1] = [("prebuilt_voice_config", Message(&[("voice_name", Text)]))];
-static GENERATION_CONFIG: [Field; 24] = [
+static VOICE_CONFIG: [Field; 3] = [
+    ("prebuilt_voice_config", Message(&[("voice_name", Text)])),
+    ("replicated_voice_config", Struct),
+    ("voice", Any),
+];
+static GENERATION_CONFIG: [Field; 25] = [
     ("candidate_count", Int),
     ("stop_sequences", List(&Text)),
     ("max_output_tokens", Int),
@@ -310,12 +326,19 @@ static GENERATION_CONFIG: [Field; 24] = [
     ("media_resolution", Text),
     (
         "image_config",
-        Message(&[("aspect_ratio", Text), ("image_size", Text)]),
+        Message(&[
+            ("aspect_ratio", Text),
+            ("image_size", Text),
+            ("person_generation", Text),
+            ("output_mime_type", Text),
+            ("image_output_options", Struct),
+        ]),
     ),
     ("translation_config", Struct),
     ("enable_affective_dialog", Bool),
+    ("audio_transcription_config", Struct),
 ];
-static GENERATE: [Field; 10] = [
+static GENERATE: [Field; 12] = [
     ("model", Text),
     ("contents", List(&Message(&CONTENT))),
     ("system_instruction", Message(&CONTENT)),
@@ -326,6 +349,8 @@ static GENERATE: [Field; 10] = [
     ("cached_content", Text),
     ("service_tier", Text),
     ("store", Bool),
+    ("labels", Type::Map(&Text)),
+    ("continuation_token", Text),
 ];
 static COUNT: [Field; 3] = [
     ("model", Text),

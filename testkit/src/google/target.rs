@@ -111,7 +111,7 @@ impl Target {
 
 pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = if target.action == "models" {
-        &["pageSize", "pageToken", "page_size", "page_token"]
+        &["pageSize", "pageToken", "page_size", "page_token", "filter"]
     } else {
         &[]
     };
