@@ -1,2 +1,150 @@
-//! `gemini-balance` on the command line.
-fn main() {}
+//! `gemini-balance` on the command line, and in a container.
+//!
+//! Thin: it reads the settings (flags before environment), starts the core, and waits for
+//! the signal to stop.
+
+mod panel;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Command};
+use proxy_core::clock::Clock;
+use proxy_core::settings::{DECLARATIONS, Declaration, Settings};
+use proxy_core::{CoreConfig, Running};
+use tracing_subscriber::EnvFilter;
+
+/// How long streams may go on after the signal to stop. Render and Kubernetes kill a
+/// container 30 seconds after they asked it to end.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let Some(("serve", matches)) = matches.subcommand() else {
+        // clap insists on a subcommand, and there is one.
+        return ExitCode::FAILURE;
+    };
+    match serve(matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The error is the program's result; without it nothing is running.
+            let _ = writeln!(std::io::stderr(), "gemini-balance: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Command {
+    let mut serve = Command::new("serve")
+        .about("Answers clients, and shows the panel")
+        .after_help(
+            "Every flag has an environment variable of the same meaning; the flag wins. \
+             Prefer the environment for secrets: other users can see command lines.",
+        );
+    for declaration in DECLARATIONS {
+        serve = serve.arg(flag(declaration));
+    }
+    Command::new("gemini-balance")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("One address and one token for all your Gemini keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve)
+}
+
+/// The flag of one setting. Its value is validated with all the others, by
+/// [`Settings::load`].
+fn flag(declaration: &Declaration) -> Arg {
+    let default = match declaration.default {
+        "" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    Arg::new(declaration.name)
+        .long(declaration.flag)
+        .env(declaration.name)
+        .hide_env_values(true)
+        .value_name("VALUE")
+        .help(format!("{}{default}", declaration.help.en))
+}
+
+fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
+    let settings = settings(matches)?;
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&settings.log_level))
+        .with_writer(std::io::stderr)
+        .init();
+    tokio::runtime::Builder::new_multi_thread()
+        // Requests run on the core's own workers; this is for the store and the signals.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("the operating system refused to start the runtime")?
+        .block_on(run(settings))
+}
+
+fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
+    let default_dir = directories::ProjectDirs::from("", "", "gemini-balance")
+        .map(|dirs| dirs.data_dir().display().to_string());
+    let value = |name: &str| {
+        let given = matches
+            .get_one::<String>(name)
+            .filter(|given| !given.trim().is_empty());
+        match (name, given) {
+            ("DATA_DIR", None) => default_dir.clone(),
+            (_, given) => given.cloned(),
+        }
+    };
+    Settings::load(value).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
+        anyhow::anyhow!("these settings are not acceptable:{}", lines.concat())
+    })
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let master = settings.master_key()?;
+    let running = proxy_core::start(CoreConfig {
+        settings,
+        master,
+        clock: Clock::system(),
+        panel: panel::router(),
+    })
+    .await?;
+    announce(&running).context("cannot write to standard output")?;
+    stopped().await?;
+    tracing::info!("stopping; answers that are under way may end");
+    running.shutdown(PATIENCE).await;
+    Ok(())
+}
+
+/// Says where it listens, in a line that programs can read, and how to set it up when
+/// nobody can sign in yet.
+fn announce(running: &Running) -> std::io::Result<()> {
+    let address = running.address();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {address}")?;
+    if let Some(code) = running.core().setup_code() {
+        writeln!(
+            out,
+            "set up here (the link works once): {address}/#/setup?code={}",
+            code.expose()
+        )?;
+    }
+    out.flush()
+}
+
+/// Waits until the program is asked to end.
+async fn stopped() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        }
+    }
+    #[cfg(not(unix))]
+    Ok(tokio::signal::ctrl_c().await?)
+}

@@ -1,1 +1,273 @@
-//! The gateway.
+//! The gateway: it speaks the clients' protocols, chooses a key for every call, and keeps
+//! the books.
+//!
+//! ```text
+//! surface (HTTP) ─► dialect (pure) ─► pool (which key now) ─► upstream (attempts, streams) ─► Google
+//!     └── record ─► store (SQLite)        admin (API of the panel)
+//! ```
+//!
+//! The core never learns which host it lives in: the command line, the desktop window and
+//! the tests all call [`start`]. Deliberately absent: reading the environment, the
+//! keychain, command lines, and anything of Tauri.
+
+pub mod admin;
+pub mod clock;
+pub mod pool;
+pub mod record;
+mod server;
+pub mod settings;
+pub mod store;
+pub mod surface;
+mod upstream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::admin::{ModelView, TestAnswer, TestRequest};
+use contract::{ApiError, ErrorCode, Millis};
+use dialect::gemini::models::Model;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::{MasterKey, Secret};
+
+use crate::admin::Gate;
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::record::Recorder;
+use crate::settings::Settings;
+use crate::store::{Store, StoreConfig, StoreError};
+use crate::surface::auth::ClientTokens;
+use crate::surface::problem::Problem;
+use crate::upstream::Upstream;
+
+/// What a core is started with.
+pub struct CoreConfig {
+    /// All settings, already valid.
+    pub settings: Settings,
+    /// What seals the secrets in the database.
+    pub master: MasterKey,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The panel's files, served below `/`; without them a page says that they are missing.
+    pub panel: Option<axum::Router>,
+}
+
+/// Why a core does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on because another program has it.
+    #[error(
+        "port {} is in use by another program; stop it, or choose another port with PORT", .0.port()
+    )]
+    PortTaken(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The connection to Google cannot be set up.
+    #[error("cannot set up the connection to Google: {0}")]
+    Upstream(String),
+    /// The system refused a thread or a runtime.
+    #[error("the operating system refused to start a worker: {0}")]
+    Worker(std::io::Error),
+}
+
+/// Everything that answers requests. Shared by all workers and the admin API.
+pub struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) tokens: ClientTokens,
+    pub(crate) recorder: Recorder,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) gate: Gate,
+    pub(crate) started_at: Millis,
+    address: SocketAddr,
+    /// The connections of the admin API's own calls; the workers have theirs.
+    upstream: Upstream,
+    models: Mutex<Option<(Millis, Arc<Vec<Model>>)>>,
+    stop: CancellationToken,
+}
+
+/// A core that listens. Dropping it stops it without waiting; [`Running::shutdown`] waits.
+pub struct Running {
+    core: Arc<Core>,
+    server: server::Server,
+}
+
+/// How long a list of models is good for.
+const MODELS_KEPT: Duration = Duration::from_secs(600);
+
+/// Opens the store, fills the pool and listens.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running.
+pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
+    let CoreConfig {
+        settings,
+        master,
+        clock,
+        panel,
+    } = config;
+    // The port first: it is the likeliest obstacle, and then nothing has been touched yet.
+    let wanted = SocketAddr::new(settings.host, settings.port);
+    let listener = server::bind(wanted)?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| StartError::Listen(wanted, error))?;
+    let upstream = Upstream::new(&settings)?;
+
+    let database = StoreConfig::Sqlite {
+        path: settings.data_dir.join("gemini-balance.db"),
+        master,
+    };
+    let store = Store::open(database, clock.clone()).await?;
+    store
+        .sync_environment(&settings.api_keys, &settings.allowed_tokens)
+        .await?;
+
+    let tracker = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
+    let saver = recorder.clone();
+    let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
+        saver.key_state(id, saved);
+    }));
+    for key in store.keys_for_pool().await? {
+        pool.insert(key);
+    }
+    let gate = Gate::open(&settings, &store).await?;
+    let tokens = ClientTokens::default();
+    tokens.replace(store.token_hashes().await?);
+
+    let core = Arc::new(Core {
+        started_at: clock.now(),
+        settings,
+        clock,
+        store,
+        pool,
+        tokens,
+        recorder,
+        tracker,
+        gate,
+        address,
+        upstream,
+        models: Mutex::default(),
+        stop,
+    });
+    let server = server::Server::start(listener, &core, panel)?;
+    Ok(Running { core, server })
+}
+
+impl Running {
+    /// The core, for calls from within the process.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// The true socket address, with the port that was chosen when 0 was asked for.
+    pub fn socket(&self) -> SocketAddr {
+        self.core.address
+    }
+
+    /// Where clients reach it, e.g. `http://127.0.0.1:8000`.
+    pub fn address(&self) -> String {
+        self.core.address()
+    }
+
+    /// Stops listening, lets running answers end for at most `patience`, writes what is
+    /// left to write.
+    pub async fn shutdown(self, patience: Duration) {
+        self.server.shutdown(patience).await;
+        self.core.stop.cancel();
+        self.core.tracker.close();
+        self.core.tracker.wait().await;
+        self.core.store.close().await;
+    }
+}
+
+impl Core {
+    /// Where clients reach it, e.g. `http://127.0.0.1:8000`. A wildcard address is shown
+    /// as the loopback address, which is the one that works from here.
+    pub fn address(&self) -> String {
+        let ip = match self.address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// The code that chooses the panel's first password, as long as nobody can sign in.
+    pub fn setup_code(&self) -> Option<Secret> {
+        self.gate.setup_code()
+    }
+
+    /// The models that Google lists for the next key, kept for ten minutes.
+    ///
+    /// # Errors
+    /// When no key can be asked, or Google does not answer.
+    pub async fn models(&self) -> Result<Vec<ModelView>, ApiError> {
+        let models = self.list_models(&self.upstream).await?;
+        let view = |model: &Model| ModelView {
+            id: model.id().to_owned(),
+            display_name: match model.display_name.is_empty() {
+                true => model.id().to_owned(),
+                false => model.display_name.to_string(),
+            },
+            generates: model.generates(),
+        };
+        Ok(models.iter().map(view).collect())
+    }
+
+    /// The same, over the connections of the worker that asks.
+    pub(crate) async fn list_models(
+        &self,
+        upstream: &Upstream,
+    ) -> Result<Arc<Vec<Model>>, Problem> {
+        let now = self.clock.now();
+        let kept = self.models.lock().clone();
+        if let Some((at, models)) = kept
+            && now.saturating_sub(at) < MODELS_KEPT.as_millis().try_into().unwrap_or(Millis::MAX)
+        {
+            return Ok(models);
+        }
+        let models = Arc::new(surface::gemini::list_models(self, upstream).await?);
+        *self.models.lock() = Some((now, models.clone()));
+        Ok(models)
+    }
+
+    /// Asks Google for its models with one key, whatever is known of it, and notes what
+    /// that says about the key.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub async fn check_key(&self, id: i64) -> Result<KeyChecked, ApiError> {
+        let key = self
+            .pool
+            .pick_by_id(id)
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such key."))?;
+        Ok(self.upstream.check(self, &key).await)
+    }
+
+    /// Sends one real request through the same routes a client uses.
+    pub async fn test(self: &Arc<Self>, request: &TestRequest) -> TestAnswer {
+        surface::test::run(self, &self.upstream, request).await
+    }
+}
+
+/// What Google said when a key was tried.
+#[derive(Clone, Debug)]
+pub struct KeyChecked {
+    /// Google lists its models for this key.
+    pub ok: bool,
+    /// What Google said when it did not, scrubbed.
+    pub message: String,
+    /// How long Google took.
+    pub latency: Duration,
+}

@@ -49,6 +49,24 @@ impl Keychain {
         Self::reached_by(Box::new(system_store), service)
     }
 
+    /// A keychain in memory, for tests of those who hold a vault.
+    #[cfg(any(test, feature = "mock"))]
+    pub fn in_memory() -> Self {
+        let store = keyring_core::mock::Store::new();
+        let connect = move || match &store {
+            Ok(store) => Ok(store.clone() as Arc<CredentialStore>),
+            Err(_) => Err(Error::NoDefaultStore),
+        };
+        Self::reached_by(Box::new(connect), "in memory")
+    }
+
+    /// A keychain that is not there, for tests of those who hold a vault.
+    #[cfg(any(test, feature = "mock"))]
+    pub fn missing() -> Self {
+        let connect = || Err(Error::PlatformFailure("no keychain in this test".into()));
+        Self::reached_by(Box::new(connect), "missing")
+    }
+
     /// A keychain that `connect` reaches.
     pub fn reached_by(connect: Box<Connect>, service: impl Into<String>) -> Self {
         Self {

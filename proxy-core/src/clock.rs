@@ -1,0 +1,54 @@
+//! The time, handed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::Millis;
+
+/// Where every part of the core reads the time, so that tests can set it.
+#[derive(Clone)]
+pub struct Clock {
+    wall: Arc<dyn Fn() -> Millis + Send + Sync>,
+    steady: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
+
+impl Clock {
+    /// The machine's own clocks.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the machine's clocks"
+    )]
+    pub fn system() -> Self {
+        let start = std::time::Instant::now();
+        Self {
+            wall: Arc::new(|| {
+                std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .map_or(0, |since| {
+                        since.as_millis().try_into().unwrap_or(Millis::MAX)
+                    })
+            }),
+            steady: Arc::new(move || start.elapsed()),
+        }
+    }
+
+    /// A clock that shows what `wall` says, for both [`Clock::now`] and [`Clock::monotonic`].
+    pub fn new(wall: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        let wall = Arc::new(wall);
+        let steady = wall.clone();
+        Self {
+            wall,
+            steady: Arc::new(move || Duration::from_millis(steady().max(0).unsigned_abs())),
+        }
+    }
+
+    /// The time of day: milliseconds since the Unix epoch. May jump when the user sets it.
+    pub fn now(&self) -> Millis {
+        (self.wall)()
+    }
+
+    /// Time since an unspecified start, for measuring durations. Never goes back.
+    pub fn monotonic(&self) -> Duration {
+        (self.steady)()
+    }
+}

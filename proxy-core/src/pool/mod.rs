@@ -1,0 +1,437 @@
+//! Which key now.
+//!
+//! The pool holds every key with what is known of it. Choosing one is a single pass over
+//! the keys, starting one further each time (round robin), without a lock that is held
+//! for longer than a comparison. What an attempt's end means for a key is decided by
+//! [`Outcome::consequence`] and applied by [`Pool::settle`]; nothing else changes a key
+//! except the user.
+
+mod health;
+mod outcome;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use contract::Millis;
+use contract::admin::{Cooldown, CooldownReason, KeyState, PoolSummary};
+use http::HeaderValue;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use vault::Secret;
+
+pub use health::{Health, KeyEvent};
+pub use outcome::{Consequence, KeyEffect, Outcome, Retry};
+
+use crate::clock::Clock;
+
+/// How long a key rests for a model after a 429 that says neither which limit nor how long.
+const UNEXPLAINED_REST: Duration = Duration::from_secs(60);
+/// How long a key rests for a model when a per-minute limit came without `RetryInfo`.
+const MINUTE_REST: Duration = Duration::from_secs(60);
+/// How long a key is not asked for a model that is not part of its tier.
+const TIER_REST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The time zone whose midnight starts a new day of quota
+/// (<https://ai.google.dev/gemini-api/docs/rate-limits>: "resets at midnight Pacific time").
+const QUOTA_ZONE: &str = "America/Los_Angeles";
+/// Stands for "never by itself" in [`Key::available_from`].
+const NEVER: Millis = Millis::MAX;
+
+/// The keys and what is known of each.
+pub struct Pool {
+    keys: ArcSwap<Vec<Arc<Key>>>,
+    next: AtomicUsize,
+    clock: Clock,
+    changed: Box<dyn Fn(i64, SavedKeyState) + Send + Sync>,
+}
+
+/// A key on its way into the pool.
+pub struct NewKey {
+    /// Its number in the store.
+    pub id: i64,
+    /// The key itself.
+    pub secret: Secret,
+    /// Whether the user wants it used.
+    pub enabled: bool,
+    /// What was known of it when the process last ran.
+    pub saved: Option<SavedKeyState>,
+}
+
+/// What is kept of a key's state over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedKeyState {
+    /// What is known of the key itself.
+    pub health: Health,
+    /// The models it must not be asked for.
+    #[serde(default)]
+    pub cooldowns: Vec<Cooldown>,
+    /// What Google said when it last failed, scrubbed.
+    #[serde(default)]
+    pub last_error: Option<String>,
+}
+
+/// What to show of a key.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// Its state now.
+    pub state: KeyState,
+    /// The models it must not be asked for now.
+    pub cooldowns: Vec<Cooldown>,
+    /// When it was last used.
+    pub last_used_at: Option<Millis>,
+    /// What Google said when it last failed, scrubbed.
+    pub last_error: Option<String>,
+}
+
+/// A key that was chosen for an attempt.
+#[derive(Clone)]
+pub struct Picked(Arc<Key>);
+
+/// Why no key can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// There is no key at all.
+    NoKeys,
+    /// Every key is switched off or refused by Google.
+    NoneUsable,
+    /// Every usable key rests; the first is back at this time.
+    Resting {
+        /// When to try again.
+        until: Millis,
+        /// Which limit the one that is back first has met.
+        reason: CooldownReason,
+    },
+    /// Every key was tried for this request already.
+    AllTried,
+}
+
+struct Key {
+    id: i64,
+    secret: Secret,
+    header: HeaderValue,
+    masked: String,
+    /// [`Health::available_from`] of `knowledge`, readable without its lock.
+    available_from: AtomicI64,
+    last_used_at: AtomicI64,
+    /// How many models are in `knowledge.cooldowns`, readable without its lock.
+    cooldowns: AtomicUsize,
+    knowledge: Mutex<Knowledge>,
+}
+
+#[derive(Default)]
+struct Knowledge {
+    health: Health,
+    cooldowns: HashMap<Box<str>, (Millis, CooldownReason)>,
+    last_error: Option<String>,
+}
+
+impl Picked {
+    /// Its number in the store.
+    pub fn id(&self) -> i64 {
+        self.0.id
+    }
+
+    /// The value of `x-goog-api-key`, marked as sensitive.
+    pub fn header(&self) -> HeaderValue {
+        self.0.header.clone()
+    }
+
+    /// How to show it.
+    pub fn masked(&self) -> &str {
+        &self.0.masked
+    }
+
+    /// The key itself, to scrub what Google says by.
+    pub fn secret(&self) -> &Secret {
+        &self.0.secret
+    }
+}
+
+impl Pool {
+    /// An empty pool. `changed` is told what to keep of a key over a restart; it must not block.
+    pub fn new(clock: Clock, changed: impl Fn(i64, SavedKeyState) + Send + Sync + 'static) -> Self {
+        Self {
+            keys: ArcSwap::default(),
+            next: AtomicUsize::new(0),
+            clock,
+            changed: Box::new(changed),
+        }
+    }
+
+    /// The next key that can be asked for `model` now and is not in `tried`.
+    ///
+    /// # Errors
+    /// When there is none; says why and until when.
+    pub fn pick(&self, model: &str, tried: &[i64]) -> Result<Picked, Unavailable> {
+        let keys = self.keys.load();
+        if keys.is_empty() {
+            return Err(Unavailable::NoKeys);
+        }
+        let now = self.clock.now();
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut soonest: Option<(Millis, CooldownReason)> = None;
+        let mut tried_one = false;
+        for offset in 0..keys.len() {
+            let key = &keys[start.wrapping_add(offset) % keys.len()];
+            if tried.contains(&key.id) {
+                tried_one = true;
+                continue;
+            }
+            let (from, reason) = key.available(model, now);
+            if from <= now {
+                key.last_used_at.store(now, Ordering::Relaxed);
+                return Ok(Picked(key.clone()));
+            }
+            if from != NEVER && soonest.is_none_or(|(soonest, _)| from < soonest) {
+                soonest = Some((from, reason));
+            }
+        }
+        Err(match soonest {
+            Some((until, reason)) => Unavailable::Resting { until, reason },
+            None if tried_one => Unavailable::AllTried,
+            None => Unavailable::NoneUsable,
+        })
+    }
+
+    /// Chooses a certain key whatever is known of it, to check it.
+    pub fn pick_by_id(&self, id: i64) -> Option<Picked> {
+        self.find(id).map(Picked)
+    }
+
+    /// Applies the end of an attempt with `picked` for `model`. `said` is what Google
+    /// said when it was not good, scrubbed.
+    pub fn settle(&self, picked: &Picked, model: &str, outcome: Outcome, said: Option<&str>) {
+        let key = &picked.0;
+        match outcome.consequence().key {
+            KeyEffect::None => {}
+            KeyEffect::Good => {
+                // The usual case: known to be good, nothing to forget.
+                if key.available_from.load(Ordering::Relaxed) == Millis::MIN
+                    && key.cooldowns.load(Ordering::Relaxed) == 0
+                    && key.knowledge.lock().health == Health::Ready
+                {
+                    return;
+                }
+                self.change(key, |knowledge| {
+                    knowledge.health = knowledge.health.after(KeyEvent::Succeeded);
+                    knowledge.cooldowns.remove(model);
+                });
+            }
+            KeyEffect::Reject(reason) => self.change(key, |knowledge| {
+                knowledge.health = knowledge.health.after(KeyEvent::Refused(reason));
+                knowledge.last_error = said.map(str::to_owned);
+            }),
+            KeyEffect::RestForModel(reason, asked) => {
+                let until = self.rest_until(reason, asked);
+                self.change(key, |knowledge| {
+                    knowledge.cooldowns.insert(model.into(), (until, reason));
+                    knowledge.last_error = said.map(str::to_owned);
+                });
+            }
+        }
+    }
+
+    /// Forgets that Google refused a key, because a check went well. A key that the user
+    /// switched off stays off.
+    pub fn forgive(&self, picked: &Picked) {
+        self.change(&picked.0, |knowledge| {
+            if let Health::Rejected(_) = knowledge.health {
+                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOn);
+            }
+            knowledge.last_error = None;
+        });
+    }
+
+    /// Adds a key, or replaces the one with the same id.
+    pub fn insert(&self, new: NewKey) {
+        let Ok(mut header) = HeaderValue::from_str(new.secret.expose()) else {
+            // The import refuses such characters, so this is a key of a damaged row.
+            tracing::warn!(
+                id = new.id,
+                "a key has characters no header can hold; it is left out"
+            );
+            return;
+        };
+        header.set_sensitive(true);
+        let saved = new.saved.unwrap_or_default();
+        let mut health = saved.health;
+        health = match (new.enabled, health) {
+            (false, _) => Health::Disabled,
+            (true, Health::Disabled) => Health::Unchecked,
+            (true, other) => other,
+        };
+        let key = Key {
+            id: new.id,
+            masked: new.secret.masked(),
+            secret: new.secret,
+            header,
+            available_from: AtomicI64::new(0),
+            last_used_at: AtomicI64::new(0),
+            cooldowns: AtomicUsize::new(0),
+            knowledge: Mutex::new(Knowledge {
+                health,
+                cooldowns: saved
+                    .cooldowns
+                    .into_iter()
+                    .map(|rest| (rest.model.into(), (rest.until, rest.reason)))
+                    .collect(),
+                last_error: saved.last_error,
+            }),
+        };
+        key.publish(&key.knowledge.lock());
+        let key = Arc::new(key);
+        self.keys.rcu(|keys| {
+            let mut keys: Vec<_> = keys
+                .iter()
+                .filter(|old| old.id != key.id)
+                .cloned()
+                .collect();
+            keys.push(key.clone());
+            keys
+        });
+    }
+
+    /// Takes a key out. Attempts that run with it end as they would.
+    pub fn remove(&self, id: i64) {
+        self.keys.rcu(|keys| {
+            keys.iter()
+                .filter(|key| key.id != id)
+                .cloned()
+                .collect::<Vec<_>>()
+        });
+    }
+
+    /// Switches a key on, which forgets cooldowns and a refusal, or off.
+    pub fn set_enabled(&self, id: i64, enabled: bool) {
+        let Some(key) = self.find(id) else { return };
+        self.change(&key, |knowledge| {
+            if enabled {
+                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOn);
+                knowledge.cooldowns.clear();
+                knowledge.last_error = None;
+            } else {
+                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOff);
+            }
+        });
+    }
+
+    /// What to show of a key.
+    pub fn status(&self, id: i64) -> Option<KeyStatus> {
+        let key = self.find(id)?;
+        let now = self.clock.now();
+        let knowledge = key.knowledge.lock();
+        let last_used_at = key.last_used_at.load(Ordering::Relaxed);
+        Some(KeyStatus {
+            state: knowledge.health.seen_at(now),
+            cooldowns: knowledge.cooldowns_at(now),
+            last_used_at: (last_used_at > 0).then_some(last_used_at),
+            last_error: knowledge.last_error.clone(),
+        })
+    }
+
+    /// How many keys are in which state.
+    pub fn summary(&self) -> PoolSummary {
+        let now = self.clock.now();
+        let mut summary = PoolSummary::default();
+        let mut soonest = NEVER;
+        for key in self.keys.load().iter() {
+            summary.total += 1;
+            match key.knowledge.lock().health.seen_at(now) {
+                KeyState::Unchecked | KeyState::Ready => summary.ready += 1,
+                KeyState::Cooling { until } => {
+                    summary.cooling += 1;
+                    soonest = soonest.min(until);
+                }
+                KeyState::Rejected { .. } => summary.rejected += 1,
+                KeyState::Disabled => summary.disabled += 1,
+            }
+        }
+        summary.next_ready_at = (summary.ready == 0 && soonest != NEVER).then_some(soonest);
+        summary
+    }
+
+    fn find(&self, id: i64) -> Option<Arc<Key>> {
+        self.keys.load().iter().find(|key| key.id == id).cloned()
+    }
+
+    fn change(&self, key: &Key, edit: impl FnOnce(&mut Knowledge)) {
+        let saved = {
+            let mut knowledge = key.knowledge.lock();
+            edit(&mut knowledge);
+            let now = self.clock.now();
+            knowledge.cooldowns.retain(|_, (until, _)| *until > now);
+            key.publish(&knowledge);
+            SavedKeyState {
+                health: knowledge.health,
+                cooldowns: knowledge.cooldowns_at(now),
+                last_error: knowledge.last_error.clone(),
+            }
+        };
+        (self.changed)(key.id, saved);
+    }
+
+    fn rest_until(&self, reason: CooldownReason, asked: Option<Duration>) -> Millis {
+        let now = self.clock.now();
+        let after = |duration: Duration| {
+            now.saturating_add(duration.as_millis().try_into().unwrap_or(Millis::MAX))
+        };
+        match reason {
+            // Google sends a short RetryInfo with daily quotas too; it is not true there.
+            CooldownReason::PerDay => next_quota_day(now).unwrap_or_else(|| after(TIER_REST)),
+            CooldownReason::NotInTier => after(TIER_REST),
+            CooldownReason::PerMinute => after(asked.unwrap_or(MINUTE_REST)),
+            CooldownReason::Unexplained => after(asked.unwrap_or(UNEXPLAINED_REST)),
+        }
+    }
+}
+
+/// The next midnight in [`QUOTA_ZONE`] after `now`.
+fn next_quota_day(now: Millis) -> Option<Millis> {
+    let zone = jiff::tz::TimeZone::get(QUOTA_ZONE).ok()?;
+    let today = jiff::Timestamp::from_millisecond(now).ok()?.to_zoned(zone);
+    let tomorrow = today.tomorrow().ok()?.start_of_day().ok()?;
+    Some(tomorrow.timestamp().as_millisecond())
+}
+
+impl Key {
+    /// From when on `model` can be asked with this key, and which limit is in the way.
+    fn available(&self, model: &str, now: Millis) -> (Millis, CooldownReason) {
+        let key = self.available_from.load(Ordering::Relaxed);
+        if key > now || self.cooldowns.load(Ordering::Relaxed) == 0 {
+            return (key, CooldownReason::Unexplained);
+        }
+        match self.knowledge.lock().cooldowns.get(model) {
+            Some(&(until, reason)) => (until, reason),
+            None => (key, CooldownReason::Unexplained),
+        }
+    }
+
+    fn publish(&self, knowledge: &Knowledge) {
+        let from = knowledge.health.available_from().unwrap_or(NEVER);
+        self.available_from.store(from, Ordering::Relaxed);
+        self.cooldowns
+            .store(knowledge.cooldowns.len(), Ordering::Relaxed);
+    }
+}
+
+impl Knowledge {
+    fn cooldowns_at(&self, now: Millis) -> Vec<Cooldown> {
+        let mut cooldowns: Vec<_> = self
+            .cooldowns
+            .iter()
+            .filter(|(_, (until, _))| *until > now)
+            .map(|(model, &(until, reason))| Cooldown {
+                model: model.to_string(),
+                until,
+                reason,
+            })
+            .collect();
+        cooldowns.sort_by(|a, b| a.model.cmp(&b.model));
+        cooldowns
+    }
+}
+
+#[cfg(test)]
+mod tests;

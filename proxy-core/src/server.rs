@@ -1,0 +1,180 @@
+//! Connections in, spread over workers that share nothing.
+//!
+//! Each worker is one thread with a runtime, an HTTP parser and upstream connections of
+//! its own. A request therefore never wakes another thread, which is where most of the
+//! time of a small proxied request goes with a work-stealing runtime (see bench/).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tower::Service as _;
+
+use crate::upstream::Upstream;
+use crate::{Core, StartError, surface};
+
+/// The most workers; a pool of Gemini keys never needs more.
+const MOST_WORKERS: usize = 8;
+/// How long a client may take to send a request's headers (slow-loris guard).
+const HEADER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long to pause when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening server.
+pub struct Server {
+    stop: watch::Sender<Option<Duration>>,
+    acceptor: tokio::task::JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Claims the address.
+pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => StartError::PortTaken(address),
+        _ => StartError::Listen(address, error),
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+impl Server {
+    /// Starts the workers and accepts connections.
+    ///
+    /// # Errors
+    /// When the system refuses a thread or a runtime.
+    pub fn start(
+        listener: std::net::TcpListener,
+        core: &Arc<Core>,
+        panel: Option<Router>,
+    ) -> Result<Self, StartError> {
+        let count = std::thread::available_parallelism()
+            .map_or(1, std::num::NonZero::get)
+            .min(MOST_WORKERS);
+        let (stop, stopped) = watch::channel(None);
+        let mut workers = Vec::with_capacity(count);
+        let mut doors = Vec::with_capacity(count);
+        for number in 0..count {
+            let (door, arrivals) = mpsc::unbounded_channel();
+            let upstream = Upstream::new(&core.settings)?;
+            let router = surface::router(core, &upstream, panel.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Worker)?;
+            let stopped = stopped.clone();
+            let worker = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || runtime.block_on(work(router, arrivals, stopped)))
+                .map_err(StartError::Worker)?;
+            workers.push(worker);
+            doors.push(door);
+        }
+        let listener = TcpListener::from_std(listener).map_err(StartError::Worker)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the handle is kept and awaited by shutdown"
+        )]
+        let acceptor = tokio::spawn(accept(listener, doors, stopped));
+        Ok(Self {
+            stop,
+            acceptor,
+            workers,
+        })
+    }
+
+    /// Stops accepting, lets running requests end for at most `patience`, then cuts them.
+    pub async fn shutdown(self, patience: Duration) {
+        let Self {
+            stop,
+            acceptor,
+            workers,
+        } = self;
+        // Nobody listens any more when everything has ended by itself.
+        let _ = stop.send(Some(patience));
+        let _ = acceptor.await;
+        let joined = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                if worker.join().is_err() {
+                    tracing::error!("a worker had stopped because of a bug");
+                }
+            }
+        });
+        let _ = joined.await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    doors: Vec<mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>>,
+    mut stopped: watch::Receiver<Option<Duration>>,
+) {
+    let mut turn = 0;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+            Ok(arrival) => {
+                turn = (turn + 1) % doors.len();
+                // A worker ends only when the server stops.
+                let _ = doors[turn].send(arrival);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn work(
+    router: Router,
+    mut arrivals: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    mut stopped: watch::Receiver<Option<Duration>>,
+) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let patience = loop {
+        tokio::select! {
+            arrival = arrivals.recv() => {
+                let Some((stream, peer)) = arrival else { break Duration::ZERO };
+                let Ok(stream) = TcpStream::from_std(stream) else { continue };
+                // Without this, small writes wait for acknowledgements (40 ms steps).
+                let _ = stream.set_nodelay(true);
+                let router = router.clone();
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let mut request = request.map(Body::new);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    router.clone().call(request)
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_PATIENCE)
+                    .serve_connection(TokioIo::new(stream), service);
+                let connection = graceful.watch(connection);
+                // How a connection ends matters to nobody: what was asked on it is recorded.
+                connections.spawn(async move {
+                    let _ = connection.await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+            _ = stopped.changed() => break stopped.borrow().unwrap_or_default(),
+        }
+    };
+    let _ = tokio::time::timeout(patience, graceful.shutdown()).await;
+}

@@ -1,0 +1,271 @@
+//! The surfaces: what clients speak to.
+//!
+//! A surface reads a request, asks [`crate::upstream`] for an answer and puts it into the
+//! client's protocol. It decides neither which key is used nor what a failure means for
+//! one. Every error leaves in the protocol of the surface ([`Problem`]).
+
+pub mod auth;
+pub mod gemini;
+mod openai;
+pub(crate) mod problem;
+pub mod test;
+pub mod trace;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use contract::admin::{PoolSummary, Surface};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+
+use self::auth::Style;
+use self::problem::Problem;
+use self::trace::Trace;
+use crate::Core;
+use crate::admin::{self, Access};
+use crate::upstream::Upstream;
+
+/// What a worker's handlers share.
+#[derive(Clone)]
+pub(crate) struct App(Arc<AppParts>);
+
+pub(crate) struct AppParts {
+    pub core: Arc<Core>,
+    pub upstream: Upstream,
+}
+
+impl std::ops::Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}
+
+/// Marks a request that comes from within the process and needs no token.
+#[derive(Clone, Copy)]
+pub(crate) struct Internal;
+
+/// On a response: the key that answered or was last tried, masked.
+#[derive(Clone)]
+pub(crate) struct AnsweredBy(pub String);
+
+/// Every route of an instance: the surfaces, health, the admin API and the panel.
+pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router>) -> Router {
+    let router = clients(core, upstream)
+        .merge(admin::router(core.clone(), Access::Session))
+        .route("/health", get(health))
+        .route("/ready", get(ready).with_state(core.clone()));
+    let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
+    router.fallback(
+        async move |request: Request| match speaks(request.uri().path()) {
+            Some(surface) => unknown_path(surface, &request),
+            None => {
+                use tower::ServiceExt as _;
+                panel.oneshot(request).await.into_response()
+            }
+        },
+    )
+}
+
+/// The routes that clients use.
+pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/models", get(models))
+        .route("/v1/models/{target}", get(model).post(gemini::generate))
+        .route("/v1beta/models", get(gemini::models))
+        .route(
+            "/v1beta/models/{target}",
+            get(gemini::model).post(gemini::generate),
+        )
+        .with_state(App(Arc::new(AppParts {
+            core: core.clone(),
+            upstream: upstream.clone(),
+        })))
+}
+
+/// `/v1/models` belongs to OpenAI's clients and to Google's newest (google-genai 3 calls
+/// `/v1`); the way the token is sent tells them apart.
+async fn models(app: State<App>, request: Request) -> Response {
+    match style(&request) {
+        Some(Style::Google) => gemini::models(app, request).await,
+        _ => openai::models(app, request).await,
+    }
+}
+
+async fn model(app: State<App>, target: axum::extract::Path<String>, request: Request) -> Response {
+    match style(&request) {
+        Some(Style::Google) => gemini::model(app, target, request).await,
+        _ => openai::model(app, target, request).await,
+    }
+}
+
+fn style(request: &Request) -> Option<Style> {
+    auth::presented(request.headers(), request.uri().query()).map(|(_, style)| style)
+}
+
+/// Lets a request in, or says why not.
+fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
+    if parts.extensions.get::<Internal>().is_some() {
+        return Ok(Trace::start(&app.core, surface, None));
+    }
+    let presented = auth::presented(&parts.headers, parts.uri.query());
+    let token = match &presented {
+        Some((token, _)) => app.core.tokens.accept(token, app.core.clock.now()),
+        None => None,
+    };
+    match token {
+        Some(id) => Ok(Trace::start(&app.core, surface, Some(id))),
+        None => Err(Problem::unauthorized(presented.is_some())),
+    }
+}
+
+/// Reads a request's body, up to the limit of the settings.
+async fn read_body(app: &App, body: Body) -> Result<Bytes, Problem> {
+    /// What is thrown away at most, so that a client that sends too much gets to read why
+    /// instead of finding the connection closed.
+    const DISCARDED: usize = 1 << 30;
+    let limit = app.core.settings.max_body_bytes();
+    let mut body = Limited::new(body, DISCARDED);
+    let mut whole: Vec<Bytes> = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(match length > limit {
+                true => Problem::too_large(limit),
+                false => {
+                    Problem::bad_request("The request broke off before its body was complete.")
+                }
+            });
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length > limit {
+            whole.clear();
+        } else {
+            whole.push(data);
+        }
+    }
+    if length > limit {
+        return Err(Problem::too_large(limit));
+    }
+    Ok(match whole.len() {
+        1 => whole.swap_remove(0),
+        _ => whole.concat().into(),
+    })
+}
+
+/// A JSON answer.
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}
+
+/// An answer that is an event stream. The last header keeps nginx from buffering it.
+fn event_stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Notes on a response which key answered, for the panel's test request.
+fn answered_by(trace: &Trace, mut response: Response) -> Response {
+    if let Some(key) = trace.key_for_panel() {
+        response.extensions_mut().insert(AnsweredBy(key.to_owned()));
+    }
+    response
+}
+
+/// An answer that goes on; `body` takes the notes along.
+fn relay(mut trace: Trace, body: impl FnOnce(Trace) -> Response) -> Response {
+    trace.first_byte();
+    let key = trace.key_for_panel().map(str::to_owned);
+    let mut response = body(trace);
+    if let Some(key) = key {
+        response.extensions_mut().insert(AnsweredBy(key));
+    }
+    response
+}
+
+/// Ends a request with `problem`: notes it, and says it in the surface's protocol.
+fn refuse(mut trace: Trace, surface: Surface, problem: &Problem) -> Response {
+    trace.fail(problem.status.as_u16(), &problem.message);
+    answered_by(&trace, problem.render(surface))
+}
+
+/// The protocol of the clients that use a path, for errors about the path itself.
+fn speaks(path: &str) -> Option<Surface> {
+    if path.starts_with("/v1beta") {
+        Some(Surface::Gemini)
+    } else if path.starts_with("/v1/messages") {
+        Some(Surface::Anthropic)
+    } else if path == "/v1" || path.starts_with("/v1/") {
+        Some(Surface::Openai)
+    } else {
+        None
+    }
+}
+
+fn unknown_path(surface: Surface, request: &Request) -> Response {
+    let path = request.uri().path();
+    let method = request.method();
+    Problem::not_found(format!(
+        "{method} {path} does not exist here. OpenAI clients use the base URL …/v1, \
+         Google's use the address without a path (they add /v1beta themselves)."
+    ))
+    .render(surface)
+}
+
+async fn no_panel(method: Method) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    const PAGE: &str = include_str!("no_panel.html");
+    let mut response = Response::new(Body::from(PAGE));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    response
+}
+
+/// The process answers. Says nothing about keys or database: see `/ready`.
+async fn health() -> Response {
+    json(StatusCode::OK, r#"{"status":"ok"}"#)
+}
+
+/// Whether a request would be answered now: a key is ready and records can be written.
+async fn ready(State(core): State<Arc<Core>>) -> Response {
+    let PoolSummary { total, ready, .. } = core.pool.summary();
+    let database = !core.recorder.is_failing();
+    let status = match ready > 0 && database {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = serde_json::json!({
+        "ready": status == StatusCode::OK,
+        "keys": { "total": total, "ready": ready },
+        "database": if database { "ok" } else { "failing" },
+    });
+    json(status, body.to_string())
+}

@@ -1,0 +1,233 @@
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use contract::admin::{CooldownReason, Surface};
+use dialect::{Invalid, UpstreamFailure, error};
+use http::{HeaderValue, StatusCode, header};
+
+use super::json;
+use crate::Core;
+use crate::pool::{Outcome, Unavailable};
+use crate::upstream::Failure;
+
+/// An error on its way to a client, before it is put into the client's protocol.
+#[derive(Debug)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What was wrong and what to do, in English. Never holds a secret.
+    pub message: String,
+    /// Which part of the request is at fault, as the protocol names it.
+    pub param: Option<String>,
+    /// The protocol's own word for this error where the status alone does not give it.
+    pub code: Option<&'static str>,
+    /// When another try makes sense.
+    pub retry_after: Option<Duration>,
+    /// Google's own error body; its own clients get it as it is.
+    google: Option<Bytes>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            param: None,
+            code: None,
+            retry_after: None,
+            google: None,
+        }
+    }
+
+    /// The token is missing or wrong.
+    pub fn unauthorized(presented: bool) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            if presented {
+                "This client token is not accepted here. Copy one from the Connect page of \
+                 Gemini Balance; it is not a Google API key."
+            } else {
+                "No client token was sent. Put one from the Connect page of Gemini Balance \
+                 into the client's API key field."
+            },
+        );
+        problem.code = Some("invalid_api_key");
+        problem
+    }
+
+    /// The request cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The path, or what it names, does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// Google does not list this model.
+    pub fn no_such_model(model: &str) -> Self {
+        let mut problem = Self::not_found(format!(
+            "The model '{model}' does not exist. GET /v1/models lists those that do."
+        ));
+        problem.code = Some("model_not_found");
+        problem.param = Some("model".into());
+        problem
+    }
+
+    /// The body is larger than the settings allow.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "The request is larger than {} MB, the most this server takes. Send less, or \
+                 raise MAX_BODY_MB.",
+                limit / 1_000_000
+            ),
+        )
+    }
+
+    /// Google's answer broke off or cannot be read.
+    pub fn cut(why: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            format!("{why} The answer so far is incomplete; please ask again."),
+        )
+    }
+
+    /// Something that cannot happen did.
+    pub fn bug(what: &str) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("A bug in Gemini Balance: {what}. Please report it."),
+        )
+    }
+
+    /// What a failed call means for the client.
+    pub fn of(failure: Failure, core: &Core) -> Self {
+        match failure {
+            Failure::Refused {
+                status,
+                body,
+                said,
+                outcome,
+            } => {
+                let google = said.as_ref().map_or_else(
+                    || format!("Google answered with status {}.", status.as_u16()),
+                    |said| said.message.clone(),
+                );
+                if let Outcome::KeyRefused(_) = outcome {
+                    // The client's token is fine; saying 400 or 403 would tell it otherwise.
+                    return Self::new(
+                        StatusCode::BAD_GATEWAY,
+                        format!(
+                            "Google refuses the Gemini key that was tried last: {google} See the \
+                             Keys page of Gemini Balance."
+                        ),
+                    );
+                }
+                let mut problem = Self::new(status, google);
+                problem.retry_after = said.as_ref().and_then(|said| said.retry_after);
+                if status == StatusCode::NOT_FOUND {
+                    problem.code = Some("model_not_found");
+                }
+                problem.google = Some(body);
+                problem
+            }
+            Failure::NoKey(why) => Self::unavailable(why, core),
+            Failure::Empty => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "Google answered several times without any content. Ask again, or change the \
+                 question.",
+            ),
+            Failure::Unreachable(why) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                format!("Google cannot be reached: {why}. Check the network, then ask again."),
+            ),
+        }
+    }
+
+    fn unavailable(why: Unavailable, core: &Core) -> Self {
+        match why {
+            Unavailable::NoKeys => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Gemini Balance has no Gemini key yet. Add one on its Keys page.",
+            ),
+            Unavailable::NoneUsable | Unavailable::AllTried => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Every Gemini key is switched off or refused by Google. See the Keys page of \
+                 Gemini Balance for each key's reason.",
+            ),
+            Unavailable::Resting { until, reason } => {
+                let wait = until
+                    .saturating_sub(core.clock.now())
+                    .max(1000)
+                    .unsigned_abs();
+                let wait = Duration::from_millis(wait);
+                let which = match reason {
+                    CooldownReason::PerMinute => "has used up its quota for this minute",
+                    CooldownReason::PerDay => "has used up its quota for today",
+                    CooldownReason::NotInTier => "has no quota for this model at all",
+                    CooldownReason::Unexplained => "was told by Google to slow down",
+                };
+                let mut problem = Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!(
+                        "Every Gemini key {which}. The first is back in {} seconds.",
+                        wait.as_secs()
+                    ),
+                );
+                problem.code = Some("rate_limit_exceeded");
+                problem.retry_after = Some(wait);
+                problem
+            }
+        }
+    }
+
+    /// The body in a protocol's own shape.
+    pub fn body(&self, surface: Surface) -> Vec<u8> {
+        if let (Surface::Gemini, Some(google)) = (surface, &self.google) {
+            return google.to_vec();
+        }
+        let status = self.status.as_u16();
+        match surface {
+            Surface::Openai => {
+                error::openai(status, &self.message, self.param.as_deref(), self.code)
+            }
+            Surface::Gemini => error::gemini(status, &self.message, None),
+            Surface::Anthropic => error::anthropic(status, &self.message, None),
+        }
+    }
+
+    /// The same, for a stream that has begun.
+    pub fn in_stream(self) -> UpstreamFailure {
+        UpstreamFailure {
+            status: self.status.as_u16(),
+            message: self.message,
+            code: self.code.map(str::to_owned),
+        }
+    }
+
+    /// The whole answer.
+    pub fn render(&self, surface: Surface) -> Response {
+        let mut response = json(self.status, Body::from(self.body(surface)));
+        if let Some(wait) = self.retry_after {
+            // RFC 9110 §10.2.3: whole seconds; rounded up, so that waiting is enough.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        let mut problem = Self::bad_request(invalid.message);
+        problem.param = invalid.param;
+        problem
+    }
+}

@@ -1,0 +1,145 @@
+//! What is noted of a request while it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::admin::Surface;
+use dialect::gemini::Peek;
+
+use crate::Core;
+use crate::pool::Picked;
+use crate::record::RequestRecord;
+
+/// The notes of one request. Dropping them files exactly one record, so a request that
+/// the client abandons, or whose handler fails, is counted as well.
+pub struct Trace {
+    core: Option<Arc<Core>>,
+    started: Duration,
+    record: RequestRecord,
+    /// The key last tried, to show.
+    key: Option<Picked>,
+    ended: bool,
+}
+
+/// The status that is filed when the client went away before the answer was complete
+/// (nginx's "client closed request").
+const CLIENT_GONE: u16 = 499;
+
+impl Trace {
+    /// Starts the notes of a request.
+    pub fn start(core: &Arc<Core>, surface: Surface, token_id: Option<i64>) -> Self {
+        Self {
+            started: core.clock.monotonic(),
+            core: Some(core.clone()),
+            record: blank(surface, token_id),
+            key: None,
+            ended: false,
+        }
+    }
+
+    /// Notes that nobody files, for calls that are not a client's.
+    pub fn silent() -> Self {
+        Self {
+            core: None,
+            started: Duration::ZERO,
+            record: blank(Surface::Gemini, None),
+            key: None,
+            ended: false,
+        }
+    }
+
+    /// Notes what was asked for.
+    pub fn asked(&mut self, model: &str, stream: bool) {
+        self.record.model = model.into();
+        self.record.stream = stream;
+    }
+
+    /// Notes that `key` is tried.
+    pub fn attempt(&mut self, key: &Picked) {
+        self.record.attempts = self.record.attempts.saturating_add(1);
+        self.record.failed_keys.extend(self.record.key_id);
+        self.record.key_id = Some(key.id());
+        self.key = Some(key.clone());
+    }
+
+    /// Notes tokens as Google counted them; later numbers replace earlier ones.
+    pub fn usage(&mut self, peek: &Peek) {
+        let Some(usage) = peek.usage else { return };
+        let count = |tokens: u64| tokens.try_into().unwrap_or(u32::MAX);
+        self.record.prompt_tokens = count(usage.prompt);
+        self.record.output_tokens = count(usage.output.saturating_sub(usage.thoughts));
+        self.record.thought_tokens = count(usage.thoughts);
+        self.record.cached_tokens = count(usage.cached);
+    }
+
+    /// Notes that the client gets its first byte now.
+    pub fn first_byte(&mut self) {
+        self.record.ttft_ms = Some(self.elapsed_ms());
+    }
+
+    /// Notes that the request ends in an error.
+    pub fn fail(&mut self, status: u16, message: &str) {
+        self.record.status = status;
+        self.record.error = Some(message.into());
+        self.ended = true;
+    }
+
+    /// Notes that the request ends well.
+    pub fn succeed(&mut self) {
+        if !self.ended {
+            self.record.status = 200;
+            self.ended = true;
+        }
+    }
+
+    /// The key last tried, masked, when the request comes from the panel and not from a
+    /// client, whom it does not concern.
+    pub fn key_for_panel(&self) -> Option<&str> {
+        match self.record.token_id {
+            None => self.key.as_ref().map(Picked::masked),
+            Some(_) => None,
+        }
+    }
+
+    fn elapsed_ms(&self) -> u32 {
+        let Some(core) = &self.core else { return 0 };
+        let elapsed = core.clock.monotonic().saturating_sub(self.started);
+        elapsed.as_millis().try_into().unwrap_or(u32::MAX)
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        let Some(core) = self.core.take() else { return };
+        let mut record = std::mem::replace(&mut self.record, blank(Surface::Gemini, None));
+        let elapsed = core.clock.monotonic().saturating_sub(self.started);
+        record.at = core.clock.now();
+        record.latency_ms = elapsed.as_millis().try_into().unwrap_or(u32::MAX);
+        if !self.ended {
+            record.status = CLIENT_GONE;
+            record.error = Some("The client went away before the answer was complete.".into());
+        }
+        core.recorder.record(record);
+    }
+}
+
+fn blank(surface: Surface, token_id: Option<i64>) -> RequestRecord {
+    RequestRecord {
+        at: 0,
+        surface,
+        model: Box::default(),
+        key_id: None,
+        failed_keys: Vec::new(),
+        token_id,
+        status: CLIENT_GONE,
+        stream: false,
+        attempts: 0,
+        latency_ms: 0,
+        ttft_ms: None,
+        prompt_tokens: 0,
+        output_tokens: 0,
+        thought_tokens: 0,
+        cached_tokens: 0,
+        error: None,
+    }
+}

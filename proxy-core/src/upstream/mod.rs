@@ -1,0 +1,440 @@
+//! The way to Google: attempts, what their end means, and streams.
+//!
+//! [`Upstream::call`] runs the attempt loop: choose a key, send, decide the [`Outcome`], and
+//! start again with another key as long as the table allows and the client has seen
+//! nothing. Exactly one credential goes upstream, in the `x-goog-api-key` header, so it
+//! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
+
+mod classify;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dialect::gemini::{ApiStatus, Peek};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use reqwest::Url;
+
+pub use stream::{OpenStream, Relay, Translate};
+
+use crate::pool::{Outcome, Picked, Retry, Unavailable};
+use crate::settings::Settings;
+use crate::surface::trace::Trace;
+use crate::{Core, KeyChecked, StartError};
+
+/// The header that carries the key
+/// (<https://ai.google.dev/gemini-api/docs/api-key>; both key shapes work in it).
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// The most that is read of an error's body.
+const ERROR_BODY_LIMIT: usize = 256 * 1024;
+/// The most that is read of an answer that is not streamed; images come inline.
+const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause before the same key is tried again; doubled each time.
+const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Connections to Google, and the rules for using them. Each worker has its own, so that
+/// no connection is shared between threads.
+#[derive(Clone)]
+pub struct Upstream {
+    client: reqwest::Client,
+    base: Arc<str>,
+    max_attempts: u32,
+}
+
+/// One call to be made, with whatever key.
+pub struct Call<'a> {
+    /// GET or POST.
+    pub method: Method,
+    /// The path below the base URL, e.g. `/models/gemini-2.5-flash:generateContent`.
+    pub path: &'a str,
+    /// The query to pass on, without a credential; may be empty.
+    pub query: &'a str,
+    /// The model, without `models/`, which cooldowns are counted by.
+    pub model: &'a str,
+    /// The client's headers that Google should see.
+    pub headers: HeaderMap,
+    /// The body; cloning it copies nothing.
+    pub body: Bytes,
+    /// What counts as an answer.
+    pub expect: Expect,
+}
+
+/// What counts as an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Any 2xx.
+    Anything,
+    /// A 2xx whose body is a generation that holds something.
+    Content,
+    /// A 2xx whose body is a stream of generations, the first of which hold something.
+    Stream,
+}
+
+/// What an accepted attempt gave.
+pub enum Answer {
+    /// The whole body.
+    Whole(Whole),
+    /// A stream whose beginning has been seen to hold content.
+    Stream(OpenStream),
+}
+
+/// A whole answer.
+pub struct Whole {
+    /// Google's headers.
+    pub headers: HeaderMap,
+    /// The body, untouched.
+    pub body: Bytes,
+}
+
+/// Why a call has no answer. Surfaces say it in their protocol's words.
+#[derive(Debug)]
+pub enum Failure {
+    /// Google answered with an error, after all tries that made sense.
+    Refused {
+        /// Google's HTTP status.
+        status: StatusCode,
+        /// Google's body, with the key scrubbed from it.
+        body: Bytes,
+        /// What the body says, where it says it in Google's way.
+        said: Option<ApiStatus>,
+        /// Whether the failure lies with our keys rather than with the request.
+        outcome: Outcome,
+    },
+    /// No key could be tried.
+    NoKey(Unavailable),
+    /// Google answered 200 each time, but with nothing in it.
+    Empty,
+    /// No connection, no answer in time, or the connection broke.
+    Unreachable(String),
+}
+
+/// How one attempt failed, before it is known whether there will be another.
+struct Setback {
+    outcome: Outcome,
+    failure: Failure,
+}
+
+impl Upstream {
+    /// Sets up connections as the settings say.
+    ///
+    /// # Errors
+    /// When the TLS set-up of the system cannot be read.
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        // Another part of the process may have installed the same provider; either will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            // The system's proxy settings are never baked in: see DESIGN.md, Libraries.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(settings.timeout)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(Duration::from_secs(90))
+            .build()
+            .map_err(|error| StartError::Upstream(error.to_string()))?;
+        Ok(Self {
+            client,
+            base: settings.base_url.as_str().trim_end_matches('/').into(),
+            max_attempts: settings.max_attempts,
+        })
+    }
+
+    /// Makes `call` with one key after the other until there is an answer or no sense in
+    /// another try. Notes each attempt in `trace` and in the pool.
+    ///
+    /// # Errors
+    /// The last attempt's failure, or why no key could be tried.
+    pub async fn call(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        let mut tried: Vec<i64> = Vec::new();
+        let mut last: Option<(Setback, Picked)> = None;
+        let mut pause = SAME_KEY_PAUSE;
+        for _ in 0..self.max_attempts {
+            let key = match (core.pool.pick(call.model, &tried), &last) {
+                (Ok(key), _) => key,
+                (Err(_), Some((setback, same)))
+                    if setback.outcome.consequence().retry == Retry::AnyKey =>
+                {
+                    let same = same.clone();
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    same
+                }
+                // Other keys rest or were tried; what the last one met says more than that,
+                // unless it is the same kind of news.
+                (Err(why), Some((setback, _))) => {
+                    if let (Outcome::Quota { .. }, Unavailable::Resting { .. }) =
+                        (setback.outcome, why)
+                    {
+                        return Err(Failure::NoKey(why));
+                    }
+                    break;
+                }
+                (Err(why), None) => return Err(Failure::NoKey(why)),
+            };
+            trace.attempt(&key);
+            match self.attempt(call, &key, trace).await {
+                Ok(answer) => {
+                    core.pool.settle(&key, call.model, Outcome::Answered, None);
+                    return Ok(answer);
+                }
+                Err(setback) => {
+                    let said = setback.failure.in_short();
+                    core.pool
+                        .settle(&key, call.model, setback.outcome, Some(&said));
+                    if setback.outcome.consequence().retry == Retry::No {
+                        return Err(setback.failure);
+                    }
+                    if !tried.contains(&key.id()) {
+                        tried.push(key.id());
+                    }
+                    last = Some((setback, key));
+                }
+            }
+        }
+        let Some((setback, _)) = last else {
+            return Err(Failure::NoKey(Unavailable::NoKeys));
+        };
+        // The last key met its limit: what the client needs to know is when any key is back.
+        if let Outcome::Quota { .. } = setback.outcome
+            && let Err(why @ Unavailable::Resting { .. }) = core.pool.pick(call.model, &[])
+        {
+            return Err(Failure::NoKey(why));
+        }
+        Err(setback.failure)
+    }
+
+    /// Asks Google for its models with `key`, and notes what that says about it.
+    pub async fn check(&self, core: &Core, key: &Picked) -> KeyChecked {
+        let call = Call {
+            method: Method::GET,
+            path: "/models",
+            query: "pageSize=1",
+            model: "",
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            expect: Expect::Anything,
+        };
+        let started = core.clock.monotonic();
+        let result = self.attempt(&call, key, &mut Trace::silent()).await;
+        let latency = core.clock.monotonic().saturating_sub(started);
+        let (outcome, message) = match result {
+            Ok(_) => (Outcome::Answered, String::new()),
+            Err(setback) => (setback.outcome, setback.failure.in_short()),
+        };
+        if outcome == Outcome::Answered {
+            // A refusal that is over is forgiven; a key that is off stays off.
+            core.pool.forgive(key);
+        }
+        core.pool.settle(key, call.model, outcome, Some(&message));
+        KeyChecked {
+            ok: outcome == Outcome::Answered,
+            message,
+            latency,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        key: &Picked,
+        trace: &mut Trace,
+    ) -> Result<Answer, Setback> {
+        let response = self.send(call, key).await.map_err(unreachable)?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = read_up_to(response, ERROR_BODY_LIMIT)
+                .await
+                .unwrap_or_default();
+            return Err(refused(status, scrub(body, key)));
+        }
+        match call.expect {
+            Expect::Stream => stream::open(response, trace).await.map(Answer::Stream),
+            expect => {
+                let headers = response.headers().clone();
+                let body = read_up_to(response, ANSWER_LIMIT).await?;
+                if expect == Expect::Content {
+                    let peek = Peek::of(&body).unwrap_or_default();
+                    trace.usage(&peek);
+                    if !answers(&peek) {
+                        return Err(Setback::empty());
+                    }
+                }
+                Ok(Answer::Whole(Whole { headers, body }))
+            }
+        }
+    }
+
+    async fn send(&self, call: &Call<'_>, key: &Picked) -> reqwest::Result<reqwest::Response> {
+        let mut address =
+            String::with_capacity(self.base.len() + call.path.len() + call.query.len() + 1);
+        address.push_str(&self.base);
+        address.push_str(call.path);
+        if !call.query.is_empty() {
+            address.push('?');
+            address.push_str(call.query);
+        }
+        let Ok(url) = Url::parse(&address) else {
+            return self.client.get(&*address).send().await;
+        };
+        let mut request = reqwest::Request::new(call.method.clone(), url);
+        *request.headers_mut() = call.headers.clone();
+        request.headers_mut().insert(KEY_HEADER, key.header());
+        if call.method != Method::GET {
+            *request.body_mut() = Some(call.body.clone().into());
+        }
+        self.client.execute(request).await
+    }
+}
+
+impl Setback {
+    fn empty() -> Self {
+        Self {
+            outcome: Outcome::Empty,
+            failure: Failure::Empty,
+        }
+    }
+
+    fn malformed() -> Self {
+        Self {
+            outcome: Outcome::Unreachable,
+            failure: Failure::Unreachable("Google's answer is not what its API says".to_owned()),
+        }
+    }
+}
+
+/// Whether an answer is worth giving to the client. A blocked prompt and a model that ran
+/// into a limit are answers, and would be the same with another key; silence is not.
+fn answers(peek: &Peek) -> bool {
+    const SILENCE: [&str; 3] = ["STOP", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"];
+    peek.content
+        || peek.blocked.is_some()
+        || peek
+            .finish
+            .as_ref()
+            .is_some_and(|finish| !SILENCE.contains(&finish.as_str()))
+}
+
+impl Failure {
+    /// One line for logs and for the key's last error.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Refused { status, said, .. } => match said {
+                Some(said) => format!("{}: {}", status.as_u16(), said.message),
+                None => format!("{}", status.as_u16()),
+            },
+            Self::NoKey(why) => format!("no key: {why:?}"),
+            Self::Empty => "Google answered without any content".to_owned(),
+            Self::Unreachable(why) => why.clone(),
+        }
+    }
+}
+
+/// What an error answer of Google means.
+fn refused(status: StatusCode, body: Bytes) -> Setback {
+    let said = ApiStatus::parse(&body);
+    let outcome = classify::classify(status, said.as_ref());
+    Setback {
+        outcome,
+        failure: Failure::Refused {
+            status,
+            body,
+            said,
+            outcome,
+        },
+    }
+}
+
+/// What a failed connection means. The URL, which holds no key, is left out all the same.
+fn unreachable(error: reqwest::Error) -> Setback {
+    let what = if error.is_connect() {
+        "no connection to Google"
+    } else if error.is_timeout() {
+        "Google did not answer in time"
+    } else {
+        "the connection to Google broke"
+    };
+    let mut causes = String::new();
+    let error = error.without_url();
+    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes = cause.to_string();
+        source = cause.source();
+    }
+    let text = if causes.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what} ({causes})")
+    };
+    Setback {
+        outcome: Outcome::Unreachable,
+        failure: Failure::Unreachable(text),
+    }
+}
+
+async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Setback> {
+    let Some(first) = response.chunk().await.map_err(unreachable)? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = response.chunk().await.map_err(unreachable)? else {
+        return Ok(first);
+    };
+    let mut whole = Vec::with_capacity(first.len() + second.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&second);
+    while let Some(more) = response.chunk().await.map_err(unreachable)? {
+        if whole.len() + more.len() > limit {
+            return Err(Setback {
+                outcome: Outcome::Unreachable,
+                failure: Failure::Unreachable(format!(
+                    "Google's answer is larger than {limit} bytes"
+                )),
+            });
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(whole.into())
+}
+
+/// Takes the key out of what Google says; its error texts quote the whole key
+/// (`CONSUMER_SUSPENDED` does, see gateways.md §6).
+fn scrub(body: Bytes, key: &Picked) -> Bytes {
+    let secret = key.secret().expose().as_bytes();
+    if memchr::memmem::find(&body, secret).is_none() {
+        return body;
+    }
+    let text = String::from_utf8_lossy(&body);
+    text.replace(key.secret().expose().as_str(), key.masked())
+        .into()
+}
+
+/// The client's headers that Google should see; everything else stays here.
+pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    const PASSED: [HeaderName; 3] = [
+        http::header::CONTENT_TYPE,
+        http::header::CONTENT_ENCODING,
+        HeaderName::from_static("x-goog-api-client"),
+    ];
+    let mut passed = HeaderMap::with_capacity(PASSED.len() + 1);
+    for name in PASSED {
+        if let Some(value) = headers.get(&name) {
+            passed.insert(name, value.clone());
+        }
+    }
+    passed
+}
+
+/// The headers of a JSON body of our own.
+pub fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )])
+}
