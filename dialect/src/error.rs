@@ -50,7 +50,7 @@ impl Invalid {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
             serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
                 let path = error.path().to_string();
-                let inner = error.into_inner();
+                let inner = plain(&error.into_inner().to_string());
                 if path == "." {
                     Self {
                         message: format!("The request body is not acceptable: {inner}."),
@@ -65,6 +65,27 @@ impl Invalid {
             })
         })
     }
+}
+
+/// serde's message in words that do not need Rust.
+fn plain(message: &str) -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("expected u64", "expected a whole number from 0"),
+        ("expected u32", "expected a whole number from 0"),
+        ("expected i64", "expected a whole number"),
+        ("expected a sequence", "expected a list"),
+        ("type: map", "type: object"),
+        ("type: sequence", "type: list"),
+    ];
+    let mut message = message.to_owned();
+    for (theirs, ours) in WORDS {
+        message = message.replace(theirs, ours);
+    }
+    if let Some((before, after)) = message.split_once("expected struct ") {
+        let after = after.find(' ').map_or("", |at| &after[at..]);
+        message = format!("{before}expected an object{after}");
+    }
+    message
 }
 
 /// Google's answer cannot be understood.

@@ -16,6 +16,8 @@
 //! Deliberately absent: fetching of media by URL, tables that a user can edit, and any
 //! memory of earlier conversations. Those belong to the caller.
 
+pub mod anthropic;
+pub mod anthropic_to_gemini;
 pub mod error;
 pub mod gemini;
 mod media;

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// A JSON string, borrowed from the body wherever it has no escapes.
 ///
@@ -78,6 +79,18 @@ pub(crate) fn put_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // A Vec takes every write and our types have string keys only, so this cannot fail.
     let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// `json`, which must be valid, to be passed through.
+pub(crate) fn raw(json: String) -> Box<RawValue> {
+    let raw = RawValue::from_string(json);
+    debug_assert!(raw.is_ok(), "{raw:?}");
+    raw.unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// `{}`
+pub(crate) fn empty_object() -> Box<RawValue> {
+    raw("{}".to_owned())
 }
 
 /// `value` as JSON.

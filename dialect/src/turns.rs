@@ -8,8 +8,11 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::gemini::FOREIGN_SIGNATURE;
-use crate::gemini::request::{Content, FunctionResponse, Part, ResultText, Role};
+use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
+use crate::text::{Str, empty_object, to_json};
 
 /// One piece of the history, in order.
 #[derive(Debug)]
@@ -228,4 +231,32 @@ fn position_of(pieces: &[UserPiece<'_>], call: &Call<'_>) -> Option<usize> {
     find(&|r| r.id.is_some() && r.id == call.id)
         .or_else(|| find(&|r| nameless(r) && r.name.as_ref() == Some(&call.name)))
         .or_else(|| find(&|r| nameless(r) && r.name.is_none()))
+}
+
+/// Arguments as a JSON object. What is no object (cut off by a token limit, say) is kept as
+/// text, so that the model sees what it wrote.
+pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
+    let empty = || Cow::Owned(empty_object());
+    let Some(raw) = raw else {
+        return empty();
+    };
+    if raw.get().starts_with('{') {
+        return Cow::Borrowed(raw);
+    }
+    let Ok(text) = serde_json::from_str::<Str<'_>>(raw.get()) else {
+        return empty();
+    };
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed == "null" {
+        return empty();
+    }
+    if trimmed.starts_with('{')
+        && let Ok(object) = RawValue::from_string(trimmed.to_owned())
+    {
+        return Cow::Owned(object);
+    }
+    let kept = to_json(&serde_json::json!({ "malformed_arguments": &*text }));
+    Cow::Owned(crate::text::raw(
+        String::from_utf8_lossy(&kept).into_owned(),
+    ))
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::error::Malformed;
+use crate::error::{Invalid, Malformed};
 
 /// One page of `GET /v1beta/models`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -63,4 +63,17 @@ impl Model {
             .iter()
             .any(|method| method == "generateContent")
     }
+}
+
+/// The bare id in a client's `model`: strips `models/` and refuses what would not be one segment of a path.
+pub fn bare(requested: &str) -> Result<String, Invalid> {
+    let bare = requested.strip_prefix("models/").unwrap_or(requested);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if bare.is_empty() || bare.len() > 200 || !bare.chars().all(fits) || bare.starts_with('.') {
+        return Err(Invalid::new(
+            "model",
+            "`model` is not the name of a Gemini model; GET /v1/models lists them.",
+        ));
+    }
+    Ok(bare.to_owned())
 }

@@ -346,3 +346,14 @@ pub struct ThinkingConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thinking_level: Option<Cow<'a, str>>,
 }
+
+impl ThinkingConfig<'_> {
+    /// The same without thoughts in the answer; `None` when nothing is left to say.
+    pub fn without_thoughts(self) -> Option<Self> {
+        let silent = Self {
+            include_thoughts: None,
+            ..self
+        };
+        (silent != Self::default()).then_some(silent)
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use super::peek::UsageMetadata;
 use crate::error::Malformed;
-use crate::text::Str;
+use crate::text::{Str, empty_object};
 
 /// A whole answer, or one event of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -35,6 +35,15 @@ impl<'a> Response<'a> {
                 error.message.as_deref().unwrap_or("no message")
             ))),
         }
+    }
+}
+
+impl<'a> Response<'a> {
+    /// The candidate for protocols that know only one.
+    pub fn into_first_candidate(self) -> Option<Candidate<'a>> {
+        self.candidates?
+            .into_iter()
+            .find(|candidate| candidate.index.unwrap_or(0) == 0)
     }
 }
 
@@ -142,6 +151,14 @@ impl<'a> FunctionCall<'a> {
             Some(args) => compact(args),
         }
     }
+
+    /// The arguments as JSON.
+    pub fn args_json(&self) -> Cow<'a, RawValue> {
+        match self.args {
+            Some(args) if args.get() != "null" => Cow::Borrowed(args),
+            _ => Cow::Owned(empty_object()),
+        }
+    }
 }
 
 /// Valid JSON without the whitespace between its tokens.
@@ -210,6 +227,8 @@ impl CodeResult<'_> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Grounding<'a> {
+    #[serde(borrow, default)]
+    pub web_search_queries: Option<Vec<Str<'a>>>,
     #[serde(borrow, default)]
     pub grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
     #[serde(default)]

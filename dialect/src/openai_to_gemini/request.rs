@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
+use crate::gemini::models::bare;
 use crate::gemini::request::{
     CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
     GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool, ToolConfig,
@@ -13,7 +14,7 @@ use crate::gemini::{Effort, Thinking, needs_signatures};
 use crate::media;
 use crate::openai::chat;
 use crate::text::{Str, to_json};
-use crate::turns::{Item, ToolResult, assemble};
+use crate::turns::{Item, ToolResult, arguments, assemble};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
             ));
         }
     };
-    let model = bare_model(&requested_model)?;
+    let model = bare(&requested_model)?;
     let stream = request.stream.unwrap_or(false);
     let include_usage = request
         .stream_options
@@ -68,19 +69,6 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
         grounded,
         logprobs,
     })
-}
-
-/// Strips `models/` and refuses what would not be one segment of a path.
-pub(crate) fn bare_model(requested: &str) -> Result<String, Invalid> {
-    let bare = requested.strip_prefix("models/").unwrap_or(requested);
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if bare.is_empty() || bare.len() > 200 || !bare.chars().all(fits) || bare.starts_with('.') {
-        return Err(Invalid::new(
-            "model",
-            "`model` is not the name of a Gemini model; GET /v1/models lists them.",
-        ));
-    }
-    Ok(bare.to_owned())
 }
 
 fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<'a>, Invalid> {
@@ -211,36 +199,6 @@ fn called<'a>(
         thought_signature: signature.map(Str::into_cow),
         ..Part::default()
     }
-}
-
-/// Arguments as a JSON object. What is no object (cut off by a token limit, say) is kept as
-/// text, so that the model sees what it wrote.
-pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
-    let empty = || Cow::Owned(raw_of("{}".to_owned()));
-    let Some(raw) = raw else {
-        return empty();
-    };
-    if raw.get().starts_with('{') {
-        return Cow::Borrowed(raw);
-    }
-    let Ok(text) = serde_json::from_str::<Str<'_>>(raw.get()) else {
-        return empty();
-    };
-    let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed == "null" {
-        return empty();
-    }
-    if trimmed.starts_with('{')
-        && let Ok(object) = RawValue::from_string(trimmed.to_owned())
-    {
-        return Cow::Owned(object);
-    }
-    let kept = to_json(&serde_json::json!({ "malformed_arguments": &*text }));
-    Cow::Owned(raw_of(String::from_utf8_lossy(&kept).into_owned()))
-}
-
-fn raw_of(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn texts(content: chat::Content<'_>, at: usize) -> Result<Vec<Cow<'_, str>>, Invalid> {
@@ -637,7 +595,7 @@ fn thinking<'a>(
     }
     let family = Thinking::of(model);
     let openrouter = request.reasoning.as_ref();
-    let mut config = match (request.reasoning_effort, openrouter) {
+    let config = match (request.reasoning_effort, openrouter) {
         (Some(effort), _) => family.for_effort(effort),
         (None, Some(reasoning)) => match (reasoning.max_tokens, reasoning.effort) {
             _ if reasoning.enabled == Some(false) => family.for_effort(Effort::None),
@@ -648,7 +606,7 @@ fn thinking<'a>(
         (None, None) => None,
     }?;
     if openrouter.is_some_and(|reasoning| reasoning.exclude == Some(true)) {
-        config.include_thoughts = None;
+        return config.without_thoughts();
     }
     Some(config)
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 /// What the tests answer with.
 pub fn meta() -> dialect::ResponseMeta {
     dialect::ResponseMeta {
@@ -43,11 +46,41 @@ pub fn snapshot(name: &str, stem: &str, shown: &str) {
 }
 
 /// Parses JSON that must be valid.
-pub fn json(bytes: &[u8]) -> serde_json::Value {
+pub fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
 /// JSON for human eyes.
 pub fn pretty(bytes: &[u8]) -> String {
     serde_json::to_string_pretty(&json(bytes)).unwrap()
+}
+
+/// One part of a model's answer, as Google sends it.
+pub fn part() -> impl Strategy<Value = Value> {
+    let text = "[a-zé😀\"\\\\\n ]{1,12}";
+    let args = prop_oneof![
+        Just(json!({})),
+        ("[a-z]{1,4}", "[a-zü\"\\\\ ]{0,8}").prop_map(|(k, v)| json!({k: [v, 1.5, null]})),
+    ];
+    prop_oneof![
+        text.prop_map(|text| json!({"text": text})),
+        text.prop_map(|text| json!({"text": text, "thought": true})),
+        "[A-Za-z0-9+/]{4}"
+            .prop_map(|data| json!({"inlineData": {"mimeType": "image/png", "data": data}})),
+        (
+            args,
+            prop::option::of("[a-z]{3}"),
+            prop::option::of("[A-Za-z0-9]{8}")
+        )
+            .prop_map(|(args, id, signature)| {
+                let mut part = json!({"functionCall": {"name": "f", "args": args}});
+                if let Some(id) = id {
+                    part["functionCall"]["id"] = json!(id);
+                }
+                if let Some(signature) = signature {
+                    part["thoughtSignature"] = json!(signature);
+                }
+                part
+            }),
+    ]
 }

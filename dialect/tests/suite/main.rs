@@ -1,7 +1,9 @@
 //! The tests of this crate, in one binary.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
+mod anthropic_golden;
+mod anthropic_roundtrip;
 mod common;
 mod errors;
 mod gemini;

@@ -1,4 +1,5 @@
-//! Golden files of OpenAI chat over Gemini: each input in `tests/openai/` beside what it
+//! Golden files of OpenAI chat over Gemini: requests in `tests/openai/requests/`, Google's
+//! answers, which all protocols share, in `tests/answers/`; beside them what each
 //! becomes. `cargo insta review` shows and accepts changes.
 
 use crate::common::{fixtures, json, meta, pretty, snapshot};
@@ -36,7 +37,7 @@ fn requests() {
 
 #[test]
 fn responses() {
-    for (name, body) in fixtures("openai/responses", "json") {
+    for (name, body) in fixtures("answers", "json") {
         let shown = match chat_response(&call(false), &meta(), &body) {
             Ok(body) => pretty(&body),
             Err(malformed) => format!("malformed: {malformed}"),
@@ -47,7 +48,7 @@ fn responses() {
 
 #[test]
 fn streams() {
-    for (name, body) in fixtures("openai/streams", "sse") {
+    for (name, body) in fixtures("answers", "sse") {
         let mut events = Events::new(1 << 20);
         events.push(body.into());
         let mut stream = ChatStream::new(&call(true), &meta());

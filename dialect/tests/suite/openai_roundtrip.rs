@@ -3,41 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{json, meta};
+use crate::common::{json, meta, part};
 use dialect::openai_to_gemini::{ChatStream, chat_request, chat_response};
 use dialect::sse::Events;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-/// One part of a model's answer, as Google sends it.
-fn part() -> impl Strategy<Value = Value> {
-    let text = "[a-zé😀\"\\\\\n ]{1,12}";
-    let args = prop_oneof![
-        Just(json!({})),
-        ("[a-z]{1,4}", "[a-zü\"\\\\ ]{0,8}").prop_map(|(k, v)| json!({k: [v, 1.5, null]})),
-    ];
-    prop_oneof![
-        text.prop_map(|text| json!({"text": text})),
-        text.prop_map(|text| json!({"text": text, "thought": true})),
-        "[A-Za-z0-9+/]{4}"
-            .prop_map(|data| json!({"inlineData": {"mimeType": "image/png", "data": data}})),
-        (
-            args,
-            prop::option::of("[a-z]{3}"),
-            prop::option::of("[A-Za-z0-9]{8}")
-        )
-            .prop_map(|(args, id, signature)| {
-                let mut part = json!({"functionCall": {"name": "f", "args": args}});
-                if let Some(id) = id {
-                    part["functionCall"]["id"] = json!(id);
-                }
-                if let Some(signature) = signature {
-                    part["thoughtSignature"] = json!(signature);
-                }
-                part
-            }),
-    ]
-}
 
 /// Adds up chunks as OpenAI's SDKs do.
 fn accumulate(chunks: &[u8]) -> BTreeMap<u64, Value> {

@@ -1,0 +1,4 @@
+//! Anthropic's wire types.
+
+pub mod messages;
+pub mod models;

@@ -1,0 +1,103 @@
+//! `/v1/models` in Anthropic's shape, and which Gemini model answers for a Claude.
+
+use serde::Serialize;
+
+use crate::gemini::models::Model;
+use crate::text::to_json;
+
+/// Which Gemini model answers for a name, by patterns; the first that fits counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelMap {
+    /// Pattern (`*` stands for anything) and Gemini model.
+    pub rows: Vec<(String, String)>,
+}
+
+/// The rows of [`ModelMap::default`]. All of them are models that free keys can use: a
+/// default that needs a paid key would make Claude Code fail at its first word.
+const DEFAULT_ROWS: [(&str, &str); 2] = [
+    ("*claude*haiku*", "gemini-3.5-flash-lite"),
+    ("*claude*", "gemini-3.8-flash"),
+];
+
+impl Default for ModelMap {
+    fn default() -> Self {
+        let owned = |(pattern, model): &(&str, &str)| ((*pattern).to_owned(), (*model).to_owned());
+        Self {
+            rows: DEFAULT_ROWS.iter().map(owned).collect(),
+        }
+    }
+}
+
+impl ModelMap {
+    /// The model that answers for `name`: a row's, or `name` itself.
+    pub fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
+        self.rows
+            .iter()
+            .find(|(pattern, _)| fits(pattern, name))
+            .map_or(name, |(_, model)| model)
+    }
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some(at) = name.find(piece) else {
+            return false;
+        };
+        name = &name[at + piece.len()..];
+    }
+    name.ends_with(last)
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    data: Vec<Entry<'a>>,
+    has_more: bool,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    r#type: &'a str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: &'a str,
+}
+
+fn entry(model: &Model) -> Entry<'_> {
+    Entry {
+        r#type: "model",
+        id: model.id(),
+        display_name: if model.display_name.is_empty() {
+            model.id()
+        } else {
+            &model.display_name
+        },
+        // Anthropic's description allows the epoch for an unknown date.
+        created_at: "1970-01-01T00:00:00Z",
+    }
+}
+
+/// The body of `GET /v1/models`, all models on one page.
+pub fn list<'a>(models: impl IntoIterator<Item = &'a Model>) -> Vec<u8> {
+    let data: Vec<Entry<'_>> = models.into_iter().map(entry).collect();
+    to_json(&List {
+        has_more: false,
+        first_id: data.first().map(|entry| entry.id),
+        last_id: data.last().map(|entry| entry.id),
+        data,
+    })
+}
+
+/// The body of `GET /v1/models/{id}`.
+pub fn one(model: &Model) -> Vec<u8> {
+    to_json(&entry(model))
+}

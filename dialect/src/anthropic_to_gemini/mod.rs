@@ -1,0 +1,28 @@
+//! Anthropic's `/v1/messages` over Google's `generateContent`.
+//!
+//! | Anthropic | Gemini |
+//! |---|---|
+//! | `system`, and messages of that role | `systemInstruction` |
+//! | `tool_use`, `tool_result` | `functionCall`, `functionResponse {output}` or `{error}`, ids kept |
+//! | `thinking` | parts with `thought` (answers only) |
+//! | `signature` of the `thinking` right before a `tool_use` | `thoughtSignature` of that call |
+//! | `web_search_20…`, `web_fetch_20…`, `code_execution_20…` | `googleSearch`, `urlContext`, `codeExecution` |
+//! | `server_tool_use` and `web_search_tool_result` | `groundingMetadata` (answers only) |
+//! | images in answers, which Anthropic does not have | a Markdown image with a data URL |
+//!
+//! A signature that Anthropic's own models made would be refused by Google, so ours are
+//! marked: [`SIGNATURE_MARK`].
+
+mod request;
+mod response;
+mod stream;
+mod wire;
+
+pub use request::{
+    CountCall, MessagesCall, count_tokens_request, count_tokens_response, messages_request,
+};
+pub use response::messages_response;
+pub use stream::MessagesStream;
+
+/// What a thinking block's `signature` begins with when a Gemini model made it.
+pub const SIGNATURE_MARK: &str = "gemini:";

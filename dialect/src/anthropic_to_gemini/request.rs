@@ -1,0 +1,560 @@
+//! The request: Anthropic Messages to Gemini.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::SIGNATURE_MARK;
+use crate::anthropic::messages::{self as wire, Block, Content};
+use crate::anthropic::models::ModelMap;
+use crate::error::{Invalid, Malformed};
+use crate::gemini::models::bare;
+use crate::gemini::request::{
+    CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
+    GenerationConfig, Part, Request, ThinkingConfig, Tool, ToolConfig,
+};
+use crate::gemini::{Effort, Thinking, needs_signatures};
+use crate::media;
+use crate::text::{Str, to_json};
+use crate::turns::{Item, ToolResult, arguments, assemble};
+
+/// The most that any Gemini model gives. Claude's models give more, and their clients ask.
+const MOST_OUTPUT_TOKENS: u64 = 65_536;
+
+/// A translated request, with what the way back needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessagesCall {
+    /// Google's id of the model, without `models/`; safe in a URL's path.
+    pub model: String,
+    /// The model's name as the client wrote it; answers repeat it.
+    pub requested_model: String,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// The body for `generateContent` or `streamGenerateContent`.
+    pub body: Vec<u8>,
+}
+
+/// A translated question for the number of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountCall {
+    /// Google's id of the model, without `models/`; safe in a URL's path.
+    pub model: String,
+    /// The body for `countTokens`.
+    pub body: Vec<u8>,
+}
+
+/// Parses the body of `/v1/messages` and translates it; `models` says which Gemini model
+/// answers for a Claude. An error says what was wrong, and where.
+pub fn messages_request(body: &[u8], models: &ModelMap) -> Result<MessagesCall, Invalid> {
+    let (requested_model, model, stream, request) = parse(body, models)?;
+    Ok(MessagesCall {
+        body: to_json(&request),
+        model,
+        requested_model,
+        stream,
+    })
+}
+
+/// Parses the body of `/v1/messages/count_tokens` and translates it.
+pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall, Invalid> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Count<'a> {
+        generate_content_request: Named<'a>,
+    }
+    #[derive(Serialize)]
+    struct Named<'a> {
+        model: String,
+        #[serde(flatten)]
+        request: Request<'a>,
+    }
+    let (_, model, _, request) = parse(body, models)?;
+    let count = Count {
+        generate_content_request: Named {
+            model: format!("models/{model}"),
+            request,
+        },
+    };
+    Ok(CountCall {
+        body: to_json(&count),
+        model,
+    })
+}
+
+/// Translates the answer of `countTokens`.
+pub fn count_tokens_response(gemini_body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Counted {
+        total_tokens: u64,
+    }
+    #[derive(Serialize)]
+    struct Count {
+        input_tokens: u64,
+    }
+    let counted: Counted = serde_json::from_slice(gemini_body).map_err(|e| Malformed::json(&e))?;
+    Ok(to_json(&Count {
+        input_tokens: counted.total_tokens,
+    }))
+}
+
+type Parsed<'a> = (String, String, bool, Request<'a>);
+
+fn parse<'a>(body: &'a [u8], models: &ModelMap) -> Result<Parsed<'a>, Invalid> {
+    let request: wire::Request<'a> = Invalid::parse(body)?;
+    let requested = match &request.model {
+        Some(model) if !model.is_empty() => model.to_string(),
+        _ => {
+            return Err(Invalid::new(
+                "model",
+                "`model` is missing: name a Claude or Gemini model.",
+            ));
+        }
+    };
+    let model = bare(models.resolve(&requested))?;
+    let stream = request.stream.unwrap_or(false);
+    let translated = translate(request, &model)?;
+    Ok((requested, model, stream, translated))
+}
+
+fn translate<'a>(mut request: wire::Request<'a>, model: &str) -> Result<Request<'a>, Invalid> {
+    let Some(messages) = request.messages.take() else {
+        return Err(Invalid::new(
+            "messages",
+            "`messages` is missing: send a list with at least one message.",
+        ));
+    };
+    let mut items = Vec::with_capacity(messages.len() + 4);
+    system(std::mem::take(&mut request.system), &mut items, "system")?;
+    for (at, message) in messages.into_iter().enumerate() {
+        let path = format!("messages[{at}].content");
+        match &*message.role {
+            "user" => user(message.content, &mut items, &path)?,
+            "assistant" => assistant(message.content, &mut items, &path)?,
+            "system" => system(message.content, &mut items, &path)?,
+            other => {
+                let param = format!("messages[{at}].role");
+                let text = format!("`{param}` is \"{other}\"; it must be user or assistant.");
+                return Err(Invalid::new(param, text));
+            }
+        }
+    }
+    let turns = assemble(items, needs_signatures(model));
+    if turns.contents.is_empty() {
+        return Err(Invalid::new(
+            "messages",
+            "`messages` holds no content: send at least one message with text or media.",
+        ));
+    }
+    let (tools, tool_config) = tools(&mut request)?;
+    Ok(Request {
+        system_instruction: turns.system,
+        contents: turns.contents,
+        tools,
+        tool_config,
+        generation_config: generation_config(request, model)?,
+        ..Request::default()
+    })
+}
+
+// --- messages ---
+
+fn system<'a>(content: Content<'a>, items: &mut Vec<Item<'a>>, path: &str) -> Result<(), Invalid> {
+    let mut push = |text: Str<'a>| {
+        // Claude Code's first block changes with each request and would spoil Google's
+        // cache; it is for Anthropic's accounting only.
+        if !text.starts_with("x-anthropic-billing-header") {
+            items.push(Item::System(text.into_cow()));
+        }
+    };
+    match content {
+        Content::None => {}
+        Content::Text(text) => push(text),
+        Content::Blocks(blocks) => {
+            for (n, block) in blocks.into_iter().enumerate() {
+                let Some(text) = block.text else {
+                    let param = format!("{path}[{n}]");
+                    let message = format!("`{param}` must be a block of type text.");
+                    return Err(Invalid::new(param, message));
+                };
+                push(text);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn user<'a>(content: Content<'a>, items: &mut Vec<Item<'a>>, path: &str) -> Result<(), Invalid> {
+    let blocks = match content {
+        Content::None => return Ok(()),
+        Content::Text(text) => {
+            if !text.is_empty() {
+                items.push(Item::User(Part::text(text.into_cow())));
+            }
+            return Ok(());
+        }
+        Content::Blocks(blocks) => blocks,
+    };
+    for (n, mut block) in blocks.into_iter().enumerate() {
+        let path = format!("{path}[{n}]");
+        if &*block.kind == "tool_result" {
+            let content = std::mem::take(&mut block.content);
+            let (text, media) = result(content, &format!("{path}.content"))?;
+            items.push(Item::Result(ToolResult {
+                id: block.tool_use_id.map(Str::into_cow),
+                name: None,
+                text,
+                failed: block.is_error == Some(true),
+                media,
+            }));
+        } else {
+            let parts = parts(block, &path)?;
+            items.extend(parts.into_iter().map(Item::User));
+        }
+    }
+    Ok(())
+}
+
+fn assistant<'a>(
+    content: Content<'a>,
+    items: &mut Vec<Item<'a>>,
+    path: &str,
+) -> Result<(), Invalid> {
+    let blocks = match content {
+        Content::None => return Ok(()),
+        Content::Text(text) => {
+            if !text.is_empty() {
+                items.push(Item::Model(Part::text(text.into_cow())));
+            }
+            return Ok(());
+        }
+        Content::Blocks(blocks) => blocks,
+    };
+    // The signature of the thinking right before a call belongs to the call.
+    let mut signature: Option<Cow<'a, str>> = None;
+    for (n, block) in blocks.into_iter().enumerate() {
+        let path = format!("{path}[{n}]");
+        match &*block.kind {
+            "thinking" => signature = block.signature.and_then(ours),
+            "tool_use" => {
+                let Some(name) = block.name else {
+                    let message = format!("`{path}` is a tool_use without `name`.");
+                    return Err(Invalid::new(path, message));
+                };
+                items.push(Item::Model(Part {
+                    function_call: Some(FunctionCall {
+                        id: block.id.filter(|id| !id.is_empty()).map(Str::into_cow),
+                        name: name.into_cow(),
+                        args: arguments(block.input),
+                    }),
+                    thought_signature: signature.take(),
+                    ..Part::default()
+                }));
+            }
+            _ => {
+                let parts = parts(block, &path)?;
+                items.extend(parts.into_iter().map(Item::Model));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Google's signature, when a Gemini model made it.
+fn ours(signature: Str<'_>) -> Option<Cow<'_, str>> {
+    let rest = match signature.into_cow() {
+        Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(SIGNATURE_MARK)?),
+        Cow::Owned(text) => Cow::Owned(text.strip_prefix(SIGNATURE_MARK)?.to_owned()),
+    };
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// A tool's result: its text, and media that came with it.
+fn result<'a>(content: Content<'a>, path: &str) -> Result<(Cow<'a, str>, Vec<Part<'a>>), Invalid> {
+    let blocks = match content {
+        Content::None => return Ok(("".into(), Vec::new())),
+        Content::Text(text) => return Ok((text.into_cow(), Vec::new())),
+        Content::Blocks(blocks) => blocks,
+    };
+    let mut text = Cow::Borrowed("");
+    let mut media = Vec::new();
+    for (n, block) in blocks.into_iter().enumerate() {
+        // How Claude Code names tools that it loads later.
+        if &*block.kind == "tool_reference" {
+            continue;
+        }
+        for part in parts(block, &format!("{path}[{n}]"))? {
+            match part.text {
+                Some(more) if text.is_empty() => text = more,
+                Some(more) => {
+                    let joined = text.to_mut();
+                    joined.push('\n');
+                    joined.push_str(&more);
+                }
+                None => media.push(part),
+            }
+        }
+    }
+    Ok((text, media))
+}
+
+/// The parts of a block that either side can say.
+fn parts<'a>(block: Block<'a>, path: &str) -> Result<Vec<Part<'a>>, Invalid> {
+    if let Some(text) = block.text {
+        let part = (!text.is_empty()).then(|| Part::text(text.into_cow()));
+        return Ok(part.into_iter().collect());
+    }
+    match (&*block.kind, block.source) {
+        ("image", Some(source)) => self::source(source, "image/png", path),
+        ("document", Some(source)) => {
+            let mut parts = self::source(source, "application/pdf", path)?;
+            if let Some(title) = block.title.filter(|title| !title.is_empty()) {
+                parts.insert(0, Part::text(title.into_cow()));
+            }
+            Ok(parts)
+        }
+        ("search_result", source) => {
+            let about = [block.title, source.and_then(|source| source.url)];
+            let mut parts: Vec<Part<'a>> = about
+                .into_iter()
+                .flatten()
+                .map(|text| Part::text(text.into_cow()))
+                .collect();
+            parts.extend(nested(block.content, path)?);
+            Ok(parts)
+        }
+        // Thoughts need not be returned to Google; what Anthropic's own tools did was told
+        // in the text.
+        (
+            "thinking" | "redacted_thinking" | "server_tool_use" | "mcp_tool_use"
+            | "container_upload" | "compaction",
+            _,
+        ) => Ok(Vec::new()),
+        (kind, _) if kind.ends_with("_tool_result") => Ok(Vec::new()),
+        (kind, _) => Err(Invalid::new(
+            path,
+            format!(
+                "`{path}` is of type \"{kind}\", or lacks that type's fields; send text, image, \
+                 document, tool_use or tool_result."
+            ),
+        )),
+    }
+}
+
+fn nested<'a>(content: Content<'a>, path: &str) -> Result<Vec<Part<'a>>, Invalid> {
+    let mut all = Vec::new();
+    match content {
+        Content::None => {}
+        Content::Text(text) => all.push(Part::text(text.into_cow())),
+        Content::Blocks(blocks) => {
+            for (n, block) in blocks.into_iter().enumerate() {
+                all.extend(parts(block, &format!("{path}.content[{n}]"))?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn source<'a>(
+    source: wire::Source<'a>,
+    fallback: &'static str,
+    path: &str,
+) -> Result<Vec<Part<'a>>, Invalid> {
+    let param = format!("{path}.source");
+    if &*source.kind == "content" {
+        return nested(source.content, &param);
+    }
+    let part = match (&*source.kind, source.data, source.url, source.file_id) {
+        ("text", Some(text), ..) => Part::text(text.into_cow()),
+        (_, Some(data), ..) => {
+            let declared = source.media_type.map(Str::into_cow);
+            media::inline(
+                declared,
+                data.into_cow(),
+                fallback,
+                &format!("{param}.data"),
+            )?
+        }
+        (_, None, Some(url), _) => {
+            media::from_url(url.into_cow(), fallback, &format!("{param}.url"))?
+        }
+        (_, None, None, Some(id)) if id.starts_with("files/") => Part {
+            file_data: Some(FileData {
+                mime_type: None,
+                file_uri: format!("https://generativelanguage.googleapis.com/v1beta/{}", &*id)
+                    .into(),
+            }),
+            ..Part::default()
+        },
+        _ => {
+            let message = format!(
+                "`{param}` cannot be used here; send {{\"type\": \"base64\", \"media_type\": …, \
+                 \"data\": …}}."
+            );
+            return Err(Invalid::new(param, message));
+        }
+    };
+    Ok(vec![part])
+}
+
+// --- tools ---
+
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
+
+fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
+    let mut declarations = Vec::new();
+    let mut tools = Vec::new();
+    for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
+        let kind = tool.kind.as_deref().unwrap_or("custom");
+        if kind == "custom" {
+            declarations.push(FunctionDeclaration {
+                name: tool.name.into_cow(),
+                description: tool
+                    .description
+                    .filter(|text| !text.is_empty())
+                    .map(Str::into_cow),
+                parameters_json_schema: tool
+                    .input_schema
+                    .filter(|schema| !matches!(schema.get(), "null" | "{}"))
+                    .map(Cow::Borrowed),
+            });
+        } else if kind.starts_with("web_search_") {
+            tools.push(Tool::GoogleSearch(Empty {}));
+        } else if kind.starts_with("web_fetch_") {
+            tools.push(Tool::UrlContext(Empty {}));
+        } else if kind.starts_with("code_execution_") {
+            tools.push(Tool::CodeExecution(Empty {}));
+        } else if !kind.starts_with("tool_search_tool_") {
+            // Searching for tools is not needed: all of them are declared.
+            return Err(Invalid::new(
+                format!("tools[{at}].type"),
+                format!(
+                    "`tools[{at}]` is Anthropic's own tool \"{kind}\", which Gemini does not \
+                     have; declare it as a custom tool with `input_schema`."
+                ),
+            ));
+        }
+    }
+    let choice = request.tool_choice.take();
+    // Google refuses a calling mode without declarations.
+    if declarations.is_empty() {
+        return Ok((tools, None));
+    }
+    let config = choice
+        .map(|choice| calling(choice, &declarations))
+        .transpose()?;
+    tools.insert(0, Tool::FunctionDeclarations(declarations));
+    Ok((tools, config))
+}
+
+fn calling<'a>(
+    choice: wire::ToolChoice<'a>,
+    declarations: &[FunctionDeclaration<'a>],
+) -> Result<ToolConfig<'a>, Invalid> {
+    let (mode, allowed_function_names) = match (&*choice.kind, choice.name) {
+        ("auto", _) => (CallingMode::Auto, Vec::new()),
+        ("any", _) => (CallingMode::Any, Vec::new()),
+        ("none", _) => (CallingMode::None, Vec::new()),
+        ("tool", Some(name)) if declarations.iter().any(|d| *d.name == *name) => {
+            (CallingMode::Any, vec![name.into_cow()])
+        }
+        ("tool", _) => {
+            return Err(Invalid::new(
+                "tool_choice.name",
+                "`tool_choice.name` must be one of `tools`.",
+            ));
+        }
+        (other, _) => {
+            return Err(Invalid::new(
+                "tool_choice.type",
+                format!("`tool_choice.type` is \"{other}\"; it must be auto, any, tool or none."),
+            ));
+        }
+    };
+    Ok(ToolConfig {
+        function_calling_config: FunctionCalling {
+            mode,
+            allowed_function_names,
+        },
+    })
+}
+
+// --- generation ---
+
+fn generation_config<'a>(
+    mut request: wire::Request<'a>,
+    model: &str,
+) -> Result<GenerationConfig<'a>, Invalid> {
+    let effort = request
+        .output_config
+        .as_ref()
+        .and_then(|config| config.effort);
+    let thinking_config = thinking(request.thinking.take(), effort, model)?;
+    let format = request
+        .output_config
+        .and_then(|config| config.format)
+        .or(request.output_format);
+    let schema = match format {
+        None => None,
+        Some(format) if &*format.kind == "json_schema" => format.schema,
+        Some(format) => {
+            return Err(Invalid::new(
+                "output_config.format.type",
+                format!(
+                    "`output_config.format.type` is \"{}\"; it must be json_schema.",
+                    &*format.kind
+                ),
+            ));
+        }
+    };
+    Ok(GenerationConfig {
+        stop_sequences: request
+            .stop_sequences
+            .into_iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .map(Str::into_cow)
+            .collect(),
+        response_mime_type: schema.map(|_| "application/json".into()),
+        response_json_schema: schema.map(Cow::Borrowed),
+        max_output_tokens: request
+            .max_tokens
+            .filter(|limit| *limit > 0)
+            .map(|limit| limit.min(MOST_OUTPUT_TOKENS)),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        thinking_config,
+        ..GenerationConfig::default()
+    })
+}
+
+fn thinking(
+    asked: Option<wire::Thinking<'_>>,
+    effort: Option<Effort>,
+    model: &str,
+) -> Result<Option<ThinkingConfig<'static>>, Invalid> {
+    let family = Thinking::of(model);
+    let Some(asked) = asked else {
+        // Without `thinking` no thoughts are shown; effort counts all the same.
+        let config = effort.and_then(|effort| family.for_effort(effort));
+        return Ok(config.and_then(ThinkingConfig::without_thoughts));
+    };
+    let config = match (&*asked.kind, asked.budget_tokens) {
+        ("disabled", _) => family.for_effort(Effort::None),
+        ("enabled", Some(budget)) => family.for_budget(budget),
+        ("enabled" | "adaptive", _) => family.for_effort(effort.unwrap_or(Effort::Auto)),
+        (other, _) => {
+            return Err(Invalid::new(
+                "thinking.type",
+                format!(
+                    "`thinking.type` is \"{other}\"; it must be enabled, disabled or adaptive."
+                ),
+            ));
+        }
+    };
+    if asked.display.as_deref() == Some("omitted") {
+        return Ok(config.and_then(ThinkingConfig::without_thoughts));
+    }
+    Ok(config)
+}

@@ -1,0 +1,154 @@
+//! The whole answer: Gemini to Anthropic Messages.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::request::MessagesCall;
+use super::wire::{Block, End, UsageOut, call_id, image, marked, searched};
+use crate::ResponseMeta;
+use crate::error::Malformed;
+use crate::gemini::Usage;
+use crate::gemini::response::{Part, Response};
+use crate::text::to_json;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: Vec<Block<'a>>,
+    stop_reason: &'static str,
+    stop_sequence: Option<()>,
+    usage: UsageOut,
+}
+
+/// Translates a whole answer; `meta.id` should begin with `msg_`.
+///
+/// A refused prompt becomes an answer that says so with the stop reason `refusal`. An
+/// answer without any candidate is [`Malformed`].
+pub fn messages_response(
+    call: &MessagesCall,
+    meta: &ResponseMeta,
+    gemini_body: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    let mut response = Response::parse(gemini_body)?;
+    let usage = response.usage_metadata.map(Usage::from).unwrap_or_default();
+    let body = |content, stop_reason| {
+        to_json(&Body {
+            id: &meta.id,
+            r#type: "message",
+            role: "assistant",
+            model: &call.requested_model,
+            content,
+            stop_reason,
+            stop_sequence: None,
+            usage: usage.into(),
+        })
+    };
+    let feedback = response.prompt_feedback.take().unwrap_or_default();
+    let Some(mut candidate) = response.into_first_candidate() else {
+        let Some(reason) = feedback.block_reason else {
+            return Err(Malformed::new(
+                "Google answered without any candidate and without saying why.",
+            ));
+        };
+        let end = End::refused(&reason, feedback.block_reason_message.as_deref());
+        let text = end.explanation.unwrap_or_default().into();
+        return Ok(body(vec![Block::Text { text }], end.stop_reason));
+    };
+    let parts = candidate.take_parts();
+    let mut blocks = Blocks::default();
+    for part in &parts {
+        blocks.add(part, &meta.id);
+    }
+    if let Some(grounding) = &candidate.grounding_metadata {
+        blocks
+            .list
+            .extend(searched(grounding, &meta.id).into_iter().flatten());
+    }
+    let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
+    let message = candidate.finish_message.as_deref();
+    let end = End::of(native, message, blocks.calls > 0);
+    if !blocks.shown
+        && let Some(text) = end.explanation
+    {
+        blocks.text(text.into());
+    }
+    Ok(body(blocks.list, end.stop_reason))
+}
+
+#[derive(Default)]
+struct Blocks<'a> {
+    list: Vec<Block<'a>>,
+    calls: u32,
+    /// There is something besides thoughts.
+    shown: bool,
+}
+
+impl<'a> Blocks<'a> {
+    fn add(&mut self, part: &'a Part<'a>, answer: &str) {
+        if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
+            if part.thought == Some(true) {
+                self.thinking(text);
+            } else {
+                self.text(text.into());
+            }
+        }
+        if let Some(blob) = &part.inline_data {
+            self.text(image(blob).into());
+        }
+        if let Some(file) = &part.file_data {
+            self.text((&*file.file_uri).into());
+        }
+        if let Some(code) = &part.executable_code {
+            self.text(code.markdown().into());
+        }
+        if let Some(result) = &part.code_execution_result {
+            self.text(result.markdown().into());
+        }
+        if let Some(call) = &part.function_call {
+            if let Some(given) = part.thought_signature.as_deref() {
+                self.sign(given);
+            }
+            self.shown = true;
+            self.list.push(Block::ToolUse {
+                id: call_id(call.id.as_deref(), answer, self.calls),
+                name: (&*call.name).into(),
+                input: call.args_json(),
+            });
+            self.calls += 1;
+        }
+    }
+
+    fn text(&mut self, more: Cow<'a, str>) {
+        self.shown = true;
+        match self.list.last_mut() {
+            Some(Block::Text { text }) => text.to_mut().push_str(&more),
+            _ => self.list.push(Block::Text { text: more }),
+        }
+    }
+
+    fn thinking(&mut self, more: &'a str) {
+        match self.list.last_mut() {
+            Some(Block::Thinking { thinking, .. }) => thinking.to_mut().push_str(more),
+            _ => self.list.push(Block::Thinking {
+                thinking: more.into(),
+                signature: "".into(),
+            }),
+        }
+    }
+
+    /// Puts a signature where the client will return it: on the thinking right before the
+    /// call, an empty one if need be (as Anthropic has it with `display: omitted`).
+    fn sign(&mut self, given: &str) {
+        match self.list.last_mut() {
+            Some(Block::Thinking { signature, .. }) => *signature = marked(given).into(),
+            _ => self.list.push(Block::Thinking {
+                thinking: "".into(),
+                signature: marked(given).into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Anthropic's answer, as we write it: pieces that whole answers and streams share.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::SIGNATURE_MARK;
+use crate::gemini::response::{Blob, Grounding};
+use crate::gemini::{FinishReason, Usage};
+
+/// A block of content; in a stream, as it starts.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Block<'a> {
+    Text {
+        text: Cow<'a, str>,
+    },
+    Thinking {
+        thinking: Cow<'a, str>,
+        signature: Cow<'a, str>,
+    },
+    ToolUse {
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        input: Cow<'a, RawValue>,
+    },
+    ServerToolUse {
+        id: Cow<'a, str>,
+        name: &'static str,
+        input: Query<'a>,
+    },
+    WebSearchToolResult {
+        tool_use_id: Cow<'a, str>,
+        content: Vec<Found<'a>>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Query<'a> {
+    query: Cow<'a, str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Found<'a> {
+    r#type: &'static str,
+    url: &'a str,
+    title: &'a str,
+    encrypted_content: &'static str,
+    page_age: Option<()>,
+}
+
+/// What Google's search did, as Anthropic's own search would tell it.
+pub(super) fn searched<'a>(grounding: &'a Grounding<'a>, answer: &str) -> Option<[Block<'a>; 2]> {
+    let chunks = grounding.grounding_chunks.as_ref()?;
+    let content: Vec<Found<'a>> = chunks
+        .iter()
+        .filter_map(|chunk| chunk.source())
+        .filter_map(|source| {
+            Some(Found {
+                r#type: "web_search_result",
+                url: source.uri.as_deref()?,
+                title: source.title.as_deref().unwrap_or_default(),
+                encrypted_content: "",
+                page_age: None,
+            })
+        })
+        .collect();
+    if content.is_empty() {
+        return None;
+    }
+    let queries: Vec<&str> = grounding
+        .web_search_queries
+        .iter()
+        .flatten()
+        .map(|query| &**query)
+        .collect();
+    let id = format!("srvtoolu_{}", own(answer));
+    Some([
+        Block::ServerToolUse {
+            id: id.clone().into(),
+            name: "web_search",
+            input: Query {
+                query: queries.join("; ").into(),
+            },
+        },
+        Block::WebSearchToolResult {
+            tool_use_id: id.into(),
+            content,
+        },
+    ])
+}
+
+/// The answer's own part of its id.
+fn own(answer: &str) -> &str {
+    answer.strip_prefix("msg_").unwrap_or(answer)
+}
+
+/// The call's id, or one made for it: unique as the answer's id is. Anthropic's ids have
+/// letters, digits, `_` and `-` only, and clients check that.
+pub(super) fn call_id<'a>(given: Option<&'a str>, answer: &str, number: u32) -> Cow<'a, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match given {
+        Some(id) if !id.is_empty() && id.chars().all(fits) => id.into(),
+        _ => format!("toolu_{}_{number}", own(answer)).into(),
+    }
+}
+
+/// Google's signature, marked as such.
+pub(super) fn marked(signature: &str) -> String {
+    format!("{SIGNATURE_MARK}{signature}")
+}
+
+/// An image, as Anthropic's text can have it.
+pub(super) fn image(blob: &Blob<'_>) -> String {
+    format!("![image](data:{};base64,{})", &*blob.mime_type, &*blob.data)
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct UsageOut {
+    input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    output_tokens: u64,
+}
+
+impl From<Usage> for UsageOut {
+    fn from(usage: Usage) -> Self {
+        Self {
+            // Anthropic counts cached tokens apart.
+            input_tokens: usage.prompt.saturating_sub(usage.cached),
+            cache_creation_input_tokens: 0,
+            cache_read_input_tokens: usage.cached,
+            output_tokens: usage.output,
+        }
+    }
+}
+
+/// How an answer ended.
+pub(super) struct End {
+    pub stop_reason: &'static str,
+    /// What to tell when there is nothing else to show.
+    pub explanation: Option<String>,
+}
+
+impl End {
+    /// `native` is Google's `finishReason`.
+    pub fn of(native: &str, message: Option<&str>, called: bool) -> Self {
+        let clean = |stop_reason| Self {
+            stop_reason,
+            explanation: None,
+        };
+        let explained = |stop_reason, what: &str| Self {
+            stop_reason,
+            explanation: Some(match message {
+                Some(message) => format!("{what} ({native}): {message}"),
+                None => format!("{what} ({native})."),
+            }),
+        };
+        match native {
+            "STOP" if called => clean("tool_use"),
+            "STOP" => clean("end_turn"),
+            "MAX_TOKENS" => clean("max_tokens"),
+            _ if FinishReason::of(native).is_filter() => {
+                explained("refusal", "Google's filters ended the answer")
+            }
+            _ if called => explained("tool_use", "Gemini ended the answer"),
+            _ => explained("end_turn", "Gemini ended the answer without completing it"),
+        }
+    }
+
+    /// A refused prompt.
+    pub fn refused(reason: &str, message: Option<&str>) -> Self {
+        Self {
+            stop_reason: "refusal",
+            explanation: Some(match message {
+                Some(message) => format!("Google refused this prompt ({reason}): {message}"),
+                None => format!("Google refused this prompt ({reason})."),
+            }),
+        }
+    }
+}
