@@ -1,2 +1,186 @@
-//! The desktop window.
-fn main() {}
+//! The desktop window: the panel, the local proxy in-process, the vault, the tray.
+//!
+//! This crate is a thin shell. What it adds to the core is what only a desktop has: a
+//! keychain that may ask the user, a port that another program may have, a clipboard, a
+//! tray, one window. The webview gets the commands of [`contract::desktop`] and nothing
+//! else.
+//!
+//! Deliberately absent: an HTTP call from the webview, a secret on its way into it, a
+//! file-system or shell plugin, and any decision about keys or requests (the core's).
+
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod app_token;
+mod bridge;
+mod clipboard;
+mod desktop;
+mod links;
+mod local;
+mod log;
+mod port;
+mod prefs;
+mod tray;
+mod window;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tauri::{AppHandle, Manager as _, RunEvent};
+
+use crate::desktop::Desktop;
+use crate::local::Environment;
+
+/// As in `tauri.conf.json`; names the data folder and the entry in the keychain.
+const IDENTIFIER: &str = "io.github.gemini-balance.desktop";
+
+fn main() -> ExitCode {
+    relaunch_for_webkit();
+    let Some(folder) = data_folder() else {
+        return ExitCode::FAILURE;
+    };
+    let _log = log::start(&folder);
+    match run(folder) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!(%error, "the window cannot be opened");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Tauri's macro ends the process when the files in it do not unpack"
+)]
+fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
+    let app = tauri::Builder::default()
+        // First, so that a second start ends before it touches anything.
+        .plugin(tauri_plugin_single_instance::init(|app, _, _| {
+            window::show(app)
+        }))
+        .plugin(window::remembered())
+        .invoke_handler(bridge::handler())
+        .setup(move |app| {
+            let desktop = Arc::new(Desktop::new(
+                Environment::of_this_process(folder),
+                &keychain_service(),
+            ));
+            app.manage(desktop.clone());
+            app.manage(clipboard::Clipboard::default());
+            window::open(app.handle())?;
+            tray::open(app.handle(), &desktop);
+            bridge::announce(app.handle(), &desktop);
+            end_on_signal(app.handle());
+            tauri::async_runtime::spawn(async move { desktop.open(None).await });
+            Ok(())
+        })
+        .build(tauri::generate_context!())?;
+    let code = app.run_return(|app, event| match event {
+        RunEvent::ExitRequested {
+            code: None, api, ..
+        } => {
+            api.prevent_exit();
+            quit(app);
+        }
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => window::show(app),
+        _ => {}
+    });
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Lets running answers end, then ends the app. A second wish to quit does not wait.
+pub fn quit(app: &AppHandle) {
+    let desktop = app.state::<Arc<Desktop>>().inner().clone();
+    if desktop.ending.swap(true, Ordering::SeqCst) {
+        app.exit(0);
+        return;
+    }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        window::hide(&app);
+        desktop.local.stop().await;
+        tracing::info!("end");
+        app.exit(0);
+    });
+}
+
+/// Signing out and Ctrl-C are a wish to quit, not to lose answers.
+fn end_on_signal(app: &AppHandle) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut terminate), Ok(mut hang_up)) = (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::hangup()),
+            ) else {
+                return;
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        quit(&app);
+    });
+}
+
+/// Where everything lies: `GEMINI_BALANCE_DATA_DIR`, or the platform's folder for data
+/// of an app.
+fn data_folder() -> Option<PathBuf> {
+    std::env::var_os("GEMINI_BALANCE_DATA_DIR")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| {
+            Some(
+                directories::BaseDirs::new()?
+                    .data_local_dir()
+                    .join(IDENTIFIER),
+            )
+        })
+}
+
+/// The keychain entry's service. A development build has its own.
+fn keychain_service() -> String {
+    let build = if cfg!(debug_assertions) { ".dev" } else { "" };
+    format!("{IDENTIFIER}{build}")
+}
+
+/// WebKitGTK's DMA-BUF renderer shows an empty window with some drivers (tauri issue
+/// 9304). The variable that turns it off has to be there before the first thread is, and
+/// setting a variable is not safe after that; so the process replaces itself, once.
+fn relaunch_for_webkit() {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt as _;
+        const VARIABLE: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
+        if std::env::var_os(VARIABLE).is_none()
+            && let Ok(program) = std::env::current_exe()
+        {
+            // Returns only if it did not work; the window may still be fine then.
+            let _error = std::process::Command::new(program)
+                .args(std::env::args_os().skip(1))
+                .env(VARIABLE, "1")
+                .exec();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_identifier_is_the_one_of_the_configuration() {
+        let config: serde_json::Value =
+            serde_json::from_str(include_str!("../../tauri.conf.json")).unwrap();
+        assert_eq!(config["identifier"], super::IDENTIFIER);
+    }
+}

@@ -1,0 +1,192 @@
+// The real window of the app, as its user sees it: a display, a keychain, a driver.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { test } from "node:test";
+
+import { World, freePort } from "./world.mjs";
+
+// Of the shape of Google's keys, known to the fake Google only.
+const KEY = "AIzaSyDesktopWindowTest0000000000000042";
+const MODEL = "gemini-2.5-flash";
+
+// Runs `body` on a computer of its own, and ends that computer whatever happens.
+function onComputer(title, options, body) {
+  test(title, { timeout: 300_000 }, async () => {
+    const world = await World.begin(options);
+    try {
+      await body(world);
+    } finally {
+      await world.end();
+    }
+  });
+}
+
+async function running(window) {
+  await window.until("the proxy runs", async () => (await window.attribute("proxy-bar", "data-state")) === "running");
+  return await window.text("proxy-address");
+}
+
+// The app's own token, taken as its user takes it: copied, and pasted somewhere.
+async function pastedToken(window) {
+  await window.click("nav-connect");
+  await window.click("token-copy-own");
+  await window.reads("token-copy-own", (text) => /copied/i.test(text));
+  await window.click("nav-keys");
+  return await window.until("a token was pasted", async () => {
+    await window.type("key-paste", "\uE009a\uE000\uE009v\uE000");
+    const text = await window.script("return document.querySelector('[data-testid=key-paste]').value");
+    if (!text) return false;
+    await window.type("key-paste", "\uE009a\uE000\uE003");
+    return text;
+  });
+}
+
+async function generate(address, token) {
+  const answer = await fetch(`${address}/v1beta/models/${MODEL}:generateContent`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-goog-api-key": token },
+    body: JSON.stringify({ contents: [{ role: "user", parts: [{ text: "Say hello" }] }] }),
+  });
+  const body = await answer.json();
+  assert.equal(answer.status, 200, JSON.stringify(body));
+  assert.ok(body.candidates[0].content.parts[0].text.length > 0, JSON.stringify(body));
+}
+
+async function lieInClear(world, secrets) {
+  const files = await world.files();
+  assert.ok(files.some(([path]) => path.endsWith(".db")), "the database is in the data folder");
+  for (const secret of secrets) {
+    for (const form of [secret, Buffer.from(secret).toString("base64"), Buffer.from(secret, "utf16le")]) {
+      for (const [path, bytes] of files) {
+        assert.ok(!bytes.includes(form), `${path} holds ${secret.slice(0, 4)}… in clear`);
+      }
+    }
+  }
+}
+
+onComputer("a key added in the window answers, is there after a restart, and lies nowhere in clear", {}, async (world) => {
+  const google = await world.google(KEY);
+  const variables = { BASE_URL: `${google}/v1beta`, PORT: String(await freePort()) };
+
+  let window = await world.open(variables);
+  const address = await running(window);
+  assert.equal(address, `http://127.0.0.1:${variables.PORT}`);
+  await window.picture("first-start");
+  await window.click("nav-keys");
+  await window.type("key-paste", KEY);
+  await window.click("key-add");
+  await window.see("key-row-1");
+  await window.picture("keys");
+  const page = await window.script("return document.documentElement.outerHTML + [...document.querySelectorAll('input,textarea')].map((e) => e.value)");
+  assert.ok(!page.includes(KEY), "the window still holds the key after it was added");
+
+  await window.click("proxy-stop");
+  await window.see("proxy-start");
+  await window.picture("stopped");
+  await assert.rejects(fetch(address), "the stopped proxy still listens");
+  await window.click("proxy-start");
+  assert.equal(await running(window), address);
+
+  const token = await pastedToken(window);
+  assert.ok(token.length >= 20, "the app's token is on the clipboard");
+  await generate(address, token);
+  await window.quit();
+  await assert.rejects(fetch(address), "the proxy lives on after the app has quit");
+  await lieInClear(world, [KEY, token]);
+
+  window = await world.open(variables);
+  assert.equal(await running(window), address);
+  await window.click("nav-keys");
+  const row = await window.text("key-row-1");
+  assert.ok(row.includes(KEY.slice(0, 4)) && row.includes(KEY.slice(-4)) && !row.includes(KEY), row);
+  await generate(address, token);
+  await window.picture("second-start");
+  await window.quit();
+  await lieInClear(world, [KEY, token]);
+});
+
+onComputer("without a keychain the window says so, and a passphrase is the user's choice", { keychain: false }, async (world) => {
+  const passphrase = "correct horse battery";
+  const variables = { BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) };
+
+  let window = await world.open(variables);
+  const told = await window.text("vault-closed");
+  assert.match(told, /keychain/i);
+  assert.match(told, /GNOME Keyring|Secret Service/);
+  await window.picture("keychain-missing");
+  assert.deepEqual((await world.files()).filter(([path]) => /vault\.json|\.db/.test(path)), [], "nothing is sealed yet");
+  await window.type("vault-passphrase", passphrase);
+  await window.type("vault-passphrase2", passphrase);
+  await window.click("vault-unlock");
+  await running(window);
+  await window.quit();
+  await lieInClear(world, [passphrase]);
+
+  window = await world.open(variables);
+  await window.see("vault-closed");
+  await window.picture("passphrase-needed");
+  await window.type("vault-passphrase", "wrong horse battery");
+  await window.click("vault-unlock");
+  await window.reads("vault-closed", (text) => /does not open/i.test(text));
+  await window.picture("passphrase-wrong");
+  await window.clear("vault-passphrase");
+  await window.type("vault-passphrase", passphrase);
+  await window.click("vault-unlock");
+  await running(window);
+  await window.quit();
+});
+
+onComputer("a taken port is named with its owner, and the next one is used and remembered", {}, async (world) => {
+  const other = createServer();
+  await new Promise((done) => other.listen(0, "127.0.0.1", done));
+  try {
+    const { port } = other.address();
+    const variables = { BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(port) };
+    let window = await world.open(variables);
+    const told = await window.text("port-taken");
+    assert.ok(told.includes(String(port)), told);
+    assert.ok(told.includes(String(process.pid)), `the owner is this test, ${process.pid}: ${told}`);
+    await window.picture("port-taken");
+    await window.click("proxy-use-port");
+    const address = await running(window);
+    assert.notEqual(address, `http://127.0.0.1:${port}`);
+    assert.ok((await fetch(`${address}/health`)).ok);
+    await window.quit();
+
+    window = await world.open(variables);
+    assert.equal(await running(window), address);
+    await window.quit();
+  } finally {
+    other.close();
+  }
+});
+
+onComputer("the page can call our commands and nothing else", {}, async (world) => {
+  const window = await world.open({ BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) });
+  const address = await running(window);
+  assert.equal((await window.invoke("desktop_state")).ok.proxy.state, "running");
+  for (const [command, args] of [
+    ["plugin:window|close", {}],
+    ["plugin:webview|create_webview_window", { options: { label: "other", url: "https://example.com" } }],
+    ["plugin:opener|open_url", { url: "https://example.com" }],
+    ["plugin:event|emit", { event: "desktop-state", payload: {} }],
+    ["plugin:path|resolve_directory", { directory: 1 }],
+    ["plugin:app|version", {}],
+  ]) {
+    const answer = await window.invoke(command, args);
+    assert.match(String(answer.error), /not allowed|not found/, `${command}: ${JSON.stringify(answer)}`);
+  }
+  const made = await window.invoke("admin_call", {
+    call: { method: "POST", path: "/api/tokens", body: { name: "x" } },
+  });
+  assert.equal(made.error.code, "invalid_input");
+
+  assert.equal(await window.script("return typeof window.__TAURI__"), "undefined");
+  const reached = await window.later(
+    "fetch(args[0], { mode: 'no-cors' }).then(() => done('reached'), (error) => done('refused'))",
+    `${address}/health`,
+  );
+  assert.equal(reached, "refused", "the content security policy lets the page out");
+  await window.quit();
+});

@@ -1,0 +1,239 @@
+//! The desktop without its window: a real core on a real port, and a keychain in memory.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use contract::admin::TokenView;
+
+use super::*;
+
+/// The app in a folder of its own, on any free port.
+fn desktop(folder: &Path, keychain: Keychain) -> Desktop {
+    let environment = Environment::new(folder.to_owned(), |name| match name {
+        "PORT" => Some("0".to_owned()),
+        // Nothing listens there, so nothing leaves this computer.
+        "BASE_URL" => Some("http://127.0.0.1:9/v1beta".to_owned()),
+        _ => None,
+    });
+    Desktop::with_keychain(environment, keychain)
+}
+
+fn call(method: &str, path: &str, body: Option<serde_json::Value>) -> AdminCall {
+    AdminCall {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        body,
+    }
+}
+
+/// Every byte of every file in `folder`.
+fn all_bytes(folder: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        bytes.extend(if path.is_dir() {
+            all_bytes(&path)
+        } else {
+            std::fs::read(path).unwrap()
+        });
+    }
+    bytes
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_runs_as_soon_as_the_vault_is_open_and_keys_are_kept_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = desktop(folder.path(), Keychain::in_memory());
+    assert_eq!(desktop.state().proxy, ProxyState::Stopped);
+    assert_eq!(
+        desktop
+            .admin_call(call("GET", "/api/keys", None))
+            .await
+            .err()
+            .unwrap()
+            .code,
+        ErrorCode::NotRunning
+    );
+    assert!(!desktop.environment.has_data());
+
+    desktop.open(None).await.unwrap();
+    assert_eq!(
+        desktop.state().vault,
+        VaultState::Open {
+            source: MasterKeySource::Keychain
+        }
+    );
+    assert!(desktop.address().unwrap().starts_with("http://127.0.0.1:"));
+    assert!(
+        desktop.environment.has_data(),
+        "the core's database is where this shell looks for it"
+    );
+
+    let key = "AIzaSyTestTestTestTestTestTestTestTest1";
+    let added = desktop
+        .admin_call(call(
+            "POST",
+            "/api/keys/import",
+            Some(serde_json::json!({ "text": key })),
+        ))
+        .await;
+    assert_eq!(added.unwrap().status, 200);
+    let token = desktop.own_token().await.unwrap();
+    desktop.local.stop().await;
+    assert_eq!(desktop.state().proxy, ProxyState::Stopped);
+
+    let bytes = all_bytes(folder.path());
+    assert!(!contains(&bytes, key), "the key lies in clear on the disk");
+    assert!(
+        !contains(&bytes, token.expose()),
+        "the token lies in clear on the disk"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_token_is_made_once_and_again_when_it_was_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = desktop(folder.path(), Keychain::in_memory());
+    desktop.open(None).await.unwrap();
+    let tokens = async || -> Vec<TokenView> {
+        let reply = desktop
+            .admin_call(call("GET", "/api/tokens", None))
+            .await
+            .unwrap();
+        serde_json::from_value(reply.body).unwrap()
+    };
+    let made = tokens().await;
+    assert_eq!(made.len(), 1, "the app has a token from the first start on");
+    let first = desktop.own_token().await.unwrap();
+    assert_eq!(desktop.own_token().await.unwrap(), first);
+    assert_eq!(tokens().await.len(), 1);
+
+    desktop.delete_token(made[0].id).await.unwrap();
+    assert_ne!(desktop.own_token().await.unwrap(), first);
+    assert_eq!(tokens().await.len(), 1);
+    desktop.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_names_its_owner_and_the_next_one_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = other.local_addr().unwrap().port();
+    let desktop = desktop(folder.path(), Keychain::in_memory());
+    desktop.prefs.change(|kept| kept.port = Some(port));
+    desktop.open(None).await.unwrap();
+    let ProxyState::PortTaken {
+        port: wanted,
+        owner,
+        next_free,
+    } = desktop.state().proxy
+    else {
+        panic!("{:?}", desktop.state().proxy);
+    };
+    assert_eq!(wanted, port);
+    assert!(owner.unwrap().contains(&std::process::id().to_string()));
+
+    desktop.use_port(next_free).await.unwrap();
+    assert_eq!(
+        desktop.address().unwrap(),
+        format!("http://127.0.0.1:{next_free}")
+    );
+    assert_eq!(Prefs::read(folder.path()).get().port, Some(next_free));
+    assert_eq!(
+        desktop.use_port(0).await.unwrap_err().code,
+        ErrorCode::InvalidInput
+    );
+    desktop.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_keychain_the_window_is_told_why_and_a_passphrase_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = desktop(folder.path(), Keychain::missing());
+    assert_eq!(
+        desktop.open(None).await.unwrap_err().code,
+        ErrorCode::KeychainMissing
+    );
+    let VaultState::Closed { error, passphrase } = desktop.state().vault else {
+        panic!("the vault is not closed");
+    };
+    assert_eq!(error.code, ErrorCode::KeychainMissing);
+    assert_eq!(passphrase, Passphrase::CanBeChosen);
+    assert_eq!(
+        desktop.start().await.unwrap_err().code,
+        ErrorCode::KeychainMissing
+    );
+    assert_eq!(desktop.state().proxy, ProxyState::Stopped);
+
+    assert_eq!(
+        desktop.open(Some("short".into())).await.unwrap_err().code,
+        ErrorCode::WeakPassword
+    );
+    desktop.open(Some("correct horse".into())).await.unwrap();
+    assert_eq!(
+        desktop.state().vault,
+        VaultState::Open {
+            source: MasterKeySource::Passphrase
+        }
+    );
+    desktop.address().expect("it runs now");
+    desktop.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webview_gets_no_token_and_no_other_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = desktop(folder.path(), Keychain::in_memory());
+    desktop.open(None).await.unwrap();
+    let name = || Some(serde_json::json!({ "name": "x" }));
+    for (method, path) in [
+        ("POST", "/api/tokens"),
+        ("POST", "/api/tokens/"),
+        ("POST", "/api/tokens?a=b"),
+        ("POST", "/api/%74okens"),
+        ("POST", "/v1/chat/completions"),
+        ("GET", "http://example.com/api/keys"),
+        ("GET", "api/keys"),
+        ("CONNECT", "/api/keys"),
+        ("post", "/api/tokens"),
+    ] {
+        let refused = desktop.admin_call(call(method, path, name())).await.err();
+        assert_eq!(
+            refused.map(|error| error.code),
+            Some(ErrorCode::InvalidInput),
+            "{method} {path}"
+        );
+    }
+    desktop.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_setting_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::new(folder.path().to_owned(), |name| {
+        (name == "PORT").then(|| "eight thousand".to_owned())
+    });
+    let desktop = Desktop::with_keychain(environment, Keychain::in_memory());
+    desktop.open(None).await.unwrap();
+    let ProxyState::Failed { error } = desktop.state().proxy else {
+        panic!("{:?}", desktop.state().proxy);
+    };
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+    assert!(error.message.contains("PORT"), "{}", error.message);
+}
+
+#[test]
+fn messages_are_sentences() {
+    assert_eq!(
+        sentence("no keychain (x). Install one"),
+        "No keychain (x). Install one."
+    );
+    assert_eq!(sentence("Done."), "Done.");
+    assert_eq!(sentence(""), "");
+}
