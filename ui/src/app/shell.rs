@@ -1,0 +1,272 @@
+//! What surrounds every page: masthead, navigation, in the window also the proxy's bar.
+
+use contract::admin::Overview;
+use patternfly_yew::prelude::Icon;
+use wasm_bindgen_futures::spawn_local;
+use yew::{
+    Callback, ContextProvider, Html, MouseEvent, Properties, classes, component, html, use_context,
+    use_effect_with, use_reducer, use_state_eq,
+};
+use yew_router::hooks::use_route;
+
+use super::{Desktop, Route, Skew, Theme, use_host, use_lang, use_prefs, use_toasts};
+use crate::controls::{Act, Kind};
+use crate::host::{self, Host};
+use crate::load::use_load;
+use crate::pages::{connect::Connect, dashboard::Dashboard, keys::Keys};
+use crate::text::Lang;
+use crate::window::{ProxyBar, ProxyTrouble};
+
+/// How often the dashboard's numbers are asked for, in milliseconds.
+const OVERVIEW_EVERY: u32 = 3_000;
+
+/// The navigation: route, address, test id, text, icon.
+const PAGES: [(Route, &str, &str, &str, Icon); 3] = [
+    (
+        Route::Dashboard,
+        "#/",
+        "nav-dashboard",
+        "nav.dashboard",
+        Icon::TachometerAlt,
+    ),
+    (Route::Keys, "#/keys", "nav-keys", "nav.keys", Icon::Key),
+    (
+        Route::Connect,
+        "#/connect",
+        "nav-connect",
+        "nav.connect",
+        Icon::Connected,
+    ),
+];
+
+#[derive(PartialEq, Properties)]
+pub struct ShellProps {
+    /// Tells the root that the session has ended by the user's wish.
+    pub signed_out: Callback<()>,
+}
+
+/// Masthead, navigation and the page that the address names.
+#[component]
+pub fn Shell(props: &ShellProps) -> Html {
+    let host = use_host();
+    let lang = use_lang();
+    let desktop = use_context::<Desktop>();
+    let route = match use_route::<Route>() {
+        Some(route @ (Route::Keys | Route::Connect)) => route,
+        _ => Route::Dashboard,
+    };
+    let overview = use_load::<Overview>(host, "/api/overview", Some(OVERVIEW_EVERY));
+    let skew = use_reducer(Skew::default);
+    use_effect_with(overview.result.data.clone(), {
+        let skew = skew.dispatcher();
+        move |data| {
+            if let Some(overview) = data {
+                skew.dispatch(overview.now - host::now());
+            }
+        }
+    });
+    // A person who starts the proxy or mends the vault should not wait for the next tick.
+    use_effect_with(desktop.as_ref().map(|d| d.state.proxy.clone()), {
+        let reload = overview.reload.clone();
+        move |_| reload.emit(())
+    });
+
+    // None: as wide as the window allows. On a narrow one, choosing a page folds it again.
+    let sidebar = use_state_eq(|| None::<bool>);
+    use_effect_with(route, {
+        let sidebar = sidebar.setter();
+        move |_| {
+            if !host::is_wide() {
+                sidebar.set(None);
+            }
+        }
+    });
+    let toggle = {
+        let sidebar = sidebar.clone();
+        Callback::from(move |()| {
+            let open = sidebar.unwrap_or_else(host::is_wide);
+            sidebar.set(Some(!open));
+        })
+    };
+    let version = overview.result.data.as_ref().map(|o| o.version.clone());
+    html!(
+        <div class="pf-v6-c-page">
+            <a class="pf-v6-c-skip-to-content pf-v6-c-button pf-m-primary gb-skip" href="#main" onclick={skip_to_main()}>
+                { lang.t("nav.skip") }
+            </a>
+            <Masthead {toggle} signed_out={props.signed_out.clone()} />
+            <div
+                class={classes!("pf-v6-c-page__sidebar", match *sidebar {
+                    None => "",
+                    Some(true) => "pf-m-expanded",
+                    Some(false) => "pf-m-collapsed",
+                })}
+                id="sidebar"
+            >
+                <div class="pf-v6-c-page__sidebar-main">
+                    <div class="pf-v6-c-page__sidebar-body gb-sidebar">
+                        <nav class="pf-v6-c-nav" aria-label={lang.t("nav.label")}>
+                            <ul class="pf-v6-c-nav__list" role="list">
+                                { for PAGES.iter().map(|page| nav_item(lang, page, route)) }
+                            </ul>
+                        </nav>
+                        <div class="gb-sidebar__foot">
+                            { version.map(|v| lang.f("nav.version", &[("version", &v)])).unwrap_or_default() }
+                        </div>
+                    </div>
+                </div>
+            </div>
+            <div class="pf-v6-c-page__main-container">
+                <main class="pf-v6-c-page__main" id="main" tabindex="-1">
+                    if let Some(desktop) = desktop {
+                        <ProxyBar proxy={desktop.state.proxy.clone()} run={desktop.run.clone()} />
+                        <ProxyTrouble proxy={desktop.state.proxy.clone()} run={desktop.run.clone()} />
+                    }
+                    <ContextProvider<Skew> context={*skew}>
+                        { match route {
+                            Route::Keys => html!(<Keys changed={overview.reload.clone()} />),
+                            Route::Connect => html!(<Connect />),
+                            _ => html!(<Dashboard overview={overview.result.clone()} />),
+                        } }
+                    </ContextProvider<Skew>>
+                </main>
+            </div>
+        </div>
+    )
+}
+
+fn nav_item(
+    lang: Lang,
+    page: &(Route, &'static str, &'static str, &'static str, Icon),
+    at: Route,
+) -> Html {
+    let (route, href, id, text, icon) = *page;
+    let here = route == at;
+    html!(
+        <li class="pf-v6-c-nav__item" key={id}>
+            <a
+                class={classes!("pf-v6-c-nav__link", here.then_some("pf-m-current"))}
+                {href}
+                data-testid={id}
+                aria-current={here.then_some("page")}
+            >
+                <span class="pf-v6-c-nav__link-icon">{ icon }</span>
+                <span class="pf-v6-c-nav__link-text">{ lang.t(text) }</span>
+            </a>
+        </li>
+    )
+}
+
+/// The router owns the address's `#`, so the skip link moves the focus itself.
+fn skip_to_main() -> Callback<MouseEvent> {
+    Callback::from(|event: MouseEvent| {
+        event.prevent_default();
+        host::focus("main");
+    })
+}
+
+#[derive(PartialEq, Properties)]
+struct MastheadProps {
+    toggle: Callback<()>,
+    signed_out: Callback<()>,
+}
+
+#[component]
+fn Masthead(props: &MastheadProps) -> Html {
+    let lang = use_lang();
+    let host = use_host();
+    let toasts = use_toasts();
+    let sign_out = {
+        let signed_out = props.signed_out.clone();
+        Callback::from(move |()| {
+            let (signed_out, toasts) = (signed_out.clone(), toasts.clone());
+            spawn_local(async move {
+                match host.post::<()>("/api/logout", &serde_json::json!({})).await {
+                    Ok(()) => signed_out.emit(()),
+                    Err(error) => toasts.error(lang, &error),
+                }
+            });
+        })
+    };
+    html!(
+        <header class="pf-v6-c-masthead pf-m-display-inline">
+            <div class="pf-v6-c-masthead__main">
+                <span class="pf-v6-c-masthead__toggle">
+                    <Act
+                        id="nav-toggle"
+                        kind={Kind::Plain}
+                        icon={Some(Icon::Bars)}
+                        label={lang.t("nav.toggle")}
+                        onclick={props.toggle.clone()}
+                    />
+                </span>
+                <div class="pf-v6-c-masthead__brand">
+                    <a class="gb-brand" href="#/">
+                        <img src="logo.svg" alt="" width="32" height="32" />
+                        <span class="gb-brand__name">{ "Gemini Balance" }</span>
+                    </a>
+                </div>
+            </div>
+            <div class="pf-v6-c-masthead__content gb-masthead__content">
+                <Switches />
+                if host == Host::Browser {
+                    <button
+                        type="button"
+                        class="pf-v6-c-button pf-m-plain"
+                        data-testid="sign-out"
+                        aria-label={lang.t("nav.sign_out")}
+                        title={lang.t("nav.sign_out")}
+                        onclick={sign_out.reform(|_: MouseEvent| ())}
+                    >
+                        <span class="pf-v6-c-button__icon"><i class="fas fa-sign-out-alt" aria-hidden="true" /></span>
+                    </button>
+                }
+            </div>
+        </header>
+    )
+}
+
+/// The switches of language and colours; also on the pages before the panel.
+#[component]
+pub fn Switches() -> Html {
+    let lang = use_lang();
+    let Some(prefs) = use_prefs() else {
+        return Html::default();
+    };
+    let other = if lang == Lang::Zh { Lang::En } else { Lang::Zh };
+    let onlang = prefs.set_lang.reform(move |_: MouseEvent| other);
+    let theme = prefs.theme;
+    let ontheme = prefs.set_theme.reform(move |_: MouseEvent| theme.next());
+    let theme_text = lang.t(&format!("theme.{}", theme.name()));
+    let theme_icon = match theme {
+        Theme::System => "fas fa-adjust",
+        Theme::Light => "fas fa-sun",
+        Theme::Dark => "fas fa-moon",
+    };
+    html!(
+        <div class="gb-switches">
+            <button
+                type="button"
+                class="pf-v6-c-button pf-m-plain gb-switches__lang"
+                data-testid="lang-switch"
+                lang={other.code()}
+                title={lang.t("nav.language")}
+                onclick={onlang}
+            >
+                <span class="pf-v6-c-button__icon pf-m-start"><i class="fas fa-globe" aria-hidden="true" /></span>
+                <span class="pf-v6-c-button__text">{ other.own_name() }</span>
+            </button>
+            <button
+                type="button"
+                class="pf-v6-c-button pf-m-plain"
+                data-testid="theme-switch"
+                data-theme={theme.name()}
+                aria-label={theme_text.clone()}
+                title={theme_text}
+                onclick={ontheme}
+            >
+                <span class="pf-v6-c-button__icon"><i class={theme_icon} aria-hidden="true" /></span>
+            </button>
+        </div>
+    )
+}

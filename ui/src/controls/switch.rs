@@ -1,0 +1,41 @@
+use yew::{AttrValue, Callback, Event, Html, Properties, component, html};
+
+#[derive(PartialEq, Properties)]
+pub struct ToggleProps {
+    /// What is switched, for screen readers and on hover.
+    pub label: AttrValue,
+    /// The `data-testid`.
+    pub id: AttrValue,
+    pub on: bool,
+    #[prop_or_default]
+    pub disabled: bool,
+    pub onchange: Callback<bool>,
+}
+
+/// An on/off switch that shows the server's truth: it moves when the answer has come.
+#[component]
+pub fn Toggle(props: &ToggleProps) -> Html {
+    let onchange = {
+        let wanted = !props.on;
+        props.onchange.reform(move |_: Event| wanted)
+    };
+    html!(
+        <label class="pf-v6-c-switch" title={&props.label}>
+            <input
+                class="pf-v6-c-switch__input"
+                type="checkbox"
+                role="switch"
+                data-testid={&props.id}
+                aria-label={&props.label}
+                checked={props.on}
+                disabled={props.disabled}
+                {onchange}
+            />
+            <span class="pf-v6-c-switch__toggle">
+                <span class="pf-v6-c-switch__toggle-icon">
+                    <i class="fas fa-check" aria-hidden="true" />
+                </span>
+            </span>
+        </label>
+    )
+}

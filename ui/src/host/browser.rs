@@ -1,0 +1,148 @@
+//! What every webview has: `fetch`, clipboard, storage, the document.
+
+use contract::{ApiError, ErrorCode, Millis};
+use gloo::events::EventListener;
+use gloo::net::http::RequestBuilder;
+use gloo::utils::{document, document_element, window};
+use serde_json::Value;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlTextAreaElement, MediaQueryList, RequestCredentials};
+
+/// Calls the page's own origin; answers status and body.
+pub async fn fetch(
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Result<(u16, String), ApiError> {
+    let method = method.parse().unwrap_or(gloo::net::http::Method::GET);
+    let request = RequestBuilder::new(path)
+        .method(method)
+        .credentials(RequestCredentials::SameOrigin);
+    let request = match body {
+        Some(body) => request.json(&body),
+        None => request.build(),
+    };
+    let answer = request
+        .map_err(unreachable)?
+        .send()
+        .await
+        .map_err(unreachable)?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(unreachable)?;
+    Ok((status, text))
+}
+
+fn unreachable(error: gloo::net::Error) -> ApiError {
+    ApiError::new(ErrorCode::Unreachable, error.to_string())
+}
+
+/// Milliseconds since 1970 by this computer's clock.
+pub fn now() -> Millis {
+    // A double holds whole milliseconds exactly for the next 280,000 years.
+    js_sys::Date::now() as Millis
+}
+
+/// Whether nobody can see the page, so that asking the server would be a waste.
+pub fn document_hidden() -> bool {
+    document().hidden()
+}
+
+/// The language that browser or system prefer, e.g. `zh-CN`.
+pub fn reported_language() -> Option<String> {
+    window().navigator().language()
+}
+
+/// Tells screen readers and the font selection which language the page is in.
+pub fn set_document_language(code: &str) {
+    let _ = document_element().set_attribute("lang", code);
+}
+
+/// Switches PatternFly's dark theme.
+pub fn set_dark(dark: bool) {
+    let classes = document_element().class_list();
+    let _ = classes.toggle_with_force("pf-v6-theme-dark", dark);
+}
+
+fn dark_query() -> Option<MediaQueryList> {
+    window().match_media("(prefers-color-scheme: dark)").ok()?
+}
+
+/// Whether the system asks for dark colours.
+pub fn system_is_dark() -> bool {
+    dark_query().is_some_and(|query| query.matches())
+}
+
+/// Calls `changed` when the system switches between light and dark, until dropped.
+pub fn on_system_theme(changed: impl Fn() + 'static) -> Option<EventListener> {
+    let query = dark_query()?;
+    Some(EventListener::new(&query, "change", move |_| changed()))
+}
+
+/// A choice stored earlier. Storage can be forbidden; then nothing is remembered.
+pub fn remembered(name: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(name).ok()?
+}
+
+/// Stores a choice for the next visit.
+pub fn remember(name: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = storage.set_item(name, value);
+    }
+}
+
+/// Puts `text` on the clipboard. `navigator.clipboard` exists only on https and on
+/// localhost; a panel on plain http of a home server needs the old way.
+pub async fn copy_text(text: &str) -> bool {
+    if window().is_secure_context() {
+        let promise = window().navigator().clipboard().write_text(text);
+        if JsFuture::from(promise).await.is_ok() {
+            return true;
+        }
+    }
+    copy_by_selection(text).unwrap_or(false)
+}
+
+fn copy_by_selection(text: &str) -> Result<bool, JsValue> {
+    let area: HtmlTextAreaElement = document().create_element("textarea")?.unchecked_into();
+    area.set_value(text);
+    area.set_read_only(true);
+    area.set_class_name("gb-offscreen");
+    let body = gloo::utils::body();
+    body.append_child(&area)?;
+    area.select();
+    // `execCommand` is deprecated and still the only way without a secure context.
+    // It is called by reflection because web-sys puts it on `HtmlDocument`.
+    let exec = js_sys::Reflect::get(&document(), &"execCommand".into())?;
+    let done = exec
+        .dyn_into::<js_sys::Function>()
+        .and_then(|exec| exec.call1(&document(), &"copy".into()));
+    area.remove();
+    Ok(done?.as_bool().unwrap_or(false))
+}
+
+/// Selects all text of an input, so that a person can copy it by hand.
+pub fn choose(node: &yew::NodeRef) {
+    if let Some(input) = node.cast::<web_sys::HtmlInputElement>() {
+        input.select();
+    }
+}
+
+/// Whether PatternFly shows the navigation beside the page instead of over it.
+pub fn is_wide() -> bool {
+    window()
+        .match_media("(min-width: 75rem)")
+        .ok()
+        .flatten()
+        .is_some_and(|query| query.matches())
+}
+
+/// Moves the keyboard focus to the element with that id.
+pub fn focus(id: &str) {
+    let element = document()
+        .get_element_by_id(id)
+        .and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+    if let Some(element) = element {
+        let _ = element.focus();
+    }
+}

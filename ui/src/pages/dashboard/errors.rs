@@ -1,0 +1,73 @@
+use std::rc::Rc;
+
+use contract::Millis;
+use contract::admin::{Overview, RequestError};
+use patternfly_yew::prelude::{Color, Icon, Label};
+use yew::{Html, Properties, component, html};
+
+use crate::app::use_lang;
+use crate::text::{Lang, ago};
+
+#[derive(PartialEq, Properties)]
+pub struct ErrorsCardProps {
+    pub overview: Rc<Overview>,
+    pub now: Millis,
+}
+
+/// The newest failed requests, each with what it means and what to do.
+#[component]
+pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
+    let lang = use_lang();
+    let errors = &props.overview.last_errors;
+    html!(
+        <div class="pf-v6-c-card gb-dashboard__errors" data-testid="errors-card">
+            <div class="pf-v6-c-card__title">
+                <h2 class="pf-v6-c-card__title-text">{ lang.t("dashboard.errors.title") }</h2>
+            </div>
+            <div class="pf-v6-c-card__body">
+                if errors.is_empty() {
+                    <p class="gb-muted gb-quiet">
+                        <span class="gb-good">{ Icon::CheckCircle }</span>
+                        { " " }{ lang.t("dashboard.errors.none") }
+                    </p>
+                } else {
+                    <ul class="gb-errors">
+                        { for errors.iter().map(|error| one(lang, error, props.now)) }
+                    </ul>
+                }
+            </div>
+        </div>
+    )
+}
+
+fn one(lang: Lang, error: &RequestError, now: Millis) -> Html {
+    html!(
+        <li class="gb-errors__one">
+            <div class="gb-errors__head">
+                <Label color={Color::Red} compact=true label={error.status.to_string()} />
+                <strong>{ lang.t(meaning(error.status)) }</strong>
+                <span class="gb-muted gb-small">{ ago(lang, now, error.at) }</span>
+            </div>
+            <div class="gb-small gb-muted">
+                { lang.of("surface", &error.surface) }
+                if !error.model.is_empty() { { " · " }{ &error.model } }
+                if let Some(key) = &error.key { { " · " }<span class="gb-mono">{ key }</span> }
+            </div>
+            <div class="gb-detail">{ &error.message }</div>
+        </li>
+    )
+}
+
+/// The text that explains an HTTP status to someone who does not know HTTP.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 | 413 | 422 => "status.bad_request",
+        401 => "status.unauthorized",
+        403 => "status.forbidden",
+        404 | 405 => "status.not_found",
+        429 => "status.too_many",
+        499 => "status.client_left",
+        500..=599 => "status.upstream",
+        _ => "status.other",
+    }
+}

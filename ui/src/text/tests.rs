@@ -1,0 +1,241 @@
+//! Both languages say the same things, and every variant of the contract has a text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use contract::ErrorCode;
+use contract::admin::{CooldownReason, KeyState, NotAKey, RejectReason, Surface, Warning};
+use contract::desktop::ProxyState;
+
+use super::{Lang, wire_name};
+
+const LANGS: [Lang; 2] = [Lang::En, Lang::Zh];
+
+fn texts(lang: Lang) -> BTreeMap<String, String> {
+    crate::_rust_i18n_backend()
+        .messages_for_locale(lang.code())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, text)| (key.into_owned(), text.into_owned()))
+        .collect()
+}
+
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    text.split("%{")
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+        .collect()
+}
+
+#[test]
+fn both_languages_have_the_same_texts() {
+    let (en, zh) = (texts(Lang::En), texts(Lang::Zh));
+    assert!(en.len() > 200, "the texts were not found: {}", en.len());
+    let missing: Vec<_> = en.keys().filter(|key| !zh.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "not in Chinese: {missing:?}");
+    let missing: Vec<_> = zh.keys().filter(|key| !en.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "not in English: {missing:?}");
+}
+
+#[test]
+fn both_languages_fill_in_the_same_values() {
+    let zh = texts(Lang::Zh);
+    for (key, text) in texts(Lang::En) {
+        let other = zh.get(&key).map(String::as_str).unwrap_or_default();
+        assert_eq!(placeholders(&text), placeholders(other), "in {key}");
+        assert!(
+            !text.trim().is_empty() && !other.trim().is_empty(),
+            "{key} is empty"
+        );
+    }
+}
+
+/// All variants; the match makes the compiler complain about one that is not listed.
+macro_rules! variants {
+    ($($variant:pat => $value:expr),+ $(,)?) => {{
+        let all = vec![$($value),+];
+        for value in &all {
+            match value { $($variant => (),)+ }
+        }
+        all
+    }};
+}
+
+fn every_one_has(keys: impl IntoIterator<Item = String>) {
+    let keys: Vec<String> = keys.into_iter().collect();
+    assert!(!keys.is_empty());
+    for lang in LANGS {
+        let texts = texts(lang);
+        for key in &keys {
+            assert!(texts.contains_key(key), "no text {key} in {}", lang.code());
+        }
+    }
+}
+
+#[test]
+fn every_error_has_a_title_and_a_way_out() {
+    use ErrorCode as E;
+    let all = variants!(
+        E::NotSignedIn => E::NotSignedIn, E::WrongPassword => E::WrongPassword,
+        E::TooManyAttempts => E::TooManyAttempts, E::SetupRequired => E::SetupRequired,
+        E::WrongSetupCode => E::WrongSetupCode, E::WeakPassword => E::WeakPassword,
+        E::NotFound => E::NotFound, E::InvalidInput => E::InvalidInput,
+        E::ForeignOrigin => E::ForeignOrigin, E::NoKeyAvailable => E::NoKeyAvailable,
+        E::Upstream => E::Upstream, E::Database => E::Database,
+        E::NotRunning => E::NotRunning, E::KeychainMissing => E::KeychainMissing,
+        E::KeychainLocked => E::KeychainLocked, E::MasterKeyLost => E::MasterKeyLost,
+        E::WrongPassphrase => E::WrongPassphrase,
+        E::PassphraseNeeded => E::PassphraseNeeded, E::PortTaken => E::PortTaken,
+        E::Unreachable => E::Unreachable, E::Internal => E::Internal,
+    );
+    every_one_has(all.iter().flat_map(|code| {
+        let name = wire_name(code);
+        [format!("error.{name}.title"), format!("error.{name}.hint")]
+    }));
+}
+
+#[test]
+fn every_warning_says_what_to_do() {
+    use Warning as W;
+    let all = variants!(
+        W::NoKeys => W::NoKeys, W::NoKeyReady => W::NoKeyReady, W::NoTokens => W::NoTokens,
+        W::DatabaseFailing => W::DatabaseFailing, W::LegacyKeys => W::LegacyKeys,
+    );
+    every_one_has(all.iter().flat_map(|warning| {
+        let name = wire_name(warning);
+        [
+            format!("warning.{name}.title"),
+            format!("warning.{name}.hint"),
+        ]
+    }));
+}
+
+#[test]
+fn every_state_of_a_key_and_every_reason_has_a_text() {
+    use {CooldownReason as C, NotAKey as N, RejectReason as R};
+    let states = variants!(
+        KeyState::Unchecked => KeyState::Unchecked,
+        KeyState::Ready => KeyState::Ready,
+        KeyState::Cooling { .. } => KeyState::Cooling { until: 0 },
+        KeyState::Rejected { .. } => KeyState::Rejected { reason: R::Invalid },
+        KeyState::Disabled => KeyState::Disabled,
+    );
+    every_one_has(
+        states
+            .iter()
+            .map(|s| format!("keys.state.{}", wire_name(s))),
+    );
+    let rejects = variants!(
+        R::Invalid => R::Invalid, R::Suspended => R::Suspended, R::Leaked => R::Leaked,
+        R::ServiceDisabled => R::ServiceDisabled, R::Refused => R::Refused,
+    );
+    every_one_has(rejects.iter().map(|r| format!("reject.{}", wire_name(r))));
+    let cooldowns = variants!(
+        C::PerMinute => C::PerMinute, C::PerDay => C::PerDay,
+        C::NotInTier => C::NotInTier, C::Unexplained => C::Unexplained,
+    );
+    every_one_has(
+        cooldowns
+            .iter()
+            .map(|c| format!("cooldown.{}", wire_name(c))),
+    );
+    let pieces = variants!(
+        N::TooShort => N::TooShort, N::TooLong => N::TooLong,
+        N::ShortLivedToken => N::ShortLivedToken, N::OtherVendor => N::OtherVendor,
+        N::BadCharacters => N::BadCharacters,
+    );
+    every_one_has(pieces.iter().map(|n| format!("not_a_key.{}", wire_name(n))));
+}
+
+#[test]
+fn every_protocol_and_every_state_of_the_proxy_has_a_text() {
+    let surfaces = variants!(
+        Surface::Openai => Surface::Openai,
+        Surface::Gemini => Surface::Gemini,
+        Surface::Anthropic => Surface::Anthropic,
+    );
+    every_one_has(surfaces.iter().flat_map(|surface| {
+        let name = wire_name(surface);
+        [format!("surface.{name}"), format!("surface_for.{name}")]
+    }));
+    let error = contract::ApiError::new(ErrorCode::Internal, "");
+    let states = variants!(
+        ProxyState::Stopped => ProxyState::Stopped,
+        ProxyState::Starting => ProxyState::Starting,
+        ProxyState::Running { .. } => ProxyState::Running { address: String::new() },
+        ProxyState::Stopping => ProxyState::Stopping,
+        ProxyState::PortTaken { .. } => ProxyState::PortTaken { port: 1, owner: None, next_free: 2 },
+        ProxyState::Failed { .. } => ProxyState::Failed { error: error.clone() },
+    );
+    every_one_has(
+        states
+            .iter()
+            .map(|s| format!("proxy.state.{}", wire_name(s))),
+    );
+}
+
+/// All of the panel's source text except its tests.
+fn sources(dir: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            out.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
+        }
+    }
+}
+
+fn all_sources() -> String {
+    let mut out = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut out);
+    out
+}
+
+#[test]
+fn every_text_that_the_code_asks_for_exists() {
+    let en = texts(Lang::En);
+    let code = all_sources();
+    let mut asked = 0;
+    for (call, count) in [(".t(\"", false), (".f(\"", false), (".n(\"", true)] {
+        for rest in code.split(call).skip(1) {
+            let key = rest.split('"').next().unwrap();
+            asked += 1;
+            for form in if count {
+                &[".one", ".other"][..]
+            } else {
+                &[""][..]
+            } {
+                let key = format!("{key}{form}");
+                assert!(en.contains_key(&key), "the code asks for {key}");
+            }
+        }
+    }
+    assert!(asked > 100, "the search for texts found only {asked}");
+}
+
+#[test]
+fn no_text_is_left_over() {
+    let code = all_sources();
+    // Named by the variants of an enum of the contract, checked above, or by a theme.
+    let tables = [
+        "error.",
+        "warning.",
+        "keys.state.",
+        "keys.column.",
+        "reject.",
+        "cooldown.",
+        "not_a_key.",
+        "surface.",
+        "surface_for.",
+        "proxy.state.",
+        "theme.",
+    ];
+    for key in texts(Lang::En).keys() {
+        let plain = key.trim_end_matches(".one").trim_end_matches(".other");
+        let named = code.contains(&format!("\"{plain}\"")) || code.contains(&format!("\"{key}\""));
+        let listed = tables.iter().any(|table| key.starts_with(table));
+        assert!(named || listed, "nothing shows the text {key}");
+    }
+}
