@@ -211,7 +211,13 @@ const NAMES: [Names; 16] = [
 fn names_of(status: u16) -> &'static Names {
     let exact = |wanted: u16| NAMES.iter().find(|row| row.status == wanted);
     exact(status)
-        .or_else(|| exact(if status < 500 { 400 } else { 500 }))
+        .or_else(|| {
+            exact(if (400..500).contains(&status) {
+                400
+            } else {
+                500
+            })
+        })
         .unwrap_or(&NAMES[0])
 }
 
@@ -245,14 +251,17 @@ pub fn openai(status: u16, message: &str, param: Option<&str>, code: Option<&str
         code: Option<&'a str>,
     }
     let row = names_of(status);
-    to_json(&Body {
-        error: Inner {
-            message,
-            r#type: row.openai,
-            param,
-            code: code.or(row.openai_code),
+    to_json(
+        &Body {
+            error: Inner {
+                message,
+                r#type: row.openai,
+                param,
+                code: code.or(row.openai_code),
+            },
         },
-    })
+        0,
+    )
 }
 
 /// An error body as Google sends it. `reason` becomes the `google.rpc.ErrorInfo`.
@@ -276,20 +285,23 @@ pub fn gemini(status: u16, message: &str, reason: Option<&str>) -> Vec<u8> {
         reason: &'a str,
         domain: &'a str,
     }
-    to_json(&Body {
-        error: Inner {
-            code: status,
-            message,
-            status: names_of(status).google,
-            details: reason.map(|reason| {
-                [Info {
-                    kind: "type.googleapis.com/google.rpc.ErrorInfo",
-                    reason,
-                    domain: "gemini-balance",
-                }]
-            }),
+    to_json(
+        &Body {
+            error: Inner {
+                code: status,
+                message,
+                status: names_of(status).google,
+                details: reason.map(|reason| {
+                    [Info {
+                        kind: "type.googleapis.com/google.rpc.ErrorInfo",
+                        reason,
+                        domain: "gemini-balance",
+                    }]
+                }),
+            },
         },
-    })
+        0,
+    )
 }
 
 /// An error body as Anthropic sends it; also the data of a stream's `error` event.
@@ -306,12 +318,15 @@ pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8
         r#type: &'a str,
         message: &'a str,
     }
-    to_json(&Body {
-        r#type: "error",
-        error: Inner {
-            r#type: names_of(status).anthropic,
-            message,
+    to_json(
+        &Body {
+            r#type: "error",
+            error: Inner {
+                r#type: names_of(status).anthropic,
+                message,
+            },
+            request_id,
         },
-        request_id,
-    })
+        0,
+    )
 }

@@ -93,9 +93,9 @@ pub(crate) fn empty_object() -> Box<RawValue> {
     raw("{}".to_owned())
 }
 
-/// `value` as JSON.
-pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+/// `value` as JSON of about `size` bytes.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size + 512);
     put_json(&mut out, value);
     out
 }

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::gemini::FOREIGN_SIGNATURE;
 use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
+use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, takes_system};
 use crate::text::{Str, empty_object, to_json};
 
 /// One piece of the history, in order.
@@ -68,15 +68,15 @@ enum UserPiece<'a> {
     Result(ToolResult<'a>),
 }
 
-/// Makes turns of `items`. `sign_foreign` marks steps that no Gemini model made.
-pub(crate) fn assemble(items: Vec<Item<'_>>, sign_foreign: bool) -> Turns<'_> {
+/// Makes turns of `items`, as `model` takes them.
+pub(crate) fn assemble<'a>(items: Vec<Item<'a>>, model: &str) -> Turns<'a> {
     let mut builder = Builder {
         system: Vec::new(),
         contents: Vec::new(),
         calls: Vec::new(),
         model: Vec::new(),
         user: Vec::new(),
-        sign_foreign,
+        sign_foreign: needs_signatures(model),
     };
     for item in items {
         match item {
@@ -100,7 +100,7 @@ pub(crate) fn assemble(items: Vec<Item<'_>>, sign_foreign: bool) -> Turns<'_> {
     }
     builder.end_model();
     builder.end_user();
-    builder.finish()
+    builder.finish(takes_system(model))
 }
 
 impl<'a> Builder<'a> {
@@ -181,7 +181,28 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(self) -> Turns<'a> {
+    /// What should be system instruction becomes the beginning of the first user turn.
+    fn system_to_user(&mut self) {
+        let parts = std::mem::take(&mut self.system);
+        match self.contents.first_mut() {
+            Some(first) if first.role == Some(Role::User) => {
+                first.parts.splice(0..0, parts);
+            }
+            _ if parts.is_empty() => {}
+            _ => self.contents.insert(
+                0,
+                Content {
+                    role: Some(Role::User),
+                    parts,
+                },
+            ),
+        }
+    }
+
+    fn finish(mut self, takes_system: bool) -> Turns<'a> {
+        if !takes_system {
+            self.system_to_user();
+        }
         let mut turns = Turns {
             system: None,
             contents: self.contents,
@@ -255,7 +276,10 @@ pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
     {
         return Cow::Owned(object);
     }
-    let kept = to_json(&serde_json::json!({ "malformed_arguments": &*text }));
+    let kept = to_json(
+        &serde_json::json!({ "malformed_arguments": &*text }),
+        text.len(),
+    );
     Cow::Owned(crate::text::raw(
         String::from_utf8_lossy(&kept).into_owned(),
     ))

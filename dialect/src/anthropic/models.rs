@@ -89,15 +89,18 @@ fn entry(model: &Model) -> Entry<'_> {
 /// The body of `GET /v1/models`, all models on one page.
 pub fn list<'a>(models: impl IntoIterator<Item = &'a Model>) -> Vec<u8> {
     let data: Vec<Entry<'_>> = models.into_iter().map(entry).collect();
-    to_json(&List {
-        has_more: false,
-        first_id: data.first().map(|entry| entry.id),
-        last_id: data.last().map(|entry| entry.id),
-        data,
-    })
+    to_json(
+        &List {
+            has_more: false,
+            first_id: data.first().map(|entry| entry.id),
+            last_id: data.last().map(|entry| entry.id),
+            data,
+        },
+        0,
+    )
 }
 
 /// The body of `GET /v1/models/{id}`.
 pub fn one(model: &Model) -> Vec<u8> {
-    to_json(&entry(model))
+    to_json(&entry(model), 0)
 }

@@ -13,7 +13,7 @@ use crate::gemini::request::{
     CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
     GenerationConfig, Part, Request, ThinkingConfig, Tool, ToolConfig,
 };
-use crate::gemini::{Effort, Thinking, needs_signatures};
+use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::text::{Str, to_json};
 use crate::turns::{Item, ToolResult, arguments, assemble};
@@ -48,7 +48,7 @@ pub struct CountCall {
 pub fn messages_request(body: &[u8], models: &ModelMap) -> Result<MessagesCall, Invalid> {
     let (requested_model, model, stream, request) = parse(body, models)?;
     Ok(MessagesCall {
-        body: to_json(&request),
+        body: to_json(&request, body.len()),
         model,
         requested_model,
         stream,
@@ -76,7 +76,7 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
         },
     };
     Ok(CountCall {
-        body: to_json(&count),
+        body: to_json(&count, body.len()),
         model,
     })
 }
@@ -93,9 +93,10 @@ pub fn count_tokens_response(gemini_body: &[u8]) -> Result<Vec<u8>, Malformed> {
         input_tokens: u64,
     }
     let counted: Counted = serde_json::from_slice(gemini_body).map_err(|e| Malformed::json(&e))?;
-    Ok(to_json(&Count {
+    let count = Count {
         input_tokens: counted.total_tokens,
-    }))
+    };
+    Ok(to_json(&count, 0))
 }
 
 type Parsed<'a> = (String, String, bool, Request<'a>);
@@ -139,7 +140,7 @@ fn translate<'a>(mut request: wire::Request<'a>, model: &str) -> Result<Request<
             }
         }
     }
-    let turns = assemble(items, needs_signatures(model));
+    let turns = assemble(items, model);
     if turns.contents.is_empty() {
         return Err(Invalid::new(
             "messages",

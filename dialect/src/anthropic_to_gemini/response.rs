@@ -36,16 +36,19 @@ pub fn messages_response(
     let mut response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(Usage::from).unwrap_or_default();
     let body = |content, stop_reason| {
-        to_json(&Body {
-            id: &meta.id,
-            r#type: "message",
-            role: "assistant",
-            model: &call.requested_model,
-            content,
-            stop_reason,
-            stop_sequence: None,
-            usage: usage.into(),
-        })
+        to_json(
+            &Body {
+                id: &meta.id,
+                r#type: "message",
+                role: "assistant",
+                model: &call.requested_model,
+                content,
+                stop_reason,
+                stop_sequence: None,
+                usage: usage.into(),
+            },
+            gemini_body.len(),
+        )
     };
     let feedback = response.prompt_feedback.take().unwrap_or_default();
     let Some(mut candidate) = response.into_first_candidate() else {

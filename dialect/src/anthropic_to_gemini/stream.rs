@@ -27,6 +27,8 @@ pub struct MessagesStream {
     shown: bool,
     finish: Option<Finish>,
     usage: Option<Usage>,
+    /// Finished or aborted: nothing may follow.
+    ended: bool,
 }
 
 /// What Google said of the end. Written at the end: calls may come after it.
@@ -135,13 +137,18 @@ impl MessagesStream {
             shown: false,
             finish: None,
             usage: None,
+            ended: false,
         }
     }
 
     /// Takes the data of one of Google's events and appends the events it makes.
     ///
-    /// On an error nothing was appended; end the stream with [`MessagesStream::abort`].
+    /// On an error nothing was appended; end the stream with [`MessagesStream::abort`]. After the
+    /// end of the stream nothing is appended any more, whatever is called.
     pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        if self.ended {
+            return Ok(());
+        }
         let mut response = Response::parse(data)?;
         if let Some(usage) = response.usage_metadata {
             self.usage = Some(usage.into());
@@ -177,6 +184,9 @@ impl MessagesStream {
     /// Ends the stream. An answer that Google gave no reason for ends with `max_tokens`,
     /// because it was cut off.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         self.begin(out);
         let end = match self.finish.take() {
             Some(finish) if finish.refused => {
@@ -207,6 +217,9 @@ impl MessagesStream {
     /// Ends the stream with Anthropic's `error` event. No `message_stop`: nothing may take
     /// this for a complete answer.
     pub fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         out.extend_from_slice(b"event: error\ndata: ");
         out.extend_from_slice(&error::anthropic(failure.status, &failure.message, None));
         out.extend_from_slice(b"\n\n");

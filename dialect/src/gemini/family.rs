@@ -223,3 +223,9 @@ impl Thinking {
 pub fn needs_signatures(model: &str) -> bool {
     matches!(Thinking::of(model), Thinking::Levels(_))
 }
+
+/// Whether the model takes a `systemInstruction`. Gemma 3 answers "Developer instruction is
+/// not enabled" with 400.
+pub fn takes_system(model: &str) -> bool {
+    !model.starts_with("gemma-3")
+}

@@ -8,7 +8,7 @@ pub mod request;
 pub mod response;
 mod status;
 
-pub use family::{Effort, Level, Thinking, needs_signatures};
+pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
 pub use peek::{FinishReason, Peek, Usage};
 pub use status::{ApiStatus, Violation};
 

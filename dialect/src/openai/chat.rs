@@ -335,6 +335,15 @@ pub struct Tool<'a> {
     /// Of `function`.
     #[serde(borrow, default)]
     pub function: Option<Function<'a>>,
+    /// Of `function` in the flat form of the Responses API.
+    #[serde(borrow, default)]
+    pub name: Option<Str<'a>>,
+    /// The same.
+    #[serde(borrow, default)]
+    pub description: Option<Str<'a>>,
+    /// The same.
+    #[serde(borrow, default)]
+    pub parameters: Option<&'a RawValue>,
 }
 
 /// A function that the model may call.

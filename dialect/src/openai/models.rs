@@ -31,16 +31,19 @@ fn entry(model: &Model, created: i64) -> Entry<'_> {
 /// The body of `GET /v1/models`. Google does not tell when a model was made, so `created`
 /// (seconds since 1970) is the caller's choice.
 pub fn list<'a>(models: impl IntoIterator<Item = &'a Model>, created: i64) -> Vec<u8> {
-    to_json(&List {
-        object: "list",
-        data: models
-            .into_iter()
-            .map(|model| entry(model, created))
-            .collect(),
-    })
+    to_json(
+        &List {
+            object: "list",
+            data: models
+                .into_iter()
+                .map(|model| entry(model, created))
+                .collect(),
+        },
+        0,
+    )
 }
 
 /// The body of `GET /v1/models/{id}`.
 pub fn one(model: &Model, created: i64) -> Vec<u8> {
-    to_json(&entry(model, created))
+    to_json(&entry(model, created), 0)
 }

@@ -15,6 +15,7 @@
 mod request;
 mod response;
 mod stream;
+mod tools;
 mod wire;
 
 pub use request::{ChatCall, chat_request};

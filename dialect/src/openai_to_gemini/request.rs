@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::tools::tools;
 use crate::error::Invalid;
 use crate::gemini::models::bare;
 use crate::gemini::request::{
-    CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
-    GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool, ToolConfig,
+    FileData, FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
-use crate::gemini::{Effort, Thinking, needs_signatures};
+use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::openai::chat;
 use crate::text::{Str, to_json};
@@ -61,7 +61,7 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
         .iter()
         .any(|tool| !matches!(tool, Tool::FunctionDeclarations(_) | Tool::CodeExecution(_)));
     Ok(ChatCall {
-        body: to_json(&translated),
+        body: to_json(&translated, body.len()),
         model,
         requested_model,
         stream,
@@ -83,7 +83,7 @@ fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<
             "`messages` is missing: send a list with at least one message.",
         ));
     };
-    let turns = assemble(items(messages)?, needs_signatures(model));
+    let turns = assemble(items(messages)?, model);
     if turns.contents.is_empty() {
         return Err(Invalid::new(
             "messages",
@@ -294,6 +294,10 @@ fn part<'a>(
     if let Some(file) = file {
         return self::file(file, &format!("{path}.file")).map(Some);
     }
+    // Other vendors' thoughts, returned: Google has no use for them.
+    if matches!(&*kind, "thinking" | "redacted_thinking" | "reasoning") {
+        return Ok(None);
+    }
     let kind = if kind.is_empty() { "(none)" } else { &*kind };
     Err(Invalid::new(
         path.to_string(),
@@ -362,137 +366,6 @@ fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
     ))
 }
 
-// --- tools ---
-
-type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
-
-fn tools<'a>(
-    request: &mut chat::Request<'a>,
-    own: Option<Vec<&'a RawValue>>,
-) -> Result<Tools<'a>, Invalid> {
-    let mut declarations: Vec<FunctionDeclaration<'a>> = Vec::new();
-    let mut tools = Vec::new();
-    for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
-        match (tool.function, tool.kind.as_deref()) {
-            (Some(function), _) => declarations.push(declaration(function)),
-            (None, Some("web_search" | "web_search_preview" | "google_search")) => {
-                tools.push(Tool::GoogleSearch(Empty {}));
-            }
-            (None, Some("url_context")) => tools.push(Tool::UrlContext(Empty {})),
-            (None, Some("code_interpreter" | "code_execution")) => {
-                tools.push(Tool::CodeExecution(Empty {}));
-            }
-            (None, kind) => {
-                let kind = kind.unwrap_or("(none)");
-                return Err(Invalid::new(
-                    format!("tools[{at}]"),
-                    format!(
-                        "`tools[{at}]` is of type {kind}, or lacks `function`; send type \
-                         function, web_search, url_context or code_interpreter."
-                    ),
-                ));
-            }
-        }
-    }
-    let legacy = request.functions.take().into_iter().flatten();
-    declarations.extend(legacy.map(declaration));
-    if request.web_search_options.is_some()
-        && !tools
-            .iter()
-            .any(|tool| matches!(tool, Tool::GoogleSearch(_)))
-    {
-        tools.push(Tool::GoogleSearch(Empty {}));
-    }
-    tools.extend(
-        own.into_iter()
-            .flatten()
-            .map(|t| Tool::Own(Cow::Borrowed(t))),
-    );
-
-    let choice = request.tool_choice.take();
-    // Google refuses a calling mode without declarations.
-    if declarations.is_empty() {
-        return Ok((tools, None));
-    }
-    let config = match choice {
-        None => None,
-        Some(choice) => calling(choice, &mut declarations)?,
-    };
-    if !declarations.is_empty() {
-        tools.insert(0, Tool::FunctionDeclarations(declarations));
-    }
-    Ok((tools, config))
-}
-
-fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
-    FunctionDeclaration {
-        name: function.name.into_cow(),
-        description: function
-            .description
-            .filter(|text| !text.is_empty())
-            .map(Str::into_cow),
-        parameters_json_schema: function
-            .parameters
-            .filter(|schema| !matches!(schema.get(), "null" | "{}"))
-            .map(Cow::Borrowed),
-    }
-}
-
-fn calling<'a>(
-    choice: chat::ToolChoice<'a>,
-    declarations: &mut Vec<FunctionDeclaration<'a>>,
-) -> Result<Option<ToolConfig<'a>>, Invalid> {
-    let config = |mode, names| {
-        Ok(Some(ToolConfig {
-            function_calling_config: FunctionCalling {
-                mode,
-                allowed_function_names: names,
-            },
-        }))
-    };
-    match choice {
-        chat::ToolChoice::Mode(mode) => match &*mode {
-            "auto" => config(CallingMode::Auto, Vec::new()),
-            "none" => config(CallingMode::None, Vec::new()),
-            "required" | "any" => config(CallingMode::Any, Vec::new()),
-            other => Err(Invalid::new(
-                "tool_choice",
-                format!(
-                    "`tool_choice` is \"{other}\"; it must be none, auto, required, or an \
-                     object naming functions."
-                ),
-            )),
-        },
-        chat::ToolChoice::Function(name) => {
-            if !declarations.iter().any(|d| *d.name == *name) {
-                return Err(Invalid::new(
-                    "tool_choice",
-                    format!(
-                        "`tool_choice` names \"{}\", which is not in `tools`.",
-                        &*name
-                    ),
-                ));
-            }
-            config(CallingMode::Any, vec![name.into_cow()])
-        }
-        chat::ToolChoice::Allowed {
-            required: true,
-            names,
-        } => config(
-            CallingMode::Any,
-            names.into_iter().map(Str::into_cow).collect(),
-        ),
-        // Google allows names only where a call must be made, so the others are left out.
-        chat::ToolChoice::Allowed { names, .. } => {
-            declarations.retain(|d| names.iter().any(|name| **name == *d.name));
-            if declarations.is_empty() {
-                return Ok(None);
-            }
-            config(CallingMode::Auto, Vec::new())
-        }
-    }
-}
-
 // --- generation ---
 
 /// What goes into the generation config from Google's own options.
@@ -531,23 +404,32 @@ fn generation_config<'a>(
         max_output_tokens: limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),
-        top_k: request.top_k.take(),
+        // 0 and -1 are other servers' words for "off"; Google refuses them.
+        top_k: request
+            .top_k
+            .take()
+            .filter(|k| k.as_f64().is_some_and(|k| k > 0.0)),
         // Google's seed has 32 bits; folding keeps "same seed, same answer".
         #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
         seed: request
             .seed
             .map(|seed| i32::try_from(seed).unwrap_or((seed ^ (seed >> 32)) as i32)),
-        presence_penalty: request.presence_penalty.take(),
-        frequency_penalty: request.frequency_penalty.take(),
+        // Many clients send 0 for none, and many models refuse any penalty.
+        presence_penalty: request.presence_penalty.take().filter(is_not_zero),
+        frequency_penalty: request.frequency_penalty.take().filter(is_not_zero),
         response_logprobs: request.logprobs.filter(|on| *on),
         logprobs: request
             .top_logprobs
-            .filter(|_| request.logprobs == Some(true)),
+            .filter(|top| *top > 0 && request.logprobs == Some(true)),
         thinking_config: thinking(request, model, google.thinking),
         image_config: google.image_config.map(Cow::Borrowed),
         speech_config: google.speech_config.map(Cow::Borrowed),
         media_resolution: google.media_resolution.map(Cow::Borrowed),
     })
+}
+
+fn is_not_zero(number: &serde_json::Number) -> bool {
+    number.as_f64() != Some(0.0)
 }
 
 type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);

@@ -70,14 +70,17 @@ pub fn chat_response(
     let response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
     let body = |choices| {
-        to_json(&Body {
-            id: &meta.id,
-            object: "chat.completion",
-            created: meta.created,
-            model: &call.requested_model,
-            choices,
-            usage,
-        })
+        to_json(
+            &Body {
+                id: &meta.id,
+                object: "chat.completion",
+                created: meta.created,
+                model: &call.requested_model,
+                choices,
+                usage,
+            },
+            gemini_body.len(),
+        )
     };
     let mut candidates = response.candidates.unwrap_or_default();
     if candidates.is_empty() {

@@ -24,6 +24,8 @@ pub struct ChatStream {
     grounded: bool,
     choices: Vec<ChoiceState>,
     usage: Option<Usage>,
+    /// Finished or aborted: nothing may follow.
+    ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -103,13 +105,18 @@ impl ChatStream {
             grounded: call.grounded,
             choices: Vec::with_capacity(1),
             usage: None,
+            ended: false,
         }
     }
 
     /// Takes the data of one of Google's events and appends the chunks it makes.
     ///
-    /// On an error nothing was appended; end the stream with [`ChatStream::abort`].
+    /// On an error nothing was appended; end the stream with [`ChatStream::abort`]. After the
+    /// end of the stream nothing is appended any more, whatever is called.
     pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        if self.ended {
+            return Ok(());
+        }
         let response = Response::parse(data)?;
         if let Some(usage) = response.usage_metadata {
             self.usage = Some(usage.into());
@@ -142,6 +149,9 @@ impl ChatStream {
     /// `[DONE]`. A choice that Google gave no reason for ends with `length`, because it was
     /// cut off.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         if self.choices.is_empty() {
             self.state(0);
         }
@@ -160,6 +170,9 @@ impl ChatStream {
     /// Ends the stream with an error, in the shape that OpenAI's SDKs raise. No `[DONE]`:
     /// nothing may take this for a complete answer.
     pub fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(&error::openai(
             failure.status,

@@ -188,3 +188,28 @@ proptest! {
         let _ = MessagesStream::new(&ask(), &meta()).event(&body, &mut Vec::new());
     }
 }
+
+#[test]
+fn nothing_follows_the_end_of_a_stream() {
+    let failure = dialect::UpstreamFailure {
+        status: 529,
+        message: "gone".to_owned(),
+        code: None,
+    };
+    let event = br#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
+    for abort_first in [true, false] {
+        let mut stream = MessagesStream::new(&ask(), &meta());
+        let mut out = Vec::new();
+        if abort_first {
+            stream.abort(&failure, &mut out);
+        } else {
+            stream.finish(&mut out);
+        }
+        let length = out.len();
+        assert!(length > 0);
+        stream.event(event, &mut out).unwrap();
+        stream.abort(&failure, &mut out);
+        stream.finish(&mut out);
+        assert_eq!(out.len(), length);
+    }
+}

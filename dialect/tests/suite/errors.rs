@@ -5,8 +5,8 @@ use dialect::error;
 #[test]
 fn each_status_in_each_protocol() {
     let table: String = [
-        400, 401, 402, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 500, 502, 503, 504, 529,
-        599,
+        0, 400, 401, 402, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 500, 502, 503, 504,
+        529, 599,
     ]
     .iter()
     .map(|status| {
@@ -19,6 +19,7 @@ fn each_status_in_each_protocol() {
     })
     .collect();
     insta::assert_snapshot!(table, @r"
+    0: server_error | INTERNAL | api_error
     400: invalid_request_error | INVALID_ARGUMENT | invalid_request_error
     401: invalid_request_error | UNAUTHENTICATED | authentication_error
     402: insufficient_quota | FAILED_PRECONDITION | billing_error

@@ -1,0 +1,150 @@
+//! Tools and the choice among them: OpenAI chat to Gemini.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::error::Invalid;
+use crate::gemini::request::{
+    CallingMode, Empty, FunctionCalling, FunctionDeclaration, Tool, ToolConfig,
+};
+use crate::openai::chat;
+use crate::text::Str;
+
+/// Google's `tools` and `toolConfig`.
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
+
+pub(super) fn tools<'a>(
+    request: &mut chat::Request<'a>,
+    own: Option<Vec<&'a RawValue>>,
+) -> Result<Tools<'a>, Invalid> {
+    let mut declarations: Vec<FunctionDeclaration<'a>> = Vec::new();
+    let mut tools = Vec::new();
+    for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
+        match (tool.function, tool.kind.as_deref()) {
+            (Some(function), _) => declarations.push(declaration(function)),
+            // The flat form of the Responses API, which some clients send here.
+            (None, Some("function")) if tool.name.is_some() => {
+                declarations.push(declaration(chat::Function {
+                    name: tool.name.unwrap_or_default(),
+                    description: tool.description,
+                    parameters: tool.parameters,
+                }));
+            }
+            (None, Some("web_search" | "web_search_preview" | "google_search")) => {
+                tools.push(Tool::GoogleSearch(Empty {}));
+            }
+            (None, Some("url_context")) => tools.push(Tool::UrlContext(Empty {})),
+            (None, Some("code_interpreter" | "code_execution")) => {
+                tools.push(Tool::CodeExecution(Empty {}));
+            }
+            (None, kind) => {
+                let kind = kind.unwrap_or("(none)");
+                return Err(Invalid::new(
+                    format!("tools[{at}]"),
+                    format!(
+                        "`tools[{at}]` is of type {kind}, or lacks `function`; send type \
+                         function, web_search, url_context or code_interpreter."
+                    ),
+                ));
+            }
+        }
+    }
+    let legacy = request.functions.take().into_iter().flatten();
+    declarations.extend(legacy.map(declaration));
+    if request.web_search_options.is_some()
+        && !tools
+            .iter()
+            .any(|tool| matches!(tool, Tool::GoogleSearch(_)))
+    {
+        tools.push(Tool::GoogleSearch(Empty {}));
+    }
+    tools.extend(
+        own.into_iter()
+            .flatten()
+            .map(|t| Tool::Own(Cow::Borrowed(t))),
+    );
+
+    let choice = request.tool_choice.take();
+    // Google refuses a calling mode without declarations.
+    if declarations.is_empty() {
+        return Ok((tools, None));
+    }
+    let config = match choice {
+        None => None,
+        Some(choice) => calling(choice, &mut declarations)?,
+    };
+    if !declarations.is_empty() {
+        tools.insert(0, Tool::FunctionDeclarations(declarations));
+    }
+    Ok((tools, config))
+}
+
+fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
+    FunctionDeclaration {
+        name: function.name.into_cow(),
+        description: function
+            .description
+            .filter(|text| !text.is_empty())
+            .map(Str::into_cow),
+        parameters_json_schema: function
+            .parameters
+            .filter(|schema| !matches!(schema.get(), "null" | "{}"))
+            .map(Cow::Borrowed),
+    }
+}
+
+fn calling<'a>(
+    choice: chat::ToolChoice<'a>,
+    declarations: &mut Vec<FunctionDeclaration<'a>>,
+) -> Result<Option<ToolConfig<'a>>, Invalid> {
+    let config = |mode, names| {
+        Ok(Some(ToolConfig {
+            function_calling_config: FunctionCalling {
+                mode,
+                allowed_function_names: names,
+            },
+        }))
+    };
+    match choice {
+        chat::ToolChoice::Mode(mode) => match &*mode {
+            "auto" => config(CallingMode::Auto, Vec::new()),
+            "none" => config(CallingMode::None, Vec::new()),
+            "required" | "any" => config(CallingMode::Any, Vec::new()),
+            other => Err(Invalid::new(
+                "tool_choice",
+                format!(
+                    "`tool_choice` is \"{other}\"; it must be none, auto, required, or an \
+                     object naming functions."
+                ),
+            )),
+        },
+        chat::ToolChoice::Function(name) => {
+            if !declarations.iter().any(|d| *d.name == *name) {
+                return Err(Invalid::new(
+                    "tool_choice",
+                    format!(
+                        "`tool_choice` names \"{}\", which is not in `tools`.",
+                        &*name
+                    ),
+                ));
+            }
+            config(CallingMode::Any, vec![name.into_cow()])
+        }
+        chat::ToolChoice::Allowed {
+            required: true,
+            names,
+        } => config(
+            CallingMode::Any,
+            names.into_iter().map(Str::into_cow).collect(),
+        ),
+        // Google allows names only where a call must be made, so the others are left out.
+        chat::ToolChoice::Allowed { names, .. } => {
+            declarations.retain(|d| names.iter().any(|name| **name == *d.name));
+            if declarations.is_empty() {
+                return Ok(None);
+            }
+            config(CallingMode::Auto, Vec::new())
+        }
+    }
+}
