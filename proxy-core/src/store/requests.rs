@@ -1,6 +1,7 @@
 //! The request records: written in batches, summed up for the panel.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use contract::Millis;
 use contract::admin::Surface;
@@ -13,6 +14,22 @@ use crate::record::RequestRecord;
 /// Sums are asked for in slots of this length: every time zone in use is a whole number of
 /// quarters of an hour away from UTC, so a slot never lies across two local hours.
 const SLOT_MS: Millis = 15 * 60 * 1000;
+
+/// Rows in one statement.
+const ROWS: usize = 50;
+
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert(1));
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert(ROWS));
+
+/// The statement that inserts that many records.
+fn insert(rows: usize) -> String {
+    const COLUMNS: &str = "at, surface, model, key_id, failed_keys, token_id, status, stream, \
+        attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
+        cached_tokens, error";
+    let marks = vec!["?"; COLUMNS.split(',').count()].join(", ");
+    let values = vec![format!("({marks})"); rows].join(", ");
+    format!("INSERT INTO requests ({COLUMNS}) VALUES {values}")
+}
 
 /// What one transaction of the recorder's writer holds.
 #[derive(Default)]
@@ -80,31 +97,36 @@ impl Store {
                 let at = tokens_used.entry(id).or_insert(request.at);
                 *at = request.at.max(*at);
             }
-            sqlx::query(
-                "INSERT INTO requests (at, surface, model, key_id, failed_keys, token_id, status, \
-                 stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, \
-                 thought_tokens, cached_tokens, error) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(request.at)
-            .bind(surface_name(request.surface))
-            .bind(&*request.model)
-            .bind(request.key_id)
-            .bind(joined(&request.failed_keys))
-            .bind(request.token_id)
-            .bind(request.status)
-            .bind(request.stream)
-            .bind(request.attempts)
-            .bind(request.latency_ms)
-            .bind(request.ttft_ms)
-            .bind(request.prompt_tokens)
-            .bind(request.output_tokens)
-            .bind(request.thought_tokens)
-            .bind(request.cached_tokens)
-            .bind(request.error.as_deref())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
+        }
+        // Many rows to a statement cost a fraction of as many statements. Only two lengths
+        // occur, so both stay prepared.
+        let (chunks, rest) = batch.requests.as_chunks::<ROWS>();
+        let rows = chunks
+            .iter()
+            .map(|chunk| (INSERT_MANY.as_str(), chunk.as_slice()));
+        let rows = rows.chain(rest.chunks(1).map(|one| (INSERT_ONE.as_str(), one)));
+        for (statement, requests) in rows {
+            let mut query = sqlx::query(statement);
+            for request in requests {
+                query = query
+                    .bind(request.at)
+                    .bind(surface_name(request.surface))
+                    .bind(&*request.model)
+                    .bind(request.key_id)
+                    .bind(joined(&request.failed_keys))
+                    .bind(request.token_id)
+                    .bind(request.status)
+                    .bind(request.stream)
+                    .bind(request.attempts)
+                    .bind(request.latency_ms)
+                    .bind(request.ttft_ms)
+                    .bind(request.prompt_tokens)
+                    .bind(request.output_tokens)
+                    .bind(request.thought_tokens)
+                    .bind(request.cached_tokens)
+                    .bind(request.error.as_deref());
+            }
+            query.execute(&mut *tx).await.map_err(failed)?;
         }
         for (id, at) in tokens_used {
             sqlx::query("UPDATE client_tokens SET last_used_at = ? WHERE id = ?")

@@ -379,3 +379,43 @@ async fn the_process_itself_needs_no_session() {
     let state = world.get::<InstanceState>("/api/state").await;
     assert!(state.signed_in && !state.setup_required);
 }
+
+#[tokio::test]
+async fn the_workers_serve_it_over_http() {
+    let world = World::new(&[("AUTH_TOKEN", PASSWORD)]).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| format!("{}{path}", world.running.address());
+    let mut cookies = Vec::new();
+    // More connections than workers, so that several of them use the one database.
+    for _ in 0..4 {
+        let response = http
+            .post(url("/api/login"))
+            .header("connection", "close")
+            .header("content-type", "application/json")
+            .body(login(PASSWORD).unwrap().to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 204);
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookies.push(cookie.split(';').next().unwrap().to_owned());
+    }
+    for cookie in cookies {
+        let response = http
+            .get(url("/api/overview"))
+            .header("connection", "close")
+            .header("cookie", cookie)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    let rebound = http
+        .get(url("/api/state"))
+        .header("host", "evil.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(rebound.status(), 403);
+    world.running.shutdown(Duration::ZERO).await;
+}
