@@ -21,6 +21,7 @@ pub mod anthropic_to_gemini;
 pub mod error;
 pub mod gemini;
 mod media;
+mod model_map;
 pub mod openai;
 pub mod openai_to_gemini;
 pub mod sse;
@@ -28,6 +29,7 @@ mod text;
 mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
+pub use model_map::ModelMap;
 pub use text::Str;
 
 /// What only the caller knows about an answer.

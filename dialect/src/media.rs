@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::{memchr, memchr3};
 
 use crate::error::Invalid;
 use crate::gemini::request::{FileData, Part};
@@ -102,6 +103,7 @@ pub(crate) fn inline<'a>(
     fallback: &'static str,
     param: &str,
 ) -> Result<Part<'a>, Invalid> {
+    let data = clean(data);
     if data.is_empty() {
         return Err(Invalid::new(param, format!("`{param}` holds no data.")));
     }
@@ -109,6 +111,14 @@ pub(crate) fn inline<'a>(
         .filter(|t| !t.is_empty() && &**t != "application/octet-stream")
         .unwrap_or_else(|| sniff(&data).unwrap_or(fallback).into());
     Ok(Part::inline(accepted(media_type), data))
+}
+
+/// Base64 without the line breaks that some encoders put in, which Google refuses.
+fn clean(data: Cow<'_, str>) -> Cow<'_, str> {
+    if memchr3(b'\n', b'\r', b' ', data.as_bytes()).is_none() {
+        return data;
+    }
+    data.chars().filter(|c| !c.is_ascii_whitespace()).collect()
 }
 
 /// A part from an address: a data URL, or one that Google reads itself.
@@ -174,6 +184,13 @@ fn from_data_url<'a>(
         let data = match url {
             Cow::Borrowed(url) => Cow::Borrowed(&url[comma + 1..]),
             Cow::Owned(url) => Cow::Owned(url[comma + 1..].to_owned()),
+        };
+        // A URL may have its `+`, `/` and `=` escaped.
+        let data = match memchr(b'%', data.as_bytes()) {
+            None => data,
+            Some(_) => String::from_utf8_lossy(&percent_decoded(&data))
+                .into_owned()
+                .into(),
         };
         return inline(declared, data, fallback, param);
     }

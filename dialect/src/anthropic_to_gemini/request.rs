@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::SIGNATURE_MARK;
+use crate::ModelMap;
 use crate::anthropic::messages::{self as wire, Block, Content};
-use crate::anthropic::models::ModelMap;
 use crate::error::{Invalid, Malformed};
 use crate::gemini::models::bare;
 use crate::gemini::request::{

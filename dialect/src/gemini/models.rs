@@ -65,9 +65,13 @@ impl Model {
     }
 }
 
-/// The bare id in a client's `model`: strips `models/` and refuses what would not be one segment of a path.
+/// The bare id in a client's `model`: strips `models/` (or `google/`, as
+/// routers write it) and refuses what would not be one segment of a path.
 pub fn bare(requested: &str) -> Result<String, Invalid> {
-    let bare = requested.strip_prefix("models/").unwrap_or(requested);
+    let bare = ["models/", "google/"]
+        .iter()
+        .find_map(|prefix| requested.strip_prefix(prefix))
+        .unwrap_or(requested);
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if bare.is_empty() || bare.len() > 200 || !bare.chars().all(fits) || bare.starts_with('.') {
         return Err(Invalid::new(

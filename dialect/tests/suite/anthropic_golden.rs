@@ -1,7 +1,8 @@
 //! Golden files of Anthropic Messages over Gemini: requests in `tests/anthropic/requests/`,
 //! Google's answers, which all protocols share, in `tests/answers/`.
 
-use dialect::anthropic::models::{ModelMap, list, one};
+use dialect::ModelMap;
+use dialect::anthropic::models::{list, one};
 use dialect::anthropic_to_gemini::{
     MessagesCall, MessagesStream, count_tokens_request, count_tokens_response, messages_request,
     messages_response,

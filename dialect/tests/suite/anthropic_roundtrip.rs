@@ -1,11 +1,10 @@
 //! What holds for every conversation: streamed and whole answers are equal, and an answer
 //! that a client sends back arrives at Google as Google said it.
 
-use dialect::ResponseMeta;
-use dialect::anthropic::models::ModelMap;
 use dialect::anthropic_to_gemini::{
     MessagesCall, MessagesStream, messages_request, messages_response,
 };
+use dialect::{ModelMap, ResponseMeta};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
