@@ -478,6 +478,18 @@ async fn a_file_that_is_no_database_is_refused_with_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_folder_that_cannot_be_made_is_named_with_the_way_out() {
+    let world = World::new();
+    std::fs::write(
+        world.path().parent().unwrap(),
+        "a file where the folder should be",
+    )
+    .unwrap();
+    let said = world.refusal().await;
+    assert!(said.contains("data") && said.contains("DATA_DIR"), "{said}");
+}
+
+#[tokio::test]
 async fn two_processes_may_start_at_once() {
     let world = World::new();
     let (one, two) = tokio::join!(world.try_open(), world.try_open());
