@@ -38,30 +38,47 @@ function cleanEnvironment(extra) {
   return { ...own, ...extra };
 }
 
-// Starts a program, waits until `ready` makes something of one of its lines, and keeps the rest.
-async function start(program, args, env, ready) {
+// Starts a program and keeps its lines. `said` waits for one that `find` makes something of.
+async function start(program, args, env) {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const lines = [];
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  const found = await new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`${program} ${why}:\n${lines.join('\n')}`));
-    const timer = setTimeout(() => fail(`said nothing useful for ${PATIENCE} ms`), PATIENCE);
-    const onLine = (line) => {
+  const waiting = new Set();
+  const look = () => waiting.forEach((one) => one());
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
-      const made = ready(line);
-      if (made) {
-        clearTimeout(timer);
-        resolve(made);
-      }
+      look();
+    });
+  }
+  let end;
+  const ended = new Promise((resolve) => {
+    const finish = (why) => {
+      end ??= why;
+      look();
+      resolve();
     };
-    createInterface({ input: child.stdout }).on('line', onLine);
-    createInterface({ input: child.stderr }).on('line', onLine);
-    child.once('error', (error) => fail(`could not be started: ${error.message}`));
-    child.once('close', (code) => fail(`ended with ${code}`));
+    child.once('error', (error) => finish(`could not be started: ${error.message}`));
+    child.once('close', (code) => finish(`ended with ${code}`));
   });
   return {
-    found,
-    lines,
+    said(find) {
+      return new Promise((resolve, reject) => {
+        const settle = (how, value) => {
+          clearTimeout(timer);
+          waiting.delete(one);
+          how(value);
+        };
+        const fail = (why) => settle(reject, new Error(`${program} ${why}:\n${lines.join('\n')}`));
+        const one = () => {
+          const made = lines.map(find).find(Boolean);
+          if (made) settle(resolve, made);
+          else if (end) fail(end);
+        };
+        const timer = setTimeout(() => fail(`did not say it within ${PATIENCE} ms`), PATIENCE);
+        waiting.add(one);
+        one();
+      });
+    },
     async stop() {
       child.kill();
       await ended;
@@ -74,8 +91,8 @@ const addressIn = (line) => line.match(/http:\/\/[\w.[\]-]+:\d+/)?.[0];
 // The fake Google. `args` are those of `fake-google`, e.g. ['--rpm', '2'].
 export async function startGoogle(args = []) {
   const keys = KEYS.map((key, i) => `${key}@${PROJECTS[i]}`).join(',');
-  const google = await start(needed('GB_FAKE_GOOGLE_BIN'), ['--keys', keys, ...args], cleanEnvironment(), addressIn);
-  return { address: google.found, stop: google.stop };
+  const google = await start(needed('GB_FAKE_GOOGLE_BIN'), ['--keys', keys, ...args], cleanEnvironment());
+  return { address: await google.said(addressIn), stop: google.stop };
 }
 
 // The real server on a free port, with a new data folder that goes when it stops.
@@ -83,12 +100,11 @@ export async function startGoogle(args = []) {
 export async function startServer(google, env = {}) {
   const data = await mkdtemp(join(tmpdir(), 'gemini-balance-browser-'));
   const settings = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: data, BASE_URL: `${google.address}/v1beta`, ...env };
-  const listening = (line) => (/listening on/i.test(line) ? addressIn(line) : undefined);
-  const server = await start(needed('GB_SERVER_BIN'), ['serve'], cleanEnvironment(settings), listening);
+  const server = await start(needed('GB_SERVER_BIN'), ['serve'], cleanEnvironment(settings));
   return {
-    address: server.found,
+    address: await server.said((line) => line.match(/^listening on (http:\S+)/)?.[1]),
     // The one-time link that the server prints when nothing is configured.
-    setupLink: () => server.lines.map((line) => line.match(/http:\/\/\S*setup\S*/)?.[0]).find(Boolean),
+    setupLink: () => server.said((line) => line.match(/http:\/\/\S*setup\S*/)?.[0]),
     async stop() {
       await server.stop();
       await rm(data, { recursive: true, force: true });

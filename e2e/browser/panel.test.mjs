@@ -44,8 +44,7 @@ test('from the first start to an answer', async (t) => {
   // Without a session the panel asks who it is and is told 401; that is no fault.
   await panel(t, { allowed: [FAILED_RESPONSE] }, async ({ page, id }, server) => {
     // Nothing is configured, so the server prints a link, and the link leads to the set-up.
-    const link = server.setupLink();
-    assert.ok(link, 'the server printed no set-up link');
+    const link = await server.setupLink();
     await page.goto(link);
     await id('setup-password').fill(PASSWORD);
     await id('setup-password2').fill(PASSWORD);
@@ -92,7 +91,7 @@ test('from the first start to an answer', async (t) => {
 
 test('the set-up link works once', async (t) => {
   await panel(t, { allowed: [FAILED_RESPONSE] }, async ({ page, id }, server) => {
-    const link = server.setupLink();
+    const link = await server.setupLink();
     await page.goto(link);
     await id('setup-password').fill(PASSWORD);
     await id('setup-password2').fill(PASSWORD);

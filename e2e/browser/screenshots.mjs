@@ -68,7 +68,7 @@ try {
         view.page.screenshot({ path: join(folder, `${name}-${code}-${colorScheme}.png`), animations: 'disabled', caret: 'hide' });
 
       const fresh = await openPage(browser, empty.address, look);
-      await fresh.page.goto(empty.setupLink());
+      await fresh.page.goto(await empty.setupLink());
       await fresh.id('setup-submit').waitFor();
       await shot(fresh, 'setup');
       await fresh.close();

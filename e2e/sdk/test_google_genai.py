@@ -122,8 +122,9 @@ def test_count_tokens(client, server):
 
 
 def test_a_wrong_token_is_an_authentication_error(server):
+    client = make_client(server, "v1beta", token="sk-wrong")
     with pytest.raises(errors.ClientError) as caught:
-        make_client(server, "v1beta", token="sk-wrong").models.get(model=server.model)
+        client.models.get(model=server.model)
     assert caught.value.code == 401
 
 

@@ -75,6 +75,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
             .args([
                 "--target=web",
                 "--no-typescript",
+                "--remove-name-section",
                 "--out-name=ui",
                 "--out-dir",
             ])
