@@ -22,6 +22,7 @@ pub mod error;
 pub mod gemini;
 mod media;
 mod model_map;
+mod names;
 pub mod openai;
 pub mod openai_to_gemini;
 pub mod sse;

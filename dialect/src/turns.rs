@@ -284,3 +284,10 @@ pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
         String::from_utf8_lossy(&kept).into_owned(),
     ))
 }
+
+/// Whether this can be one of Google's signatures: base64 in either alphabet. Anything else
+/// would be refused with the whole request.
+pub(crate) fn is_signature(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
+    !text.is_empty() && text.bytes().all(fits)
+}

@@ -15,8 +15,9 @@ use crate::gemini::request::{
 };
 use crate::gemini::{Effort, Thinking};
 use crate::media;
+use crate::names::{Renamed, into_legal, legal};
 use crate::text::{Str, to_json};
-use crate::turns::{Item, ToolResult, arguments, assemble};
+use crate::turns::{Item, ToolResult, arguments, assemble, is_signature};
 
 /// The most that any Gemini model gives. Claude's models give more, and their clients ask.
 const MOST_OUTPUT_TOKENS: u64 = 65_536;
@@ -32,6 +33,8 @@ pub struct MessagesCall {
     pub stream: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
+    /// Functions that Google knows by another name.
+    pub(super) renamed: Renamed,
 }
 
 /// A translated question for the number of tokens.
@@ -46,12 +49,13 @@ pub struct CountCall {
 /// Parses the body of `/v1/messages` and translates it; `models` says which Gemini model
 /// answers for a Claude. An error says what was wrong, and where.
 pub fn messages_request(body: &[u8], models: &ModelMap) -> Result<MessagesCall, Invalid> {
-    let (requested_model, model, stream, request) = parse(body, models)?;
+    let (requested_model, model, stream, request, renamed) = parse(body, models)?;
     Ok(MessagesCall {
         body: to_json(&request, body.len()),
         model,
         requested_model,
         stream,
+        renamed,
     })
 }
 
@@ -68,7 +72,7 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
         #[serde(flatten)]
         request: Request<'a>,
     }
-    let (_, model, _, request) = parse(body, models)?;
+    let (_, model, _, request, _) = parse(body, models)?;
     let count = Count {
         generate_content_request: Named {
             model: format!("models/{model}"),
@@ -99,7 +103,8 @@ pub fn count_tokens_response(gemini_body: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(to_json(&count, 0))
 }
 
-type Parsed<'a> = (String, String, bool, Request<'a>);
+/// The model's name, Google's name of it, whether to stream, the body, changed names.
+type Parsed<'a> = (String, String, bool, Request<'a>, Renamed);
 
 fn parse<'a>(body: &'a [u8], models: &ModelMap) -> Result<Parsed<'a>, Invalid> {
     let request: wire::Request<'a> = Invalid::parse(body)?;
@@ -114,11 +119,14 @@ fn parse<'a>(body: &'a [u8], models: &ModelMap) -> Result<Parsed<'a>, Invalid> {
     };
     let model = bare(models.resolve(&requested))?;
     let stream = request.stream.unwrap_or(false);
-    let translated = translate(request, &model)?;
-    Ok((requested, model, stream, translated))
+    let (translated, renamed) = translate(request, &model)?;
+    Ok((requested, model, stream, translated, renamed))
 }
 
-fn translate<'a>(mut request: wire::Request<'a>, model: &str) -> Result<Request<'a>, Invalid> {
+fn translate<'a>(
+    mut request: wire::Request<'a>,
+    model: &str,
+) -> Result<(Request<'a>, Renamed), Invalid> {
     let Some(messages) = request.messages.take() else {
         return Err(Invalid::new(
             "messages",
@@ -147,15 +155,16 @@ fn translate<'a>(mut request: wire::Request<'a>, model: &str) -> Result<Request<
             "`messages` holds no content: send at least one message with text or media.",
         ));
     }
-    let (tools, tool_config) = tools(&mut request)?;
-    Ok(Request {
+    let (tools, tool_config, renamed) = tools(&mut request)?;
+    let translated = Request {
         system_instruction: turns.system,
         contents: turns.contents,
         tools,
         tool_config,
         generation_config: generation_config(request, model)?,
         ..Request::default()
-    })
+    };
+    Ok((translated, renamed))
 }
 
 // --- messages ---
@@ -245,7 +254,7 @@ fn assistant<'a>(
                 items.push(Item::Model(Part {
                     function_call: Some(FunctionCall {
                         id: block.id.filter(|id| !id.is_empty()).map(Str::into_cow),
-                        name: name.into_cow(),
+                        name: into_legal(name.into_cow()),
                         args: arguments(block.input),
                     }),
                     thought_signature: signature.take(),
@@ -267,7 +276,7 @@ fn ours(signature: Str<'_>) -> Option<Cow<'_, str>> {
         Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(SIGNATURE_MARK)?),
         Cow::Owned(text) => Cow::Owned(text.strip_prefix(SIGNATURE_MARK)?.to_owned()),
     };
-    (!rest.is_empty()).then_some(rest)
+    is_signature(&rest).then_some(rest)
 }
 
 /// A tool's result: its text, and media that came with it.
@@ -400,7 +409,8 @@ fn source<'a>(
 
 // --- tools ---
 
-type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
+/// Google's `tools` and `toolConfig`, and the functions that are called otherwise there.
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 
 fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
     let mut declarations = Vec::new();
@@ -416,7 +426,7 @@ fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
                     .map(Str::into_cow),
                 parameters_json_schema: tool
                     .input_schema
-                    .filter(|schema| !matches!(schema.get(), "null" | "{}"))
+                    .filter(|schema| schema.get().starts_with('{') && schema.get() != "{}")
                     .map(Cow::Borrowed),
             });
         } else if kind.starts_with("web_search_") {
@@ -439,13 +449,15 @@ fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
     let choice = request.tool_choice.take();
     // Google refuses a calling mode without declarations.
     if declarations.is_empty() {
-        return Ok((tools, None));
+        return Ok((tools, None, Renamed::default()));
     }
+    let mut renamed = Renamed::default();
+    renamed.declare(&mut declarations);
     let config = choice
         .map(|choice| calling(choice, &declarations))
         .transpose()?;
     tools.insert(0, Tool::FunctionDeclarations(declarations));
-    Ok((tools, config))
+    Ok((tools, config, renamed))
 }
 
 fn calling<'a>(
@@ -456,8 +468,8 @@ fn calling<'a>(
         ("auto", _) => (CallingMode::Auto, Vec::new()),
         ("any", _) => (CallingMode::Any, Vec::new()),
         ("none", _) => (CallingMode::None, Vec::new()),
-        ("tool", Some(name)) if declarations.iter().any(|d| *d.name == *name) => {
-            (CallingMode::Any, vec![name.into_cow()])
+        ("tool", Some(name)) if declarations.iter().any(|d| d.name == legal(&name)) => {
+            (CallingMode::Any, vec![into_legal(name.into_cow())])
         }
         ("tool", _) => {
             return Err(Invalid::new(

@@ -64,7 +64,7 @@ pub fn messages_response(
     let parts = candidate.take_parts();
     let mut blocks = Blocks::default();
     for part in &parts {
-        blocks.add(part, &meta.id);
+        blocks.add(part, call, &meta.id);
     }
     if let Some(grounding) = &candidate.grounding_metadata {
         blocks
@@ -91,7 +91,7 @@ struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    fn add(&mut self, part: &'a Part<'a>, answer: &str) {
+    fn add(&mut self, part: &'a Part<'a>, request: &'a MessagesCall, answer: &str) {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             if part.thought == Some(true) {
                 self.thinking(text);
@@ -118,7 +118,7 @@ impl<'a> Blocks<'a> {
             self.shown = true;
             self.list.push(Block::ToolUse {
                 id: call_id(call.id.as_deref(), answer, self.calls),
-                name: (&*call.name).into(),
+                name: request.renamed.back(&call.name).into(),
                 input: call.args_json(),
             });
             self.calls += 1;

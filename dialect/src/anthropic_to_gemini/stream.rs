@@ -10,6 +10,7 @@ use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::names::Renamed;
 use crate::text::{empty_object, put_json};
 
 /// Turns Gemini's events into Anthropic's, in Anthropic's order: `message_start`, blocks one
@@ -18,6 +19,7 @@ use crate::text::{empty_object, put_json};
 pub struct MessagesStream {
     answer: String,
     model: String,
+    renamed: Renamed,
     begun: bool,
     open: Open,
     /// The number of the next block.
@@ -130,6 +132,7 @@ impl MessagesStream {
         Self {
             answer: meta.id.clone(),
             model: call.requested_model.clone(),
+            renamed: call.renamed.clone(),
             begun: false,
             open: Open::None,
             index: 0,
@@ -299,7 +302,7 @@ impl MessagesStream {
             let id = call_id(call.id.as_deref(), &self.answer, self.calls);
             let block = Block::ToolUse {
                 id,
-                name: (&*call.name).into(),
+                name: Cow::Owned(self.renamed.back(&call.name).to_owned()),
                 // Anthropic's streams start every call with an empty object.
                 input: Cow::Owned(empty_object()),
             };

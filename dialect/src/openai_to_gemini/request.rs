@@ -12,9 +12,10 @@ use crate::gemini::request::{
 };
 use crate::gemini::{Effort, Thinking};
 use crate::media;
+use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
 use crate::text::{Str, to_json};
-use crate::turns::{Item, ToolResult, arguments, assemble};
+use crate::turns::{Item, ToolResult, arguments, assemble, is_signature};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub struct ChatCall {
     pub body: Vec<u8>,
     /// A search tool is on, so citations may come that point into the text.
     pub(super) grounded: bool,
-    /// The client asked for likelihoods.
-    pub(super) logprobs: bool,
+    /// Functions that Google knows by another name.
+    pub(super) renamed: Renamed,
 }
 
 /// Parses an OpenAI chat body and translates it. An error says what was wrong, and where.
@@ -54,8 +55,7 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
         .as_ref()
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
-    let logprobs = request.logprobs.unwrap_or(false);
-    let translated = translate(request, &model)?;
+    let (translated, renamed) = translate(request, &model)?;
     let grounded = translated
         .tools
         .iter()
@@ -67,11 +67,14 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
         stream,
         include_usage,
         grounded,
-        logprobs,
+        renamed,
     })
 }
 
-fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<'a>, Invalid> {
+fn translate<'a>(
+    mut request: chat::Request<'a>,
+    model: &str,
+) -> Result<(Request<'a>, Renamed), Invalid> {
     let google = request
         .google
         .take()
@@ -90,7 +93,7 @@ fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<
             "`messages` holds no content: send at least one message with text or media.",
         ));
     }
-    let (tools, tool_config) = tools(&mut request, google.tools)?;
+    let (tools, tool_config, renamed) = tools(&mut request, google.tools)?;
     let generation_config = generation_config(
         &mut request,
         model,
@@ -102,7 +105,7 @@ fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<
             media_resolution: google.media_resolution,
         },
     )?;
-    Ok(Request {
+    let translated = Request {
         system_instruction: turns.system,
         contents: turns.contents,
         tools,
@@ -110,7 +113,8 @@ fn translate<'a>(mut request: chat::Request<'a>, model: &str) -> Result<Request<
         safety_settings: google.safety_settings.map(Cow::Borrowed),
         generation_config,
         cached_content: google.cached_content.map(Str::into_cow),
-    })
+    };
+    Ok((translated, renamed))
 }
 
 // --- messages ---
@@ -134,7 +138,7 @@ fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
                 let (text, media) = result(std::mem::take(&mut message.content), at)?;
                 items.push(Item::Result(ToolResult {
                     id: message.tool_call_id.map(Str::into_cow),
-                    name: message.name.map(Str::into_cow),
+                    name: message.name.map(|name| into_legal(name.into_cow())),
                     text,
                     failed: false,
                     media,
@@ -176,7 +180,7 @@ fn assistant<'a>(
             .extra_content
             .and_then(|extra| extra.google)
             .and_then(|google| google.thought_signature)
-            .filter(|signature| !signature.is_empty());
+            .filter(|signature| is_signature(signature));
         items.push(Item::Model(called(call.id, call.function, signature)));
     }
     if let Some(function) = message.function_call {
@@ -193,7 +197,7 @@ fn called<'a>(
     Part {
         function_call: Some(FunctionCall {
             id: id.filter(|id| !id.is_empty()).map(Str::into_cow),
-            name: function.name.into_cow(),
+            name: into_legal(function.name.into_cow()),
             args: arguments(function.arguments),
         }),
         thought_signature: signature.map(Str::into_cow),

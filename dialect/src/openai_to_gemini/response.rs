@@ -116,7 +116,7 @@ pub fn chat_response(
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
     Ok(body(
         choices
-            .map(|(((candidate, parts), sorted), at)| choice(candidate, parts, sorted, at))
+            .map(|(((candidate, parts), sorted), at)| choice(call, candidate, parts, sorted, at))
             .collect(),
     ))
 }
@@ -149,6 +149,7 @@ fn sort(parts: &[Part<'_>], answer: &str, choice: u32) -> Sorted {
 }
 
 fn choice<'a>(
+    request: &'a ChatCall,
     candidate: &'a Candidate<'a>,
     parts: &'a [Part<'a>],
     sorted: &'a Sorted,
@@ -168,7 +169,7 @@ fn choice<'a>(
                 .unwrap_or(made),
             r#type: "function",
             function: Function {
-                name: &call.name,
+                name: request.renamed.back(&call.name),
                 arguments: call.args(),
             },
             extra_content: ExtraContent::of(part.thought_signature.as_deref()),

@@ -11,6 +11,7 @@ use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::names::Renamed;
 use crate::text::put_json;
 
 /// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
@@ -22,6 +23,7 @@ pub struct ChatStream {
     answer: String,
     include_usage: bool,
     grounded: bool,
+    renamed: Renamed,
     choices: Vec<ChoiceState>,
     usage: Option<Usage>,
     /// Finished or aborted: nothing may follow.
@@ -103,6 +105,7 @@ impl ChatStream {
             answer: meta.id.clone(),
             include_usage: call.include_usage,
             grounded: call.grounded,
+            renamed: call.renamed.clone(),
             choices: Vec::with_capacity(1),
             usage: None,
             ended: false,
@@ -269,6 +272,7 @@ impl ChatStream {
             self.text(at, &result.markdown(), out);
         }
         if let Some(call) = &part.function_call {
+            let name = self.renamed.back(&call.name).to_owned();
             let choice = &mut self.choices[at];
             choice.shown = true;
             let number = choice.calls;
@@ -287,7 +291,7 @@ impl ChatStream {
                     id,
                     r#type: "function",
                     function: Function {
-                        name: &call.name,
+                        name: &name,
                         arguments: call.args(),
                     },
                     extra_content: ExtraContent::of(part.thought_signature.as_deref()),

@@ -8,11 +8,12 @@ use crate::error::Invalid;
 use crate::gemini::request::{
     CallingMode, Empty, FunctionCalling, FunctionDeclaration, Tool, ToolConfig,
 };
+use crate::names::{Renamed, into_legal, legal};
 use crate::openai::chat;
 use crate::text::Str;
 
-/// Google's `tools` and `toolConfig`.
-type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
+/// Google's `tools` and `toolConfig`, and the functions that are called otherwise there.
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 
 pub(super) fn tools<'a>(
     request: &mut chat::Request<'a>,
@@ -68,8 +69,10 @@ pub(super) fn tools<'a>(
     let choice = request.tool_choice.take();
     // Google refuses a calling mode without declarations.
     if declarations.is_empty() {
-        return Ok((tools, None));
+        return Ok((tools, None, Renamed::default()));
     }
+    let mut renamed = Renamed::default();
+    renamed.declare(&mut declarations);
     let config = match choice {
         None => None,
         Some(choice) => calling(choice, &mut declarations)?,
@@ -77,7 +80,7 @@ pub(super) fn tools<'a>(
     if !declarations.is_empty() {
         tools.insert(0, Tool::FunctionDeclarations(declarations));
     }
-    Ok((tools, config))
+    Ok((tools, config, renamed))
 }
 
 fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
@@ -89,7 +92,7 @@ fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
             .map(Str::into_cow),
         parameters_json_schema: function
             .parameters
-            .filter(|schema| !matches!(schema.get(), "null" | "{}"))
+            .filter(|schema| schema.get().starts_with('{') && schema.get() != "{}")
             .map(Cow::Borrowed),
     }
 }
@@ -120,7 +123,8 @@ fn calling<'a>(
             )),
         },
         chat::ToolChoice::Function(name) => {
-            if !declarations.iter().any(|d| *d.name == *name) {
+            let name = into_legal(name.into_cow());
+            if !declarations.iter().any(|d| d.name == name) {
                 return Err(Invalid::new(
                     "tool_choice",
                     format!(
@@ -129,18 +133,29 @@ fn calling<'a>(
                     ),
                 ));
             }
-            config(CallingMode::Any, vec![name.into_cow()])
+            config(CallingMode::Any, vec![name])
         }
         chat::ToolChoice::Allowed {
             required: true,
             names,
-        } => config(
-            CallingMode::Any,
-            names.into_iter().map(Str::into_cow).collect(),
-        ),
+        } => {
+            // Google refuses names that are not declared.
+            let names: Vec<Cow<'a, str>> = names
+                .into_iter()
+                .map(|name| into_legal(name.into_cow()))
+                .filter(|name| declarations.iter().any(|d| d.name == *name))
+                .collect();
+            if names.is_empty() {
+                return Err(Invalid::new(
+                    "tool_choice",
+                    "`tool_choice` allows only functions that are not in `tools`.",
+                ));
+            }
+            config(CallingMode::Any, names)
+        }
         // Google allows names only where a call must be made, so the others are left out.
         chat::ToolChoice::Allowed { names, .. } => {
-            declarations.retain(|d| names.iter().any(|name| **name == *d.name));
+            declarations.retain(|d| names.iter().any(|name| legal(name) == d.name));
             if declarations.is_empty() {
                 return Ok(None);
             }

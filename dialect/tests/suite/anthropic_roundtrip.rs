@@ -212,3 +212,34 @@ fn nothing_follows_the_end_of_a_stream() {
         assert_eq!(out.len(), length);
     }
 }
+
+#[test]
+fn functions_with_names_that_google_refuses_keep_them_for_the_client() {
+    let name = format!("mcp__{}__tool", "server".repeat(20));
+    let call = send(&json!({
+        "model": "claude-x",
+        "messages": [{"role": "user", "content": "go"}],
+        "tools": [{"name": name, "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "tool", "name": name},
+    }));
+    let sent = json(&call.body);
+    let google = &sent["tools"][0]["functionDeclarations"][0]["name"];
+    assert_eq!(google.as_str().unwrap().len(), 64);
+    assert_eq!(
+        sent["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"],
+        json!([google])
+    );
+    let answer = json!({"candidates": [{"content": {"parts": [{"functionCall": {"name": google}}]}, "finishReason": "STOP"}]});
+    let whole = json(&messages_response(&call, &meta(), answer.to_string().as_bytes()).unwrap());
+    assert_eq!(whole["content"][0]["name"], json!(name));
+    let mut stream = MessagesStream::new(&call, &meta());
+    let mut out = Vec::new();
+    stream
+        .event(answer.to_string().as_bytes(), &mut out)
+        .unwrap();
+    stream.finish(&mut out);
+    assert_eq!(
+        accumulate(std::str::from_utf8(&out).unwrap())["content"],
+        whole["content"]
+    );
+}

@@ -198,3 +198,57 @@ fn nothing_follows_the_end_of_a_stream() {
         assert_eq!(out.len(), length);
     }
 }
+
+#[test]
+fn functions_with_names_that_google_refuses_keep_them_for_the_client() {
+    let long = "x".repeat(80);
+    for name in ["21st-magic", "mcp/tool", "天气", &long] {
+        let call = |extra: Value| {
+            let mut body = json!({
+                "model": "gemini-3.8-flash",
+                "tools": [{"type": "function", "function": {"name": name}}, {"type": "function", "function": {"name": "ok"}}],
+                "tool_choice": {"type": "function", "function": {"name": name}},
+                "messages": [{"role": "user", "content": "go"}],
+            });
+            body["messages"]
+                .as_array_mut()
+                .unwrap()
+                .extend(extra.as_array().unwrap().clone());
+            chat_request(body.to_string().as_bytes()).unwrap()
+        };
+        let first = call(json!([]));
+        let sent = json(&first.body);
+        let google = sent["tools"][0]["functionDeclarations"][0]["name"].clone();
+        assert_ne!(google, name);
+        assert_eq!(
+            sent["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"],
+            json!([google])
+        );
+
+        let answer = json!({"candidates": [{"content": {"parts": [
+            {"functionCall": {"name": google, "args": {}}},
+            {"functionCall": {"name": "ok", "args": {}}},
+        ]}, "finishReason": "STOP"}]});
+        let whole = json(&chat_response(&first, &meta(), answer.to_string().as_bytes()).unwrap());
+        let message = &whole["choices"][0]["message"];
+        assert_eq!(message["tool_calls"][0]["function"]["name"], name);
+        assert_eq!(message["tool_calls"][1]["function"]["name"], "ok");
+        let mut stream = ChatStream::new(&first, &meta());
+        let mut out = Vec::new();
+        stream
+            .event(answer.to_string().as_bytes(), &mut out)
+            .unwrap();
+        assert_eq!(accumulate(&out)[&0]["tool_calls"], message["tool_calls"]);
+
+        let back = call(json!([message]));
+        let sent = json(&back.body);
+        assert_eq!(
+            sent["contents"][1]["parts"][0]["functionCall"]["name"],
+            google
+        );
+        assert_eq!(
+            sent["contents"][2]["parts"][0]["functionResponse"]["name"],
+            google
+        );
+    }
+}
