@@ -237,7 +237,7 @@ impl Core {
         {
             return Ok(models);
         }
-        let models = Arc::new(surface::gemini::list_models(self, upstream).await?);
+        let models = Arc::new(surface::list_all_models(self, upstream).await?);
         *self.models.lock() = Some((now, models.clone()));
         Ok(models)
     }

@@ -103,13 +103,17 @@ pub(super) async fn models(State(admin): State<Admin>) -> Result<Json<Vec<ModelV
 pub(super) async fn connect(State(admin): State<Admin>, headers: HeaderMap) -> Json<ConnectInfo> {
     let address = address(&admin, &headers);
     // What follows the address in a client's "base URL" field. OpenAI's SDKs want the
-    // version in it, Google's put it in themselves.
-    let endpoints = [(Surface::Openai, "/v1"), (Surface::Gemini, "")]
-        .map(|(surface, path)| Endpoint {
-            surface,
-            base_url: format!("{address}{path}"),
-        })
-        .into();
+    // version in it, those of Google and Anthropic put it in themselves.
+    let endpoints = [
+        (Surface::Openai, "/v1"),
+        (Surface::Gemini, ""),
+        (Surface::Anthropic, ""),
+    ]
+    .map(|(surface, path)| Endpoint {
+        surface,
+        base_url: format!("{address}{path}"),
+    })
+    .into();
     let listed = tokio::time::timeout(MODELS_PATIENCE, admin.core.models()).await;
     let example_model = match &listed {
         Ok(Ok(models)) => example(models),

@@ -8,16 +8,13 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
-use contract::{ApiError, ErrorCode};
 use dialect::gemini::ApiStatus;
-use dialect::gemini::models::{Model, Page};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use super::problem::Problem;
 use super::trace::Trace;
 use super::{App, admit, answered_by, auth, event_stream, json, read_body, refuse, relay};
-use crate::Core;
-use crate::upstream::{Answer, Call, Expect, Relay, Translate, Upstream, Whole, passed_on};
+use crate::upstream::{Answer, Call, Expect, Relay, Translate, Whole, passed_on};
 
 /// The verbs that are forwarded, and what counts as an answer to each.
 const VERBS: [(&str, Expect); 5] = [
@@ -45,6 +42,9 @@ pub(super) async fn generate(
         ));
         return refuse(trace, Surface::Gemini, &problem);
     };
+    if !is_model_id(model) {
+        return refuse(trace, Surface::Gemini, &Problem::no_such_model(model));
+    }
     let Some(&(_, expect)) = VERBS.iter().find(|(name, _)| *name == verb) else {
         let known = VERBS.map(|(name, _)| name).join(", ");
         let problem = Problem::not_found(format!(
@@ -113,7 +113,16 @@ pub(super) async fn model(
     Path(target): Path<String>,
     request: Request,
 ) -> Response {
+    if !is_model_id(&target) {
+        return Problem::no_such_model(&target).render(Surface::Gemini);
+    }
     get(&app, request, format!("/models/{target}").into()).await
+}
+
+/// Whether a name can be put into a path as it is, and stays one segment of it.
+fn is_model_id(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+    !name.is_empty() && name.bytes().all(known) && !name.bytes().all(|byte| byte == b'.')
 }
 
 async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
@@ -233,54 +242,5 @@ impl Translate for AsArray {
         self.element(&mut out, &Problem::cut(why).body(Surface::Gemini));
         out.put_slice(b"\r\n]");
         out.freeze()
-    }
-}
-
-/// All models that Google lists.
-pub(crate) async fn list_models(core: &Core, upstream: &Upstream) -> Result<Vec<Model>, Problem> {
-    /// More pages than Google has ever had.
-    const MOST_PAGES: usize = 20;
-    let mut models = Vec::new();
-    let mut query = "pageSize=1000".to_owned();
-    for _ in 0..MOST_PAGES {
-        let call = Call {
-            method: Method::GET,
-            path: "/models",
-            query: &query,
-            model: "",
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            expect: Expect::Anything,
-        };
-        let answer = upstream
-            .call(core, &call, &mut Trace::silent())
-            .await
-            .map_err(|failure| Problem::of(failure, core))?;
-        let Answer::Whole(whole) = answer else {
-            return Err(Problem::bug("a list streamed"));
-        };
-        let page = Page::parse(&whole.body)
-            .map_err(|_| Problem::cut("Google's list of models cannot be read."))?;
-        models.extend(page.models);
-        let Some(next) = page.next_page_token.filter(|next| !next.is_empty()) else {
-            break;
-        };
-        query = format!(
-            "pageSize=1000&pageToken={}",
-            percent_encoding::utf8_percent_encode(&next, percent_encoding::NON_ALPHANUMERIC)
-        );
-    }
-    Ok(models)
-}
-
-impl From<Problem> for ApiError {
-    fn from(problem: Problem) -> Self {
-        let code = match problem.status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                ErrorCode::NoKeyAvailable
-            }
-            _ => ErrorCode::Upstream,
-        };
-        Self::new(code, problem.message)
     }
 }

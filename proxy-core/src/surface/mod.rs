@@ -4,18 +4,23 @@
 //! client's protocol. It decides neither which key is used nor what a failure means for
 //! one. Every error leaves in the protocol of the surface ([`Problem`]).
 
+mod anthropic;
 pub mod auth;
-pub mod gemini;
+mod gemini;
+mod models;
 mod openai;
 pub(crate) mod problem;
 pub mod test;
 pub mod trace;
+mod translated;
+
+pub(crate) use models::list as list_all_models;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -78,8 +83,10 @@ pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router
 pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/models", get(models))
-        .route("/v1/models/{target}", get(model).post(gemini::generate))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
+        .route("/v1/models", get(list_models))
+        .route("/v1/models/{target}", get(one_model).post(gemini::generate))
         .route("/v1beta/models", get(gemini::models))
         .route(
             "/v1beta/models/{target}",
@@ -91,24 +98,31 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
         })))
 }
 
-/// `/v1/models` belongs to OpenAI's clients and to Google's newest (google-genai 3 calls
-/// `/v1`); the way the token is sent tells them apart.
-async fn models(app: State<App>, request: Request) -> Response {
+/// `/v1/models` belongs to OpenAI's clients, to Anthropic's and to Google's newest
+/// (google-genai 3 calls `/v1`); the way the token is sent tells them apart.
+async fn list_models(app: State<App>, request: Request) -> Response {
     match style(&request) {
-        Some(Style::Google) => gemini::models(app, request).await,
-        _ => openai::models(app, request).await,
+        Style::Google => gemini::models(app, request).await,
+        Style::Anthropic => anthropic::models(app, request).await,
+        Style::Bearer => openai::models(app, request).await,
     }
 }
 
-async fn model(app: State<App>, target: axum::extract::Path<String>, request: Request) -> Response {
+async fn one_model(app: State<App>, id: Path<String>, request: Request) -> Response {
     match style(&request) {
-        Some(Style::Google) => gemini::model(app, target, request).await,
-        _ => openai::model(app, target, request).await,
+        Style::Google => gemini::model(app, id, request).await,
+        Style::Anthropic => anthropic::model(app, id, request).await,
+        Style::Bearer => openai::model(app, id, request).await,
     }
 }
 
-fn style(request: &Request) -> Option<Style> {
-    auth::presented(request.headers(), request.uri().query()).map(|(_, style)| style)
+/// Whose client this is. Anthropic's send their version even when the token is a bearer's.
+fn style(request: &Request) -> Style {
+    if request.headers().contains_key("anthropic-version") {
+        return Style::Anthropic;
+    }
+    auth::presented(request.headers(), request.uri().query())
+        .map_or(Style::Bearer, |(_, style)| style)
 }
 
 /// Lets a request in, or says why not.

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use contract::admin::{CooldownReason, Surface};
+use contract::{ApiError, ErrorCode};
 use dialect::{Invalid, UpstreamFailure, error};
 use http::{HeaderValue, StatusCode, header};
 
@@ -229,5 +230,17 @@ impl From<Invalid> for Problem {
         let mut problem = Self::bad_request(invalid.message);
         problem.param = invalid.param;
         problem
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        let code = match problem.status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                ErrorCode::NoKeyAvailable
+            }
+            _ => ErrorCode::Upstream,
+        };
+        Self::new(code, problem.message)
     }
 }

@@ -265,6 +265,7 @@ async fn clients_are_told_where_to_connect_and_a_test_request_is_answered() {
         [
             (Surface::Openai, "http://127.0.0.1:8000/v1"),
             (Surface::Gemini, "http://127.0.0.1:8000"),
+            (Surface::Anthropic, "http://127.0.0.1:8000"),
         ]
     );
     let models: Vec<contract::admin::ModelView> = world.get("/api/models").await;
@@ -274,10 +275,13 @@ async fn clients_are_told_where_to_connect_and_a_test_request_is_answered() {
             .any(|model| model.id == info.example_model && model.generates)
     );
 
-    let ask = json!({"surface": "openai", "model": info.example_model, "prompt": "hi"});
-    let answer: TestAnswer = world.post("/api/test", ask).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert!(!answer.text.is_empty());
+    for endpoint in &info.endpoints {
+        let surface = endpoint.surface;
+        let ask = json!({"surface": surface, "model": info.example_model, "prompt": "hi"});
+        let answer: TestAnswer = world.post("/api/test", ask).await;
+        assert_eq!(answer.status, 200, "{surface:?}: {}", answer.text);
+        assert!(!answer.text.is_empty(), "{surface:?}");
+    }
     let empty = json!({"surface": "openai", "model": " "});
     assert_eq!(
         world.call(Method::POST, "/api/test", Some(empty)).await.0,

@@ -1,0 +1,113 @@
+//! Anthropic's protocol, translated by [`dialect`].
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use contract::admin::Surface;
+use dialect::anthropic_to_gemini::{
+    MessagesCall, MessagesStream, count_tokens_request, count_tokens_response, messages_request,
+    messages_response,
+};
+use dialect::{Invalid, Malformed, ModelMap, ResponseMeta, anthropic};
+use http::{Method, StatusCode};
+
+use super::problem::Problem;
+use super::trace::Trace;
+use super::translated::{Protocol, answer, event_writer, unreadable};
+use super::{App, admit, json, models, read_body, refuse};
+use crate::upstream::{Answer, Call, Expect, json_headers};
+
+/// POST `/v1/messages`.
+pub(super) async fn messages(State(app): State<App>, request: Request) -> Response {
+    answer::<MessagesCall>(&app, request).await
+}
+
+impl Protocol for MessagesCall {
+    const SURFACE: Surface = Surface::Anthropic;
+    const ID: &'static str = "msg_";
+    type Stream = MessagesStream;
+
+    fn read(body: &[u8]) -> Result<Self, Invalid> {
+        messages_request(body, &ModelMap::default())
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn wants_stream(&self) -> bool {
+        self.stream
+    }
+
+    fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
+    fn whole(&self, meta: &ResponseMeta, answer: &[u8]) -> Result<Vec<u8>, Malformed> {
+        messages_response(self, meta, answer)
+    }
+
+    fn stream(&self, meta: &ResponseMeta) -> MessagesStream {
+        MessagesStream::new(self, meta)
+    }
+}
+
+event_writer!(MessagesStream);
+
+/// POST `/v1/messages/count_tokens`.
+pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut trace = match admit(&app, &parts, Surface::Anthropic) {
+        Ok(trace) => trace,
+        Err(problem) => return problem.render(Surface::Anthropic),
+    };
+    match count(&app, body, &mut trace).await {
+        Ok(body) => {
+            trace.first_byte();
+            trace.succeed();
+            json(StatusCode::OK, body)
+        }
+        Err(problem) => refuse(trace, Surface::Anthropic, &problem),
+    }
+}
+
+async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<Vec<u8>, Problem> {
+    let body = read_body(app, body).await?;
+    let asked = count_tokens_request(&body, &ModelMap::default())?;
+    trace.asked(&asked.model, false);
+    let call = Call {
+        method: Method::POST,
+        path: &format!("/models/{}:countTokens", asked.model),
+        query: "",
+        model: &asked.model,
+        headers: json_headers(),
+        body: asked.body.into(),
+        expect: Expect::Anything,
+    };
+    match app.upstream.call(&app.core, &call, trace).await {
+        Ok(Answer::Whole(whole)) => {
+            count_tokens_response(&whole.body).map_err(|error| unreadable(&error))
+        }
+        Ok(Answer::Stream(_)) => Err(Problem::bug("a count streamed")),
+        Err(failure) => Err(Problem::of(failure, &app.core)),
+    }
+}
+
+/// GET `/v1/models`.
+pub(super) async fn models(State(app): State<App>, request: Request) -> Response {
+    models::answer(&app, request, Surface::Anthropic, |models, _| {
+        Some(anthropic::models::list(models))
+    })
+    .await
+}
+
+/// GET `/v1/models/{id}`.
+pub(super) async fn model(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    models::answer(&app, request, Surface::Anthropic, |models, _| {
+        Some(anthropic::models::one(models::find(models, &id)?))
+    })
+    .await
+}
