@@ -88,10 +88,11 @@ async function start(program, args, env) {
 
 const addressIn = (line) => line.match(/http:\/\/[\w.[\]-]+:\d+/)?.[0];
 
-// The fake Google. `args` are those of `fake-google`, e.g. ['--rpm', '2'].
-export async function startGoogle(args = []) {
-  const keys = KEYS.map((key, i) => `${key}@${PROJECTS[i]}`).join(',');
-  const google = await start(needed('GB_FAKE_GOOGLE_BIN'), ['--keys', keys, ...args], cleanEnvironment());
+// The fake Google. `keys` are those it takes, each with its project (KEY@PROJECT); `args`
+// are those of `fake-google`, e.g. ['--rpm', '2'].
+export async function startGoogle({ keys = KEYS.map((key, i) => `${key}@${PROJECTS[i]}`), args = [] } = {}) {
+  const all = ['--keys', keys.join(','), ...args];
+  const google = await start(needed('GB_FAKE_GOOGLE_BIN'), all, cleanEnvironment());
   return { address: await google.said(addressIn), stop: google.stop };
 }
 

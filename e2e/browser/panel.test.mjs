@@ -60,7 +60,9 @@ test('from the first start to an answer', async (t) => {
     );
     await id('key-add').click();
     await shows(id('import-report'), '3');
-    assert.equal(await page.locator('[data-testid^="key-row-"]').count(), 3);
+    const rows = page.locator('[data-testid^="key-row-"]');
+    await rows.nth(2).waitFor();
+    assert.equal(await rows.count(), 3);
     assert.equal(await id('key-paste').inputValue(), '', 'the keys stay on the screen');
     const html = await page.content();
     for (const key of KEYS) assert.ok(!html.includes(key), 'a key is in the page in clear');
@@ -87,6 +89,21 @@ test('from the first start to an answer', async (t) => {
     assert.equal(answer.status, 200);
     assert.match((await answer.json()).choices[0].message.content, /Are you there\?/);
   });
+});
+
+test('nothing on the page may come from anywhere else', async (t) => {
+  const server = await startServer(google, CONFIGURED);
+  t.after(() => server.stop());
+  const page = await fetch(server.address);
+  const policy = page.headers.get('content-security-policy') ?? '';
+  const rules = Object.fromEntries(
+    policy.split(';').map((rule) => rule.trim().split(/\s+/)).map(([name, ...sources]) => [name, sources]),
+  );
+  assert.deepEqual(rules['default-src'], ["'none'"], `the policy is: ${policy}`);
+  assert.deepEqual(rules['frame-ancestors'], ["'none'"]);
+  assert.ok(!rules['script-src'].includes("'unsafe-inline'") && !rules['script-src'].includes("'unsafe-eval'"));
+  assert.doesNotMatch(policy, /https?:|\*/, 'the policy names another place');
+  assert.equal(page.headers.get('x-content-type-options'), 'nosniff');
 });
 
 test('the set-up link works once', async (t) => {

@@ -3,27 +3,54 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KEYS, PASSWORD, TOKEN, openBrowser, openPage, signIn, startGoogle, startServer } from './harness.mjs';
+import { PASSWORD, TOKEN, openBrowser, openPage, signIn, startGoogle, startServer } from './harness.mjs';
 
 const folder = process.argv[2];
 if (!folder) throw new Error('usage: node screenshots.mjs FOLDER');
 
-const LANGUAGES = { zh: 'zh-CN', en: 'en-US' };
+const LANGUAGES = {
+  zh: { locale: 'zh-CN', labels: ['我的账号', '我的账号（二）', '工作', '旧电脑', '朋友给的'] },
+  en: { locale: 'en-US', labels: ['personal', 'personal, second', 'work', 'old laptop', 'from a friend'] },
+};
 const THEMES = ['light', 'dark'];
 
-// A picture for each: its name, where it is, and what must be there before it is taken.
+// Wide enough for every column, and no higher than a reader scrolls.
+const SIZE = { width: 1280, height: 1000 };
+
+// Five keys in four projects: the first two share a quota, the last is not Google's.
+const POOL = [1, 2, 3, 4, 5].map((n) => `AQ.Ab8RN6${n}-picture-000000000000000000000000000000000000x${n}F`);
+const GOOGLES = [`${POOL[0]}@a`, `${POOL[1]}@a`, `${POOL[2]}@b`, `${POOL[3]}@c`];
+const SWITCHED_OFF = 3;
+
+// A picture for each: its name, where it is, what must be there before it is taken.
 const PAGES = [
   { name: 'dashboard', path: '#/', ready: 'pool-ready' },
   { name: 'keys', path: '#/keys', ready: 'keys-card' },
-  { name: 'connect', path: '#/connect', ready: 'test-send', act: sendTest },
+  { name: 'connect', path: '#/connect', ready: 'endpoints-card' },
 ];
 
-async function sendTest({ id }) {
-  await id('test-send').click();
-  await id('test-answer').waitFor();
+// The address that users know; any other where something runs on it.
+async function startOnUsualPort(google, env) {
+  try {
+    return await startServer(google, { ...env, PORT: '8000' });
+  } catch {
+    return startServer(google, env);
+  }
 }
 
-// Traffic, so that there is something to see: answers, streams, errors, a key at its limit.
+// Calls the admin API as the signed-in page does.
+function admin(page, method, path, body) {
+  return page.evaluate(
+    async ([method, path, body]) => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+      return answer.status === 204 ? null : answer.json();
+    },
+    [method, path, body],
+  );
+}
+
+// Traffic, so that there is something to see: answers, streams, an error, a quota met.
 async function live(address) {
   const ask = (model, content, stream = false) =>
     fetch(`${address}/v1/chat/completions`, {
@@ -36,36 +63,27 @@ async function live(address) {
 }
 
 const browser = await openBrowser();
-const google = await startGoogle(['--rpm', '12']);
-const server = await startServer(google, {
-  AUTH_TOKEN: PASSWORD,
-  ALLOWED_TOKENS: TOKEN,
-  TZ: 'Asia/Shanghai',
-});
+const google = await startGoogle({ keys: GOOGLES, args: ['--rpm', '12'] });
+const server = await startOnUsualPort(google, { AUTH_TOKEN: PASSWORD, TZ: 'Asia/Shanghai', ALLOWED_TOKENS: TOKEN });
 const empty = await startServer(google);
 try {
   await mkdir(folder, { recursive: true });
-  const helper = await openPage(browser, server.address);
-  await signIn(helper, server);
-  await helper.page.evaluate(async (text) => {
-    const post = (path, body) =>
-      fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-    await post('/api/keys/import', { text });
-    const keys = await (await fetch('/api/keys')).json();
-    const labels = ['personal', 'personal, second', 'work', 'old laptop', 'from a friend'];
-    for (const [i, key] of keys.entries()) {
-      const body = JSON.stringify({ label: labels[i % labels.length], ...(i === 3 ? { enabled: false } : {}) });
-      await fetch(`/api/keys/${key.id}`, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body });
-    }
-  }, [...KEYS, 'AIzaSyEXPIRED-0000000000000000000000000'].join('\n'));
+  const hand = await openPage(browser, server.address);
+  await signIn(hand, server);
+  await admin(hand.page, 'POST', '/api/keys/import', { text: POOL.join('\n') });
+  const keys = await admin(hand.page, 'GET', '/api/keys');
+  await admin(hand.page, 'PATCH', `/api/keys/${keys[SWITCHED_OFF].id}`, { enabled: false });
   await live(server.address);
-  await helper.close();
 
-  for (const [code, locale] of Object.entries(LANGUAGES)) {
+  for (const [code, { locale, labels }] of Object.entries(LANGUAGES)) {
+    for (const [i, key] of keys.entries()) await admin(hand.page, 'PATCH', `/api/keys/${key.id}`, { label: labels[i] });
     for (const colorScheme of THEMES) {
-      const look = { lang: locale, colorScheme, reducedMotion: 'reduce' };
-      const shot = (view, name) =>
-        view.page.screenshot({ path: join(folder, `${name}-${code}-${colorScheme}.png`), animations: 'disabled', caret: 'hide' });
+      const look = { lang: locale, colorScheme, reducedMotion: 'reduce', viewport: SIZE };
+      const shot = async (view, name) => {
+        await view.page.evaluate(() => document.fonts.ready);
+        const path = join(folder, `${name}-${code}-${colorScheme}.png`);
+        await view.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+      };
 
       const fresh = await openPage(browser, empty.address, look);
       await fresh.page.goto(await empty.setupLink());
@@ -78,13 +96,15 @@ try {
       await view.id('login-submit').waitFor();
       await shot(view, 'login');
       await signIn(view, server);
-      for (const { name, path, ready, act } of PAGES) {
+      for (const { name, path, ready } of PAGES) {
         await view.page.goto(`${server.address}/${path}`);
         await view.id(ready).waitFor();
-        if (act) await act(view);
-        await view.page.evaluate(() => document.fonts.ready);
         await shot(view, name);
       }
+      await view.id('test-send').click();
+      await view.id('test-answer').waitFor();
+      await view.id('test-card').scrollIntoViewIfNeeded();
+      await shot(view, 'test');
       await view.close();
     }
   }

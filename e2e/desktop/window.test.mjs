@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
 
-import { World, freePort } from "./world.mjs";
+import { World, freePort, program } from "./world.mjs";
 
 // Of the shape of Google's keys, known to the fake Google only.
 const KEY = "AIzaSyDesktopWindowTest0000000000000042";
@@ -33,11 +33,11 @@ async function pastedToken(window) {
   await window.click("token-copy-own");
   await window.reads("token-copy-own", (text) => /copied/i.test(text));
   await window.click("nav-keys");
+  await window.click("key-paste");
   return await window.until("a token was pasted", async () => {
-    await window.type("key-paste", "\uE009a\uE000\uE009v\uE000");
+    await window.control("v");
     const text = await window.script("return document.querySelector('[data-testid=key-paste]').value");
-    if (!text) return false;
-    await window.type("key-paste", "\uE009a\uE000\uE003");
+    await window.clear("key-paste");
     return text;
   });
 }
@@ -89,7 +89,7 @@ onComputer("a key added in the window answers, is there after a restart, and lie
   assert.equal(await running(window), address);
 
   const token = await pastedToken(window);
-  assert.ok(token.length >= 20, "the app's token is on the clipboard");
+  assert.match(token, /^sk-.{20,}$/, "the app's token is on the clipboard");
   await generate(address, token);
   await window.quit();
   await assert.rejects(fetch(address), "the proxy lives on after the app has quit");
@@ -134,6 +134,23 @@ onComputer("without a keychain the window says so, and a passphrase is the user'
   await window.type("vault-passphrase", passphrase);
   await window.click("vault-unlock");
   await running(window);
+  await window.quit();
+});
+
+onComputer("a locked keychain is told apart from a missing one, and opens no second way in", {}, async (world) => {
+  const variables = { BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) };
+  let window = await world.open(variables);
+  await running(window);
+  await window.quit();
+
+  await world.lock();
+  window = await world.open(variables);
+  const told = await window.text("vault-closed");
+  assert.match(told, /locked/i);
+  assert.doesNotMatch(told, /new passphrase/i, "data is sealed, so a passphrase is of no use");
+  await window.picture("keychain-locked");
+  await window.click("vault-retry");
+  await window.reads("vault-closed", (text) => /locked/i.test(text));
   await window.quit();
 });
 
@@ -189,4 +206,20 @@ onComputer("the page can call our commands and nothing else", {}, async (world) 
   );
   assert.equal(reached, "refused", "the content security policy lets the page out");
   await window.quit();
+});
+
+onComputer("a second start shows the first window, and closing it without a tray quits", {}, async (world) => {
+  const variables = { BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) };
+  const window = await world.open(variables);
+  const address = await running(window);
+  const first = await window.processes();
+  assert.equal(first.length, 1);
+
+  const second = await world.run(program("GB_DESKTOP_BIN"), []);
+  assert.equal(second.code, 0, second.out);
+  assert.deepEqual(await window.processes(), first, "the first one runs, and no other");
+  assert.equal(await running(window), address);
+
+  await window.close();
+  await assert.rejects(fetch(address), "the proxy lives on after the window was closed");
 });

@@ -6,11 +6,26 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 // How long anything may take before the test gives up. Generous: the machine may be busy.
 const PATIENCE = 60_000;
 
-const program = (variable, fallback) => {
+const BUS = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=FOLDER</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`;
+
+export const program = (variable, fallback) => {
   const path = process.env[variable] ?? fallback;
   if (!path) throw new Error(`${variable} must name a program; \`cargo xtask test\` sets it`);
   return path;
@@ -54,18 +69,22 @@ export class World {
       GEMINI_BALANCE_DATA_DIR: this.data,
       RUST_BACKTRACE: "1",
     };
-    const display = await this.#firstLine("Xvfb", ["-displayfd", "1", "-screen", "0", "1280x860x24", "-nolisten", "tcp"]);
+    const display = await this.#firstLine("Xvfb", ["-displayfd", "1", "-screen", "0", "1440x900x24", "-nolisten", "tcp"]);
     this.environment.DISPLAY = `:${display}`;
     if (!keychain) return;
+    // A bus that starts no services by itself: whoever asks it for a keychain too early
+    // would get a second one, and that one is locked.
+    const config = join(this.home, "bus.conf");
+    await writeFile(config, BUS.replace("FOLDER", runtime));
     this.environment.DBUS_SESSION_BUS_ADDRESS = await this.#firstLine("dbus-daemon", [
-      "--session",
+      `--config-file=${config}`,
       "--nofork",
       "--print-address=1",
     ]);
     const keyring = this.#start("gnome-keyring-daemon", ["--foreground", "--unlock", "--components=secrets"]);
     keyring.stdin.end("the test's login password");
     await until("the keychain answers", async () => {
-      const { code } = await this.run("dbus-send", [
+      const { code, out } = await this.run("dbus-send", [
         "--session",
         "--print-reply",
         "--dest=org.freedesktop.secrets",
@@ -74,8 +93,21 @@ export class World {
         "string:org.freedesktop.Secret.Collection",
         "string:Locked",
       ]);
-      return code === 0;
+      return code === 0 && out.includes("boolean false");
     });
+  }
+
+  // Locks the keychain. Nothing on this computer could ask for its password.
+  async lock() {
+    const { code, out } = await this.run("dbus-send", [
+      "--session",
+      "--print-reply",
+      "--dest=org.freedesktop.secrets",
+      "/org/freedesktop/secrets",
+      "org.freedesktop.Secret.Service.Lock",
+      "array:objpath:/org/freedesktop/secrets/collection/login",
+    ]);
+    if (code !== 0) throw new Error(out);
   }
 
   // A fake Google with one key; answers its address.
@@ -93,7 +125,10 @@ export class World {
       variables,
     );
     const base = `http://127.0.0.1:${port}`;
-    await until("the driver answers", async () => (await fetch(`${base}/status`)).ok);
+    await until("the driver answers", async () => {
+      alive(driver);
+      return (await fetch(`${base}/status`)).ok;
+    });
     const session = await ask(`${base}/session`, "POST", {
       capabilities: {
         alwaysMatch: { "tauri:options": { application: program("GB_DESKTOP_BIN") } },
@@ -176,7 +211,7 @@ export class World {
     let text = "";
     child.stdout.on("data", (data) => (text += data));
     return await until(`${name} says where it is`, () => {
-      if (child.exitCode !== null || child.pid === undefined) throw new GiveUp(`${name} ended: ${child.output}`);
+      alive(child);
       return text.includes("\n") && text.split("\n")[0].trim();
     });
   }
@@ -231,6 +266,13 @@ export class Window {
     await ask(`${this.url}/element/${found}/value`, "POST", { text });
   }
 
+  // Presses Control and `key` at once.
+  async control(key) {
+    const actions = ["keyDown", "keyUp"].map((type) => ({ type, value: "\uE009" }));
+    actions.splice(1, 0, ...["keyDown", "keyUp"].map((type) => ({ type, value: key })));
+    await ask(`${this.url}/actions`, "POST", { actions: [{ type: "key", id: "keyboard", actions }] });
+  }
+
   async script(source, ...args) {
     return await ask(`${this.url}/execute/sync`, "POST", { script: source, args });
   }
@@ -264,18 +306,33 @@ export class Window {
     await writeFile(join(folder, `${name}.png`), Buffer.from(png, "base64"));
   }
 
-  // Closes the window as its user does. Nothing shows tray icons here, so the app quits;
-  // this waits until its process has ended.
+  // Closes the window. Nothing shows tray icons here, so this quits the app; answers when
+  // its process is gone. (WebDriver's own way of closing the last window kills the
+  // process, which would hide an app that does not end well.)
+  async close() {
+    const script = fileURLToPath(new URL("close.py", import.meta.url));
+    const { code, out } = await this.world.run("python3", [script, "Gemini Balance"]);
+    if (code !== 0) throw new Error(out);
+    await this.#ended();
+  }
+
+  // Ends the app as signing out of the computer does.
   async quit() {
-    const pids = await this.#processes();
+    const pids = await this.processes();
     if (pids.length === 0) throw new Error("the app does not run");
-    await ask(`${this.url}/window`, "DELETE").catch(() => {});
-    await this.until("the app has quit", async () => (await this.#processes()).length === 0);
+    for (const pid of pids) process.kill(Number(pid), "SIGTERM");
+    await this.#ended();
+  }
+
+  async #ended() {
+    await this.until("the app has quit", async () => (await this.processes()).length === 0);
+    const log = await this.world.log();
+    if (!/ end$/m.test(log)) throw new Error(`the app did not end in good order:\n${log}`);
     await this.world.stop(this.driver);
   }
 
   // The processes of the app that use this world's data folder.
-  async #processes() {
+  async processes() {
     const mark = `GEMINI_BALANCE_DATA_DIR=${this.world.data}`;
     const binary = program("GB_DESKTOP_BIN").split("/").pop().slice(0, 15);
     const found = [];
@@ -352,6 +409,12 @@ async function ask(url, method, body) {
   const { value } = await answer.json();
   if (!answer.ok) throw new Error(`${method} ${url}: ${JSON.stringify(value)}`);
   return value;
+}
+
+function alive(child) {
+  if (child.exitCode !== null || child.pid === undefined) {
+    throw new GiveUp(`${child.spawnfile} does not run: ${child.output}`);
+  }
 }
 
 function signal(child, name) {
