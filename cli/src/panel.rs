@@ -5,10 +5,6 @@ use axum::Router;
 /// Serves the panel's files, compressed and with ETags; every other path shows its start
 /// page, because the panel's own pages have paths of their own.
 #[cfg(panel)]
-#[expect(
-    clippy::panic,
-    reason = "memory_serve::load! holds one for a build script that did nothing"
-)]
 pub fn router() -> Option<Router> {
     use axum::http::StatusCode;
     use memory_serve::CacheControl;

@@ -77,7 +77,7 @@ pub(super) async fn open(
         events.push(chunk.clone());
         held.push_back(chunk);
         let mut worth_sending = held_bytes > HELD_LIMIT;
-        while let Some(event) = events.next() {
+        for event in events.by_ref() {
             let Ok(event) = event else {
                 // Larger than any event can be: let the client decide.
                 worth_sending = true;

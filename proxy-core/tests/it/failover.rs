@@ -72,7 +72,7 @@ async fn when_every_key_rests_the_client_learns_when_the_first_is_back() {
         2,
         |google| {
             google
-                .project("project-0", limit.clone())
+                .project("project-0", limit)
                 .project("project-1", limit)
         },
         &[],

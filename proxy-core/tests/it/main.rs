@@ -1,10 +1,18 @@
 //! The real server over real sockets, against a Google that behaves (`testkit`).
 
+#[cfg(test)]
 mod anthropic;
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod chat;
+#[cfg(test)]
 mod failover;
+#[cfg(test)]
 mod native;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
 mod world;
