@@ -88,6 +88,8 @@ pub struct Desktop {
     pub state: DesktopState,
     /// Runs a command that answers with a new state; an error becomes a toast.
     pub run: Callback<(&'static str, serde_json::Value)>,
+    /// Takes over a state that a command answered with.
+    pub became: Callback<DesktopState>,
 }
 
 /// The app.
@@ -191,9 +193,14 @@ fn WindowRoot() -> Html {
         };
     };
     let vault = desktop.vault.clone();
+    let became = {
+        let dispatch = state.dispatcher();
+        Callback::from(move |state| dispatch.dispatch(Ok(state)))
+    };
     let context = Desktop {
         state: desktop,
         run,
+        became,
     };
     html!(
         <ContextProvider<Desktop> {context}>

@@ -94,7 +94,7 @@ pub fn Shell(props: &ShellProps) -> Html {
             <a class="pf-v6-c-skip-to-content pf-v6-c-button pf-m-primary gb-skip" href="#main" onclick={skip_to_main()}>
                 { lang.t("nav.skip") }
             </a>
-            <Masthead {toggle} signed_out={props.signed_out.clone()} />
+            <Masthead {toggle} open={*sidebar} signed_out={props.signed_out.clone()} />
             <div
                 class={classes!("pf-v6-c-page__sidebar", match *sidebar {
                     None => "",
@@ -168,6 +168,8 @@ fn skip_to_main() -> Callback<MouseEvent> {
 #[derive(PartialEq, Properties)]
 struct MastheadProps {
     toggle: Callback<()>,
+    /// Whether the user opened or closed the navigation; none while it follows the width.
+    open: Option<bool>,
     signed_out: Callback<()>,
 }
 
@@ -197,6 +199,7 @@ fn Masthead(props: &MastheadProps) -> Html {
                         kind={Kind::Plain}
                         icon={Some(Icon::Bars)}
                         label={lang.t("nav.toggle")}
+                        aria_expanded={props.open.map(|open| open.to_string())}
                         onclick={props.toggle.clone()}
                     />
                 </span>

@@ -1,4 +1,4 @@
-use yew::{AttrValue, Callback, Event, Html, Properties, component, html};
+use yew::{AttrValue, Callback, Html, MouseEvent, Properties, component, html};
 
 #[derive(PartialEq, Properties)]
 pub struct ToggleProps {
@@ -15,9 +15,13 @@ pub struct ToggleProps {
 /// An on/off switch that shows the server's truth: it moves when the answer has come.
 #[component]
 pub fn Toggle(props: &ToggleProps) -> Html {
-    let onchange = {
+    let onclick = {
         let wanted = !props.on;
-        props.onchange.reform(move |_: Event| wanted)
+        props.onchange.reform(move |event: MouseEvent| {
+            // Otherwise it would already have moved when the server refuses.
+            event.prevent_default();
+            wanted
+        })
     };
     html!(
         <label class="pf-v6-c-switch" title={&props.label}>
@@ -29,7 +33,7 @@ pub fn Toggle(props: &ToggleProps) -> Html {
                 aria-label={&props.label}
                 checked={props.on}
                 disabled={props.disabled}
-                {onchange}
+                {onclick}
             />
             <span class="pf-v6-c-switch__toggle">
                 <span class="pf-v6-c-switch__toggle-icon">

@@ -3,11 +3,15 @@
 use contract::{ApiError, ErrorCode, Millis};
 use gloo::events::EventListener;
 use gloo::net::http::RequestBuilder;
+use gloo::timers::callback::Timeout;
 use gloo::utils::{document, document_element, window};
 use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{HtmlTextAreaElement, MediaQueryList, RequestCredentials};
+use web_sys::{AbortController, HtmlTextAreaElement, MediaQueryList, RequestCredentials};
+
+/// How long a GET may take, in milliseconds.
+const PATIENCE: u32 = 20_000;
 
 /// Calls the page's own origin; answers status and body.
 pub async fn fetch(
@@ -16,8 +20,16 @@ pub async fn fetch(
     body: Option<Value>,
 ) -> Result<(u16, String), ApiError> {
     let method = method.parse().unwrap_or(gloo::net::http::Method::GET);
+    // A question that is asked again and again must end, or a lost answer would be the
+    // last one. What the user has sent may take as long as it takes.
+    let limit = (method == gloo::net::http::Method::GET)
+        .then(AbortController::new)
+        .and_then(Result::ok);
+    let signal = limit.as_ref().map(AbortController::signal);
+    let _timeout = limit.map(|limit| Timeout::new(PATIENCE, move || limit.abort()));
     let request = RequestBuilder::new(path)
         .method(method)
+        .abort_signal(signal.as_ref())
         .credentials(RequestCredentials::SameOrigin);
     let request = match body {
         Some(body) => request.json(&body),

@@ -3,10 +3,11 @@ use contract::desktop::{DesktopState, Passphrase, VaultState};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
-    AttrValue, Callback, Html, Properties, SubmitEvent, component, html, use_callback, use_state_eq,
+    AttrValue, Callback, Html, Properties, SubmitEvent, component, html, use_callback, use_context,
+    use_state_eq,
 };
 
-use crate::app::{use_host, use_lang};
+use crate::app::{Desktop, use_host, use_lang};
 use crate::controls::{Act, ErrorNote, Kind, Spinner, TextField};
 use crate::pages::sign_in::Frame;
 
@@ -24,17 +25,22 @@ pub fn VaultScreen(props: &VaultScreenProps) -> Html {
     let host = use_host();
     let busy = use_state_eq(|| false);
     let refused = use_state_eq(|| None::<ApiError>);
-    // The new state also arrives as an event, and that is what the screen follows.
+    let became = use_context::<Desktop>().map(|desktop| desktop.became);
     let unlock = {
         let (busy, refused) = (busy.setter(), refused.setter());
         use_callback((), move |passphrase: Option<String>, ()| {
-            let (busy, refused) = (busy.clone(), refused.clone());
+            let (busy, refused, became) = (busy.clone(), refused.clone(), became.clone());
             busy.set(true);
             refused.set(None);
             spawn_local(async move {
                 let args = json!({ "passphrase": passphrase });
-                if let Err(error) = host.command::<DesktopState>("vault_unlock", args).await {
-                    refused.set(Some(error));
+                match host.command::<DesktopState>("vault_unlock", args).await {
+                    Ok(state) => {
+                        if let Some(became) = became {
+                            became.emit(state);
+                        }
+                    }
+                    Err(error) => refused.set(Some(error)),
                 }
                 busy.set(false);
             });

@@ -47,7 +47,7 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
                     }
                 });
             });
-            html!(<Act id="cherry-import" kind={Kind::Primary} icon={Some(Icon::ExternalLinkAlt)} label={lang.t("cherry.import")} {onclick} />)
+            html!(<div><Act id="cherry-import" kind={Kind::Primary} icon={Some(Icon::ExternalLinkAlt)} label={lang.t("cherry.import")} {onclick} /></div>)
         }
         Host::Browser => html!(
             <>

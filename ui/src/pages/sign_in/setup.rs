@@ -7,10 +7,10 @@ use yew::{
     AttrValue, Callback, Html, Properties, Reducible, SubmitEvent, component, html, use_callback,
     use_reducer, use_state_eq,
 };
-use yew_router::hooks::use_location;
+use yew_router::hooks::{use_location, use_navigator};
 
 use super::Frame;
-use crate::app::{use_host, use_lang};
+use crate::app::{Route, use_host, use_lang};
 use crate::controls::{Act, ErrorNote, Kind, TextField};
 
 /// The shortest password that the server accepts, in characters.
@@ -94,6 +94,7 @@ pub fn Setup(props: &SetupProps) -> Html {
             ..Typed::default()
         }
     });
+    let navigator = use_navigator();
     let busy = use_state_eq(|| false);
     let error = use_state_eq(|| None::<ApiError>);
     let ontype = {
@@ -111,11 +112,18 @@ pub fn Setup(props: &SetupProps) -> Html {
                 password: typed.password.to_string(),
             };
             let (busy, error, done) = (busy.clone(), error.clone(), done.clone());
+            let navigator = navigator.clone();
             busy.set(true);
             error.set(None);
             spawn_local(async move {
                 match host.post::<()>("/api/setup", &request).await {
-                    Ok(()) => done.emit(()),
+                    Ok(()) => {
+                        // The code is spent; it need not stay in the address.
+                        if let Some(navigator) = navigator {
+                            navigator.replace(&Route::Dashboard);
+                        }
+                        done.emit(());
+                    }
                     Err(e) => error.set(Some(e)),
                 }
                 busy.set(false);
