@@ -130,6 +130,7 @@ fn bench_options(args: &mut lexopt::Parser) -> Result<bench::Options> {
         match arg {
             Long("seconds") => options.seconds = args.value()?.parse()?,
             Long("only") => options.only.push(args.value()?.string()?),
+            Long("profile") => options.profile = args.value()?.string()?,
             other => return Err(other.unexpected().into()),
         }
     }

@@ -35,6 +35,9 @@ pub(crate) struct Options {
     pub seconds: u32,
     /// Only these cases, when any are named.
     pub only: Vec<String>,
+    /// The profile that the programs are built in. Any but `dist` is for trying out a
+    /// change: the report says so.
+    pub profile: String,
 }
 
 impl Default for Options {
@@ -42,9 +45,13 @@ impl Default for Options {
         Self {
             seconds: 5,
             only: Vec::new(),
+            profile: PROFILE.to_owned(),
         }
     }
 }
+
+/// What the image is built in.
+const PROFILE: &str = "dist";
 
 /// Turns of each proxy in every case. The median is reported.
 const ROUNDS: usize = 5;
@@ -207,15 +214,20 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     setup::system(workspace, &setup::BENCH)?;
     panel::build(workspace)?;
     println!("Building with all optimisations (about 8 minutes the first time).");
-    stages::build_programs(workspace, "dist")?;
+    stages::build_programs(workspace, &options.profile)?;
+    // Cargo's folder for the profile `dev` has another name than the profile.
+    let built = match options.profile.as_str() {
+        "dev" => "debug",
+        profile => profile,
+    };
 
     let folder = workspace.cache.join("bench");
     clear(&folder)?;
     let google = Server::start(
-        Command::new(workspace.binary("dist", "fake-google")).args(["--keys", &keys()]),
+        Command::new(workspace.binary(built, "fake-google")).args(["--keys", &keys()]),
     )?;
     let nginx = Nginx::start(workspace, &folder, google.authority())?;
-    let ours = start_ours(workspace, &folder, &google)?;
+    let ours = start_ours(workspace, built, &folder, &google)?;
     std::thread::sleep(std::time::Duration::from_secs(2));
     let idle = process::resident_kib(ours.pid())?;
 
@@ -250,10 +262,18 @@ fn keys() -> String {
     (0..KEYS).map(key).collect::<Vec<_>>().join(",")
 }
 
-fn start_ours(workspace: &Workspace, folder: &Path, google: &Server) -> Result<Server> {
+fn start_ours(
+    workspace: &Workspace,
+    built: &str,
+    folder: &Path,
+    google: &Server,
+) -> Result<Server> {
+    let log = folder.join("server.log");
+    let log = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     Server::start(
-        Command::new(workspace.binary("dist", "gemini-balance"))
+        Command::new(workspace.binary(built, "gemini-balance"))
             .args(["serve"])
+            .stderr(log)
             .env("HOST", "127.0.0.1")
             .env("PORT", "0")
             .env("DATA_DIR", folder.join("data"))

@@ -6,7 +6,8 @@ use std::fs;
 use anyhow::Result;
 
 use super::{
-    CONNECTIONS, KEYS, Measured, Memory, Options, ROUNDS, Shape, TIMED_REQUESTS, version_of,
+    CONNECTIONS, KEYS, Measured, Memory, Options, PROFILE, ROUNDS, Shape, TIMED_REQUESTS,
+    version_of,
 };
 use crate::shell;
 use crate::workspace::Workspace;
@@ -36,6 +37,13 @@ pub(super) fn markdown(
          time of the whole process, from `/proc`. Compare the ratios between machines, not \
          the microseconds.\n"
     )?;
+    if options.profile != PROFILE {
+        writeln!(
+            text,
+            "**Built in the profile `{}`: these numbers say nothing about a release.**\n",
+            options.profile
+        )?;
+    }
     writeln!(
         text,
         "| request | nginx µs CPU | ours µs CPU | ratio | target | nginx /s | ours /s |"
