@@ -2,6 +2,7 @@
 //! in place, because a rebuilt menu closes while it is open.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use contract::desktop::{DesktopState, ProxyState};
 use tauri::menu::{MenuBuilder, MenuEvent, MenuItem, MenuItemBuilder, PredefinedMenuItem};
@@ -157,10 +158,15 @@ pub fn follow(app: &AppHandle, state: &DesktopState) {
     let Some(items) = app.try_state::<Items>() else {
         return;
     };
-    let language = language(&app.state::<Arc<Desktop>>());
+    let desktop = app.state::<Arc<Desktop>>();
+    let language = language(&desktop);
     for (entry, item) in &items.0 {
         let (text, enabled) = entry.label(language, &state.proxy);
-        if let Err(error) = item.set_text(text).and_then(|()| item.set_enabled(enabled)) {
+        let result = item.set_text(text).and_then(|()| item.set_enabled(enabled));
+        // The tray goes first when the app ends.
+        if let Err(error) = result
+            && !desktop.ending.load(Ordering::SeqCst)
+        {
             tracing::warn!(%error, "the tray does not follow");
         }
     }

@@ -21,7 +21,8 @@ pub fn remembered() -> TauriPlugin<Wry> {
 pub fn open(app: &AppHandle) -> tauri::Result<()> {
     let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Gemini Balance")
-        .inner_size(1160.0, 780.0)
+        // Wide enough for the panel to show its navigation (from 1200 pixels).
+        .inner_size(1280.0, 820.0)
         .min_inner_size(720.0, 520.0)
         // The panel is all this window ever shows.
         .on_navigation(is_ours)
