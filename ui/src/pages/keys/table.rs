@@ -17,6 +17,10 @@ use crate::app::use_lang;
 use crate::controls::{Act, Choice, Choices, Skeleton};
 use crate::text::{Lang, number};
 
+/// So many keys are drawn at first, and with each press of "more": every countdown is
+/// drawn anew each second, and some people have thousands of keys.
+const PORTION: usize = 100;
+
 /// The states to filter by, by their names on the wire.
 const STATES: [&str; 5] = ["ready", "unchecked", "cooling", "rejected", "disabled"];
 
@@ -37,6 +41,7 @@ pub struct KeysCardProps {
 pub fn KeysCard(props: &KeysCardProps) -> Html {
     let lang = use_lang();
     let filter = use_state_eq(Filter::default);
+    let limit = use_state_eq(|| PORTION);
     let Some(keys) = props.keys.clone() else {
         return if props.failed {
             Html::default()
@@ -59,6 +64,11 @@ pub fn KeysCard(props: &KeysCardProps) -> Html {
         );
     }
     let shown = filter.apply(&keys);
+    let hidden = shown.len().saturating_sub(*limit);
+    let onmore = {
+        let limit = limit.clone();
+        Callback::from(move |()| limit.set(*limit + PORTION))
+    };
     let onsearch = {
         let filter = filter.clone();
         Callback::from(move |event: InputEvent| {
@@ -125,7 +135,7 @@ pub fn KeysCard(props: &KeysCardProps) -> Html {
                             </tr>
                         </thead>
                         <tbody class="pf-v6-c-table__tbody">
-                            { for shown.into_iter().map(|key| html!(
+                            { for shown.into_iter().take(*limit).map(|key| html!(
                                 <KeyRow
                                     key={key.id}
                                     key_view={key.clone()}
@@ -136,6 +146,15 @@ pub fn KeysCard(props: &KeysCardProps) -> Html {
                             )) }
                         </tbody>
                     </table>
+                    if hidden > 0 {
+                        <div class="gb-row">
+                            <Act
+                                id="key-more"
+                                label={lang.f("keys.more", &[("n", &number(hidden.min(PORTION) as u64))])}
+                                onclick={onmore}
+                            />
+                        </div>
+                    }
                 }
             </div>
         </div>

@@ -120,6 +120,15 @@ async fn a_preview_names_every_piece_and_its_reason() {
     assert!(html.contains("line 3") && html.contains("a key of another vendor"));
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn thousands_of_keys_are_shown_by_portions() {
+    let keys = (1..=1_234).map(|id| key(id, KeyState::Ready)).collect();
+    let html = render::<KeysView>(props(keys)).await;
+    assert_eq!(html.matches("data-testid=\"key-row-").count(), 100);
+    assert!(html.contains("1,234 keys"), "all are counted");
+    assert!(html.contains("Show 100 more"));
+}
+
 #[test]
 fn search_looks_at_label_key_and_error_and_keeps_the_order() {
     let mut failed = key(2, KeyState::Disabled);

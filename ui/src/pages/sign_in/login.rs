@@ -74,6 +74,8 @@ pub fn LoginView(props: &LoginViewProps) -> Html {
     html!(
         <Frame title={lang.t("login.title")} subtitle={lang.t("login.subtitle")}>
             <form class="pf-v6-c-form" {onsubmit}>
+                // Password managers want to know whose password it is; Chromium complains otherwise.
+                <input type="text" name="username" autocomplete="username" value="Gemini Balance" hidden=true readonly=true />
                 if let Some(error) = props.error.clone() {
                     <ErrorNote {error} />
                 }

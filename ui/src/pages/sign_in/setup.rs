@@ -166,6 +166,8 @@ pub fn SetupView(props: &SetupViewProps) -> Html {
     html!(
         <Frame title={lang.t("setup.title")} subtitle={lang.t("setup.subtitle")}>
             <form class="pf-v6-c-form" {onsubmit}>
+                // Password managers want to know whose password it is; Chromium complains otherwise.
+                <input type="text" name="username" autocomplete="username" value="Gemini Balance" hidden=true readonly=true />
                 if let Some(error) = props.error.clone() {
                     <ErrorNote {error} />
                 }
