@@ -297,11 +297,19 @@ export class Window {
     );
   }
 
-  // A picture of the window, in the folder that GB_SCREENSHOTS names.
+  // A picture of the window, in the folder that GB_SCREENSHOTS names. WebKit takes it with
+  // the next frame, and a page at rest draws none; so this one is kept from resting.
   async picture(name) {
     const folder = process.env.GB_SCREENSHOTS;
     if (!folder) return;
     await mkdir(folder, { recursive: true });
+    await this.script(`
+      let frames = 0;
+      const draw = () => {
+        document.body.style.opacity = ++frames % 2 ? 0.999 : 1;
+        if (frames < 60) setTimeout(draw, 50);
+      };
+      draw();`);
     const png = await ask(`${this.url}/screenshot`, "GET");
     await writeFile(join(folder, `${name}.png`), Buffer.from(png, "base64"));
   }
@@ -405,6 +413,8 @@ async function ask(url, method, body) {
     body: body && JSON.stringify(body),
     headers: { "content-type": "application/json" },
     signal: AbortSignal.timeout(PATIENCE),
+  }).catch((error) => {
+    throw new Error(`${method} ${url} ${JSON.stringify(body)}: ${error.message}`, { cause: error });
   });
   const { value } = await answer.json();
   if (!answer.ok) throw new Error(`${method} ${url}: ${JSON.stringify(value)}`);
