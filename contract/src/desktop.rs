@@ -13,7 +13,7 @@
 //! | `vault_unlock` | `passphrase: Option<String>` | [`DesktopState`] |
 //! | `admin_call` | `call: `[`AdminCall`] | [`AdminReply`] |
 //! | `token_create` | `name: String` | [`crate::admin::TokenView`]; the secret is on the clipboard |
-//! | `copy` | `what: `[`Copy`] | nothing |
+//! | `copy` | `what: `[`enum@Copy`] | nothing |
 //! | `open_link` | `link: `[`Link`] | nothing |
 //! | `set_language` | `language: String` (`zh` or `en`) | nothing; the tray follows |
 //!

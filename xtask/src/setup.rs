@@ -298,16 +298,16 @@ pub(crate) const WINDOW_TEST: SystemPackages = SystemPackages {
             "gnome-keyring",
         ),
         package(
-            Found::Program(&["dbus-run-session"]),
+            Found::Program(&["dbus-daemon"]),
             "dbus",
             "dbus-daemon",
             "dbus",
         ),
         package(
-            Found::Program(&["secret-tool"]),
-            "libsecret-tools",
-            "libsecret",
-            "libsecret",
+            Found::Program(&["dbus-send"]),
+            "dbus-bin",
+            "dbus-tools",
+            "dbus",
         ),
     ],
 };

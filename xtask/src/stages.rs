@@ -154,7 +154,11 @@ pub(crate) fn doc(run: &Run<'_>) -> Result<Outcome> {
     shell::run(shell::cargo(run.workspace).args(["test", "--locked", "--workspace", "--doc"]))?;
     shell::run(
         shell::cargo(run.workspace)
-            .env("RUSTDOCFLAGS", "-D warnings")
+            // These pages are for whoever works on this, so they show private items, too.
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private_intra_doc_links",
+            )
             .args([
                 "doc",
                 "--locked",
@@ -361,6 +365,7 @@ pub(crate) fn set_up_window(workspace: &Workspace) -> Result<()> {
     }
     set_up_desktop(workspace)?;
     setup::system(workspace, &setup::NODE)?;
+    setup::system(workspace, &setup::PYTHON)?;
     setup::system(workspace, &setup::WINDOW_TEST)?;
     setup::cargo_tool(workspace, &setup::TAURI_DRIVER).map(drop)
 }
