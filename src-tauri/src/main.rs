@@ -22,7 +22,8 @@ mod prefs;
 mod tray;
 mod window;
 
-use std::path::PathBuf;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,7 +33,7 @@ use tauri::{AppHandle, Manager as _, RunEvent};
 use crate::desktop::Desktop;
 use crate::local::Environment;
 
-/// As in `tauri.conf.json`; names the data folder and the entry in the keychain.
+/// As in `tauri.conf.json`; with [`build`] it names the data folder and the keychain's entry.
 const IDENTIFIER: &str = "io.github.gemini-balance.desktop";
 
 fn main() -> ExitCode {
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
     reason = "Tauri's macro ends the process when the files in it do not unpack"
 )]
 fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
+    let mut context = tauri::generate_context!();
+    context.config_mut().identifier = instance(chosen_folder().as_deref());
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches anything.
         .plugin(tauri_plugin_single_instance::init(|app, _, _| {
@@ -63,20 +66,18 @@ fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
         .plugin(window::remembered())
         .invoke_handler(bridge::handler())
         .setup(move |app| {
-            let desktop = Arc::new(Desktop::new(
-                Environment::of_this_process(folder),
-                &keychain_service(),
-            ));
+            let webview = folder.join("webview");
+            let desktop = Arc::new(Desktop::new(Environment::of_this_process(folder), &build()));
             app.manage(desktop.clone());
             app.manage(clipboard::Clipboard::default());
-            window::open(app.handle())?;
+            window::open(app.handle(), webview)?;
             tray::open(app.handle(), &desktop);
             bridge::announce(app.handle(), &desktop);
             end_on_signal(app.handle());
             tauri::async_runtime::spawn(async move { desktop.open(None).await });
             Ok(())
         })
-        .build(tauri::generate_context!())?;
+        .build(context)?;
     let code = app.run_return(|app, event| match event {
         RunEvent::ExitRequested {
             code: None, api, ..
@@ -134,25 +135,35 @@ fn end_on_signal(app: &AppHandle) {
     });
 }
 
-/// Where everything lies: `GEMINI_BALANCE_DATA_DIR`, or the platform's folder for data
-/// of an app.
+/// Where everything lies: the folder that was chosen, or the platform's for data of an app.
 fn data_folder() -> Option<PathBuf> {
+    chosen_folder().or_else(|| Some(directories::BaseDirs::new()?.data_local_dir().join(build())))
+}
+
+/// The folder that `GEMINI_BALANCE_DATA_DIR` names.
+fn chosen_folder() -> Option<PathBuf> {
     std::env::var_os("GEMINI_BALANCE_DATA_DIR")
         .filter(|folder| !folder.is_empty())
         .map(PathBuf::from)
-        .or_else(|| {
-            Some(
-                directories::BaseDirs::new()?
-                    .data_local_dir()
-                    .join(IDENTIFIER),
-            )
-        })
 }
 
-/// The keychain entry's service. A development build has its own.
-fn keychain_service() -> String {
-    let build = if cfg!(debug_assertions) { ".dev" } else { "" };
-    format!("{IDENTIFIER}{build}")
+/// The name of this build, which also names its entry in the keychain: a development
+/// build shares nothing with the one installed.
+fn build() -> String {
+    let kind = if cfg!(debug_assertions) { ".dev" } else { "" };
+    format!("{IDENTIFIER}{kind}")
+}
+
+/// The name under which a second start finds the first. One with a folder of its own (a
+/// demonstration, a test) is another app, so it does not end in the window of the real one.
+fn instance(chosen: Option<&Path>) -> String {
+    let Some(folder) = chosen else {
+        return build();
+    };
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    // A letter first: parts of a D-Bus name begin with one.
+    format!("{}.x{:016x}", build(), hasher.finish())
 }
 
 /// WebKitGTK's DMA-BUF renderer shows an empty window with some drivers (tauri issue
@@ -177,10 +188,20 @@ fn relaunch_for_webkit() {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn each_folder_is_an_app_of_its_own() {
+        let [usual, one, other] =
+            [None, Some("/a"), Some("/b")].map(|path| instance(path.map(Path::new)));
+        assert_eq!(one, instance(Some(Path::new("/a"))));
+        assert!(usual != one && usual != other && one != other);
+    }
+
     #[test]
     fn the_identifier_is_the_one_of_the_configuration() {
         let config: serde_json::Value =
             serde_json::from_str(include_str!("../../tauri.conf.json")).unwrap();
-        assert_eq!(config["identifier"], super::IDENTIFIER);
+        assert_eq!(config["identifier"], IDENTIFIER);
     }
 }

@@ -1,5 +1,7 @@
 //! The one window.
 
+use std::path::PathBuf;
+
 use tauri::plugin::TauriPlugin;
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent, Wry};
@@ -17,10 +19,12 @@ pub fn remembered() -> TauriPlugin<Wry> {
         .build()
 }
 
-/// Opens the window. Closing it hides it where a tray can bring it back, else quits.
-pub fn open(app: &AppHandle) -> tauri::Result<()> {
+/// Opens the window; what the webview keeps goes into `folder`. Closing the window hides
+/// it where a tray can bring it back, else quits.
+pub fn open(app: &AppHandle, folder: PathBuf) -> tauri::Result<()> {
     let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Gemini Balance")
+        .data_directory(folder)
         // Wide enough for the panel to show its navigation (from 1200 pixels).
         .inner_size(1280.0, 820.0)
         .min_inner_size(720.0, 520.0)
