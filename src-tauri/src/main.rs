@@ -41,6 +41,8 @@ fn main() -> ExitCode {
     let Some(folder) = data_folder() else {
         return ExitCode::FAILURE;
     };
+    // A failure shows with the first file that cannot be written, and its path.
+    let _result = create_private(&folder);
     let _log = log::start(&folder);
     match run(folder) {
         Ok(code) => code,
@@ -140,6 +142,15 @@ fn data_folder() -> Option<PathBuf> {
     chosen_folder().or_else(|| Some(directories::BaseDirs::new()?.data_local_dir().join(build())))
 }
 
+/// Makes the data folder, for this user only where the system can say so.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// The folder that `GEMINI_BALANCE_DATA_DIR` names.
 fn chosen_folder() -> Option<PathBuf> {
     std::env::var_os("GEMINI_BALANCE_DATA_DIR")
@@ -189,6 +200,18 @@ fn relaunch_for_webkit() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_looks_into_the_data_folder() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        create_private(&folder).unwrap();
+        create_private(&folder).unwrap();
+        let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 
     #[test]
     fn each_folder_is_an_app_of_its_own() {
