@@ -222,5 +222,23 @@ onComputer("a second start shows the first window, and closing it without a tray
   assert.equal(await running(window), address);
 
   await window.close();
+  await window.ended();
   await assert.rejects(fetch(address), "the proxy lives on after the window was closed");
+});
+
+onComputer("where a tray is, closing hides the window, and a second start brings it back", {}, async (world) => {
+  await world.showTrays();
+  const window = await world.open({ BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) });
+  const address = await running(window);
+  const shown = async () => await window.script("return document.visibilityState");
+  await window.until("the window is shown", async () => (await shown()) === "visible");
+
+  await window.close();
+  await window.until("the window is hidden", async () => (await shown()) === "hidden");
+  assert.ok((await fetch(`${address}/health`)).ok, "the proxy goes on");
+
+  const second = await world.run(program("GB_DESKTOP_BIN"), []);
+  assert.equal(second.code, 0, second.out);
+  await window.until("the window is shown again", async () => (await shown()) === "visible");
+  await window.quit();
 });

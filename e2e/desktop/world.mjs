@@ -110,6 +110,11 @@ export class World {
     if (code !== 0) throw new Error(out);
   }
 
+  // A desktop that shows tray icons.
+  async showTrays() {
+    await this.#firstLine("python3", [beside("tray.py")]);
+  }
+
   // A fake Google with one key; answers its address.
   async google(key) {
     const google = program("GB_FAKE_GOOGLE_BIN");
@@ -314,14 +319,11 @@ export class Window {
     await writeFile(join(folder, `${name}.png`), Buffer.from(png, "base64"));
   }
 
-  // Closes the window. Nothing shows tray icons here, so this quits the app; answers when
-  // its process is gone. (WebDriver's own way of closing the last window kills the
+  // Clicks on the cross. (WebDriver's own way of closing the last window kills the
   // process, which would hide an app that does not end well.)
   async close() {
-    const script = fileURLToPath(new URL("close.py", import.meta.url));
-    const { code, out } = await this.world.run("python3", [script, "Gemini Balance"]);
+    const { code, out } = await this.world.run("python3", [beside("close.py"), "Gemini Balance"]);
     if (code !== 0) throw new Error(out);
-    await this.#ended();
   }
 
   // Ends the app as signing out of the computer does.
@@ -329,10 +331,11 @@ export class Window {
     const pids = await this.processes();
     if (pids.length === 0) throw new Error("the app does not run");
     for (const pid of pids) process.kill(Number(pid), "SIGTERM");
-    await this.#ended();
+    await this.ended();
   }
 
-  async #ended() {
+  // Waits until the app has ended, and sees that it did so in good order.
+  async ended() {
     await this.until("the app has quit", async () => (await this.processes()).length === 0);
     const log = await this.world.log();
     if (!/ end$/m.test(log)) throw new Error(`the app did not end in good order:\n${log}`);
@@ -420,6 +423,8 @@ async function ask(url, method, body) {
   if (!answer.ok) throw new Error(`${method} ${url}: ${JSON.stringify(value)}`);
   return value;
 }
+
+const beside = (file) => fileURLToPath(new URL(file, import.meta.url));
 
 function alive(child) {
   if (child.exitCode !== null || child.pid === undefined) {
