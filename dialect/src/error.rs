@@ -1,5 +1,7 @@
 //! Errors: what can go wrong in a translation, and error bodies in each protocol's shape.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::text::to_json;
@@ -264,8 +266,14 @@ pub fn openai(status: u16, message: &str, param: Option<&str>, code: Option<&str
     )
 }
 
-/// An error body as Google sends it. `reason` becomes the `google.rpc.ErrorInfo`.
-pub fn gemini(status: u16, message: &str, reason: Option<&str>) -> Vec<u8> {
+/// An error body as Google sends it. `reason` becomes the `google.rpc.ErrorInfo`,
+/// `retry_after` the `google.rpc.RetryInfo` that Google's own clients wait by.
+pub fn gemini(
+    status: u16,
+    message: &str,
+    reason: Option<&str>,
+    retry_after: Option<Duration>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         error: Inner<'a>,
@@ -275,29 +283,35 @@ pub fn gemini(status: u16, message: &str, reason: Option<&str>) -> Vec<u8> {
         code: u16,
         message: &'a str,
         status: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        details: Option<[Info<'a>; 1]>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        details: Vec<Detail<'a>>,
     }
     #[derive(Serialize)]
-    struct Info<'a> {
-        #[serde(rename = "@type")]
-        kind: &'a str,
-        reason: &'a str,
-        domain: &'a str,
+    #[serde(tag = "@type")]
+    enum Detail<'a> {
+        #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+        Info { reason: &'a str, domain: &'a str },
+        #[serde(
+            rename = "type.googleapis.com/google.rpc.RetryInfo",
+            rename_all = "camelCase"
+        )]
+        Retry { retry_delay: String },
     }
+    let info = reason.map(|reason| Detail::Info {
+        reason,
+        domain: "gemini-balance",
+    });
+    // The JSON form of google.protobuf.Duration.
+    let retry = retry_after.map(|wait| Detail::Retry {
+        retry_delay: format!("{}.{:03}s", wait.as_secs(), wait.subsec_millis()),
+    });
     to_json(
         &Body {
             error: Inner {
                 code: status,
                 message,
                 status: names_of(status).google,
-                details: reason.map(|reason| {
-                    [Info {
-                        kind: "type.googleapis.com/google.rpc.ErrorInfo",
-                        reason,
-                        domain: "gemini-balance",
-                    }]
-                }),
+                details: info.into_iter().chain(retry).collect(),
             },
         },
         0,

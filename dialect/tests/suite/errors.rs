@@ -1,5 +1,7 @@
 //! Error bodies are those that the vendors' SDKs know.
 
+use std::time::Duration;
+
 use dialect::error;
 
 #[test]
@@ -59,11 +61,16 @@ fn bodies() {
         r#"{"error":{"message":"No.","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
     );
     assert_eq!(
-        text(error::gemini(429, "Wait.", None)),
-        r#"{"error":{"code":429,"message":"Wait.","status":"RESOURCE_EXHAUSTED"}}"#
+        text(error::gemini(
+            429,
+            "Wait.",
+            None,
+            Some(Duration::from_millis(26_412))
+        )),
+        r#"{"error":{"code":429,"message":"Wait.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"26.412s"}]}}"#
     );
     assert_eq!(
-        text(error::gemini(503, "No keys.", Some("NO_KEYS"))),
+        text(error::gemini(503, "No keys.", Some("NO_KEYS"), None)),
         r#"{"error":{"code":503,"message":"No keys.","status":"UNAVAILABLE","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"NO_KEYS","domain":"gemini-balance"}]}}"#
     );
     assert_eq!(

@@ -197,7 +197,7 @@ impl Problem {
             Surface::Openai => {
                 error::openai(status, &self.message, self.param.as_deref(), self.code)
             }
-            Surface::Gemini => error::gemini(status, &self.message, None),
+            Surface::Gemini => error::gemini(status, &self.message, None, self.retry_after),
             Surface::Anthropic => error::anthropic(status, &self.message, None),
         }
     }

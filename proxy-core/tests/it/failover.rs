@@ -92,6 +92,8 @@ async fn when_every_key_rests_the_client_learns_when_the_first_is_back() {
         assert!((1..=61).contains(&wait), "waits {wait} s");
         let body = json(response).await;
         assert_eq!(body["error"]["status"], "RESOURCE_EXHAUSTED");
+        let delay = &body["error"]["details"][0]["retryDelay"];
+        assert!(delay.as_str().unwrap().ends_with('s'), "what Google's SDKs wait by: {body}");
         assert!(
             body["error"]["message"]
                 .as_str()
