@@ -31,6 +31,11 @@ export const program = (variable, fallback) => {
   return path;
 };
 
+// All that runs, so that nothing outlives the test even when that is ended from outside.
+const everything = new Set();
+process.once("exit", () => everything.forEach((child) => signal(child, "SIGKILL")));
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(name, () => process.exit(1));
+
 export class World {
   #running = [];
   #end = [];
@@ -187,6 +192,7 @@ export class World {
     }
     signal(child, "SIGKILL");
     this.#running = this.#running.filter((other) => other !== child);
+    everything.delete(child);
   }
 
   async end() {
@@ -208,6 +214,7 @@ export class World {
     }
     child.on("error", (error) => (child.output += `${name}: ${error.message}`));
     this.#running.push(child);
+    everything.add(child);
     return child;
   }
 
