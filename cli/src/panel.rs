@@ -16,8 +16,30 @@ pub fn router() -> Option<Router> {
             // A new version must be seen at once; an ETag makes asking cheap.
             .html_cache_control(CacheControl::NoCache)
             .cache_control(CacheControl::NoCache)
-            .into_router(),
+            .into_router()
+            .layer(axum::middleware::map_response(guarded)),
     )
+}
+
+/// What the page may do: load and run what this server sends, talk to this server, and be
+/// shown in no frame. `wasm-unsafe-eval` lets it compile WebAssembly and allows no `eval`.
+#[cfg(panel)]
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+                      img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+#[cfg(panel)]
+async fn guarded(mut response: axum::response::Response) -> axum::response::Response {
+    use axum::http::{HeaderValue, header};
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        let headers = response.headers_mut();
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// This program was built without the panel.
