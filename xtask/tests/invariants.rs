@@ -81,7 +81,8 @@ fn translation_and_contract_do_no_io_and_read_no_clock() {
             for forbidden in [
                 "std::net",
                 "std::fs",
-                "std::time",
+                "Instant",
+                "SystemTime",
                 "std::process",
                 "std::env::var",
             ] {
