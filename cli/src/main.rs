@@ -72,7 +72,11 @@ fn flag(declaration: &Declaration) -> Arg {
 fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     let settings = settings(matches)?;
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&settings.log_level))
+        // memory_serve names every embedded file at start.
+        .with_env_filter(EnvFilter::new(format!(
+            "{},memory_serve=warn",
+            settings.log_level
+        )))
         .with_writer(std::io::stderr)
         .init();
     tokio::runtime::Builder::new_multi_thread()
@@ -113,8 +117,11 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     .await?;
     announce(&running).context("cannot write to standard output")?;
     stopped().await?;
-    tracing::info!("stopping; answers that are under way may end");
-    running.shutdown(PATIENCE).await;
+    tracing::info!("stopping; answers that are under way may end (ask again to stop at once)");
+    tokio::select! {
+        () = running.shutdown(PATIENCE) => {}
+        asked_again = stopped() => asked_again?,
+    }
     Ok(())
 }
 

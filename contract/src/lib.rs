@@ -2,7 +2,7 @@
 //!
 //! The panel (wasm) and the core (native) both compile this crate, so a field cannot
 //! be renamed on one side only. It holds no behaviour beyond what a reader of the data
-//! needs, and depends on neither an async runtime, an HTTP client nor a clock.
+//! needs (and [`links`], which both sides must build alike), and depends on neither an async runtime, an HTTP client nor a clock.
 //!
 //! Deliberately absent: secrets. Two fields carry one, because a person must type it in
 //! ([`admin::LoginRequest::password`] and friends) or see it once
@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod desktop;
 pub mod error;
+pub mod links;
 
 pub use error::{ApiError, ErrorCode};
 

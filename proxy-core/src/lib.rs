@@ -28,7 +28,7 @@ use contract::admin::{ModelView, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use vault::{MasterKey, Secret};
 
@@ -91,13 +91,17 @@ pub struct Core {
     /// The connections of the admin API's own calls; the workers have theirs.
     upstream: Upstream,
     models: Mutex<Option<(Millis, Arc<Vec<Model>>)>>,
-    stop: CancellationToken,
+    /// Held while the accepted tokens are read from the store and replaced, so that two
+    /// changes at once cannot undo one another.
+    pub(crate) token_change: tokio::sync::Mutex<()>,
 }
 
 /// A core that listens. Dropping it stops it without waiting; [`Running::shutdown`] waits.
 pub struct Running {
     core: Arc<Core>,
     server: server::Server,
+    /// Ends the writer of records.
+    stop: DropGuard,
 }
 
 /// How long a list of models is good for.
@@ -134,6 +138,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
     let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
+    // From here on, whatever returns early ends the writer.
+    let stop = stop.drop_guard();
     let saver = recorder.clone();
     let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
         saver.key_state(id, saved);
@@ -158,10 +164,10 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         address,
         upstream,
         models: Mutex::default(),
-        stop,
+        token_change: tokio::sync::Mutex::default(),
     });
     let server = server::Server::start(listener, &core, panel)?;
-    Ok(Running { core, server })
+    Ok(Running { core, server, stop })
 }
 
 impl Running {
@@ -184,7 +190,7 @@ impl Running {
     /// left to write.
     pub async fn shutdown(self, patience: Duration) {
         self.server.shutdown(patience).await;
-        self.core.stop.cancel();
+        drop(self.stop);
         self.core.tracker.close();
         self.core.tracker.wait().await;
         self.core.store.close().await;

@@ -152,7 +152,11 @@ async fn work(
     let patience = loop {
         tokio::select! {
             arrival = arrivals.recv() => {
-                let Some((stream, peer)) = arrival else { break Duration::ZERO };
+                // The acceptor ends first when the server stops; how long to wait was said
+                // before that.
+                let Some((stream, peer)) = arrival else {
+                    break stopped.borrow().unwrap_or_default();
+                };
                 let Ok(stream) = TcpStream::from_std(stream) else { continue };
                 // Without this, small writes wait for acknowledgements (40 ms steps).
                 let _ = stream.set_nodelay(true);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::status::{ApiStatus, WireError};
 use crate::error::Malformed;
@@ -162,23 +162,62 @@ struct Content {
     parts: Option<Vec<Part>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One part of an answer, as far as it matters whether it is content.
+#[derive(Clone, Copy, Default)]
 struct Part {
-    #[serde(default)]
-    text: HasText,
-    #[serde(default)]
-    thought: Option<bool>,
-    #[serde(default)]
-    inline_data: Option<IgnoredAny>,
-    #[serde(default)]
-    file_data: Option<IgnoredAny>,
-    #[serde(default)]
-    function_call: Option<IgnoredAny>,
-    #[serde(default)]
-    executable_code: Option<IgnoredAny>,
-    #[serde(default)]
-    code_execution_result: Option<IgnoredAny>,
+    text: bool,
+    thought: bool,
+    /// It holds something besides text: media, a call, code, or what Google will invent.
+    other: bool,
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "camelCase")]
+        enum Field {
+            Text,
+            Thought,
+            // These say something about a part and are nothing by themselves.
+            ThoughtSignature,
+            VideoMetadata,
+            PartMetadata,
+            MediaResolution,
+            #[serde(other)]
+            Other,
+        }
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Part;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a part of an answer")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
+                let mut part = Part::default();
+                while let Some(field) = map.next_key()? {
+                    match field {
+                        Field::Text => part.text = map.next_value::<HasText>()?.0,
+                        Field::Thought => {
+                            part.thought = map.next_value::<Option<bool>>()?.unwrap_or(false);
+                        }
+                        Field::Other => {
+                            part.other |= map.next_value::<Option<IgnoredAny>>()?.is_some();
+                        }
+                        Field::ThoughtSignature
+                        | Field::VideoMetadata
+                        | Field::PartMetadata
+                        | Field::MediaResolution => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(part)
+            }
+        }
+        deserializer.deserialize_map(Look)
+    }
 }
 
 /// Whether a string has any characters.
@@ -208,17 +247,12 @@ impl<'de> Deserialize<'de> for HasText {
 }
 
 impl Part {
-    fn is_content(&self) -> bool {
-        (self.text.0 && self.thought != Some(true))
-            || self.inline_data.is_some()
-            || self.file_data.is_some()
-            || self.function_call.is_some()
-            || self.executable_code.is_some()
-            || self.code_execution_result.is_some()
+    fn is_content(self) -> bool {
+        self.other || (self.text && !self.thought)
     }
 
-    fn is_thought(&self) -> bool {
-        self.text.0 && self.thought == Some(true)
+    fn is_thought(self) -> bool {
+        self.text && self.thought
     }
 }
 

@@ -44,6 +44,9 @@ fn real_content_is_told_from_silence() {
         ),
         (r#"[{"fileData":{"fileUri":"x"}}]"#, true, false),
         (r#"[{"executableCode":{"code":"x"}}]"#, true, false),
+        (r#"[{"somethingNew":{"a":1}}]"#, true, false),
+        (r#"[{"thoughtSignature":"c2ln"}]"#, false, false),
+        (r#"[{"text":"","thoughtSignature":"c2ln"}]"#, false, false),
         (
             r#"[{"codeExecutionResult":{"outcome":"OUTCOME_OK"}}]"#,
             true,

@@ -14,7 +14,7 @@ const LONGEST_WAIT_MS: Millis = 15 * 60 * 1_000;
 /// Wrong guesses from everywhere together that cost nothing.
 const FREE_TOGETHER: u32 = 30;
 /// The longest wait on account of others: a crowd of guessers is slowed down to two guesses
-/// a minute, and the owner still gets in.
+/// a minute, and the owner is not shut out for long, though a crowd may be quicker.
 const LONGEST_WAIT_TOGETHER_MS: Millis = 30 * 1_000;
 /// After this long without a wrong guess all is forgotten.
 const MEMORY_MS: Millis = 60 * 60 * 1_000;

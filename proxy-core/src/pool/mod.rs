@@ -9,9 +9,9 @@
 mod health;
 mod outcome;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,8 +36,8 @@ const TIER_REST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time zone whose midnight starts a new day of quota
 /// (<https://ai.google.dev/gemini-api/docs/rate-limits>: "resets at midnight Pacific time").
 const QUOTA_ZONE: &str = "America/Los_Angeles";
-/// Stands for "never by itself" in [`Key::available_from`].
-const NEVER: Millis = Millis::MAX;
+/// The most models of one key that are remembered as asked for.
+const MOST_ASKED: usize = 64;
 
 /// The keys and what is known of each.
 pub struct Pool {
@@ -112,8 +112,8 @@ struct Key {
     secret: Secret,
     header: HeaderValue,
     masked: String,
-    /// [`Health::available_from`] of `knowledge`, readable without its lock.
-    available_from: AtomicI64,
+    /// [`Health::is_usable`] of `knowledge`, readable without its lock.
+    usable: AtomicBool,
     last_used_at: AtomicI64,
     /// How many models are in `knowledge.cooldowns`, readable without its lock.
     cooldowns: AtomicUsize,
@@ -124,6 +124,9 @@ struct Key {
 struct Knowledge {
     health: Health,
     cooldowns: HashMap<Box<str>, (Millis, CooldownReason)>,
+    /// The models it was asked for since start (and those it rested for before). When it
+    /// rests for all of them, it is of no use now, and is shown so.
+    asked: HashSet<Box<str>>,
     last_error: Option<String>,
 }
 
@@ -175,17 +178,22 @@ impl Pool {
         let mut tried_one = false;
         for offset in 0..keys.len() {
             let key = &keys[start.wrapping_add(offset) % keys.len()];
+            if !key.usable.load(Ordering::Relaxed) {
+                continue;
+            }
             if tried.contains(&key.id) {
                 tried_one = true;
                 continue;
             }
-            let (from, reason) = key.available(model, now);
-            if from <= now {
-                key.last_used_at.store(now, Ordering::Relaxed);
-                return Ok(Picked(key.clone()));
-            }
-            if from != NEVER && soonest.is_none_or(|(soonest, _)| from < soonest) {
-                soonest = Some((from, reason));
+            match key.rests_until(model, now) {
+                None => {
+                    key.last_used_at.store(now, Ordering::Relaxed);
+                    return Ok(Picked(key.clone()));
+                }
+                Some(rest) if soonest.is_none_or(|soonest| rest.0 < soonest.0) => {
+                    soonest = Some(rest);
+                }
+                Some(_) => {}
             }
         }
         Err(match soonest {
@@ -206,18 +214,16 @@ impl Pool {
         let key = &picked.0;
         match outcome.consequence().key {
             KeyEffect::None => {}
+            // It forgets no cooldown: this answer may have been under way since before.
             KeyEffect::Good => {
-                // The usual case: known to be good, nothing to forget.
-                if key.available_from.load(Ordering::Relaxed) == Millis::MIN
-                    && key.cooldowns.load(Ordering::Relaxed) == 0
-                    && key.knowledge.lock().health == Health::Ready
-                {
-                    return;
+                let mut knowledge = key.knowledge.lock();
+                knowledge.remember(model);
+                if knowledge.health == Health::Unchecked {
+                    drop(knowledge);
+                    self.change(key, |knowledge| {
+                        knowledge.health = knowledge.health.after(KeyEvent::Succeeded);
+                    });
                 }
-                self.change(key, |knowledge| {
-                    knowledge.health = knowledge.health.after(KeyEvent::Succeeded);
-                    knowledge.cooldowns.remove(model);
-                });
             }
             KeyEffect::Reject(reason) => self.change(key, |knowledge| {
                 knowledge.health = knowledge.health.after(KeyEvent::Refused(reason));
@@ -226,6 +232,7 @@ impl Pool {
             KeyEffect::RestForModel(reason, asked) => {
                 let until = self.rest_until(reason, asked);
                 self.change(key, |knowledge| {
+                    knowledge.remember(model);
                     knowledge.cooldowns.insert(model.into(), (until, reason));
                     knowledge.last_error = said.map(str::to_owned);
                 });
@@ -267,11 +274,16 @@ impl Pool {
             masked: new.secret.masked(),
             secret: new.secret,
             header,
-            available_from: AtomicI64::new(0),
+            usable: AtomicBool::new(true),
             last_used_at: AtomicI64::new(0),
             cooldowns: AtomicUsize::new(0),
             knowledge: Mutex::new(Knowledge {
                 health,
+                asked: saved
+                    .cooldowns
+                    .iter()
+                    .map(|rest| rest.model.as_str().into())
+                    .collect(),
                 cooldowns: saved
                     .cooldowns
                     .into_iter()
@@ -324,7 +336,7 @@ impl Pool {
         let knowledge = key.knowledge.lock();
         let last_used_at = key.last_used_at.load(Ordering::Relaxed);
         Some(KeyStatus {
-            state: knowledge.health.seen_at(now),
+            state: knowledge.seen_at(now),
             cooldowns: knowledge.cooldowns_at(now),
             last_used_at: (last_used_at > 0).then_some(last_used_at),
             last_error: knowledge.last_error.clone(),
@@ -335,20 +347,20 @@ impl Pool {
     pub fn summary(&self) -> PoolSummary {
         let now = self.clock.now();
         let mut summary = PoolSummary::default();
-        let mut soonest = NEVER;
+        let mut soonest: Option<Millis> = None;
         for key in self.keys.load().iter() {
             summary.total += 1;
-            match key.knowledge.lock().health.seen_at(now) {
+            match key.knowledge.lock().seen_at(now) {
                 KeyState::Unchecked | KeyState::Ready => summary.ready += 1,
                 KeyState::Cooling { until } => {
                     summary.cooling += 1;
-                    soonest = soonest.min(until);
+                    soonest = Some(soonest.map_or(until, |soonest| soonest.min(until)));
                 }
                 KeyState::Rejected { .. } => summary.rejected += 1,
                 KeyState::Disabled => summary.disabled += 1,
             }
         }
-        summary.next_ready_at = (summary.ready == 0 && soonest != NEVER).then_some(soonest);
+        summary.next_ready_at = soonest.filter(|_| summary.ready == 0);
         summary
     }
 
@@ -396,27 +408,50 @@ fn next_quota_day(now: Millis) -> Option<Millis> {
 }
 
 impl Key {
-    /// From when on `model` can be asked with this key, and which limit is in the way.
-    fn available(&self, model: &str, now: Millis) -> (Millis, CooldownReason) {
-        let key = self.available_from.load(Ordering::Relaxed);
-        if key > now || self.cooldowns.load(Ordering::Relaxed) == 0 {
-            return (key, CooldownReason::Unexplained);
+    /// Until when `model` must not be asked with this key, and which limit is in the way.
+    fn rests_until(&self, model: &str, now: Millis) -> Option<(Millis, CooldownReason)> {
+        if self.cooldowns.load(Ordering::Relaxed) == 0 {
+            return None;
         }
-        match self.knowledge.lock().cooldowns.get(model) {
-            Some(&(until, reason)) => (until, reason),
-            None => (key, CooldownReason::Unexplained),
-        }
+        let rest = self.knowledge.lock().cooldowns.get(model).copied();
+        rest.filter(|(until, _)| *until > now)
     }
 
     fn publish(&self, knowledge: &Knowledge) {
-        let from = knowledge.health.available_from().unwrap_or(NEVER);
-        self.available_from.store(from, Ordering::Relaxed);
+        self.usable
+            .store(knowledge.health.is_usable(), Ordering::Relaxed);
         self.cooldowns
             .store(knowledge.cooldowns.len(), Ordering::Relaxed);
     }
 }
 
 impl Knowledge {
+    fn remember(&mut self, model: &str) {
+        if self.asked.len() < MOST_ASKED && !self.asked.contains(model) {
+            self.asked.insert(model.into());
+        }
+    }
+
+    /// What to show at `now`.
+    fn seen_at(&self, now: Millis) -> KeyState {
+        match self.health {
+            Health::Rejected(reason) => KeyState::Rejected { reason },
+            Health::Disabled => KeyState::Disabled,
+            Health::Unchecked | Health::Ready => {
+                let rests = self.asked.iter().map(|model| {
+                    let (until, _) = self.cooldowns.get(model)?;
+                    (*until > now).then_some(*until)
+                });
+                let rests: Option<Vec<Millis>> = rests.collect();
+                match (rests.and_then(|rests| rests.into_iter().min()), self.health) {
+                    (Some(until), _) => KeyState::Cooling { until },
+                    (None, Health::Unchecked) => KeyState::Unchecked,
+                    (None, _) => KeyState::Ready,
+                }
+            }
+        }
+    }
+
     fn cooldowns_at(&self, now: Millis) -> Vec<Cooldown> {
         let mut cooldowns: Vec<_> = self
             .cooldowns

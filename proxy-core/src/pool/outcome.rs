@@ -27,8 +27,10 @@ pub enum Outcome {
     LocationRefused,
     /// 500, 503 or 504: the model is overloaded or broken for everybody.
     Overloaded,
-    /// No connection, no answer in time, or the connection broke before any content.
+    /// No connection, or it broke before any content.
     Unreachable,
+    /// The request was sent, and nothing came for as long as the settings allow.
+    TooSlow,
 }
 
 /// What an [`Outcome`] means.
@@ -38,6 +40,10 @@ pub struct Consequence {
     pub key: KeyEffect,
     /// For the request.
     pub retry: Retry,
+    /// Whether the attempt counts against the number of attempts that the settings allow.
+    /// One that takes its key out of the rotation does not: it was answered at once, and
+    /// cannot repeat itself.
+    pub counts: bool,
 }
 
 /// What an outcome does to the key that was used.
@@ -81,7 +87,13 @@ impl Outcome {
             Self::LocationRefused => (Key::None, Again::No),
             Self::Overloaded => (Key::None, Again::AnyKey),
             Self::Unreachable => (Key::None, Again::AnyKey),
+            // Google may have computed the answer, and counted it.
+            Self::TooSlow => (Key::None, Again::No),
         };
-        Consequence { key, retry }
+        Consequence {
+            key,
+            retry,
+            counts: !matches!(key, Key::RestForModel(..) | Key::Reject(_)),
+        }
     }
 }

@@ -97,10 +97,56 @@ fn mistakes_of_the_client_and_bad_days_of_google_cost_no_key_anything() {
         Outcome::Unreachable,
         Outcome::Empty,
         Outcome::LocationRefused,
+        Outcome::Forbidden,
+        Outcome::TooSlow,
     ] {
         let key = pool.pick("m", &[]).unwrap();
         pool.settle(&key, "m", outcome, None);
+        let status = pool.status(0).unwrap();
+        assert_eq!(status.state, KeyState::Unchecked, "{outcome:?}");
+        assert_eq!(status.cooldowns, [], "{outcome:?}");
     }
+}
+
+#[test]
+fn an_answer_that_was_under_way_ends_neither_a_rest_nor_a_refusal() {
+    let (pool, _) = pool(1);
+    let early = pool.pick("m", &[]).unwrap();
+    let late = pool.pick("m", &[]).unwrap();
+    let quota = Outcome::Quota {
+        reason: CooldownReason::PerDay,
+        retry_after: None,
+    };
+    pool.settle(&late, "m", quota, None);
+    pool.settle(&early, "m", Outcome::Answered, None);
+    assert!(
+        pool.pick("m", &[]).is_err(),
+        "the day's quota is still used up"
+    );
+    pool.settle(&late, "m", Outcome::KeyRefused(RejectReason::Leaked), None);
+    pool.settle(&early, "m", Outcome::Answered, None);
+    assert_eq!(pool.summary().rejected, 1);
+}
+
+#[test]
+fn a_key_that_rests_for_all_it_was_asked_for_is_shown_as_resting() {
+    let (pool, time) = pool(1);
+    let key = pool.pick("m", &[]).unwrap();
+    let quota = Outcome::Quota {
+        reason: CooldownReason::PerMinute,
+        retry_after: Some(Duration::from_secs(30)),
+    };
+    pool.settle(&key, "m", quota, None);
+    let until = NOON + 30_000;
+    assert_eq!(pool.status(0).unwrap().state, KeyState::Cooling { until });
+    assert_eq!(pool.summary().next_ready_at, Some(until));
+    pool.settle(&key, "other", Outcome::Answered, None);
+    assert_eq!(
+        pool.status(0).unwrap().state,
+        KeyState::Ready,
+        "of use for another model"
+    );
+    time.store(until, Ordering::Relaxed);
     assert_eq!(pool.summary().ready, 1);
 }
 

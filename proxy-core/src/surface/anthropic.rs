@@ -1,6 +1,6 @@
 //! Anthropic's protocol, translated by [`dialect`].
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
 use dialect::anthropic_to_gemini::{
@@ -10,10 +10,11 @@ use dialect::anthropic_to_gemini::{
 use dialect::{Invalid, Malformed, ModelMap, ResponseMeta, anthropic};
 use http::{Method, StatusCode};
 
+use super::gemini::COUNT_TOKENS;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer, unreadable};
-use super::{App, admit, json, models, read_body, refuse};
+use super::{App, admit, json, models, read_body, refuse, turn_away};
 use crate::upstream::{Answer, Call, Expect, json_headers};
 
 /// POST `/v1/messages`.
@@ -58,7 +59,7 @@ pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Re
     let (parts, body) = request.into_parts();
     let mut trace = match admit(&app, &parts, Surface::Anthropic) {
         Ok(trace) => trace,
-        Err(problem) => return problem.render(Surface::Anthropic),
+        Err(problem) => return turn_away(body, &problem, Surface::Anthropic).await,
     };
     match count(&app, body, &mut trace).await {
         Ok(body) => {
@@ -78,7 +79,7 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
         method: Method::POST,
         path: &format!("/models/{}:countTokens", asked.model),
         query: "",
-        model: &asked.model,
+        model: COUNT_TOKENS,
         headers: json_headers(),
         body: asked.body.into(),
         expect: Expect::Anything,
@@ -101,13 +102,10 @@ pub(super) async fn models(State(app): State<App>, request: Request) -> Response
 }
 
 /// GET `/v1/models/{id}`.
-pub(super) async fn model(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+pub(super) async fn model(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
     models::answer(&app, request, Surface::Anthropic, |models, _| {
-        Some(anthropic::models::one(models::find(models, &id)?))
+        Some(anthropic::models::one(models::find(models, &path)?))
     })
     .await
 }

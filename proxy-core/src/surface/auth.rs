@@ -44,6 +44,15 @@ impl ClientTokens {
         self.by_hash.store(Arc::new(new));
     }
 
+    /// Accepts a token no more.
+    pub fn remove(&self, id: i64) {
+        self.by_hash.rcu(|tokens| {
+            let kept = tokens.iter().filter(|(_, accepted)| accepted.id != id);
+            kept.map(|(hash, accepted)| (*hash, accepted.clone()))
+                .collect::<HashMap<_, _>>()
+        });
+    }
+
     /// When a token was last used in this process.
     pub fn last_used(&self, id: i64) -> Option<Millis> {
         let tokens = self.by_hash.load();
@@ -101,15 +110,6 @@ pub fn presented(headers: &HeaderMap, query: Option<&str>) -> Option<(String, St
     Some((percent_decode(token), Style::Google))
 }
 
-/// A query without our credential in it, to pass on.
-pub fn without_key(query: &str) -> String {
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && *pair != "key" && !pair.starts_with("key="))
-        .collect();
-    kept.join("&")
-}
-
 fn percent_decode(text: &str) -> String {
     percent_encoding::percent_decode_str(text)
         .decode_utf8_lossy()
@@ -143,13 +143,6 @@ mod tests {
             token(Style::Google)
         );
         assert_eq!(presented(&HeaderMap::new(), Some("alt=sse")), None);
-    }
-
-    #[test]
-    fn our_token_does_not_travel_on_in_the_query() {
-        assert_eq!(without_key("key=tok&alt=sse"), "alt=sse");
-        assert_eq!(without_key("alt=sse&key=tok&key=again"), "alt=sse");
-        assert_eq!(without_key("keyboard=1&key=tok"), "keyboard=1");
     }
 
     #[test]

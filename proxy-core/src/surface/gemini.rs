@@ -4,38 +4,44 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
 use dialect::gemini::ApiStatus;
 use http::{HeaderValue, Method, StatusCode, header};
+use memchr::memmem;
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, auth, event_stream, json, read_body, refuse, relay};
+use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
 use crate::upstream::{Answer, Call, Expect, Relay, Translate, Whole, passed_on};
 
 /// The verbs that are forwarded, and what counts as an answer to each.
 const VERBS: [(&str, Expect); 5] = [
     ("generateContent", Expect::Content),
     ("streamGenerateContent", Expect::Stream),
-    ("countTokens", Expect::Anything),
+    (COUNT_TOKENS, Expect::Anything),
     ("embedContent", Expect::Anything),
     ("batchEmbedContents", Expect::Anything),
 ];
 
+/// The verb that counts tokens, and the name its cooldowns are counted by.
+pub(super) const COUNT_TOKENS: &str = "countTokens";
+
+/// The query parameters that are forwarded. Others are not Google's, are credentials in
+/// another form (`access_token`), or change the answer into something else (`fields`,
+/// `callback`). `alt` is ours to choose.
+const PARAMETERS: [&str; 4] = ["pageSize", "pageToken", "prettyPrint", "quotaUser"];
+
 /// POST `/v1beta/models/{model}:{verb}`.
-pub(super) async fn generate(
-    State(app): State<App>,
-    Path(target): Path<String>,
-    request: Request,
-) -> Response {
+pub(super) async fn generate(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut trace = match admit(&app, &parts, Surface::Gemini) {
         Ok(trace) => trace,
-        Err(problem) => return problem.render(Surface::Gemini),
+        Err(problem) => return turn_away(body, &problem, Surface::Gemini).await,
     };
+    let target = last_segment(&parts.uri);
     let Some((model, verb)) = target.rsplit_once(':') else {
         let problem = Problem::not_found(format!(
             "POST needs a verb, as in /v1beta/models/{target}:generateContent."
@@ -60,25 +66,25 @@ pub(super) async fn generate(
 
     let asked = parts.uri.query().unwrap_or_default();
     let wants_array = expect == Expect::Stream && !asked.split('&').any(|pair| pair == "alt=sse");
-    let mut query = auth::without_key(asked);
-    if wants_array {
+    let mut query = passed_query(asked);
+    if expect == Expect::Stream {
         // Upstream it is always events: they can be looked at one by one.
-        let others: Vec<&str> = query
-            .split('&')
-            .filter(|pair| !pair.starts_with("alt="))
-            .collect();
-        query = others.join("&");
         query.push_str(if query.is_empty() {
             "alt=sse"
         } else {
             "&alt=sse"
         });
     }
+    // Google counts the counting of tokens apart from the model's own quota.
+    let bucket = match verb {
+        COUNT_TOKENS => COUNT_TOKENS,
+        _ => model,
+    };
     let call = Call {
         method: Method::POST,
         path: &format!("/models/{model}:{verb}"),
         query: &query,
-        model,
+        model: bucket,
         headers: passed_on(&parts.headers),
         body,
         expect,
@@ -92,7 +98,7 @@ pub(super) async fn generate(
                     let relay = Relay::new(stream, AsArray::default(), trace);
                     json(StatusCode::OK, Body::new(relay))
                 }
-                false => event_stream(Body::new(Relay::new(stream, AsIs, trace))),
+                false => event_stream(Body::new(Relay::new(stream, AsIs::default(), trace))),
             })
         }
         Err(failure) => {
@@ -108,15 +114,27 @@ pub(super) async fn models(State(app): State<App>, request: Request) -> Response
 }
 
 /// GET `/v1beta/models/{model}`.
-pub(super) async fn model(
-    State(app): State<App>,
-    Path(target): Path<String>,
-    request: Request,
-) -> Response {
-    if !is_model_id(&target) {
-        return Problem::no_such_model(&target).render(Surface::Gemini);
+pub(super) async fn model(State(app): State<App>, request: Request) -> Response {
+    let target = last_segment(request.uri());
+    if !is_model_id(target) {
+        return Problem::no_such_model(target).render(Surface::Gemini);
     }
-    get(&app, request, format!("/models/{target}").into()).await
+    let path = format!("/models/{target}");
+    get(&app, request, path.into()).await
+}
+
+/// What of a query goes upstream.
+fn passed_query(query: &str) -> String {
+    let known = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        PARAMETERS.contains(&name)
+    };
+    query.split('&').filter(known).collect::<Vec<_>>().join("&")
+}
+
+/// The last segment of a path, as it was sent.
+fn last_segment(uri: &http::Uri) -> &str {
+    uri.path().rsplit('/').next().unwrap_or_default()
 }
 
 /// Whether a name can be put into a path as it is, and stays one segment of it.
@@ -134,7 +152,7 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
     let call = Call {
         method: Method::GET,
         path: &path,
-        query: &auth::without_key(parts.uri.query().unwrap_or_default()),
+        query: &passed_query(parts.uri.query().unwrap_or_default()),
         model: "",
         headers: passed_on(&parts.headers),
         body: Bytes::new(),
@@ -163,11 +181,17 @@ fn forward(whole: Whole, mut trace: Trace) -> Response {
     answered_by(&trace, response)
 }
 
-/// Events go through as they came.
-struct AsIs;
+/// Events go through as they came, byte for byte, but whole: the beginning of an event waits
+/// for its end, so that an error can always follow on a line of its own.
+#[derive(Default)]
+struct AsIs {
+    /// What came after the last complete event.
+    tail: BytesMut,
+}
 
 impl Translate for AsIs {
     fn events(&mut self, events: &[Bytes]) -> Bytes {
+        self.tail.clear();
         let mut out = BytesMut::new();
         for event in events {
             out.put_slice(b"data: ");
@@ -178,12 +202,19 @@ impl Translate for AsIs {
     }
 
     fn chunk(&mut self, raw: Bytes, _events: &[Bytes]) -> Bytes {
-        raw
+        if self.tail.is_empty() {
+            let end = end_of_last_event(&raw);
+            self.tail.put_slice(&raw[end..]);
+            return raw.slice(..end);
+        }
+        self.tail.put_slice(&raw);
+        let end = end_of_last_event(&self.tail);
+        self.tail.split_to(end).freeze()
     }
 
     fn last(&mut self, _event: Bytes) -> Bytes {
-        // Its bytes went out already; only its end is missing.
-        Bytes::from_static(b"\r\n\r\n")
+        self.tail.put_slice(b"\r\n\r\n");
+        self.tail.split().freeze()
     }
 
     fn failed(&mut self, event: Bytes, _error: &ApiStatus) -> Bytes {
@@ -191,16 +222,18 @@ impl Translate for AsIs {
     }
 
     fn finish(&mut self) -> Bytes {
-        Bytes::new()
+        self.tail.split().freeze()
     }
 
     fn cut(&mut self, why: &str) -> Bytes {
-        // An event that was cut in the middle is ended first.
-        let error = Problem::cut(why).body(Surface::Gemini);
-        [b"\r\n\r\ndata: ".as_slice(), &error, b"\r\n\r\n"]
-            .concat()
-            .into()
+        self.events(&[Problem::cut(why).body(Surface::Gemini).into()])
     }
+}
+
+/// Where the last empty line of a piece of a stream ends; 0 when there is none.
+fn end_of_last_event(piece: &[u8]) -> usize {
+    let after = |ending: &[u8]| memmem::rfind(piece, ending).map_or(0, |at| at + ending.len());
+    after(b"\r\n\r\n").max(after(b"\n\n"))
 }
 
 /// Events become the elements of one JSON array, the form without `alt=sse`.
@@ -242,5 +275,54 @@ impl Translate for AsArray {
         self.element(&mut out, &Problem::cut(why).body(Surface::Gemini));
         out.put_slice(b"\r\n]");
         out.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_sent_whole_wherever_it_was_cut() {
+        let stream = b"data: {\"a\":1}\r\n\r\ndata: {\"b\":2}\r\n\r\n";
+        for cut in 0..=stream.len() {
+            let mut relay = AsIs::default();
+            let first = relay.chunk(Bytes::copy_from_slice(&stream[..cut]), &[]);
+            assert!(
+                first.is_empty() || first.ends_with(b"\r\n\r\n"),
+                "cut at {cut}"
+            );
+            let second = relay.chunk(Bytes::copy_from_slice(&stream[cut..]), &[]);
+            assert_eq!([first, second].concat(), stream, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_error_never_joins_half_an_event() {
+        let mut relay = AsIs::default();
+        let begun = relay.chunk(
+            Bytes::from_static(b"data: {\"a\":1}\r\n\r\ndata: {\"b"),
+            &[],
+        );
+        assert_eq!(begun, "data: {\"a\":1}\r\n\r\n");
+        let end = relay.cut("Broken.");
+        assert!(end.starts_with(b"data: {\"error\""), "{end:?}");
+    }
+
+    #[test]
+    fn only_harmless_parameters_go_upstream() {
+        let asked = "key=tok&pageSize=2&access_token=x&%6Bey=y&alt=proto&fields=a&pageToken=b%3D";
+        assert_eq!(passed_query(asked), "pageSize=2&pageToken=b%3D");
+        assert_eq!(passed_query(""), "");
+    }
+
+    #[test]
+    fn a_model_is_one_segment_of_a_path() {
+        for good in ["gemini-2.5-flash", "text_embedding.004", "m@001"] {
+            assert!(is_model_id(good), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a%2F..", "a?b", "a:b", "模型"] {
+            assert!(!is_model_id(bad), "{bad}");
+        }
     }
 }

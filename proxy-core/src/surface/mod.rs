@@ -17,10 +17,11 @@ mod translated;
 pub(crate) use models::list as list_all_models;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use contract::admin::{PoolSummary, Surface};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
+use tower_http::cors::{self, CorsLayer};
 
 use self::auth::Style;
 use self::problem::Problem;
@@ -70,7 +72,7 @@ pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router
     let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
     router.fallback(
         async move |request: Request| match speaks(request.uri().path()) {
-            Some(surface) => unknown_path(surface, &request),
+            Some(surface) => unknown_path(surface, request).await,
             None => {
                 use tower::ServiceExt as _;
                 panel.oneshot(request).await.into_response()
@@ -92,6 +94,17 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
             "/v1beta/models/{target}",
             get(gemini::model).post(gemini::generate),
         )
+        .method_not_allowed_fallback(wrong_method)
+        // Web pages may be clients: what lets them in is the token, which a foreign page
+        // does not have. The admin API has a cookie, and therefore no CORS.
+        .layer(
+            CorsLayer::new()
+                .allow_origin(cors::Any)
+                .allow_methods(cors::Any)
+                .allow_headers(cors::Any)
+                .expose_headers(cors::Any)
+                .max_age(Duration::from_secs(24 * 60 * 60)),
+        )
         .with_state(App(Arc::new(AppParts {
             core: core.clone(),
             upstream: upstream.clone(),
@@ -108,11 +121,11 @@ async fn list_models(app: State<App>, request: Request) -> Response {
     }
 }
 
-async fn one_model(app: State<App>, id: Path<String>, request: Request) -> Response {
+async fn one_model(app: State<App>, request: Request) -> Response {
     match style(&request) {
-        Style::Google => gemini::model(app, id, request).await,
-        Style::Anthropic => anthropic::model(app, id, request).await,
-        Style::Bearer => openai::model(app, id, request).await,
+        Style::Google => gemini::model(app, request).await,
+        Style::Anthropic => anthropic::model(app, request).await,
+        Style::Bearer => openai::model(app, request).await,
     }
 }
 
@@ -141,41 +154,50 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
     }
 }
 
-/// Reads a request's body, up to the limit of the settings.
-async fn read_body(app: &App, body: Body) -> Result<Bytes, Problem> {
-    /// What is thrown away at most, so that a client that sends too much gets to read why
-    /// instead of finding the connection closed.
-    const DISCARDED: usize = 1 << 30;
+/// Reads a request's body, up to the limit of the settings. What is beyond it is thrown
+/// away, so that the client gets to read why instead of finding the connection closed.
+async fn read_body(app: &App, mut body: Body) -> Result<Bytes, Problem> {
     let limit = app.core.settings.max_body_bytes();
-    let mut body = Limited::new(body, DISCARDED);
     let mut whole: Vec<Bytes> = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return Err(match length > limit {
-                true => Problem::too_large(limit),
-                false => {
-                    Problem::bad_request("The request broke off before its body was complete.")
-                }
-            });
+            return Err(Problem::bad_request(
+                "The request broke off before its body was complete.",
+            ));
         };
         let Ok(data) = frame.into_data() else {
             continue;
         };
         length += data.len();
         if length > limit {
-            whole.clear();
-        } else {
-            whole.push(data);
+            drop(whole);
+            discard(body).await;
+            return Err(Problem::too_large(limit));
         }
-    }
-    if length > limit {
-        return Err(Problem::too_large(limit));
+        whole.push(data);
     }
     Ok(match whole.len() {
         1 => whole.swap_remove(0),
         _ => whole.concat().into(),
     })
+}
+
+/// Reads a body to its end and keeps nothing of it, up to a bound in size and in time.
+async fn discard(body: Body) {
+    const MOST: usize = 1 << 30;
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let mut body = Limited::new(body, MOST);
+    let _ = tokio::time::timeout(PATIENCE, async {
+        while let Some(Ok(_)) = body.frame().await {}
+    })
+    .await;
+}
+
+/// Refuses a request whose body nobody has read.
+async fn turn_away(body: Body, problem: &Problem, surface: Surface) -> Response {
+    discard(body).await;
+    problem.render(surface)
 }
 
 /// A JSON answer.
@@ -240,14 +262,24 @@ fn speaks(path: &str) -> Option<Surface> {
     }
 }
 
-fn unknown_path(surface: Surface, request: &Request) -> Response {
-    let path = request.uri().path();
-    let method = request.method();
-    Problem::not_found(format!(
-        "{method} {path} does not exist here. OpenAI clients use the base URL …/v1, \
-         Google's use the address without a path (they add /v1beta themselves)."
-    ))
-    .render(surface)
+async fn unknown_path(surface: Surface, request: Request) -> Response {
+    let problem = Problem::not_found(format!(
+        "{} {} does not exist here. OpenAI clients use the base URL …/v1, Google's and \
+         Anthropic's use the address without a path (they add it themselves).",
+        request.method(),
+        request.uri().path()
+    ));
+    turn_away(request.into_body(), &problem, surface).await
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let surface = speaks(request.uri().path()).unwrap_or(Surface::Openai);
+    let problem = Problem::wrong_method(format!(
+        "{} takes no {} requests.",
+        request.uri().path(),
+        request.method()
+    ));
+    turn_away(request.into_body(), &problem, surface).await
 }
 
 async fn no_panel(method: Method) -> Response {

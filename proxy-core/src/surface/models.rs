@@ -39,10 +39,10 @@ pub(super) async fn answer(
     json(StatusCode::OK, body)
 }
 
-/// The model with this id, given with or without `models/`.
-pub(super) fn find<'a>(models: &'a [Model], id: &str) -> Option<&'a Model> {
-    let bare = id.strip_prefix("models/").unwrap_or(id);
-    models.iter().find(|model| model.id() == bare)
+/// The model that a path's last segment names.
+pub(super) fn find<'a>(models: &'a [Model], path: &str) -> Option<&'a Model> {
+    let id = path.rsplit('/').next()?;
+    models.iter().find(|model| model.id() == id)
 }
 
 /// All models that Google lists.

@@ -1,6 +1,6 @@
 //! OpenAI's protocol, translated by [`dialect`].
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
@@ -55,13 +55,10 @@ pub(super) async fn models(State(app): State<App>, request: Request) -> Response
 }
 
 /// GET `/v1/models/{id}`.
-pub(super) async fn model(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+pub(super) async fn model(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
     models::answer(&app, request, Surface::Openai, |models, created| {
-        let model = models::find(models, &id)?;
+        let model = models::find(models, &path)?;
         Some(openai::models::one(model, created))
     })
     .await

@@ -68,6 +68,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// The path exists, but not for this method.
+    pub fn wrong_method(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, message)
+    }
+
     /// Google does not list this model.
     pub fn no_such_model(model: &str) -> Self {
         let mut problem = Self::not_found(format!(
@@ -142,6 +147,10 @@ impl Problem {
                 StatusCode::BAD_GATEWAY,
                 "Google answered several times without any content. Ask again, or change the \
                  question.",
+            ),
+            Failure::TooSlow(why) => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                format!("{why}. It may be busy; ask again, or ask for a shorter answer."),
             ),
             Failure::Unreachable(why) => Self::new(
                 StatusCode::BAD_GATEWAY,

@@ -7,7 +7,7 @@ use contract::admin::Surface;
 use dialect::gemini::Peek;
 
 use crate::Core;
-use crate::pool::Picked;
+use crate::pool::{Outcome, Picked};
 use crate::record::RequestRecord;
 
 /// The notes of one request. Dropping them files exactly one record, so a request that
@@ -89,6 +89,19 @@ impl Trace {
         if !self.ended {
             self.record.status = 200;
             self.ended = true;
+        }
+    }
+
+    /// The key last tried.
+    pub fn key(&self) -> Option<&Picked> {
+        self.key.as_ref()
+    }
+
+    /// Tells the pool of something that the key met after the answer had begun.
+    pub fn settle(&self, outcome: Outcome, said: &str) {
+        if let (Some(core), Some(key)) = (&self.core, &self.key) {
+            core.pool
+                .settle(key, &self.record.model, outcome, Some(said));
         }
     }
 

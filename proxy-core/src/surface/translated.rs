@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay};
+use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
 use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
@@ -52,7 +52,7 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let mut trace = match admit(app, &parts, P::SURFACE) {
         Ok(trace) => trace,
-        Err(problem) => return problem.render(P::SURFACE),
+        Err(problem) => return turn_away(body, &problem, P::SURFACE).await,
     };
     match attempt::<P>(app, body, &mut trace).await {
         Ok(Answered::Whole(body)) => {
@@ -61,7 +61,14 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
             answered_by(&trace, json(StatusCode::OK, body))
         }
         Ok(Answered::Stream(stream, writer)) => relay(trace, |trace| {
-            event_stream(Body::new(Relay::new(stream, Written(writer), trace)))
+            event_stream(Body::new(Relay::new(
+                stream,
+                Written {
+                    writer,
+                    gave_up: None,
+                },
+                trace,
+            )))
         }),
         Err(problem) => refuse(trace, P::SURFACE, &problem),
     }
@@ -126,14 +133,20 @@ pub(super) fn unreadable(error: &Malformed) -> Problem {
 }
 
 /// A stream of Gemini events in a protocol's own words.
-struct Written<S>(Box<S>);
+struct Written<S> {
+    writer: Box<S>,
+    gave_up: Option<String>,
+}
 
 impl<S: EventWriter> Translate for Written<S> {
     fn events(&mut self, events: &[Bytes]) -> Bytes {
         let mut out = Vec::new();
         for event in events {
-            if let Err(error) = self.0.event(event, &mut out) {
-                self.0.abort(&unreadable(&error).in_stream(), &mut out);
+            if let Err(error) = self.writer.event(event, &mut out) {
+                let failure = unreadable(&error).in_stream();
+                self.writer.abort(&failure, &mut out);
+                self.gave_up = Some(failure.message);
+                break;
             }
         }
         out.into()
@@ -146,19 +159,23 @@ impl<S: EventWriter> Translate for Written<S> {
             message: error.message.clone(),
             code: Some(error.status.to_lowercase()),
         };
-        self.0.abort(&failure, &mut out);
+        self.writer.abort(&failure, &mut out);
         out.into()
+    }
+
+    fn gave_up(&mut self) -> Option<String> {
+        self.gave_up.take()
     }
 
     fn finish(&mut self) -> Bytes {
         let mut out = Vec::new();
-        self.0.finish(&mut out);
+        self.writer.finish(&mut out);
         out.into()
     }
 
     fn cut(&mut self, why: &str) -> Bytes {
         let mut out = Vec::new();
-        self.0.abort(&Problem::cut(why).in_stream(), &mut out);
+        self.writer.abort(&Problem::cut(why).in_stream(), &mut out);
         out.into()
     }
 }

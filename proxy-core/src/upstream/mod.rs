@@ -32,6 +32,8 @@ const ERROR_BODY_LIMIT: usize = 256 * 1024;
 const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most attempts for one request, those included that the settings do not count.
+const MOST_TRIES: usize = 32;
 /// The pause before the same key is tried again; doubled each time.
 const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -52,7 +54,8 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// The query to pass on, without a credential; may be empty.
     pub query: &'a str,
-    /// The model, without `models/`, which cooldowns are counted by.
+    /// What cooldowns are counted by: the model, without `models/`, or another name where
+    /// Google counts apart.
     pub model: &'a str,
     /// The client's headers that Google should see.
     pub headers: HeaderMap,
@@ -107,8 +110,10 @@ pub enum Failure {
     NoKey(Unavailable),
     /// Google answered 200 each time, but with nothing in it.
     Empty,
-    /// No connection, no answer in time, or the connection broke.
+    /// No connection, or it broke.
     Unreachable(String),
+    /// No answer in time.
+    TooSlow(String),
 }
 
 /// How one attempt failed, before it is known whether there will be another.
@@ -154,61 +159,60 @@ impl Upstream {
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
         let mut tried: Vec<i64> = Vec::new();
-        let mut last: Option<(Setback, Picked)> = None;
+        // A key whose attempt failed for no fault of its own, to be tried again when there
+        // is no other.
+        let mut spare: Option<Picked> = None;
+        let mut last: Option<Setback> = None;
+        let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
-        for _ in 0..self.max_attempts {
-            let key = match (core.pool.pick(call.model, &tried), &last) {
-                (Ok(key), _) => key,
-                (Err(_), Some((setback, same)))
-                    if setback.outcome.consequence().retry == Retry::AnyKey =>
-                {
-                    let same = same.clone();
+        while tried.len() < MOST_TRIES {
+            let key = match (core.pool.pick(call.model, &tried), spare.take()) {
+                (Ok(key), kept) => {
+                    spare = kept;
+                    key
+                }
+                (Err(_), Some(same)) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     same
                 }
-                // Other keys rest or were tried; what the last one met says more than that,
-                // unless it is the same kind of news.
-                (Err(why), Some((setback, _))) => {
-                    if let (Outcome::Quota { .. }, Unavailable::Resting { .. }) =
-                        (setback.outcome, why)
-                    {
-                        return Err(Failure::NoKey(why));
-                    }
-                    break;
-                }
-                (Err(why), None) => return Err(Failure::NoKey(why)),
+                (Err(why), None) => match last {
+                    None => return Err(Failure::NoKey(why)),
+                    Some(_) => break,
+                },
             };
             trace.attempt(&key);
-            match self.attempt(call, &key, trace).await {
+            let setback = match self.attempt(call, &key, trace).await {
                 Ok(answer) => {
                     core.pool.settle(&key, call.model, Outcome::Answered, None);
                     return Ok(answer);
                 }
-                Err(setback) => {
-                    let said = setback.failure.in_short();
-                    core.pool
-                        .settle(&key, call.model, setback.outcome, Some(&said));
-                    if setback.outcome.consequence().retry == Retry::No {
-                        return Err(setback.failure);
-                    }
-                    if !tried.contains(&key.id()) {
-                        tried.push(key.id());
-                    }
-                    last = Some((setback, key));
-                }
+                Err(setback) => setback,
+            };
+            let said = setback.failure.in_short();
+            core.pool
+                .settle(&key, call.model, setback.outcome, Some(&said));
+            let consequence = setback.outcome.consequence();
+            counted += u32::from(consequence.counts);
+            if consequence.retry == Retry::No || counted >= self.max_attempts {
+                return Err(setback.failure);
             }
+            tried.push(key.id());
+            if consequence.retry == Retry::AnyKey {
+                spare = Some(key);
+            }
+            last = Some(setback);
         }
-        let Some((setback, _)) = last else {
-            return Err(Failure::NoKey(Unavailable::NoKeys));
-        };
         // The last key met its limit: what the client needs to know is when any key is back.
-        if let Outcome::Quota { .. } = setback.outcome
-            && let Err(why @ Unavailable::Resting { .. }) = core.pool.pick(call.model, &[])
-        {
-            return Err(Failure::NoKey(why));
+        match (last, core.pool.pick(call.model, &[])) {
+            (Some(setback), Err(why @ Unavailable::Resting { .. }))
+                if matches!(setback.outcome, Outcome::Quota { .. }) =>
+            {
+                Err(Failure::NoKey(why))
+            }
+            (Some(setback), _) => Err(setback.failure),
+            (None, _) => Err(Failure::NoKey(Unavailable::NoKeys)),
         }
-        Err(setback.failure)
     }
 
     /// Asks Google for its models with `key`, and notes what that says about it.
@@ -247,7 +251,7 @@ impl Upstream {
         key: &Picked,
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
-        let response = self.send(call, key).await.map_err(unreachable)?;
+        let response = self.send(call, key).await.map_err(lost)?;
         let status = response.status();
         if !status.is_success() {
             let body = read_up_to(response, ERROR_BODY_LIMIT)
@@ -256,7 +260,7 @@ impl Upstream {
             return Err(refused(status, scrub(body, key)));
         }
         match call.expect {
-            Expect::Stream => stream::open(response, trace).await.map(Answer::Stream),
+            Expect::Stream => stream::open(response, key, trace).await.map(Answer::Stream),
             expect => {
                 let headers = response.headers().clone();
                 let body = read_up_to(response, ANSWER_LIMIT).await?;
@@ -332,7 +336,7 @@ impl Failure {
             },
             Self::NoKey(why) => format!("no key: {why:?}"),
             Self::Empty => "Google answered without any content".to_owned(),
-            Self::Unreachable(why) => why.clone(),
+            Self::Unreachable(why) | Self::TooSlow(why) => why.clone(),
         }
     }
 }
@@ -352,44 +356,44 @@ fn refused(status: StatusCode, body: Bytes) -> Setback {
     }
 }
 
-/// What a failed connection means. The URL, which holds no key, is left out all the same.
-fn unreachable(error: reqwest::Error) -> Setback {
-    let what = if error.is_connect() {
-        "no connection to Google"
+/// What a lost connection means. The URL, which holds no key, is left out all the same.
+fn lost(error: reqwest::Error) -> Setback {
+    let (outcome, what) = if error.is_connect() {
+        (Outcome::Unreachable, "no connection to Google")
     } else if error.is_timeout() {
-        "Google did not answer in time"
+        let what = "Google did not answer in time (TIME_OUT says how long that is)";
+        return Setback {
+            outcome: Outcome::TooSlow,
+            failure: Failure::TooSlow(what.to_owned()),
+        };
     } else {
-        "the connection to Google broke"
+        (Outcome::Unreachable, "the connection to Google broke")
     };
-    let mut causes = String::new();
+    // The innermost cause is the one that tells: "connection refused", "no such host".
     let error = error.without_url();
-    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+    let mut text = what.to_owned();
+    let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        causes = cause.to_string();
+        text = format!("{what} ({cause})");
         source = cause.source();
     }
-    let text = if causes.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what} ({causes})")
-    };
     Setback {
-        outcome: Outcome::Unreachable,
+        outcome,
         failure: Failure::Unreachable(text),
     }
 }
 
 async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Setback> {
-    let Some(first) = response.chunk().await.map_err(unreachable)? else {
+    let Some(first) = response.chunk().await.map_err(lost)? else {
         return Ok(Bytes::new());
     };
-    let Some(second) = response.chunk().await.map_err(unreachable)? else {
+    let Some(second) = response.chunk().await.map_err(lost)? else {
         return Ok(first);
     };
     let mut whole = Vec::with_capacity(first.len() + second.len());
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
-    while let Some(more) = response.chunk().await.map_err(unreachable)? {
+    while let Some(more) = response.chunk().await.map_err(lost)? {
         if whole.len() + more.len() > limit {
             return Err(Setback {
                 outcome: Outcome::Unreachable,

@@ -11,7 +11,8 @@ use dialect::sse::Events;
 use http::StatusCode;
 use http_body::{Body, Frame};
 
-use super::{Failure, Setback, classify, unreachable};
+use super::{Setback, classify, lost, scrub};
+use crate::pool::Picked;
 use crate::surface::trace::Trace;
 
 /// The most that one event may hold: an inline image of 4K is about 30 MB in base64.
@@ -47,12 +48,17 @@ pub trait Translate: Send + Unpin + 'static {
     fn finish(&mut self) -> Bytes;
     /// What to send when the stream ends before it is complete, saying so.
     fn cut(&mut self, why: &str) -> Bytes;
+    /// Why nothing more will be sent, when the events could not be made sense of.
+    fn gave_up(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Waits until the stream holds content. Until then, nothing was sent to the client and
 /// everything that goes wrong can be tried again.
 pub(super) async fn open(
     response: reqwest::Response,
+    key: &Picked,
     trace: &mut Trace,
 ) -> Result<OpenStream, Setback> {
     let mut rest = Box::pin(reqwest::Body::from(response));
@@ -67,9 +73,13 @@ pub(super) async fn open(
             biased;
             frame = frame => match frame {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Err(unreachable(error)),
-                // The stream ended without having held anything.
-                None => return Err(Setback::empty()),
+                Some(Err(error)) => return Err(lost(error)),
+                // The stream ended without having held anything, except perhaps an event
+                // that lacks its empty line.
+                None => match events.finish().map(|event| Peek::of(&event)) {
+                    Some(Ok(peek)) if super::answers(&peek) => break,
+                    _ => return Err(Setback::empty()),
+                },
             },
             () = &mut patience, if thoughts_seen => break,
         };
@@ -89,17 +99,7 @@ pub(super) async fn open(
             };
             trace.usage(&peek);
             if let Some(error) = peek.error {
-                let status =
-                    StatusCode::from_u16(error.code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-                return Err(Setback {
-                    outcome: classify::classify(status, Some(&error)),
-                    failure: Failure::Refused {
-                        status,
-                        body: event,
-                        outcome: classify::classify(status, Some(&error)),
-                        said: Some(error),
-                    },
-                });
+                return Err(super::refused(status_of(&error), scrub(event, key)));
             }
             thoughts_seen |= peek.thought_only;
             worth_sending |= super::answers(&peek);
@@ -112,6 +112,11 @@ pub(super) async fn open(
         held,
         rest: *Pin::into_inner(rest),
     })
+}
+
+/// The HTTP status that an error inside a stream would have had.
+fn status_of(error: &ApiStatus) -> StatusCode {
+    StatusCode::from_u16(error.code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// What an event turned out to be.
@@ -196,6 +201,13 @@ impl<T: Translate> Relay<T> {
                     }
                     Seen::Error(error) => {
                         self.over = true;
+                        let event = match self.trace.key() {
+                            Some(key) => scrub(event, key),
+                            None => event,
+                        };
+                        let error = ApiStatus::parse(&event).unwrap_or(error);
+                        let outcome = classify::classify(status_of(&error), Some(&error));
+                        self.trace.settle(outcome, &error.message);
                         self.trace.fail(error.code, &error.message);
                         let before = self.translate.events(&ready);
                         return [before, self.translate.failed(event, &error)]
@@ -211,6 +223,10 @@ impl<T: Translate> Relay<T> {
         }
         let out = self.translate.chunk(raw, &ready);
         self.ready = ready;
+        if let Some(why) = self.translate.gave_up() {
+            self.over = true;
+            self.trace.fail(502, &why);
+        }
         out
     }
 
@@ -247,6 +263,15 @@ impl<T: Translate> Relay<T> {
     }
 }
 
+impl<T> Drop for Relay<T> {
+    fn drop(&mut self) {
+        // Many clients hang up on the finish reason without waiting for the end.
+        if self.complete && !self.over {
+            self.trace.succeed();
+        }
+    }
+}
+
 impl<T: Translate> Body for Relay<T> {
     type Data = Bytes;
     type Error = std::convert::Infallible;
@@ -259,7 +284,7 @@ impl<T: Translate> Body for Relay<T> {
         while !this.over {
             let out = match ready!(this.next_chunk(context)) {
                 Some(Ok(chunk)) => this.pass(chunk),
-                Some(Err(error)) => this.end(Some(unreachable(error).failure.in_short())),
+                Some(Err(error)) => this.end(Some(lost(error).failure.in_short())),
                 None => this.end(None),
             };
             if !out.is_empty() {

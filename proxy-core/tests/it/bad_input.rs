@@ -144,3 +144,50 @@ async fn a_taken_port_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_large_body_with_a_wrong_token_gets_to_read_why() {
+    let world = World::with_keys(1).await;
+    let request = world
+        .http
+        .post(world.url("/v1/chat/completions"))
+        .bearer_auth("sk-wrong")
+        .body(vec![b' '; 8_000_000]);
+    assert_eq!(request.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_said_in_the_clients_protocol() {
+    let world = World::with_keys(1).await;
+    let response = world
+        .http
+        .get(world.url("/v1/chat/completions"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 405);
+    let message = body(response).await["error"]["message"].to_string();
+    assert!(message.contains("GET"), "{message}");
+}
+
+#[tokio::test]
+async fn web_pages_may_be_clients_but_not_of_the_admin_api() {
+    let world = World::with_keys(1).await;
+    let preflight = async |path: &str| {
+        let request = world
+            .http
+            .request(reqwest::Method::OPTIONS, world.url(path))
+            .header("origin", "https://chat.example")
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,content-type",
+            );
+        let response = request.send().await.unwrap();
+        response
+            .headers()
+            .contains_key("access-control-allow-origin")
+    };
+    assert!(preflight("/v1/chat/completions").await);
+    assert!(!preflight("/api/keys").await);
+}

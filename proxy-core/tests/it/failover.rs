@@ -93,7 +93,10 @@ async fn when_every_key_rests_the_client_learns_when_the_first_is_back() {
         let body = json(response).await;
         assert_eq!(body["error"]["status"], "RESOURCE_EXHAUSTED");
         let delay = &body["error"]["details"][0]["retryDelay"];
-        assert!(delay.as_str().unwrap().ends_with('s'), "what Google's SDKs wait by: {body}");
+        assert!(
+            delay.as_str().unwrap().ends_with('s'),
+            "what Google's SDKs wait by: {body}"
+        );
         assert!(
             body["error"]["message"]
                 .as_str()
@@ -213,5 +216,46 @@ async fn a_clients_own_mistake_goes_back_as_google_said_it_and_is_not_retried() 
 async fn a_connection_that_dies_is_tried_again() {
     let world = World::with_keys(2).await;
     world.google.fault_next(Fault::CloseBeforeHeaders);
+    assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
+    assert_eq!(world.google.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_are_out_of_quota_cost_a_request_none_of_its_attempts() {
+    let out = Quota {
+        rpm: Some(0),
+        ..Quota::UNLIMITED
+    };
+    let world = World::start(
+        3,
+        |google| google.project("project-0", out).project("project-1", out),
+        &[("MAX_RETRIES", "1")],
+    )
+    .await;
+    for _ in 0..3 {
+        assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
+    }
+    assert_eq!(
+        world.google.requests().len(),
+        5,
+        "each of the two was asked once"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_met_an_overload_is_tried_again_when_the_others_are_out_of_quota() {
+    let out = Quota {
+        rpm: Some(0),
+        ..Quota::UNLIMITED
+    };
+    let world = World::start(2, |google| google.project("project-1", out), &[]).await;
+    // Whichever key comes first: the one with quota meets a 503 once.
+    world.google.script(
+        testkit::google::Script::default().rule(
+            testkit::google::Rule::new(Fault::Status(503))
+                .key(KEYS[0])
+                .times(1),
+        ),
+    );
     assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
 }

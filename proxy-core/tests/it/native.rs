@@ -59,24 +59,35 @@ async fn googles_answer_comes_back_byte_for_byte() {
 #[tokio::test]
 async fn every_style_of_credential_is_accepted_on_every_surface() {
     let world = World::with_keys(1).await;
-    for path in ["/v1beta/models", "/v1/models"] {
+    let turn = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let chat = format!(r#"{{"model":"gemini-2.5-flash",{turn}}}"#);
+    let message = format!(r#"{{"model":"gemini-2.5-flash","max_tokens":9,{turn}}}"#);
+    let posts = [
+        (GENERATE, ask("hi")),
+        (STREAM, ask("hi")),
+        ("/v1/chat/completions", chat),
+        ("/v1/messages", message),
+    ];
+    let requests = || {
+        let gets = ["/v1beta/models", "/v1/models"].map(|path| (path, None));
+        let posts = posts.iter().map(|(path, body)| (*path, Some(body.clone())));
+        gets.into_iter().chain(posts)
+    };
+    for (path, body) in requests() {
+        let request = |url: String| match &body {
+            Some(body) => world.http.post(url).body(body.clone()),
+            None => world.http.get(url),
+        };
         for (name, value) in [
             ("authorization", format!("Bearer {TOKEN}")),
             ("x-goog-api-key", TOKEN.to_owned()),
             ("x-api-key", TOKEN.to_owned()),
         ] {
-            let response = world
-                .http
-                .get(world.url(path))
-                .header(name, value)
-                .send()
-                .await
-                .unwrap();
+            let request = request(world.url(path)).header(name, value);
+            let response = request.send().await.unwrap();
             assert_eq!(response.status(), 200, "{path} with {name}");
         }
-        let response = world
-            .http
-            .get(world.url(path) + "?key=" + TOKEN)
+        let response = request(world.url(path) + "?key=" + TOKEN)
             .send()
             .await
             .unwrap();

@@ -46,3 +46,29 @@ async fn every_request_leaves_exactly_one_record() {
     assert_eq!(errors[0].status, 502);
     assert_eq!(errors[1].status, 404);
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_is_recorded_as_such_and_tries_that_failed_are_counted_by_key() {
+    let world = World::with_keys(2).await;
+    world.google.fault_next(Fault::Status(503));
+    world
+        .gemini(GENERATE, ask("hi"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    world.google.fault_next(Fault::StallAfter { events: 1 });
+    let mut response = world.gemini(STREAM, ask("tell me a story")).await;
+    response.chunk().await.unwrap();
+    drop(response);
+    assert!(world.google.wait_for_disconnects(1).await);
+
+    let overview: Overview = world.admin("/api/overview").await;
+    assert_eq!(overview.today.requests, 2);
+    assert_eq!(overview.last_errors[0].status, 499);
+    let mut failed = 0;
+    for key in &crate::world::KEYS[..2] {
+        failed += world.key(key).await.errors_today;
+    }
+    assert_eq!(failed, 2, "the 503 and the answer nobody waited for");
+}

@@ -124,3 +124,94 @@ async fn content_is_not_held_back_while_the_stream_goes_on() {
         "the first event arrives although the second does not"
     );
 }
+
+/// An event stream of Google's that quotes the key in an error.
+fn leak() -> Fault {
+    let error = format!(
+        "data: {{\"error\":{{\"code\":403,\"message\":\"Consumer 'api_key:{}' has been suspended.\",\
+         \"status\":\"PERMISSION_DENIED\",\"details\":[{{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\
+         \"reason\":\"CONSUMER_SUSPENDED\",\"domain\":\"googleapis.com\"}}]}}}}\r\n\r\n",
+        crate::world::KEYS[0]
+    );
+    Fault::Raw {
+        status: 200,
+        content_type: "text/event-stream".into(),
+        body: error,
+    }
+}
+
+#[tokio::test]
+async fn a_key_quoted_inside_a_stream_reaches_neither_client_nor_panel() {
+    let world = World::with_keys(1).await;
+    world.google.fault_next(leak());
+    let response = world.gemini(STREAM, ask("hi")).await;
+    assert_eq!(response.status(), 502);
+    let said = response.text().await.unwrap();
+    let view = world.key(crate::world::KEYS[0]).await;
+    let shown = format!("{said} {view:?}");
+    assert!(shown.contains("has been suspended"), "{shown}");
+    assert!(!shown.contains(crate::world::KEYS[0]), "{shown}");
+}
+
+#[tokio::test]
+async fn a_key_quoted_after_the_first_event_is_hidden_too_and_the_key_is_taken_out() {
+    let world = World::with_keys(1).await;
+    let Fault::Raw {
+        status,
+        content_type,
+        body,
+    } = leak()
+    else {
+        panic!("leak() is raw");
+    };
+    let first = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"Hi\"}]}}]}\r\n\r\n";
+    // Comments between the two, more than is ever read at once: so the first event is on its
+    // way to the client when the error comes.
+    let body = format!("{first}{}{body}", ": wait\r\n".repeat(150_000));
+    world.google.fault_next(Fault::Raw {
+        status,
+        content_type,
+        body,
+    });
+    let text = world.gemini(STREAM, ask("hi")).await.text().await.unwrap();
+    assert!(
+        text.starts_with(first) && text.contains("has been suspended"),
+        "{} bytes",
+        text.len()
+    );
+    assert!(!text.contains(crate::world::KEYS[0]), "the key is quoted");
+    let view = world.key(crate::world::KEYS[0]).await;
+    assert_eq!(
+        view.state,
+        contract::admin::KeyState::Rejected {
+            reason: contract::admin::RejectReason::Suspended
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_stream_may_end_when_the_server_stops() {
+    let world = World::with_keys(1).await;
+    world.google.fault_next(Fault::StallAfter { events: 1 });
+    let mut response = world.gemini(STREAM, ask("tell me a story")).await;
+    let mut text = response.chunk().await.unwrap().unwrap().to_vec();
+    let World {
+        google, core, http, ..
+    } = world;
+    let address = core.address();
+    let stopping = core.shutdown(std::time::Duration::from_secs(60));
+    let reading = async {
+        // Nothing new is let in once it stops; that is how the test knows that it does.
+        while http.get(format!("{address}/health")).send().await.is_ok() {}
+        google.release();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            text.extend_from_slice(&chunk);
+        }
+    };
+    tokio::join!(stopping, reading);
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains("\"finishReason\"") && !text.contains("\"error\""),
+        "{text}"
+    );
+}
