@@ -22,7 +22,8 @@ impl Desktop {
     /// deleted it; it lies in the preferences, sealed with the master key.
     ///
     /// # Errors
-    /// When the vault is closed, the proxy does not run, or the database fails.
+    /// When the vault is closed, the proxy does not run, or the database or the
+    /// preferences cannot be written.
     pub async fn own_token(&self) -> Result<Secret, ApiError> {
         let _one_at_a_time = self.token.lock().await;
         let master = self.master()?;
@@ -42,7 +43,19 @@ impl Desktop {
             id: created.token.id,
             sealed: STANDARD.encode(sealed),
         };
-        self.prefs.change(|prefs| prefs.token = Some(kept));
+        let id = kept.id;
+        if let Err(error) = self.prefs.change_for_good(|prefs| prefs.token = Some(kept)) {
+            // Nobody could open it after the next start, and that would make another.
+            self.delete_token(id).await?;
+            return Err(ApiError::new(
+                ErrorCode::Internal,
+                format!(
+                    "{} cannot be written ({error}), so the app cannot keep a token of its own. \
+                     Make that file writable, or create a token by its name.",
+                    self.prefs.path().display()
+                ),
+            ));
+        }
         Ok(secret)
     }
 

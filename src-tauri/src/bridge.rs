@@ -98,9 +98,14 @@ async fn token_create(
 ) -> Answer<TokenView> {
     let created = Box::pin(desktop.create_token(&name)).await?;
     let copied = clipboard.copy_secret(&Secret::new(created.secret));
-    if let Err(error) = copied {
+    if let Err(mut error) = copied {
         // Nobody would ever see it, so it must not exist.
-        Box::pin(desktop.delete_token(created.token.id)).await?;
+        if let Err(left) = Box::pin(desktop.delete_token(created.token.id)).await {
+            tracing::warn!(error = %left, "a token that nobody has was not deleted");
+            error.message.push_str(&format!(
+                " The token {name} was made all the same and nobody has it: delete it in the list."
+            ));
+        }
         return Err(error);
     }
     Ok(created.token)
@@ -122,10 +127,8 @@ async fn open_link(desktop: Shared<'_>, link: Link) -> Answer<()> {
             let base_url = Box::pin(base_url(&desktop, Surface::Openai)).await?;
             let token = Box::pin(desktop.own_token()).await?;
             let name = tray::language(&desktop).text("Gemini Balance", "Gemini Balance 本机");
-            links::open(
-                &links::cherry_studio(&base_url, &token, &name)?,
-                "Cherry Studio",
-            )
+            let link = contract::links::cherry_studio(&name, &base_url, token.expose());
+            links::open(&Secret::new(link), "Cherry Studio")
         }
         Link::GoogleKeys => links::open(&links::GOOGLE_KEYS.into(), "a browser"),
         Link::Project => links::open(&links::PROJECT.into(), "a browser"),

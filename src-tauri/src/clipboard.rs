@@ -15,7 +15,8 @@ impl Clipboard {
         self.with(|clipboard| clipboard.set_text(text))
     }
 
-    /// Copies a secret; clipboard histories are told to leave it out.
+    /// Copies a secret; clipboard histories, and on Windows whatever else watches the
+    /// clipboard or carries it to other computers, are told to leave it out.
     pub fn copy_secret(&self, secret: &Secret) -> Result<(), ApiError> {
         #[cfg(target_os = "macos")]
         use arboard::SetExtApple as _;
@@ -24,10 +25,11 @@ impl Clipboard {
         #[cfg(windows)]
         use arboard::SetExtWindows as _;
         self.with(|clipboard| {
-            clipboard
-                .set()
-                .exclude_from_history()
-                .text(secret.expose().as_str())
+            #[cfg(not(windows))]
+            let set = clipboard.set().exclude_from_history();
+            #[cfg(windows)]
+            let set = clipboard.set().exclude_from_monitoring();
+            set.text(secret.expose().as_str())
         })
     }
 

@@ -10,7 +10,7 @@ use contract::desktop::{
     AdminCall, AdminReply, DesktopState, MasterKeySource, Passphrase, ProxyState, VaultState,
 };
 use contract::{ApiError, ErrorCode};
-use http::{Method, Request, header};
+use http::{Method, Request, Uri, header};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vault::desktop::{Closed, Keychain, OpenError, Opened, Source, Vault};
@@ -26,6 +26,8 @@ const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 /// Everything the window shows and can do.
 pub struct Desktop {
     environment: Environment,
+    /// The keychain's name for the key of this folder.
+    keychain_service: String,
     /// What is remembered between starts.
     pub prefs: Prefs,
     vault: Arc<Vault>,
@@ -40,16 +42,27 @@ pub struct Desktop {
 }
 
 impl Desktop {
-    /// The desktop of one data folder; nothing is opened yet.
+    /// The desktop of one data folder; nothing is opened yet. `keychain_service` is what
+    /// the keychain is to call the key of a folder that does not have one yet.
     pub fn new(environment: Environment, keychain_service: &str) -> Self {
-        Self::with_keychain(environment, Keychain::of_this_system(keychain_service))
+        Self::with_keychain(environment, keychain_service, |service| {
+            Keychain::of_this_system(service)
+        })
     }
 
     /// The same with a keychain of one's own.
-    pub fn with_keychain(environment: Environment, keychain: Keychain) -> Self {
+    pub fn with_keychain(
+        environment: Environment,
+        keychain_service: &str,
+        keychain: impl FnOnce(&str) -> Keychain,
+    ) -> Self {
+        let prefs = Prefs::read(environment.folder());
+        let service = prefs.get().keychain;
+        let service = service.unwrap_or_else(|| keychain_service.to_owned());
         Self {
-            prefs: Prefs::read(environment.folder()),
-            vault: Arc::new(Vault::new(environment.folder(), keychain)),
+            prefs,
+            vault: Arc::new(Vault::new(environment.folder(), keychain(&service))),
+            keychain_service: service,
             vault_state: watch::Sender::new(VaultState::Opening),
             master: parking_lot::Mutex::default(),
             local: Local::stopped(),
@@ -98,12 +111,13 @@ impl Desktop {
             let (vault, has_data) = (self.vault.clone(), self.environment.has_data());
             let opened =
                 tokio::task::spawn_blocking(move || vault.open(has_data, passphrase.as_ref()))
-                    .await
-                    .map_err(|_| {
-                        ApiError::new(ErrorCode::Internal, "Opening the vault ended unexpectedly.")
-                    })?;
+                    .await;
             match opened {
-                Ok(Opened { key, source }) => {
+                Ok(Ok(Opened { key, source })) => {
+                    if source == Source::Keychain && self.prefs.get().keychain.is_none() {
+                        let service = self.keychain_service.clone();
+                        self.prefs.change(|kept| kept.keychain = Some(service));
+                    }
                     *self.master.lock() = Some(key);
                     let source = match source {
                         Source::Keychain => MasterKeySource::Keychain,
@@ -111,7 +125,19 @@ impl Desktop {
                     };
                     self.vault_state.send_replace(VaultState::Open { source });
                 }
-                Err(closed) => {
+                Err(_bug) => {
+                    let error = ApiError::new(
+                        ErrorCode::Internal,
+                        "Opening the vault ended unexpectedly. Try again.",
+                    );
+                    // What helps is not known: what the log says about the bug may.
+                    self.vault_state.send_replace(VaultState::Closed {
+                        error: error.clone(),
+                        passphrase: Passphrase::NoUse,
+                    });
+                    return Err(error);
+                }
+                Ok(Err(closed)) => {
                     tracing::warn!(reason = %closed, "the vault stays closed");
                     let state = tell(closed);
                     let error = match &state {
@@ -187,12 +213,17 @@ impl Desktop {
     }
 
     /// Passes a call of the webview on to the admin API. Refuses the one call whose
-    /// answer holds a secret; there is a command of its own for that.
+    /// answer holds a secret (there is a command of its own for that), and takes every
+    /// secret out of every answer, should there ever be another such call.
     ///
     /// # Errors
     /// When the call is none of the admin API's, or the proxy does not run.
     pub async fn admin_call(&self, call: AdminCall) -> Result<AdminReply, ApiError> {
-        let (path, _) = call.path.split_once('?').unwrap_or((&call.path, ""));
+        let no_path =
+            || ApiError::new(ErrorCode::InvalidInput, "This is no path of the admin API.");
+        // Judged as the router reads it: the text may mean something else (`#` ends it).
+        let uri: Uri = call.path.parse().map_err(|_| no_path())?;
+        let path = uri.path();
         let method = match call.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
@@ -206,11 +237,8 @@ impl Desktop {
             }
         };
         // No path of the admin API needs an escape, and an escaped one could be another.
-        if !path.starts_with("/api/") || path.contains('%') {
-            return Err(ApiError::new(
-                ErrorCode::InvalidInput,
-                "This is no path of the admin API.",
-            ));
+        if uri.authority().is_some() || !path.starts_with("/api/") || path.contains('%') {
+            return Err(no_path());
         }
         if method == Method::POST && path.trim_end_matches('/') == "/api/tokens" {
             return Err(ApiError::new(
@@ -218,7 +246,9 @@ impl Desktop {
                 "A new token never passes the window; it is copied to the clipboard instead.",
             ));
         }
-        self.ask(method, &call.path, call.body).await
+        let mut reply = self.ask(method, &uri.to_string(), call.body).await?;
+        withhold_secrets(&mut reply.body);
+        Ok(reply)
     }
 
     /// Asks the admin API of the core in this process.
@@ -254,6 +284,18 @@ impl Desktop {
                 .map_err(|_| broken("answered something that is not JSON"))?
         };
         Ok(AdminReply { status, body })
+    }
+}
+
+/// Takes every `secret` ([`contract::admin::TokenCreated`]) out of an answer.
+fn withhold_secrets(answer: &mut serde_json::Value) {
+    match answer {
+        serde_json::Value::Object(fields) => {
+            fields.shift_remove("secret");
+            fields.values_mut().for_each(withhold_secrets);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold_secrets),
+        _ => {}
     }
 }
 

@@ -106,7 +106,7 @@ impl Environment {
     fn setting(&self, prefs: &Prefs, name: &str) -> Option<String> {
         match name {
             "HOST" => Some("127.0.0.1".to_owned()),
-            "DATA_DIR" => Some(self.folder.display().to_string()),
+            "DATA_DIR" => self.folder.to_str().map(str::to_owned),
             "PORT" => prefs
                 .get()
                 .port
@@ -175,13 +175,18 @@ impl Local {
 
     /// Stops it: no new requests, running answers end.
     pub async fn stop(&self) {
+        self.stop_within(PATIENCE).await;
+    }
+
+    /// The same, with another patience for running answers.
+    pub async fn stop_within(&self, patience: Duration) {
         let mut running = self.running.lock().await;
         if !self.step(Event::Stop) {
             return;
         }
         *self.admin.lock() = None;
         if let Some(core) = running.take() {
-            Box::pin(core.shutdown(PATIENCE)).await;
+            Box::pin(core.shutdown(patience)).await;
         }
         self.step(Event::Stopped);
     }
@@ -204,6 +209,18 @@ async fn launch(
     prefs: &Prefs,
     master: MasterKey,
 ) -> Result<Running, Event> {
+    if environment.folder().to_str().is_none() {
+        return Err(Event::Failed {
+            error: ApiError::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "The name of the data folder {} is not Unicode text. Name another one with \
+                     GEMINI_BALANCE_DATA_DIR, or rename it.",
+                    environment.folder().display()
+                ),
+            ),
+        });
+    }
     let settings = Settings::load(|name| environment.setting(prefs, name)).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Event::Failed {

@@ -1,37 +1,60 @@
-//! The log: one file a day in the data folder, a week kept. And what a panic leaves there.
+//! The log: one file a day in the data folder, a week kept; warnings and errors also go
+//! to where the app was started from. And what a panic leaves there.
 
 use std::path::Path;
 
 use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 /// What is logged when `RUST_LOG` says nothing: our own words, and the warnings of others.
 const DEFAULT: &str = "warn,gemini_balance_desktop=info,proxy_core=info";
 
-/// Writes the log to `logs/` in `folder` until the guard is dropped.
+/// Writes the log to `logs/` in `folder` until the guard is dropped. Where that folder
+/// cannot be written, warnings and errors still go to the standard error output.
 pub fn start(folder: &Path) -> Option<WorkerGuard> {
     record_panics();
-    let appender = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("desktop")
-        .filename_suffix("log")
-        .max_log_files(7)
-        .build(folder.join("logs"))
-        .ok()?;
-    let (writer, guard) = tracing_appender::non_blocking(appender);
+    let logs = folder.join("logs");
+    let file = vault::create_private_folder(&logs)
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
+            RollingFileAppender::builder()
+                .rotation(Rotation::DAILY)
+                .filename_prefix("desktop")
+                .filename_suffix("log")
+                .max_log_files(7)
+                .build(&logs)
+                .map_err(|error| error.to_string())
+        })
+        .map(tracing_appender::non_blocking);
+    let (file, guard, problem) = match file {
+        Ok((writer, guard)) => (Some(writer), Some(guard), None),
+        Err(problem) => (None, None, Some(problem)),
+    };
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     tracing_subscriber::registry()
         .with(wanted)
         .with(filter_fn(may_be_logged))
-        .with(fmt::layer().with_writer(writer).with_ansi(false))
+        .with(file.map(|writer| fmt::layer().with_writer(writer).with_ansi(false)))
+        .with(
+            fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(false)
+                // It would complain to the output that has just failed, and panic there.
+                .log_internal_errors(false)
+                .with_filter(LevelFilter::WARN),
+        )
         .init();
+    if let Some(problem) = problem {
+        tracing::error!(problem, folder = %logs.display(), "no log can be written; is the data folder writable?");
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "start");
-    Some(guard)
+    guard
 }
 
 /// The keychain's library logs its entries with `Debug`, which can show a secret; so it

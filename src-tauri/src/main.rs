@@ -23,15 +23,24 @@ mod tray;
 mod window;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tauri::{AppHandle, Manager as _, RunEvent};
 
 use crate::desktop::Desktop;
 use crate::local::Environment;
+
+/// What a person sees who started the app where it cannot show anything.
+const NO_WINDOW: &str = "The window cannot be opened. Is this a session with a display, and \
+    (on Linux) may this user use the one that DISPLAY or WAYLAND_DISPLAY names?";
+/// How long running answers may take to end when the system ends the app: it gives an app
+/// a few seconds.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// As in `tauri.conf.json`; with [`build`] it names the data folder and the keychain's entry.
 const IDENTIFIER: &str = "io.github.gemini-balance.desktop";
@@ -41,29 +50,62 @@ fn main() -> ExitCode {
     let Some(folder) = data_folder() else {
         return ExitCode::FAILURE;
     };
-    // A failure shows with the first file that cannot be written, and its path.
-    let _result = create_private(&folder);
-    let _log = log::start(&folder);
-    match run(folder) {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!(%error, "the window cannot be opened");
+    let made = vault::create_private_folder(&folder);
+    let log = log::start(&folder);
+    if let Err(error) = made {
+        tracing::error!(%error, folder = %folder.display(), "the data folder cannot be made");
+    }
+    let again = Arc::new(AtomicBool::new(false));
+    let opened = Arc::new(AtomicBool::new(false));
+    // The window library panics where it finds no display.
+    let ended = {
+        let (again, opened) = (again.clone(), opened.clone());
+        std::panic::catch_unwind(AssertUnwindSafe(move || run(folder, again, opened)))
+    };
+    let code = match ended {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{NO_WINDOW}");
             ExitCode::FAILURE
         }
+        Err(_) if opened.load(Ordering::SeqCst) => {
+            tracing::error!("the app ended because of a bug; the place is named above");
+            ExitCode::FAILURE
+        }
+        Err(_) => {
+            tracing::error!("{NO_WINDOW}");
+            ExitCode::FAILURE
+        }
+    };
+    // What is still to be written goes into the file before the next one begins.
+    drop(log);
+    if again.load(Ordering::SeqCst) {
+        start_again();
     }
+    code
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "Tauri's macro ends the process when the files in it do not unpack"
 )]
-fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
+fn run(
+    folder: PathBuf,
+    again: Arc<AtomicBool>,
+    opened: Arc<AtomicBool>,
+) -> tauri::Result<ExitCode> {
     let mut context = tauri::generate_context!();
     context.config_mut().identifier = instance(chosen_folder().as_deref());
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches anything.
-        .plugin(tauri_plugin_single_instance::init(|app, _, _| {
-            window::show(app)
+        .plugin(tauri_plugin_single_instance::init(move |app, _, _| {
+            let desktop = app.try_state::<Arc<Desktop>>();
+            if desktop.is_some_and(|desktop| desktop.ending.load(Ordering::SeqCst)) {
+                // Too late to stay; it begins anew when the running answers have ended.
+                again.store(true, Ordering::SeqCst);
+            } else {
+                window::show(app);
+            }
         }))
         .plugin(window::remembered())
         .invoke_handler(bridge::handler())
@@ -73,6 +115,7 @@ fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
             app.manage(desktop.clone());
             app.manage(clipboard::Clipboard::default());
             window::open(app.handle(), webview)?;
+            opened.store(true, Ordering::SeqCst);
             tray::open(app.handle(), &desktop);
             bridge::announce(app.handle(), &desktop);
             end_on_signal(app.handle());
@@ -87,6 +130,7 @@ fn run(folder: PathBuf) -> tauri::Result<ExitCode> {
             api.prevent_exit();
             quit(app);
         }
+        RunEvent::Exit => end_at_once(app),
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => window::show(app),
         _ => {}
@@ -110,45 +154,74 @@ pub fn quit(app: &AppHandle) {
     });
 }
 
-/// Signing out and Ctrl-C are a wish to quit, not to lose answers.
+/// The last moment of the app. On macOS the menu's "Quit" and its key lead straight here,
+/// on Windows so does signing out; then the records of the last requests are still to be
+/// written.
+fn end_at_once(app: &AppHandle) {
+    let desktop = app.state::<Arc<Desktop>>().inner().clone();
+    if desktop.ending.swap(true, Ordering::SeqCst) {
+        // `quit` has waited, or the user does not want to wait.
+        return;
+    }
+    tauri::async_runtime::block_on(async move {
+        let stopped = desktop.local.stop_within(LAST_PATIENCE);
+        if tokio::time::timeout(2 * LAST_PATIENCE, stopped)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the proxy did not stop in time");
+        }
+    });
+    tracing::info!("end");
+}
+
+/// Starts the app anew, as it was started.
+fn start_again() {
+    let started = std::env::current_exe().and_then(|program| {
+        std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .spawn()
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "the app does not start again");
+    }
+}
+
+/// Signals are a wish to quit, not to lose answers: on Linux and macOS those of signing
+/// out, of Ctrl-C and of a closed terminal; on Windows Ctrl-C, where there is a console.
+/// Each is a wish of its own, and [`quit`] does not wait at the second.
 fn end_on_signal(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut terminate), Ok(mut hang_up)) = (
+            let (Ok(mut terminate), Ok(mut hang_up), Ok(mut interrupt)) = (
                 signal(SignalKind::terminate()),
                 signal(SignalKind::hangup()),
+                signal(SignalKind::interrupt()),
             ) else {
                 return;
             };
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = hang_up.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                quit(&app);
             }
         }
         #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
+        while tokio::signal::ctrl_c().await.is_ok() {
+            quit(&app);
         }
-        quit(&app);
     });
 }
 
 /// Where everything lies: the folder that was chosen, or the platform's for data of an app.
 fn data_folder() -> Option<PathBuf> {
     chosen_folder().or_else(|| Some(directories::BaseDirs::new()?.data_local_dir().join(build())))
-}
-
-/// Makes the data folder, for this user only where the system can say so.
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// The folder that `GEMINI_BALANCE_DATA_DIR` names.
@@ -207,8 +280,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
-        create_private(&folder).unwrap();
-        create_private(&folder).unwrap();
+        vault::create_private_folder(&folder.join("logs")).unwrap();
         let mode = std::fs::metadata(folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }

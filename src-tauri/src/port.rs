@@ -1,6 +1,10 @@
 //! Who has a port, and which one is free.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// How long a listener of this computer may take to accept, when one is looked for.
+const KNOCK: Duration = Duration::from_millis(200);
 
 /// The program that listens on `port`, where the system tells (it does not tell about
 /// programs of other users). Blocks for as long as it takes to look through all processes.
@@ -19,6 +23,13 @@ pub fn next_free(taken: u16) -> u16 {
 }
 
 fn bindable(port: u16) -> Option<u16> {
+    // Elsewhere than on Linux a listener on all addresses leaves ours to be claimed.
+    if cfg!(not(target_os = "linux")) && port != 0 {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpStream::connect_timeout(&address, KNOCK).is_ok() {
+            return None;
+        }
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
     Some(listener.local_addr().ok()?.port())
 }

@@ -16,6 +16,10 @@ pub struct Kept {
     /// The language of the panel, which the tray follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The name under which the keychain holds this folder's key. The folder keeps it, so
+    /// that every build that opens the folder (a development build, a release) finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keychain: Option<String>,
     /// The app's own client token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SealedToken>,
@@ -66,6 +70,24 @@ impl Prefs {
         if let Err(error) = write(&self.path, &kept) {
             tracing::warn!(%error, path = %self.path.display(), "the preferences cannot be written");
         }
+    }
+
+    /// Changes what is remembered, or nothing where it cannot be written.
+    ///
+    /// # Errors
+    /// What the system says about the file.
+    pub fn change_for_good(&self, change: impl FnOnce(&mut Kept)) -> std::io::Result<()> {
+        let mut kept = self.kept.lock();
+        let mut changed = kept.clone();
+        change(&mut changed);
+        write(&self.path, &changed)?;
+        *kept = changed;
+        Ok(())
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 

@@ -15,7 +15,7 @@ fn desktop(folder: &Path, keychain: Keychain) -> Desktop {
         "BASE_URL" => Some("http://127.0.0.1:9/v1beta".to_owned()),
         _ => None,
     });
-    Desktop::with_keychain(environment, keychain)
+    Desktop::with_keychain(environment, "test", |_| keychain)
 }
 
 fn call(method: &str, path: &str, body: Option<serde_json::Value>) -> AdminCall {
@@ -196,6 +196,11 @@ async fn the_webview_gets_no_token_and_no_other_path() {
         ("POST", "/api/tokens"),
         ("POST", "/api/tokens/"),
         ("POST", "/api/tokens?a=b"),
+        ("POST", "/api/tokens#x"),
+        ("POST", "/api/tokens/#x?y"),
+        ("POST", "//api/tokens"),
+        ("POST", "http://127.0.0.1/api/tokens"),
+        ("POST", "/v1#/api/"),
         ("POST", "/api/%74okens"),
         ("POST", "/v1/chat/completions"),
         ("GET", "http://example.com/api/keys"),
@@ -219,13 +224,82 @@ async fn a_bad_setting_is_named() {
     let environment = Environment::new(folder.path().to_owned(), |name| {
         (name == "PORT").then(|| "eight thousand".to_owned())
     });
-    let desktop = Desktop::with_keychain(environment, Keychain::in_memory());
+    let desktop = Desktop::with_keychain(environment, "test", |_| Keychain::in_memory());
     desktop.open(None).await.unwrap();
     let ProxyState::Failed { error } = desktop.state().proxy else {
         panic!("{:?}", desktop.state().proxy);
     };
     assert_eq!(error.code, ErrorCode::InvalidInput);
     assert!(error.message.contains("PORT"), "{}", error.message);
+}
+
+#[test]
+fn no_answer_takes_a_secret_into_the_webview() {
+    let mut answer = serde_json::json!({
+        "secret": "sk-1",
+        "token": { "id": 1, "secret": "sk-2" },
+        "list": [{ "secret": "sk-3", "name": "x" }],
+    });
+    withhold_secrets(&mut answer);
+    assert_eq!(
+        answer,
+        serde_json::json!({ "token": { "id": 1 }, "list": [{ "name": "x" }] })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_build_finds_the_key_of_a_folder_under_its_first_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = |build: &str, expected: &str| {
+        let environment = Environment::new(folder.path().to_owned(), |name| {
+            (name == "PORT").then(|| "0".to_owned())
+        });
+        Desktop::with_keychain(environment, build, |service| {
+            assert_eq!(service, expected);
+            Keychain::in_memory()
+        })
+    };
+    // A vault that did not open gives the folder no name.
+    let missing = Environment::new(folder.path().to_owned(), |_| None);
+    let missing = Desktop::with_keychain(missing, "none", |_| Keychain::missing());
+    missing.open(None).await.unwrap_err();
+
+    let first = desktop("app.dev", "app.dev");
+    first.open(None).await.unwrap();
+    first.local.stop().await;
+    desktop("app", "app.dev");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_cannot_be_kept_is_not_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let desktop = desktop(folder.path(), Keychain::in_memory());
+    // A folder of that name, so that nothing can be written there.
+    std::fs::create_dir_all(folder.path().join("prefs.json/x")).unwrap();
+    desktop.open(None).await.unwrap();
+    let error = desktop.own_token().await.err().unwrap();
+    assert!(error.message.contains("prefs.json"), "{}", error.message);
+    let reply = desktop.admin_call(call("GET", "/api/tokens", None)).await;
+    let tokens: Vec<TokenView> = serde_json::from_value(reply.unwrap().body).unwrap();
+    assert!(tokens.is_empty(), "{} tokens nobody can use", tokens.len());
+    desktop.local.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_whose_name_is_no_text_is_refused_instead_of_another_one_used() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join(std::ffi::OsStr::from_bytes(b"data\xff"));
+    let desktop = desktop(&folder, Keychain::in_memory());
+    desktop.open(None).await.unwrap();
+    let ProxyState::Failed { error } = desktop.state().proxy else {
+        panic!("{:?}", desktop.state().proxy);
+    };
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+    assert!(error.message.contains("GEMINI_BALANCE_DATA_DIR"), "{error}");
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
 }
 
 #[test]

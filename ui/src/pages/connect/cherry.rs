@@ -1,8 +1,6 @@
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use contract::desktop::Link;
+use contract::links;
 use patternfly_yew::prelude::Icon;
-use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
     AttrValue, Callback, Html, Properties, SubmitEvent, component, html, use_callback, use_state_eq,
@@ -65,7 +63,7 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
                     <div><Act id="cherry-import" icon={Some(Icon::ExternalLinkAlt)} label={lang.t("cherry.import")} disabled=true /></div>
                 } else {
                     <div>
-                        <a class="pf-v6-c-button pf-m-primary" href={cherry_link("Gemini Balance", &props.base_url, &token)} data-testid="cherry-import">
+                        <a class="pf-v6-c-button pf-m-primary" href={links::cherry_studio("Gemini Balance", &props.base_url, &token)} data-testid="cherry-import">
                             <span class="pf-v6-c-button__icon pf-m-start">{ Icon::ExternalLinkAlt }</span>
                             <span class="pf-v6-c-button__text">{ lang.t("cherry.import") }</span>
                         </a>
@@ -111,42 +109,4 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
             </div>
         </div>
     )
-}
-
-/// The link that Cherry Studio imports a provider from.
-///
-/// Its handler turns `+` and `/` of base64 into other characters and back, the reverse
-/// of base64url, so only standard base64 with padding, percent-encoded, survives every
-/// version. Quotes and brackets are kept out of the name because some versions strip
-/// them from the decoded text. The id is our own and holds the address: an id that
-/// exists updates that provider, and two instances must not overwrite one another.
-/// (Source: CherryHQ/cherry-studio, `handle-providers.ts` and `providersImport.ts`.)
-pub fn cherry_link(name: &str, base_url: &str, token: &str) -> String {
-    let place: String = base_url
-        .split("://")
-        .nth(1)
-        .unwrap_or(base_url)
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let name: String = name
-        .chars()
-        .filter(|c| !matches!(c, '\'' | '(' | ')'))
-        .collect();
-    let payload = json!({
-        "id": format!("gemini-balance-{place}"),
-        "baseUrl": base_url,
-        "apiKey": token,
-        "name": name,
-        "type": "openai",
-    });
-    let encoded = STANDARD
-        .encode(payload.to_string())
-        .replace('+', "%2B")
-        .replace('/', "%2F")
-        .replace('=', "%3D");
-    format!("cherrystudio://providers/api-keys?v=1&data={encoded}")
 }

@@ -1,10 +1,7 @@
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use contract::admin::TestAnswer;
 use contract::{ApiError, ErrorCode};
 use yew::Callback;
 
-use super::cherry::cherry_link;
 use super::snippets::snippets;
 use super::test_request::{TestView, TestViewProps};
 use super::*;
@@ -22,52 +19,6 @@ fn info(surfaces: &[(Surface, &str)]) -> ConnectInfo {
             .collect(),
         example_model: "gemini-2.5-flash".into(),
     }
-}
-
-/// What Cherry Studio's current handler does with the raw query before it decodes:
-/// `+` and `/` to `_` and `-`, percent-decoding, and the characters back.
-fn cherry_decodes(link: &str) -> serde_json::Value {
-    let data = link.split("data=").nth(1).unwrap();
-    let data = data.replace('+', "_").replace('/', "-");
-    let data = data
-        .replace("%2B", "+")
-        .replace("%2F", "/")
-        .replace("%3D", "=");
-    let data = data.replace('_', "+").replace('-', "/");
-    serde_json::from_slice(&STANDARD.decode(data).unwrap()).unwrap()
-}
-
-#[test]
-fn a_chinese_name_survives_the_way_into_cherry_studio() {
-    // This name brings `+` and `/` into base64, on which base64url breaks there.
-    let name = "本地 Gemini 均衡器～？";
-    let link = cherry_link(name, "http://127.0.0.1:8000/v1", "gb-tok>en?~");
-    assert!(link.starts_with("cherrystudio://providers/api-keys?v=1&data="));
-    let data = link.split("data=").nth(1).unwrap();
-    assert!(
-        data.contains("%2B") || data.contains("%2F"),
-        "no proof without them: {data}"
-    );
-    assert!(!data.contains(['+', '/', '=', '_', '-']), "{data}");
-    let payload = cherry_decodes(&link);
-    assert_eq!(payload["name"], name);
-    assert_eq!(payload["apiKey"], "gb-tok>en?~");
-    assert_eq!(payload["baseUrl"], "http://127.0.0.1:8000/v1");
-    assert_eq!(payload["type"], "openai");
-}
-
-#[test]
-fn two_instances_do_not_overwrite_one_another_in_cherry_studio() {
-    let local = cherry_decodes(&cherry_link("x", "http://127.0.0.1:8000/v1", "t"));
-    let remote = cherry_decodes(&cherry_link("x", "https://gb.example.com/v1", "t"));
-    assert_eq!(local["id"], "gemini-balance-127-0-0-1-8000");
-    assert_eq!(remote["id"], "gemini-balance-gb-example-com");
-}
-
-#[test]
-fn quotes_and_brackets_are_kept_out_of_the_name() {
-    let payload = cherry_decodes(&cherry_link("Bob's (local)", "http://h/v1", "t"));
-    assert_eq!(payload["name"], "Bobs local");
 }
 
 #[test]
