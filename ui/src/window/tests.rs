@@ -45,6 +45,20 @@ async fn a_taken_port_names_its_owner_and_offers_the_next() {
     assert!(html.contains("Use port 8001"));
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn any_port_can_be_chosen_unless_the_proxy_runs() {
+    let shown = async |proxy| {
+        let run = Callback::noop();
+        let html = render::<ProxyTrouble>(ProxyTroubleProps { proxy, run }).await;
+        html.contains("proxy-port-use")
+    };
+    let error = ApiError::new(ErrorCode::Internal, "");
+    assert!(shown(ProxyState::Stopped).await);
+    assert!(shown(ProxyState::Failed { error }).await);
+    let address = "http://127.0.0.1:8000".into();
+    assert!(!shown(ProxyState::Running { address }).await);
+}
+
 fn closed(code: ErrorCode, passphrase: Passphrase) -> VaultViewProps {
     VaultViewProps {
         vault: VaultState::Closed {
@@ -64,9 +78,20 @@ async fn a_passphrase_is_asked_for_only_where_it_helps() {
     assert!(no.contains("vault-retry"));
     let set = render::<VaultView>(closed(ErrorCode::KeychainMissing, Passphrase::Set)).await;
     assert!(set.contains("vault-passphrase\"") && !set.contains("vault-passphrase2"));
+    assert!(
+        !set.contains("vault-retry"),
+        "the keychain has no say: {set}"
+    );
     let choose =
         in_chinese::<VaultView>(closed(ErrorCode::KeychainMissing, Passphrase::CanBeChosen)).await;
     assert!(choose.contains("vault-passphrase2") && choose.contains("使用这个口令"));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn asking_for_the_passphrase_is_no_error() {
+    let html = render::<VaultView>(closed(ErrorCode::PassphraseNeeded, Passphrase::Set)).await;
+    assert!(html.contains("Type your passphrase"), "{html}");
+    assert!(!html.contains("role=\"alert\""), "{html}");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -1,9 +1,9 @@
 use contract::desktop::ProxyState;
 use serde_json::{Value, json};
-use yew::{Callback, Html, Properties, component, html};
+use yew::{AttrValue, Callback, Html, Properties, SubmitEvent, component, html, use_state_eq};
 
 use crate::app::use_lang;
-use crate::controls::{Act, ErrorNote, Kind, Notice, Tone};
+use crate::controls::{Act, ErrorNote, Kind, Notice, TextField, Tone};
 
 #[derive(PartialEq, Properties)]
 pub struct ProxyTroubleProps {
@@ -64,5 +64,79 @@ pub fn ProxyTrouble(props: &ProxyTroubleProps) -> Html {
             return Html::default();
         }
     };
-    html!(<section class="pf-v6-c-page__main-section gb-trouble">{ notice }</section>)
+    html!(
+        <section class="pf-v6-c-page__main-section gb-trouble gb-stack">
+            { notice }
+            <PortForm run={props.run.clone()} />
+        </section>
+    )
+}
+
+#[derive(PartialEq, Properties)]
+struct PortFormProps {
+    run: Callback<(&'static str, Value)>,
+}
+
+/// Any other port, e.g. the usual one again after another was accepted for a while.
+#[component]
+fn PortForm(props: &PortFormProps) -> Html {
+    let lang = use_lang();
+    let typed = use_state_eq(AttrValue::default);
+    let oninput = {
+        let typed = typed.setter();
+        Callback::from(move |text: String| typed.set(text.into()))
+    };
+    let port = port_in(&typed);
+    let onsubmit = props.run.reform(move |event: SubmitEvent| {
+        event.prevent_default();
+        // The button that sends this is off without a port; 0 is refused.
+        (
+            "proxy_use_port",
+            json!({ "port": port.unwrap_or_default() }),
+        )
+    });
+    html!(
+        <details class="gb-details" data-testid="proxy-port-other">
+            <summary>{ lang.t("proxy.other_port") }</summary>
+            <form class="pf-v6-c-form" {onsubmit}>
+                <TextField
+                    id="proxy-port"
+                    label={lang.t("proxy.port")}
+                    hint={lang.t("proxy.port_hint")}
+                    problem={(port.is_none() && !typed.is_empty()).then(|| lang.t("proxy.port_bad"))}
+                    value={(*typed).clone()}
+                    max_length={5}
+                    {oninput}
+                />
+                <div>
+                    <Act id="proxy-port-use" label={lang.t("proxy.port_use")} submit=true disabled={port.is_none()} />
+                </div>
+            </form>
+        </details>
+    )
+}
+
+/// The port that was typed, if it is one.
+fn port_in(typed: &str) -> Option<u16> {
+    typed.trim().parse().ok().filter(|port| *port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::port_in;
+
+    #[test]
+    fn a_port_is_a_number_from_1_to_65535() {
+        for (typed, port) in [
+            ("8000", Some(8000)),
+            (" 65535 ", Some(65535)),
+            ("0", None),
+            ("65536", None),
+            ("-1", None),
+            ("eight", None),
+            ("", None),
+        ] {
+            assert_eq!(port_in(typed), port, "{typed:?}");
+        }
+    }
 }

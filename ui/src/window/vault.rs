@@ -1,5 +1,5 @@
-use contract::ApiError;
 use contract::desktop::{DesktopState, Passphrase, VaultState};
+use contract::{ApiError, ErrorCode};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
@@ -8,7 +8,7 @@ use yew::{
 };
 
 use crate::app::{Desktop, use_host, use_lang};
-use crate::controls::{Act, ErrorNote, Kind, Spinner, TextField};
+use crate::controls::{Act, ErrorNote, Kind, Notice, Spinner, TextField, Tone};
 use crate::pages::sign_in::Frame;
 
 /// The shortest passphrase that can be chosen, in characters.
@@ -72,19 +72,33 @@ pub fn VaultView(props: &VaultViewProps) -> Html {
             </Frame>
         );
     };
-    let again = html!(
-        <Act
-            id="vault-retry"
-            label={lang.t("vault.retry")}
-            busy={props.busy}
-            onclick={props.unlock.reform(|()| None)}
-        />
-    );
+    // The keychain has no say in a vault that a passphrase opens.
+    let again = match passphrase {
+        Passphrase::Set => Html::default(),
+        Passphrase::CanBeChosen | Passphrase::NoUse => html!(
+            <Act
+                id="vault-retry"
+                label={lang.t("vault.retry")}
+                busy={props.busy}
+                onclick={props.unlock.reform(|()| None)}
+            />
+        ),
+    };
     let shown = props.refused.clone().unwrap_or_else(|| error.clone());
+    let note = if shown.code == ErrorCode::PassphraseNeeded {
+        // What was agreed upon, not an error.
+        html!(
+            <Notice tone={Tone::Info} id="vault-note" title={lang.error_title(shown.code)}>
+                <p>{ lang.error_hint(&shown) }</p>
+            </Notice>
+        )
+    } else {
+        html!(<ErrorNote error={shown} actions={again} />)
+    };
     html!(
         <Frame title={lang.t("vault.closed")} subtitle={lang.t("vault.closed_help")}>
             <div class="gb-stack" data-testid="vault-closed">
-                <ErrorNote error={shown} actions={again} />
+                { note }
                 { match passphrase {
                     Passphrase::Set => html!(<PassphraseForm choose=false busy={props.busy} unlock={props.unlock.clone()} />),
                     Passphrase::CanBeChosen => html!(<PassphraseForm choose=true busy={props.busy} unlock={props.unlock.clone()} />),
