@@ -44,8 +44,21 @@ pub struct Server {
 pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => StartError::PortTaken(address),
+        // Windows says so of the ports it has set aside, for Hyper-V and others.
+        std::io::ErrorKind::PermissionDenied if cfg!(windows) => StartError::PortTaken(address),
         _ => StartError::Listen(address, error),
     };
+    // On macOS and Windows 127.0.0.1 can be claimed although another program listens on
+    // the same port of all addresses, and one of the two would be deaf. Whoever answers
+    // there has the port. (Linux refuses by itself.)
+    let knock = Duration::from_millis(200);
+    if cfg!(not(target_os = "linux"))
+        && address.port() != 0
+        && address.ip().is_loopback()
+        && std::net::TcpStream::connect_timeout(&address, knock).is_ok()
+    {
+        return Err(StartError::PortTaken(address));
+    }
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
