@@ -419,13 +419,22 @@ pub(crate) fn system(workspace: &Workspace, group: &SystemPackages) -> Result<()
             debian.join(" ")
         );
     };
+    prefix.extend(
+        [
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "NEEDRESTART_MODE=a",
+        ]
+        .map(str::to_owned),
+    );
     prefix.push(apt.to_string_lossy().into_owned());
     let run = |arguments: &[&str]| {
         let mut command = shell::program(workspace, &prefix[0]);
+        // By `env`, because sudo does not pass variables on. Another apt may be at work.
         command
             .args(&prefix[1..])
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive");
+            .args(["-o", "DPkg::Lock::Timeout=120"])
+            .args(arguments);
         shell::run(&mut command)
     };
     let install = [

@@ -117,6 +117,8 @@ pub(crate) fn set_up_desktop(workspace: &Workspace) -> Result<()> {
 }
 
 pub(crate) fn build(run: &Run<'_>) -> Result<Outcome> {
+    // Free when the stage `panel` went before; with `--only` it may not have.
+    panel_build::build(run.workspace)?;
     // Programs and tests in one go: cargo chooses features once, so neither this stage's
     // programs nor the next stage's tests are compiled twice.
     shell::run(shell::cargo(run.workspace).args([
@@ -170,7 +172,8 @@ pub(crate) fn doc(run: &Run<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Builds the server and the fake Google, when the stage `build` has not.
+/// Builds the server and the fake Google, with the panel that belongs to them, when the
+/// stages `panel` and `build` have not.
 fn programs(run: &Run<'_>) -> Result<()> {
     if run.built {
         return Ok(());

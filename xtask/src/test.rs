@@ -55,7 +55,7 @@ const STAGES: [Stage; 11] = [
         says: "the panel, which the programs embed",
         quick: false,
         decisive: true,
-        set_up: stages::nothing,
+        set_up: crate::panel::set_up,
         run: stages::panel,
     },
     Stage {
