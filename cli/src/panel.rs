@@ -2,17 +2,15 @@
 
 use axum::Router;
 
-/// Serves the panel's files, compressed and with ETags; every other path shows its start
-/// page, because the panel's own pages have paths of their own.
+/// Serves the panel's files, compressed and with ETags. A path that does not exist is a 404
+/// that shows the panel all the same, for the person who typed it.
 #[cfg(panel)]
 pub fn router() -> Option<Router> {
-    use axum::http::StatusCode;
     use memory_serve::CacheControl;
     Some(
         memory_serve::load!()
             .index_file(Some("/index.html"))
             .fallback(Some("/index.html"))
-            .fallback_status(StatusCode::OK)
             // A new version must be seen at once; an ETag makes asking cheap.
             .html_cache_control(CacheControl::NoCache)
             .cache_control(CacheControl::NoCache)

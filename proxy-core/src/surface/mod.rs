@@ -29,6 +29,7 @@ use contract::admin::{PoolSummary, Surface};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
+use tower::ServiceExt as _;
 use tower_http::cors::{self, CorsLayer};
 
 use self::auth::Style;
@@ -70,15 +71,15 @@ pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router
         .route("/health", get(health))
         .route("/ready", get(ready).with_state(core.clone()));
     let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
-    router.fallback(
-        async move |request: Request| match speaks(request.uri().path()) {
+    router.fallback(async move |request: Request| {
+        let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
+        match speaks(request.uri().path()) {
             Some(surface) => unknown_path(surface, request).await,
-            None => {
-                use tower::ServiceExt as _;
-                panel.oneshot(request).await.into_response()
-            }
-        },
-    )
+            None if is_page => panel.oneshot(request).await.into_response(),
+            // Most clients that have a wrong address are OpenAI's.
+            None => unknown_path(Surface::Openai, request).await,
+        }
+    })
 }
 
 /// The routes that clients use.
@@ -282,10 +283,7 @@ async fn wrong_method(request: Request) -> Response {
     turn_away(request.into_body(), &problem, surface).await
 }
 
-async fn no_panel(method: Method) -> Response {
-    if method != Method::GET && method != Method::HEAD {
-        return StatusCode::NOT_FOUND.into_response();
-    }
+async fn no_panel() -> Response {
     const PAGE: &str = include_str!("no_panel.html");
     let mut response = Response::new(Body::from(PAGE));
     response.headers_mut().insert(
