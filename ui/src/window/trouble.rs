@@ -96,8 +96,8 @@ fn PortForm(props: &PortFormProps) -> Html {
         )
     });
     html!(
-        <details class="gb-details" data-testid="proxy-port-other">
-            <summary>{ lang.t("proxy.other_port") }</summary>
+        <details class="gb-details">
+            <summary data-testid="proxy-port-other">{ lang.t("proxy.other_port") }</summary>
             <form class="pf-v6-c-form" {onsubmit}>
                 <TextField
                     id="proxy-port"
