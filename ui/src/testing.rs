@@ -1,6 +1,8 @@
 //! Renders components natively, without a browser: views are functions of their
 //! properties, and effects do not run here.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use yew::{
     BaseComponent, Callback, ContextProvider, Html, LocalServerRenderer, Properties, component,
     html,

@@ -5,6 +5,8 @@
 //! call and no secret comes back.
 
 mod browser;
+#[cfg(all(test, target_arch = "wasm32"))]
+mod in_browser;
 mod tauri;
 
 use contract::desktop::{AdminCall, AdminReply, Copy, DesktopState, Link};

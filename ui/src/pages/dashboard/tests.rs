@@ -1,3 +1,6 @@
+// Rendered on the server's side, which needs no browser and has no wasm.
+#![cfg(not(target_arch = "wasm32"))]
+
 use contract::admin::{PoolSummary, RequestError, Surface, Today, Warning};
 use contract::{ApiError, ErrorCode};
 
