@@ -1,10 +1,11 @@
 // The real window of the app, as its user sees it: a display, a keychain, a driver.
 
 import assert from "node:assert/strict";
+import { createServer as createWebServer } from "node:http";
 import { createServer } from "node:net";
 import { test } from "node:test";
 
-import { World, freePort, program } from "./world.mjs";
+import { World, freePort, program, until } from "./world.mjs";
 
 // Of the shape of Google's keys, known to the fake Google only.
 const KEY = "AIzaSyDesktopWindowTest0000000000000042";
@@ -174,6 +175,14 @@ onComputer("a taken port is named with its owner, and the next one is used and r
 
     window = await world.open(variables);
     assert.equal(await running(window), address);
+    // The other program has ended, and its port is wanted back.
+    await new Promise((done) => other.close(done));
+    await window.click("proxy-stop");
+    await window.click("proxy-port-other");
+    await window.type("proxy-port", String(port));
+    await window.picture("other-port");
+    await window.click("proxy-port-use");
+    assert.equal(await running(window), `http://127.0.0.1:${port}`);
     await window.quit();
   } finally {
     other.close();
@@ -215,6 +224,9 @@ onComputer("a second start shows the first window, and closing it without a tray
   const address = await running(window);
   const first = await window.processes();
   assert.equal(first.length, 1);
+  // Nobody set this one: the app has replaced itself to have it.
+  const own = await window.variables(first[0]);
+  assert.ok(own.includes("WEBKIT_DISABLE_DMABUF_RENDERER=1"), "the app draws with DMA-BUF");
 
   const second = await world.run(program("GB_DESKTOP_BIN"), []);
   assert.equal(second.code, 0, second.out);
@@ -224,6 +236,56 @@ onComputer("a second start shows the first window, and closing it without a tray
   await window.close();
   await window.ended();
   await assert.rejects(fetch(address), "the proxy lives on after the window was closed");
+});
+
+onComputer("a start while the app lets its answers end is not lost", {}, async (world) => {
+  let release;
+  const released = new Promise((done) => (release = done));
+  const asked = [];
+  const google = createWebServer(async (request, response) => {
+    asked.push(request.url);
+    if (request.url.includes("generateContent")) await released;
+    const candidates = [{ content: { role: "model", parts: [{ text: "Hello" }] }, finishReason: "STOP" }];
+    response.setHeader("content-type", "application/json").end(JSON.stringify({ candidates }));
+  });
+  await new Promise((done) => google.listen(0, "127.0.0.1", done));
+  try {
+    const base = `http://127.0.0.1:${google.address().port}/v1beta`;
+    const window = await world.open({ BASE_URL: base, PORT: String(await freePort()) });
+    const address = await running(window);
+    await window.invoke("admin_call", { call: { method: "POST", path: "/api/keys/import", body: { text: KEY } } });
+    const answer = generate(address, await pastedToken(window));
+    await until("the request is on its way", () => asked.some((url) => url.includes("generateContent")));
+
+    const [first] = await window.processes();
+    process.kill(Number(first), "SIGTERM");
+    await until("nothing new is accepted", () => fetch(address).then(() => false, () => true));
+    const second = await world.run(program("GB_DESKTOP_BIN"), []);
+    assert.equal(second.code, 0, second.out);
+    assert.deepEqual(await window.processes(), [first], "the first one still waits for its answer");
+    release();
+    await answer;
+
+    await until("the app runs again", async () => {
+      const pids = await window.processes();
+      return pids.length === 1 && pids[0] !== first;
+    });
+    // The driver has nothing to do with this one, so it is asked from outside.
+    await until("its proxy runs", async () => (await fetch(`${address}/health`)).ok);
+    world.opened += 1;
+    await window.quit();
+  } finally {
+    release();
+    google.close();
+  }
+});
+
+onComputer("without a display the app says so where it was started from", { keychain: false }, async (world) => {
+  delete world.environment.DISPLAY;
+  const { code, out } = await world.run(program("GB_DESKTOP_BIN"), []);
+  assert.equal(code, 1, out);
+  assert.match(out, /The window cannot be opened/);
+  assert.match(await world.log(), /The window cannot be opened/);
 });
 
 onComputer("where a tray is, closing hides the window, and a second start brings it back", {}, async (world) => {

@@ -37,6 +37,8 @@ process.once("exit", () => everything.forEach((child) => signal(child, "SIGKILL"
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(name, () => process.exit(1));
 
 export class World {
+  // How often the app was opened here.
+  opened = 0;
   #running = [];
   #end = [];
 
@@ -70,7 +72,6 @@ export class World {
       NO_AT_BRIDGE: "1",
       GTK_A11Y: "none",
       LIBGL_ALWAYS_SOFTWARE: "1",
-      WEBKIT_DISABLE_DMABUF_RENDERER: "1",
       GEMINI_BALANCE_DATA_DIR: this.data,
       RUST_BACKTRACE: "1",
     };
@@ -128,6 +129,7 @@ export class World {
 
   // Starts the app and answers its window. `variables` go into its environment.
   async open(variables = {}) {
+    this.opened += 1;
     const [port, native] = [await freePort(), await freePort()];
     const driver = this.#start(
       program("TAURI_DRIVER", "tauri-driver"),
@@ -345,7 +347,8 @@ export class Window {
   async ended() {
     await this.until("the app has quit", async () => (await this.processes()).length === 0);
     const log = await this.world.log();
-    if (!/ end$/m.test(log)) throw new Error(`the app did not end in good order:\n${log}`);
+    const ends = log.match(/ end$/gm)?.length ?? 0;
+    if (ends !== this.world.opened) throw new Error(`the app did not end in good order:\n${log}`);
     await this.world.stop(this.driver);
   }
 
@@ -364,6 +367,11 @@ export class Window {
       }
     }
     return found;
+  }
+
+  // The environment that a process of the app was started with.
+  async variables(pid) {
+    return (await readFile(`/proc/${pid}/environ`, "utf8")).split("\0");
   }
 
   async #find(id) {
