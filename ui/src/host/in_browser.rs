@@ -36,5 +36,9 @@ fn language_and_theme_are_set_on_the_page_itself() {
 async fn a_path_that_does_not_exist_is_an_error_with_a_way_out_and_no_panic() {
     let answer = Host::Browser.get::<String>("/api/nothing-here").await;
     let code = answer.map_err(|error| error.code);
-    assert_eq!(code, Err(contract::ErrorCode::Unreachable));
+    assert_eq!(
+        code,
+        Err(contract::ErrorCode::Internal),
+        "a 404 page is no answer of ours"
+    );
 }
