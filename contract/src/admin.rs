@@ -224,7 +224,7 @@ pub enum KeyState {
     Unchecked,
     /// The last attempt that said something about the key itself went well.
     Ready,
-    /// It rests for every model until then.
+    /// It rests for every model it was asked for; the first of them is free again then.
     Cooling {
         /// When it takes part again.
         until: Millis,

@@ -27,10 +27,12 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
     let id = key.id;
     let enabled = key.state != KeyState::Disabled;
     let of_env = key.origin == Origin::Environment;
-    let used = key.last_used_at.map_or_else(
-        || lang.t("keys.never_used"),
-        |at| lang.f("keys.used", &[("ago", &ago(lang, props.now, at))]),
-    );
+    // The time is not kept over a restart, the count is: then the count alone is shown.
+    let used = match key.last_used_at {
+        Some(at) => lang.f("keys.used", &[("ago", &ago(lang, props.now, at))]),
+        None if key.requests_today == 0 => lang.t("keys.never_used"),
+        None => AttrValue::default(),
+    };
     let named = |text: &str| -> AttrValue {
         let name = if key.label.is_empty() {
             &key.masked
