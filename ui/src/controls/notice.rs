@@ -1,4 +1,4 @@
-use contract::ApiError;
+use contract::{ApiError, ErrorCode};
 use patternfly_yew::prelude::Icon;
 use yew::{AttrValue, Html, Properties, classes, component, html};
 
@@ -95,15 +95,17 @@ pub struct ErrorNoteProps {
 pub fn ErrorNote(props: &ErrorNoteProps) -> Html {
     let lang = use_lang();
     let error = &props.error;
+    // A service that stands still is no failure, and the bar above says why it does.
+    let stands_still = error.code == ErrorCode::NotRunning;
     html!(
         <Notice
-            tone={Tone::Danger}
+            tone={if stands_still { Tone::Info } else { Tone::Danger }}
             id="error"
             title={lang.error_title(error.code)}
             actions={props.actions.clone()}
         >
             <p>{ lang.error_hint(error) }</p>
-            if !error.message.is_empty() {
+            if !stands_still && !error.message.is_empty() {
                 <p class="gb-detail">{ &error.message }</p>
             }
         </Notice>
