@@ -5,8 +5,10 @@ use std::path::PathBuf;
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(panel)");
     println!("cargo::rerun-if-env-changed=GB_UI_DIST");
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/dist");
-    let dist = PathBuf::from(std::env::var("GB_UI_DIST").unwrap_or_else(|_| beside.to_owned()));
+    // Asked at run time: cargo reuses this program for other checkouts in one target folder.
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let beside = format!("{here}/../ui/dist");
+    let dist = PathBuf::from(std::env::var("GB_UI_DIST").unwrap_or(beside));
     if dist.join("index.html").is_file() {
         println!("cargo::rerun-if-changed={}", dist.display());
         println!("cargo::rustc-cfg=panel");
