@@ -46,6 +46,10 @@ pub enum ErrorCode {
     NotSignedIn,
     /// The password (or `AUTH_TOKEN`) is not right.
     WrongPassword,
+    /// A code of the authenticator app is needed besides the password.
+    SecondFactorNeeded,
+    /// The code of the authenticator app is not right, or was used.
+    WrongSecondFactor,
     /// Too many wrong passwords; `retry_after_seconds` says how long to wait.
     TooManyAttempts,
     /// No password exists yet: show the set-up page.
@@ -66,6 +70,10 @@ pub enum ErrorCode {
     Upstream,
     /// The database cannot be read or written.
     Database,
+    /// Somebody else changed it meanwhile: load again, then change.
+    Changed,
+    /// There is no sealing key, so a secret cannot be stored.
+    SealingKeyNeeded,
     /// The local proxy is not running, so there is nothing to ask.
     NotRunning,
     /// The operating system has no keychain that answers.

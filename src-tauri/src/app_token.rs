@@ -65,6 +65,7 @@ impl Desktop {
     /// When the proxy does not run, the name is not acceptable, or the database fails.
     pub async fn create_token(&self, name: &str) -> Result<TokenCreated, ApiError> {
         let wish = serde_json::to_value(TokenCreate {
+            rules: contract::admin::TokenRules::default(),
             name: name.to_owned(),
         })
         .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;

@@ -30,6 +30,7 @@ pub(super) async fn state(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         setup_required: !trusted && admin.core.gate.setup_required(),
         signed_in,
+        csrf: None,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! The tokens that clients send.
 
 use axum::extract::State;
-use contract::admin::{TokenCreate, TokenCreated, TokenView};
+use contract::admin::{TokenCreate, TokenCreated, TokenRules, TokenUsage, TokenView};
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
 use vault::Secret;
@@ -92,5 +92,7 @@ fn view(core: &Core, token: StoredToken) -> TokenView {
         origin: token.origin,
         created_at: token.created_at,
         last_used_at: core.tokens.last_used(token.id).max(token.last_used_at),
+        rules: TokenRules::default(),
+        usage: TokenUsage::default(),
     }
 }

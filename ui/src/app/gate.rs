@@ -44,6 +44,7 @@ mod tests {
             version: "0.1.0".into(),
             setup_required,
             signed_in,
+            csrf: None,
         }))
     }
 

@@ -86,6 +86,9 @@ fn every_error_has_a_title_and_a_way_out() {
         E::KeychainLocked => E::KeychainLocked, E::MasterKeyLost => E::MasterKeyLost,
         E::WrongPassphrase => E::WrongPassphrase,
         E::PassphraseNeeded => E::PassphraseNeeded, E::PortTaken => E::PortTaken,
+        E::SecondFactorNeeded => E::SecondFactorNeeded,
+        E::WrongSecondFactor => E::WrongSecondFactor,
+        E::Changed => E::Changed, E::SealingKeyNeeded => E::SealingKeyNeeded,
         E::Unreachable => E::Unreachable, E::Internal => E::Internal,
     );
     every_one_has(all.iter().flat_map(|code| {
@@ -99,6 +102,9 @@ fn every_warning_says_what_to_do() {
     use Warning as W;
     let all = variants!(
         W::NoKeys => W::NoKeys, W::NoKeyReady => W::NoKeyReady, W::NoTokens => W::NoTokens,
+        W::DatabaseUnreachable => W::DatabaseUnreachable,
+        W::NoSealingKey => W::NoSealingKey, W::StoredInClear => W::StoredInClear,
+        W::RestartNeeded => W::RestartNeeded,
         W::DatabaseFailing => W::DatabaseFailing, W::LegacyKeys => W::LegacyKeys,
     );
     every_one_has(all.iter().flat_map(|warning| {

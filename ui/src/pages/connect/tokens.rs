@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use contract::ApiError;
-use contract::admin::{Origin, TokenCreate, TokenCreated, TokenView};
+use contract::admin::{Origin, TokenCreate, TokenCreated, TokenRules, TokenView};
 use contract::desktop::Copy;
 use patternfly_yew::prelude::{Color, Icon, Label};
 use serde_json::json;
@@ -58,7 +58,13 @@ pub fn TokensCard(props: &TokensCardProps) -> Html {
                 spawn_local(async move {
                     let made = match host {
                         Host::Browser => host
-                            .post::<TokenCreated>("/api/tokens", &TokenCreate { name })
+                            .post::<TokenCreated>(
+                                "/api/tokens",
+                                &TokenCreate {
+                                    name,
+                                    rules: TokenRules::default(),
+                                },
+                            )
                             .await
                             .map(|made| onfresh.emit(made.secret.into())),
                         Host::Window => host

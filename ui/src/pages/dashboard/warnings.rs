@@ -43,7 +43,13 @@ fn looks(warning: Warning) -> (Tone, Option<(&'static str, &'static str)>) {
         Warning::NoKeys => (Tone::Info, Some(("#/keys", "warning.add_key"))),
         Warning::NoKeyReady => (Tone::Danger, keys),
         Warning::NoTokens => (Tone::Info, Some(("#/connect", "warning.go_connect"))),
-        Warning::DatabaseFailing => (Tone::Danger, None),
+        Warning::DatabaseUnreachable | Warning::DatabaseFailing => {
+            (Tone::Danger, Some(("#/data", "warning.go_data")))
+        }
+        Warning::NoSealingKey | Warning::StoredInClear => {
+            (Tone::Warning, Some(("#/data", "warning.go_data")))
+        }
+        Warning::RestartNeeded => (Tone::Info, Some(("#/settings", "warning.go_settings"))),
         Warning::LegacyKeys => (Tone::Warning, keys),
     }
 }

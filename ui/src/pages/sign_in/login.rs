@@ -31,6 +31,7 @@ pub fn Login(props: &LoginProps) -> Html {
         use_callback((*password).clone(), move |(), password: &AttrValue| {
             let request = LoginRequest {
                 password: password.to_string(),
+                code: None,
             };
             let (busy, error, done) = (busy.clone(), error.clone(), done.clone());
             busy.set(true);

@@ -1,6 +1,7 @@
 //! The admin API: what the panel asks of an instance, and what it answers.
 //!
-//! Every path is under `/api`. Changes need a session (cookie) and a JSON body.
+//! Every path is under `/api`. Changes need a session (cookie), the session's CSRF token in
+//! the header [`CSRF_HEADER`] (from [`InstanceState::csrf`]), and a JSON body where there is one.
 //!
 //! | method and path | request | answer |
 //! |---|---|---|
@@ -17,16 +18,63 @@
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
+//! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
 //! | DELETE `/api/tokens/{id}` | | 204 |
 //! | GET `/api/stats/today` | | [`Today`] |
+//! | GET `/api/stats` | [`StatsQuery`] in the query | [`Stats`] |
+//! | GET `/api/requests` | [`RequestQuery`] in the query | [`RequestPage`] |
+//! | GET `/api/requests/{id}` | | [`RequestDetail`] |
+//! | POST `/api/requests/delete` | [`RecordsDelete`] | [`RecordsDeleted`] |
+//! | GET `/api/settings` | | [`SettingsView`] |
+//! | PATCH `/api/settings` | [`SettingsChange`] | [`SettingsReport`]; 200 also when there are problems |
+//! | GET `/api/settings/env` | | [`EnvFile`] |
+//! | POST `/api/transfer/export` | [`ExportRequest`] | [`ExportFile`] |
+//! | POST `/api/transfer/import` | [`TransferRequest`] | [`TransferReport`] |
+//! | GET `/api/audit?before=&limit=` | | [`AuditPage`] |
+//! | POST `/api/audit/{id}/undo` | | 204 |
+//! | GET `/api/account` | | [`Account`] |
+//! | POST `/api/account/password` | [`PasswordChange`] | 204 |
+//! | POST `/api/account/logout-everywhere` | | 204; ends this session, too |
+//! | DELETE `/api/account/sessions/{id}` | | 204 |
+//! | POST `/api/account/totp` | [`PasswordConfirm`] | [`TotpSetup`] |
+//! | POST `/api/account/totp/confirm` | [`TotpConfirm`] | [`TotpEnabled`] |
+//! | POST `/api/account/totp/off` | [`PasswordConfirm`] | 204 |
+//! | GET `/api/data` | | [`DataView`] |
+//! | POST `/api/data/agree-clear` | | 204 |
+//! | POST `/api/data/backups` | | [`BackupView`] |
+//! | POST `/api/data/backups/{name}/restore` | | 204; requests go on meanwhile |
+//! | DELETE `/api/data/backups/{name}` | | 204 |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |
 //! | POST `/api/test` | [`TestRequest`] | [`TestAnswer`] |
 //! | GET `/api/openapi.json` (open) | | the OpenAPI description |
 
+mod account;
+mod data;
+mod logs;
+mod settings;
+
+pub use account::{
+    Account, PasswordChange, PasswordConfirm, SessionView, TotpConfirm, TotpEnabled, TotpSetup,
+};
+pub use data::{BackupReason, BackupView, DataView, DatabaseState, Engine, Sealing, Takeover};
+pub use logs::{
+    Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
+    RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums,
+};
+pub use settings::{
+    Actor, Applies, AuditAction, AuditEntry, AuditPage, EnvFile, ExportFile, ExportRequest,
+    Provenance, SettingConflict, SettingDiff, SettingGroup, SettingKind, SettingProblem,
+    SettingView, SettingsChange, SettingsReport, SettingsView, Texts, TransferFormat,
+    TransferReport, TransferRequest,
+};
+
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+
+/// The header that carries a session's CSRF token with every change.
+pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What anyone may know before signing in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +86,10 @@ pub struct InstanceState {
     pub setup_required: bool,
     /// The request carried a valid session.
     pub signed_in: bool,
+    /// What changes must carry in [`CSRF_HEADER`]; present when signed in. A page of another
+    /// site cannot read it, and it is worth nothing without the session's cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<String>,
 }
 
 /// The first password, with the one-time code that the server printed at start.
@@ -58,6 +110,9 @@ pub struct SetupRequest {
 pub struct LoginRequest {
     /// The panel's password or `AUTH_TOKEN`. A secret, typed in.
     pub password: String,
+    /// The code of the authenticator app, or a recovery code, when a second factor is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// The dashboard, in one answer.
@@ -155,8 +210,16 @@ pub enum Warning {
     NoKeyReady,
     /// No client token exists, so no client can use this instance.
     NoTokens,
+    /// The database cannot be reached; requests are answered from memory, records wait.
+    DatabaseUnreachable,
     /// Records cannot be written; requests go on.
     DatabaseFailing,
+    /// There is no sealing key, so secrets entered in the panel are not stored.
+    NoSealingKey,
+    /// Secrets are in the database in clear.
+    StoredInClear,
+    /// A saved setting takes effect at the next start.
+    RestartNeeded,
     /// At least one key begins with `AIza`, a shape that Google is switching off.
     LegacyKeys,
 }
@@ -379,6 +442,92 @@ pub struct TokenView {
     /// When a client last used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Millis>,
+    /// What it may do.
+    #[serde(flatten)]
+    pub rules: TokenRules,
+    /// What was done with it.
+    pub usage: TokenUsage,
+}
+
+/// What a client token may do, and in which style its clients are answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct TokenRules {
+    /// From then on it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u32>,
+    /// Requests a day (of the server's time zone).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpd: Option<u32>,
+    /// Tokens a day, input and output together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_day: Option<u64>,
+    /// Requests at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Models it may use; `*` at the end of a name stands for anything. Empty means all.
+    pub models: Vec<String>,
+    /// How thoughts reach its clients.
+    pub thoughts: ThoughtStyle,
+    /// How generated media reach its clients.
+    pub media: MediaStyle,
+}
+
+/// How a model's thoughts reach clients of OpenAI's and Anthropic's protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ThoughtStyle {
+    /// Where the protocol has a place for them (`reasoning_content`, thinking blocks).
+    #[default]
+    Native,
+    /// In the text, between `<think>` and `</think>`.
+    Inline,
+    /// Not at all.
+    Hidden,
+}
+
+/// How generated media reach clients of OpenAI's protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MediaStyle {
+    /// As markdown in the text, which every client shows.
+    #[default]
+    Markdown,
+    /// In `message.images`, beside the text.
+    Field,
+}
+
+/// What was done with a client token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenUsage {
+    /// Requests since midnight in the server's time zone.
+    pub requests_today: u64,
+    /// Those of them that failed.
+    pub errors_today: u64,
+    /// Tokens since then, input and output together.
+    pub tokens_today: u64,
+    /// Requests that are being answered now.
+    pub running: u32,
+}
+
+/// A change to one client token; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TokenPatch {
+    /// What to call it; 1 to 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// All rules anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<TokenRules>,
 }
 
 /// A wish for a new client token.
@@ -388,6 +537,9 @@ pub struct TokenView {
 pub struct TokenCreate {
     /// What to call it; 1 to 100 characters.
     pub name: String,
+    /// What it may do; everything when absent.
+    #[serde(default)]
+    pub rules: TokenRules,
 }
 
 /// A new client token. The only moment at which it can be seen.
