@@ -21,7 +21,7 @@ fn described() -> BTreeSet<(String, String)> {
 /// Method and path of every row of the table in `contract::admin`, without the
 /// description's own.
 fn promised() -> BTreeSet<(String, String)> {
-    let rows = include_str!("../../../../contract/src/admin.rs").lines();
+    let rows = include_str!("../../../../contract/src/admin/mod.rs").lines();
     rows.filter_map(|line| line.strip_prefix("//! | "))
         .filter_map(|row| {
             let (method, rest) = row.split_once(" `")?;
