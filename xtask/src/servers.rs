@@ -1,4 +1,4 @@
-//! Our own programs as running servers: the demo and the benchmark start some.
+//! Our own programs as running servers: the demo, the benchmark and the tests start some.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server that is ended when this value is dropped.
 pub(crate) struct Server {
     child: Child,
-    /// Where it listens, e.g. `http://127.0.0.1:41234`.
+    /// Where it listens, e.g. `http://127.0.0.1:41234`, or whatever else it was started for.
     pub address: String,
 }
 
@@ -22,9 +22,18 @@ impl Server {
     /// Starts a program and waits for the line on its stdout that holds its address; the
     /// lines after it are thrown away.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        Self::start_saying(command, address_in)
+    }
+
+    /// The same with the line that `find` finds something in.
+    pub(crate) fn start_saying(
+        command: &mut Command,
+        find: fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
-            .stdin(Stdio::null())
+            // Closed when we end, however that happens; test-mariadb then ends, too.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("`{name}` could not be started"))?;
@@ -34,7 +43,7 @@ impl Server {
             // Reads to the end even when nobody listens any more: a full pipe would stop
             // the server.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
+                if let Some(address) = find(&line) {
                     let _ = tell.send(address);
                 }
             }

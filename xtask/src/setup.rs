@@ -373,6 +373,25 @@ pub(crate) const PYTHON: SystemPackages = SystemPackages {
     ],
 };
 
+/// The database server that tests start for themselves. Its service is not used.
+pub(crate) const MARIADB: SystemPackages = SystemPackages {
+    says: "the MariaDB that the tests of the store run on; about 20 seconds",
+    packages: &[
+        package(
+            Found::Program(&["mariadbd"]),
+            "mariadb-server",
+            "mariadb-server",
+            "mariadb",
+        ),
+        package(
+            Found::Program(&["mariadb"]),
+            "mariadb-client",
+            "mariadb",
+            "mariadb-clients",
+        ),
+    ],
+};
+
 /// What the benchmark compares with and loads by.
 pub(crate) const BENCH: SystemPackages = SystemPackages {
     says: "the load generator and the proxy to compare with; a few seconds",

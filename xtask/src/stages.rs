@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::panel as panel_build;
+use crate::servers::Server;
 use crate::setup;
 use crate::shell;
 use crate::test::Run;
@@ -131,25 +132,54 @@ pub(crate) fn build(run: &Run<'_>) -> Result<Outcome> {
 }
 
 pub(crate) fn set_up_tests(workspace: &Workspace) -> Result<()> {
+    setup::system(workspace, &setup::MARIADB)?;
     setup::cargo_tool(workspace, &setup::NEXTEST).map(drop)
 }
 
 pub(crate) fn tests(run: &Run<'_>) -> Result<Outcome> {
-    let mut command = shell::cargo(run.workspace);
-    let nextest = setup::cargo_tool(run.workspace, &setup::NEXTEST)?;
-    if let Some(folder) = nextest.parent() {
-        command.env("PATH", shell::path_with(&[folder])?);
-    }
-    command.args(["nextest", "run", "--locked", "--no-fail-fast"]);
+    let workspace = run.workspace;
     if !run.quick {
-        set_up_desktop(run.workspace)?;
-        command.args(["--workspace", "--all-targets"]);
+        set_up_desktop(workspace)?;
+    }
+    let nextest = setup::cargo_tool(workspace, &setup::NEXTEST)?;
+    let nextest = || -> Result<Command> {
+        let mut command = shell::cargo(workspace);
+        if let Some(folder) = nextest.parent() {
+            command.env("PATH", shell::path_with(&[folder])?);
+        }
+        command.args(["nextest", "run", "--locked"]);
+        if !run.quick {
+            command.args(["--workspace", "--all-targets"]);
+        }
+        Ok(command)
+    };
+    // Compiles the program that is started next, with the features of what runs after it.
+    shell::run(nextest()?.arg("--no-run"))?;
+    let database = shared_database(workspace)?;
+    let mut command = nextest()?;
+    command.arg("--no-fail-fast");
+    if let Some(database) = &database {
+        command.env("GB_TEST_MARIADB", &database.address);
     }
     if shell::in_ci() {
         command.args(["--profile", "ci"]);
     }
     shell::run(&mut command)?;
     Ok(Outcome::Passed)
+}
+
+/// The MariaDB that all tests share: every test is a process of its own, and each would
+/// take a second or two to start one. `None` where tests do without.
+fn shared_database(workspace: &Workspace) -> Result<Option<Server>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    let program = workspace.binary("debug", "test-mariadb");
+    // Its one line is for testkit to read, not for us.
+    Server::start_saying(&mut shell::program(workspace, program), |line| {
+        Some(line.to_owned())
+    })
+    .map(Some)
 }
 
 pub(crate) fn doc(run: &Run<'_>) -> Result<Outcome> {
