@@ -107,10 +107,11 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
-    let master = settings.master_key()?;
+    let (master, sealing) = settings.sealing_key()?;
     let running = proxy_core::start(CoreConfig {
         settings,
         master,
+        sealing,
         clock: Clock::system(),
         panel: panel::router(),
     })

@@ -1,8 +1,9 @@
 -- The tables of sqlite/0001 and sqlite/0002, for MySQL 8, MariaDB 10.6 and TiDB. The numbers
 -- run as SQLite's do; there is no 0001. Differences: names and hashes have a length, because
--- they are indexed; texts are utf8mb4, compared byte by byte. Numbers are signed.
+-- they are indexed; texts are utf8mb4, compared byte by byte. Numbers are signed. MySQL takes
+-- no change of tables back, so every statement can be run again after a crash in the middle.
 
-CREATE TABLE gemini_keys (
+CREATE TABLE IF NOT EXISTS gemini_keys (
     id          BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     identity    VARCHAR(64)  NOT NULL UNIQUE,
     sealed      BLOB,
@@ -16,7 +17,7 @@ CREATE TABLE gemini_keys (
     project     VARCHAR(200)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE client_tokens (
+CREATE TABLE IF NOT EXISTS client_tokens (
     id           BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name         VARCHAR(400) NOT NULL,
     hash         VARBINARY(32) NOT NULL UNIQUE,
@@ -28,7 +29,7 @@ CREATE TABLE client_tokens (
     rules        MEDIUMTEXT
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE sessions (
+CREATE TABLE IF NOT EXISTS sessions (
     hash         VARBINARY(32) NOT NULL PRIMARY KEY,
     created_at   BIGINT        NOT NULL,
     expires_at   BIGINT        NOT NULL,
@@ -37,25 +38,26 @@ CREATE TABLE sessions (
     user_agent   VARCHAR(400)  NOT NULL DEFAULT ''
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE panel (
+CREATE TABLE IF NOT EXISTS panel (
     name  VARCHAR(100) NOT NULL PRIMARY KEY,
     value MEDIUMBLOB   NOT NULL
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE settings (
+CREATE TABLE IF NOT EXISTS settings (
     name       VARCHAR(100) NOT NULL PRIMARY KEY,
     value      MEDIUMTEXT,
     sealed     MEDIUMBLOB,
     changed_at BIGINT       NOT NULL
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE environment_seen (
-    name        VARCHAR(100)  NOT NULL PRIMARY KEY,
-    fingerprint VARBINARY(32) NOT NULL,
-    seen_at     BIGINT        NOT NULL
+CREATE TABLE IF NOT EXISTS environment_seen (
+    name    VARCHAR(100) NOT NULL PRIMARY KEY,
+    value   MEDIUMTEXT,
+    sealed  MEDIUMBLOB,
+    seen_at BIGINT       NOT NULL
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE audit (
+CREATE TABLE IF NOT EXISTS audit (
     id      BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     at      BIGINT       NOT NULL,
     actor   VARCHAR(20)  NOT NULL,
@@ -63,17 +65,17 @@ CREATE TABLE audit (
     action  VARCHAR(40)  NOT NULL,
     subject VARCHAR(400) NOT NULL,
     changes MEDIUMTEXT   NOT NULL,
-    undo    MEDIUMBLOB
+    inverse MEDIUMBLOB
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE counters (
+CREATE TABLE IF NOT EXISTS counters (
     name  VARCHAR(100) NOT NULL PRIMARY KEY,
     value BIGINT       NOT NULL
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-INSERT INTO counters (name, value) VALUES ('revision', 0);
+INSERT IGNORE INTO counters (name, value) VALUES ('revision', 0);
 
-CREATE TABLE requests (
+CREATE TABLE IF NOT EXISTS requests (
     id             BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     at             BIGINT       NOT NULL,
     surface        VARCHAR(20)  NOT NULL,
@@ -106,7 +108,7 @@ CREATE TABLE requests (
     KEY requests_request_id (request_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE sums (
+CREATE TABLE IF NOT EXISTS sums (
     period         VARCHAR(1)   NOT NULL,
     kind           VARCHAR(10)  NOT NULL,
     at             BIGINT       NOT NULL,
@@ -124,7 +126,7 @@ CREATE TABLE sums (
     PRIMARY KEY (period, kind, at, name)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE record_writers (
+CREATE TABLE IF NOT EXISTS record_writers (
     writer     VARCHAR(64) NOT NULL PRIMARY KEY,
     last_batch BIGINT      NOT NULL,
     updated_at BIGINT      NOT NULL

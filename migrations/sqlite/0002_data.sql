@@ -9,14 +9,15 @@ CREATE TABLE settings (
 ) STRICT, WITHOUT ROWID;
 
 -- The environment at the last start: a value that differs from the one seen is newer than
--- what the panel saved. Keyed hash of the value, so that secrets are not told.
+-- what the panel saved. A secret is in `sealed`.
 CREATE TABLE environment_seen (
-    name        TEXT    NOT NULL PRIMARY KEY,
-    fingerprint BLOB    NOT NULL,
-    seen_at     INTEGER NOT NULL
+    name    TEXT    NOT NULL PRIMARY KEY,
+    value   TEXT,
+    sealed  BLOB,
+    seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who changed what. `changes` is shown (JSON, secrets left out); `undo` is what was there
+-- Who changed what. `changes` is shown (JSON, secrets left out); `inverse` is what was there
 -- before (JSON, sealed) and is absent when there is no way back.
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +27,7 @@ CREATE TABLE audit (
     action  TEXT    NOT NULL,
     subject TEXT    NOT NULL,
     changes TEXT    NOT NULL,
-    undo    BLOB
+    inverse BLOB
 ) STRICT;
 
 -- Numbers that grow: 'revision' with every change of keys, tokens or settings, so that

@@ -12,7 +12,9 @@
 
 pub mod admin;
 pub mod clock;
+mod keeper;
 pub mod pool;
+mod private_file;
 pub mod record;
 mod server;
 pub mod settings;
@@ -24,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::admin::{ModelView, TestAnswer, TestRequest};
+use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
 use parking_lot::Mutex;
@@ -34,10 +36,10 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
-use crate::pool::Pool;
+use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::Settings;
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Loaded, Store, StoreConfig, StoreError};
 use crate::surface::auth::ClientTokens;
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
@@ -48,6 +50,8 @@ pub struct CoreConfig {
     pub settings: Settings,
     /// What seals the secrets in the database.
     pub master: MasterKey,
+    /// Where the master key comes from.
+    pub sealing: Sealing,
     /// Where the time comes from.
     pub clock: Clock,
     /// The panel's files, served below `/`; without them a page says that they are missing.
@@ -91,9 +95,9 @@ pub struct Core {
     /// The connections of the admin API's own calls; the workers have theirs.
     upstream: Upstream,
     models: Mutex<Option<(Millis, Arc<Vec<Model>>)>>,
-    /// Held while the accepted tokens are read from the store and replaced, so that two
+    /// Held while keys, tokens or settings are changed in the store and in memory, so that two
     /// changes at once cannot undo one another.
-    pub(crate) token_change: tokio::sync::Mutex<()>,
+    pub(crate) change: tokio::sync::Mutex<()>,
 }
 
 /// A core that listens. Dropping it stops it without waiting; [`Running::shutdown`] waits.
@@ -115,6 +119,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let CoreConfig {
         settings,
         master,
+        sealing,
         clock,
         panel,
     } = config;
@@ -126,17 +131,19 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         .map_err(|error| StartError::Listen(wanted, error))?;
     let upstream = Upstream::new(&settings)?;
 
-    let database = StoreConfig::Sqlite {
-        path: settings.data_dir.join("gemini-balance.db"),
+    let database = StoreConfig {
+        database: settings.database(),
         master,
+        sealing,
+        data_dir: settings.data_dir.clone(),
     };
     let store = Store::open(database, clock.clone()).await?;
-    store
-        .sync_environment(&settings.api_keys, &settings.allowed_tokens)
-        .await?;
+    let (keys, tokens) = (&settings.api_keys, &settings.allowed_tokens);
+    let loaded = keeper::first_load(&store, keys, tokens).await?;
 
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
+    let stopped = stop.clone();
     let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
     // From here on, whatever returns early ends the writer.
     let stop = stop.drop_guard();
@@ -144,12 +151,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
         saver.key_state(id, saved);
     }));
-    for key in store.keys_for_pool().await? {
-        pool.insert(key);
-    }
     let gate = Gate::open(&settings, &store).await?;
-    let tokens = ClientTokens::default();
-    tokens.replace(store.token_hashes().await?);
 
     let core = Arc::new(Core {
         started_at: clock.now(),
@@ -157,15 +159,17 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         clock,
         store,
         pool,
-        tokens,
+        tokens: ClientTokens::default(),
         recorder,
         tracker,
         gate,
         address,
         upstream,
         models: Mutex::default(),
-        token_change: tokio::sync::Mutex::default(),
+        change: tokio::sync::Mutex::default(),
     });
+    core.show(&loaded);
+    core.tracker.spawn(keeper::keep(core.clone(), stopped));
     let server = server::Server::start(listener, &core, panel)?;
     Ok(Running { core, server, stop })
 }
@@ -212,6 +216,15 @@ impl Core {
     /// The code that chooses the panel's first password, as long as nobody can sign in.
     pub fn setup_code(&self) -> Option<Secret> {
         self.gate.setup_code()
+    }
+
+    /// Puts what was read from the database into memory: keys into the pool, tokens into the
+    /// list of accepted ones. What is equal stays untouched.
+    pub(crate) fn show(&self, loaded: &Loaded) {
+        self.pool
+            .replace(loaded.keys.iter().cloned().map(NewKey::from));
+        self.tokens
+            .replace(loaded.tokens.iter().map(|token| (token.id, token.hash)));
     }
 
     /// The models that Google lists for the next key, kept for ten minutes.

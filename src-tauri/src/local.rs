@@ -230,6 +230,7 @@ async fn launch(
     let config = CoreConfig {
         settings,
         master,
+        sealing: contract::admin::Sealing::Keychain,
         clock: Clock::system(),
         panel: None,
     };

@@ -30,7 +30,7 @@
 //! | GET `/api/settings/env` | | [`EnvFile`] |
 //! | POST `/api/transfer/export` | [`ExportRequest`] | [`ExportFile`] |
 //! | POST `/api/transfer/import` | [`TransferRequest`] | [`TransferReport`] |
-//! | GET `/api/audit?before=&limit=` | | [`AuditPage`] |
+//! | GET `/api/audit` | `before` and `limit` in the query | [`AuditPage`] |
 //! | POST `/api/audit/{id}/undo` | | 204 |
 //! | GET `/api/account` | | [`Account`] |
 //! | POST `/api/account/password` | [`PasswordChange`] | 204 |

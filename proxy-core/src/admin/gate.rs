@@ -41,7 +41,13 @@ pub(crate) struct Gate {
 impl Gate {
     /// Looks whether anybody can sign in; if not, makes the code of the set-up link.
     pub(crate) async fn open(settings: &Settings, store: &Store) -> Result<Self, StoreError> {
-        let nobody = settings.panel_token().is_none() && store.password_hash().await?.is_none();
+        let nobody = settings.panel_token().is_none()
+            && match store.password_hash().await {
+                Ok(hash) => hash.is_none(),
+                // Nobody becomes the owner because the database happens to be away.
+                Err(error) if error.may_pass() => false,
+                Err(error) => return Err(error),
+            };
         let setup_code = if nobody { Some(random(16)?) } else { None };
         Ok(Self {
             setup_code: Mutex::new(setup_code),

@@ -57,6 +57,7 @@ pub(super) async fn import(
         let known = core.store.known_keys(&parsed.found).await?;
         known.into_iter().map(|known| !known).collect()
     } else {
+        let _changing = core.change.lock().await;
         let added = core.store.add_keys(&parsed.found).await?;
         added
             .into_iter()
@@ -103,6 +104,7 @@ pub(super) async fn change(
             import::LABEL_CHARS
         )));
     }
+    let _changing = core.change.lock().await;
     if !core.store.change_key(id, label, patch.enabled).await? {
         return Err(no_such_key());
     }
@@ -126,6 +128,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<Sta
     let core = &admin.core;
     // What the pool learned last is written first, so that a restored key still knows it.
     core.recorder.flush().await;
+    let _changing = core.change.lock().await;
     if !core.store.delete_key(id).await? {
         return Err(no_such_key());
     }
@@ -178,6 +181,9 @@ async fn one(core: &Core, id: i64) -> Result<KeyView> {
 }
 
 async fn counts_of_today(core: &Core) -> Result<HashMap<i64, KeyCounts>> {
+    if overview::is_away(core) {
+        return Ok(HashMap::new());
+    }
     core.recorder.flush().await;
     Ok(core
         .store

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use contract::admin::{
-    ConnectInfo, Endpoint, ModelView, Overview, RequestError, Surface, TestAnswer, TestRequest,
-    Today, Warning,
+    ConnectInfo, DatabaseState, Endpoint, ModelView, Overview, RequestError, Sealing, Surface,
+    TestAnswer, TestRequest, Today, Warning,
 };
 use contract::{ApiError, Millis};
 use http::HeaderMap;
@@ -45,10 +45,11 @@ pub(super) async fn overview(
         .iter()
         .map(|key| (key.id, key.secret.masked()))
         .collect();
-    let last_errors = core
-        .store
-        .last_errors(LAST_ERRORS)
-        .await?
+    let last_errors = match is_away(core) {
+        true => Vec::new(),
+        false => core.store.last_errors(LAST_ERRORS).await?,
+    };
+    let last_errors = last_errors
         .into_iter()
         .map(|failed| RequestError {
             at: failed.at,
@@ -184,17 +185,35 @@ async fn warnings(core: &Core, keys: &[StoredKey]) -> Result<Vec<Warning>> {
     let pool = core.pool.summary();
     let no_tokens = core.store.tokens().await?.is_empty();
     let legacy = |key: &StoredKey| key.enabled && key.secret.expose().starts_with("AIza");
+    let away = is_away(core);
     let all = [
         (pool.total == 0, Warning::NoKeys),
         (pool.total > 0 && pool.ready == 0, Warning::NoKeyReady),
         (no_tokens, Warning::NoTokens),
-        (core.recorder.is_failing(), Warning::DatabaseFailing),
+        (away, Warning::DatabaseUnreachable),
+        (
+            !away && core.recorder.is_failing(),
+            Warning::DatabaseFailing,
+        ),
+        (
+            core.store.sealing() == Sealing::NotStored,
+            Warning::NoSealingKey,
+        ),
+        (
+            core.store.sealing() == Sealing::Clear,
+            Warning::StoredInClear,
+        ),
         (keys.iter().any(legacy), Warning::LegacyKeys),
     ];
     Ok(all
         .into_iter()
         .filter_map(|(holds, warning)| holds.then_some(warning))
         .collect())
+}
+
+/// Whether the database is away: the panel then shows what is in memory, without sums.
+pub(super) fn is_away(core: &Core) -> bool {
+    matches!(core.store.state(), DatabaseState::Unreachable { .. })
 }
 
 /// When the current day began in the server's time zone.
@@ -211,7 +230,9 @@ fn local(core: &Core, at: Millis) -> Option<jiff::Zoned> {
 }
 
 async fn sums_of_today(core: &Core) -> Result<Today> {
-    core.recorder.flush().await;
+    if !is_away(core) {
+        core.recorder.flush().await;
+    }
     let since = midnight(core);
     let mut today = Today {
         since,
@@ -221,7 +242,11 @@ async fn sums_of_today(core: &Core) -> Result<Today> {
         dropped_records: core.recorder.dropped(),
         ..Today::default()
     };
-    for quarter in core.store.sums_since(since).await? {
+    let quarters = match is_away(core) {
+        true => Vec::new(),
+        false => core.store.sums_since(since).await?,
+    };
+    for quarter in quarters {
         today.requests += quarter.requests;
         today.errors += quarter.errors;
         today.prompt_tokens += quarter.prompt_tokens;

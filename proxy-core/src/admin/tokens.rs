@@ -50,7 +50,7 @@ pub(super) async fn create(
     }
     // The prefix is the one that clients of OpenAI expect; some check it.
     let secret = Secret::new(format!("sk-{}", gate::random(32)?.expose()));
-    let _changing = core.token_change.lock().await;
+    let _changing = core.change.lock().await;
     let stored = core.store.add_token(name, &secret).await?;
     core.tokens.replace(core.store.token_hashes().await?);
     Ok(Json(TokenCreated {
@@ -71,7 +71,7 @@ pub(super) async fn create(
 ))]
 pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<StatusCode> {
     let core = &admin.core;
-    let _changing = core.token_change.lock().await;
+    let _changing = core.change.lock().await;
     // In memory first: whatever happens to the database next, it is not accepted any more.
     // Those of the environment, whose numbers are negative, are not deleted here.
     if id > 0 {

@@ -48,6 +48,7 @@ pub struct Pool {
 }
 
 /// A key on its way into the pool.
+#[derive(Debug)]
 pub struct NewKey {
     /// Its number in the store.
     pub id: i64,
@@ -118,6 +119,53 @@ struct Key {
     /// How many models are in `knowledge.cooldowns`, readable without its lock.
     cooldowns: AtomicUsize,
     knowledge: Mutex<Knowledge>,
+}
+
+impl Key {
+    /// `None` for one that no header can hold.
+    fn new(new: NewKey) -> Option<Self> {
+        let Ok(mut header) = HeaderValue::from_str(new.secret.expose()) else {
+            // The import refuses such characters, so this is a key of a damaged row.
+            tracing::warn!(
+                id = new.id,
+                "a key has characters no header can hold; it is left out"
+            );
+            return None;
+        };
+        header.set_sensitive(true);
+        let saved = new.saved.unwrap_or_default();
+        let mut health = saved.health;
+        health = match (new.enabled, health) {
+            (false, _) => Health::Disabled,
+            (true, Health::Disabled) => Health::Unchecked,
+            (true, other) => other,
+        };
+        let key = Self {
+            id: new.id,
+            masked: new.secret.masked(),
+            secret: new.secret,
+            header,
+            usable: AtomicBool::new(true),
+            last_used_at: AtomicI64::new(0),
+            cooldowns: AtomicUsize::new(0),
+            knowledge: Mutex::new(Knowledge {
+                health,
+                asked: saved
+                    .cooldowns
+                    .iter()
+                    .map(|rest| rest.model.as_str().into())
+                    .collect(),
+                cooldowns: saved
+                    .cooldowns
+                    .into_iter()
+                    .map(|rest| (rest.model.into(), (rest.until, rest.reason)))
+                    .collect(),
+                last_error: saved.last_error,
+            }),
+        };
+        key.publish(&key.knowledge.lock());
+        Some(key)
+    }
 }
 
 #[derive(Default)]
@@ -253,47 +301,9 @@ impl Pool {
 
     /// Adds a key, or replaces the one with the same id.
     pub fn insert(&self, new: NewKey) {
-        let Ok(mut header) = HeaderValue::from_str(new.secret.expose()) else {
-            // The import refuses such characters, so this is a key of a damaged row.
-            tracing::warn!(
-                id = new.id,
-                "a key has characters no header can hold; it is left out"
-            );
+        let Some(key) = Key::new(new).map(Arc::new) else {
             return;
         };
-        header.set_sensitive(true);
-        let saved = new.saved.unwrap_or_default();
-        let mut health = saved.health;
-        health = match (new.enabled, health) {
-            (false, _) => Health::Disabled,
-            (true, Health::Disabled) => Health::Unchecked,
-            (true, other) => other,
-        };
-        let key = Key {
-            id: new.id,
-            masked: new.secret.masked(),
-            secret: new.secret,
-            header,
-            usable: AtomicBool::new(true),
-            last_used_at: AtomicI64::new(0),
-            cooldowns: AtomicUsize::new(0),
-            knowledge: Mutex::new(Knowledge {
-                health,
-                asked: saved
-                    .cooldowns
-                    .iter()
-                    .map(|rest| rest.model.as_str().into())
-                    .collect(),
-                cooldowns: saved
-                    .cooldowns
-                    .into_iter()
-                    .map(|rest| (rest.model.into(), (rest.until, rest.reason)))
-                    .collect(),
-                last_error: saved.last_error,
-            }),
-        };
-        key.publish(&key.knowledge.lock());
-        let key = Arc::new(key);
         self.keys.rcu(|keys| {
             let mut keys: Vec<_> = keys
                 .iter()
@@ -303,6 +313,47 @@ impl Pool {
             keys.push(key.clone());
             keys
         });
+    }
+
+    /// Has exactly these keys from now on. One that is there already stays as it is, but for
+    /// being switched on or off; one that has another number now keeps what is known of it.
+    pub fn replace(&self, new: impl IntoIterator<Item = NewKey>) {
+        let now = self.clock.now();
+        let old = self.keys.load_full();
+        let by_secret: HashMap<&str, &Arc<Key>> = old
+            .iter()
+            .map(|key| (key.secret.expose().as_str(), key))
+            .collect();
+        let mut switched = Vec::new();
+        let keys: Vec<Arc<Key>> = new
+            .into_iter()
+            .filter_map(|mut new| {
+                let (id, enabled) = (new.id, new.enabled);
+                let known = by_secret.get(new.secret.expose().as_str());
+                if let Some(known) = known {
+                    let knowledge = known.knowledge.lock();
+                    if (knowledge.health == Health::Disabled) == enabled {
+                        switched.push((id, enabled));
+                    }
+                    if known.id == id {
+                        drop(knowledge);
+                        return Some(Arc::clone(known));
+                    }
+                    new.saved = Some(knowledge.saved_at(now));
+                }
+                Key::new(new).map(Arc::new)
+            })
+            .collect();
+        self.keys.store(Arc::new(keys));
+        for (id, enabled) in switched {
+            self.set_enabled(id, enabled);
+        }
+    }
+
+    /// What is to be kept of a key over a restart.
+    pub fn saved(&self, id: i64) -> Option<SavedKeyState> {
+        self.find(id)
+            .map(|key| key.knowledge.lock().saved_at(self.clock.now()))
     }
 
     /// Takes a key out. Attempts that run with it end as they would.
@@ -375,11 +426,7 @@ impl Pool {
             let now = self.clock.now();
             knowledge.cooldowns.retain(|_, (until, _)| *until > now);
             key.publish(&knowledge);
-            SavedKeyState {
-                health: knowledge.health,
-                cooldowns: knowledge.cooldowns_at(now),
-                last_error: knowledge.last_error.clone(),
-            }
+            knowledge.saved_at(now)
         };
         (self.changed)(key.id, saved);
     }
@@ -449,6 +496,15 @@ impl Knowledge {
                     (None, _) => KeyState::Ready,
                 }
             }
+        }
+    }
+
+    /// What is to be kept of it over a restart.
+    fn saved_at(&self, now: Millis) -> SavedKeyState {
+        SavedKeyState {
+            health: self.health,
+            cooldowns: self.cooldowns_at(now),
+            last_error: self.last_error.clone(),
         }
     }
 

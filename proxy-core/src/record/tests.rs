@@ -1,4 +1,4 @@
-use contract::admin::Surface;
+use contract::admin::{Sealing, Surface};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -7,7 +7,7 @@ use vault::MasterKey;
 use super::{ERROR_CHARS, QUEUE, Recorder, RequestRecord};
 use crate::clock::Clock;
 use crate::pool::SavedKeyState;
-use crate::store::{FoundKey, Store, StoreConfig};
+use crate::store::{DatabaseConfig, FoundKey, Store, StoreConfig};
 
 /// A recorder on a database of its own.
 struct World {
@@ -46,9 +46,11 @@ impl World {
 }
 
 async fn open(folder: &TempDir) -> Store {
-    let config = StoreConfig::Sqlite {
-        path: folder.path().join("test.db"),
+    let config = StoreConfig {
+        database: DatabaseConfig::Sqlite(folder.path().join("test.db")),
         master: MasterKey::from_bytes([7; 32]),
+        sealing: Sealing::SecretKey,
+        data_dir: folder.path().to_path_buf(),
     };
     Store::open(config, Clock::new(|| 1)).await.unwrap()
 }
@@ -145,7 +147,7 @@ async fn of_a_keys_states_the_newest_is_kept() {
         world.recorder.key_state(id, saved);
     }
     world.end().await;
-    let saved = world.store.keys_for_pool().await.unwrap().remove(0).saved;
+    let saved = world.store.keys().await.unwrap().remove(0).saved;
     assert_eq!(saved.unwrap().last_error.as_deref(), Some("third"));
 }
 

@@ -7,6 +7,7 @@
 //! Deliberately absent: reading the environment. [`Settings::load`] is given a function that
 //! answers for a name, so flags, environment and tests all come the same way.
 
+mod database;
 mod parse;
 mod table;
 #[cfg(test)]

@@ -136,16 +136,4 @@ impl Settings {
     pub fn time_zone_name(&self) -> &str {
         self.time_zone.iana_name().unwrap_or("UTC")
     }
-
-    /// The master key that `SECRET_KEY` or the key file gives; a key file is made when
-    /// there is neither.
-    ///
-    /// # Errors
-    /// See [`vault::KeyFileError`].
-    pub fn master_key(&self) -> Result<vault::MasterKey, vault::KeyFileError> {
-        match &self.secret_key {
-            Some(text) => vault::MasterKey::from_secret_key(text),
-            None => vault::KeyFile::in_folder(&self.data_dir).load_or_create(),
-        }
-    }
 }

@@ -194,13 +194,21 @@ fn every_declaration_is_complete_and_its_default_valid() {
 fn the_master_key_comes_from_secret_key_or_from_the_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let from_file = load(&[("DATA_DIR", path)]).unwrap().master_key().unwrap();
-    let again = load(&[("DATA_DIR", path)]).unwrap().master_key().unwrap();
+    let from_file = load(&[("DATA_DIR", path)])
+        .unwrap()
+        .sealing_key()
+        .unwrap()
+        .0;
+    let again = load(&[("DATA_DIR", path)])
+        .unwrap()
+        .sealing_key()
+        .unwrap()
+        .0;
     assert_eq!(from_file.expose(), again.expose());
     let secret = [
         ("DATA_DIR", path),
         ("SECRET_KEY", "a long enough passphrase"),
     ];
-    let from_text = load(&secret).unwrap().master_key().unwrap();
+    let from_text = load(&secret).unwrap().sealing_key().unwrap().0;
     assert_ne!(from_file.expose(), from_text.expose());
 }

@@ -1,16 +1,19 @@
 //! The Gemini keys: sealed, numbered, deleted with a way back.
 
+use std::collections::{HashMap, HashSet};
+
 use contract::Millis;
 use contract::admin::Origin;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sha2::{Digest as _, Sha256};
 use vault::Secret;
 
+use super::database::{Row, Tx, query, query_built};
+use super::seal::key_place;
 use super::{Store, StoreError};
 use crate::pool::{NewKey, SavedKeyState};
 
 /// What the keys' fingerprints are made for.
-const FINGERPRINT: &str = "gemini_keys/fingerprint";
+pub(super) const FINGERPRINT: &str = "gemini_keys/fingerprint";
 
 /// One key as it is kept, without what the pool knows of it.
 #[derive(Clone, Debug)]
@@ -27,7 +30,8 @@ pub struct StoredKey {
     pub enabled: bool,
     /// When it was added.
     pub added_at: Millis,
-    saved: Option<SavedKeyState>,
+    /// What was known of it when its state was last written.
+    pub saved: Option<SavedKeyState>,
 }
 
 /// A key that somebody wants to add.
@@ -50,16 +54,21 @@ impl From<StoredKey> for NewKey {
     }
 }
 
+/// Rows in one statement.
+const ROWS: usize = 50;
+
 /// The row of a key that may have been deleted.
-struct Found {
+struct KeyRow {
     id: i64,
     deleted: bool,
 }
 
 const COLUMNS_OF_LIVE_KEYS: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at \
-     FROM gemini_keys WHERE deleted_at IS NULL AND sealed IS NOT NULL ORDER BY id";
+     FROM gemini_keys WHERE deleted_at IS NULL AND (sealed IS NOT NULL OR origin = 'environment') \
+     ORDER BY id";
 const COLUMNS_OF_ONE_KEY: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at \
-     FROM gemini_keys WHERE id = ? AND deleted_at IS NULL AND sealed IS NOT NULL";
+     FROM gemini_keys WHERE id = ? AND deleted_at IS NULL \
+     AND (sealed IS NOT NULL OR origin = 'environment')";
 
 impl Store {
     /// All keys that are not deleted, oldest first. One that cannot be opened (a damaged
@@ -68,19 +77,17 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
-        let rows = sqlx::query(COLUMNS_OF_LIVE_KEYS)
-            .fetch_all(&self.inner.reader)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(rows.iter().filter_map(|row| self.key_of(row)).collect())
-    }
-
-    /// What the pool starts with.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn keys_for_pool(&self) -> Result<Vec<NewKey>, StoreError> {
-        Ok(self.keys().await?.into_iter().map(NewKey::from).collect())
+        if let Some(last) = self.last_when_away() {
+            return Ok(last.keys.clone());
+        }
+        let rows = query(COLUMNS_OF_LIVE_KEYS)
+            .fetch_all(self.db()?.read())
+            .await?;
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in &rows {
+            keys.extend(self.key_of(row)?);
+        }
+        Ok(keys)
     }
 
     /// One key, unless it does not exist or is deleted.
@@ -88,12 +95,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn key(&self, id: i64) -> Result<Option<StoredKey>, StoreError> {
-        let row = sqlx::query(COLUMNS_OF_ONE_KEY)
+        let row = query(COLUMNS_OF_ONE_KEY)
             .bind(id)
-            .fetch_optional(&self.inner.reader)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(row.and_then(|row| self.key_of(&row)))
+            .fetch_optional(self.db()?.read())
+            .await?;
+        row.map_or(Ok(None), |row| self.key_of(&row))
     }
 
     /// For each secret whether there is a key (not deleted) that equals it.
@@ -101,17 +107,10 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn known_keys(&self, found: &[FoundKey]) -> Result<Vec<bool>, StoreError> {
-        let known: std::collections::HashSet<Vec<u8>> = sqlx::query_scalar(
-            "SELECT fingerprint FROM gemini_keys WHERE deleted_at IS NULL AND sealed IS NOT NULL",
-        )
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(|error| self.failed(error))?
-        .into_iter()
-        .collect();
+        let known = self.keys().await?;
         Ok(found
             .iter()
-            .map(|key| known.contains(self.fingerprint(&key.secret).as_slice()))
+            .map(|key| known.iter().any(|known| known.secret == key.secret))
             .collect())
     }
 
@@ -123,25 +122,17 @@ impl Store {
     /// When the database cannot be written; then none is added.
     pub async fn add_keys(&self, found: &[FoundKey]) -> Result<Vec<Option<NewKey>>, StoreError> {
         let mut tx = self.begin().await?;
-        let mut added = Vec::with_capacity(found.len());
-        for key in found {
-            let id = match self.find_key(&mut tx, &key.secret).await? {
-                Some(Found { deleted: false, .. }) => None,
-                Some(Found { id, deleted: true }) => {
-                    self.revive_key(&mut tx, id, key, Origin::Panel).await?;
-                    Some(id)
-                }
-                None => Some(self.insert_key(&mut tx, key, Origin::Panel).await?),
-            };
-            added.push(id.map(|id| NewKey {
+        let put = self.put_keys(&mut tx, found, Origin::Panel).await?;
+        self.commit_change(tx).await?;
+        let added = put.into_iter().zip(found).map(|((id, new), key)| {
+            new.then(|| NewKey {
                 id,
                 secret: key.secret.clone(),
                 enabled: true,
                 saved: None,
-            }));
-        }
-        self.commit(tx).await?;
-        Ok(added)
+            })
+        });
+        Ok(added.collect())
     }
 
     /// Changes what the user chooses about a key; `None` stays as it is. False when there is
@@ -155,17 +146,18 @@ impl Store {
         label: Option<&str>,
         enabled: Option<bool>,
     ) -> Result<bool, StoreError> {
-        sqlx::query(
+        let mut tx = self.begin().await?;
+        let done = query(
             "UPDATE gemini_keys SET label = COALESCE(?, label), enabled = COALESCE(?, enabled) \
              WHERE id = ? AND deleted_at IS NULL",
         )
         .bind(label)
         .bind(enabled)
         .bind(id)
-        .execute(&self.inner.writer)
-        .await
-        .map(|done| done.rows_affected() > 0)
-        .map_err(|error| self.failed(error))
+        .execute(&mut tx)
+        .await?;
+        self.commit_change(tx).await?;
+        Ok(done.rows > 0)
     }
 
     /// Deletes a key so that [`Store::restore_key`] can bring it back until the next start.
@@ -175,13 +167,11 @@ impl Store {
     /// When it comes from the environment, or the database cannot be written.
     pub async fn delete_key(&self, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let origin: Option<String> = sqlx::query_scalar(
-            "SELECT origin FROM gemini_keys WHERE id = ? AND deleted_at IS NULL",
-        )
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(|error| self.failed(error))?;
+        let row = query("SELECT origin FROM gemini_keys WHERE id = ? AND deleted_at IS NULL")
+            .bind(id)
+            .fetch_optional(&mut tx)
+            .await?;
+        let origin: Option<String> = row.map(|row| row.get("origin")).transpose()?;
         match origin.as_deref().map(origin_of) {
             None => return Ok(false),
             Some(Origin::Environment) => {
@@ -192,13 +182,12 @@ impl Store {
             }
             Some(Origin::Panel) => {}
         }
-        sqlx::query("UPDATE gemini_keys SET deleted_at = ? WHERE id = ?")
+        query("UPDATE gemini_keys SET deleted_at = ? WHERE id = ?")
             .bind(self.inner.clock.now())
             .bind(id)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.commit(tx).await?;
+            .execute(&mut tx)
+            .await?;
+        self.commit_change(tx).await?;
         Ok(true)
     }
 
@@ -207,15 +196,16 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn restore_key(&self, id: i64) -> Result<Option<StoredKey>, StoreError> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let done = query(
             "UPDATE gemini_keys SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL \
              AND sealed IS NOT NULL AND origin = 'panel'",
         )
         .bind(id)
-        .execute(&self.inner.writer)
-        .await
-        .map_err(|error| self.failed(error))?;
-        match done.rows_affected() {
+        .execute(&mut tx)
+        .await?;
+        self.commit_change(tx).await?;
+        match done.rows {
             0 => Ok(None),
             _ => self.key(id).await,
         }
@@ -232,97 +222,140 @@ impl Store {
         tokens: &[Secret],
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let mut kept = Vec::with_capacity(keys.len());
-        for secret in keys {
-            let key = FoundKey {
+        let found: Vec<FoundKey> = keys
+            .iter()
+            .map(|secret| FoundKey {
                 secret: secret.clone(),
                 label: String::new(),
-            };
-            kept.push(match self.find_key(&mut tx, secret).await? {
-                Some(Found { id, deleted }) => {
-                    if deleted {
-                        self.revive_key(&mut tx, id, &key, Origin::Environment)
-                            .await?;
-                    }
-                    id
-                }
-                None => self.insert_key(&mut tx, &key, Origin::Environment).await?,
-            });
-        }
-        let of_environment: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM gemini_keys WHERE origin = 'environment' AND deleted_at IS NULL",
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(|error| self.failed(error))?;
-        for gone in of_environment.into_iter().filter(|id| !kept.contains(id)) {
-            sqlx::query("UPDATE gemini_keys SET deleted_at = ? WHERE id = ?")
+            })
+            .collect();
+        let ids = self.put_keys(&mut tx, &found, Origin::Environment).await?;
+        let kept: HashSet<i64> = ids.iter().map(|(id, _)| *id).collect();
+        let of_environment =
+            query("SELECT id FROM gemini_keys WHERE origin = 'environment' AND deleted_at IS NULL")
+                .fetch_all(&mut tx)
+                .await?;
+        for row in of_environment {
+            let id: i64 = row.get("id")?;
+            if kept.contains(&id) {
+                continue;
+            }
+            query("UPDATE gemini_keys SET deleted_at = ? WHERE id = ?")
                 .bind(self.inner.clock.now())
-                .bind(gone)
-                .execute(&mut *tx)
-                .await
-                .map_err(|error| self.failed(error))?;
+                .bind(id)
+                .execute(&mut tx)
+                .await?;
         }
         let accepted = self.sync_tokens(&mut tx, tokens).await?;
-        self.commit(tx).await?;
-        *self.inner.environment_tokens.lock() = accepted;
+        self.commit_change(tx).await?;
+        self.number_environment(
+            ids.iter()
+                .map(|(id, _)| *id)
+                .zip(keys.iter().cloned())
+                .collect(),
+            accepted,
+        );
         Ok(())
     }
 
-    async fn find_key(
+    /// Makes sure that all of these are there; one that was deleted comes back under its old
+    /// number. Gives for each its number and whether it is new (or back).
+    async fn put_keys(
         &self,
-        tx: &mut sqlx::SqliteConnection,
-        secret: &Secret,
-    ) -> Result<Option<Found>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, deleted_at, sealed IS NULL AS wiped FROM gemini_keys WHERE fingerprint = ?",
-        )
-        .bind(self.fingerprint(secret).to_vec())
-        .fetch_optional(tx)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(row.map(|row| Found {
-            id: row.get("id"),
-            deleted: row.get::<Option<Millis>, _>("deleted_at").is_some() || row.get("wiped"),
-        }))
+        tx: &mut Tx,
+        found: &[FoundKey],
+        origin: Origin,
+    ) -> Result<Vec<(i64, bool)>, StoreError> {
+        let before = self.key_rows(tx).await?;
+        let mut fresh = Vec::new();
+        let mut put = HashSet::new();
+        for key in found {
+            let fingerprint = self.fingerprint(&key.secret);
+            match before.get(fingerprint.as_slice()) {
+                Some(KeyRow { deleted: false, .. }) => {}
+                // The same key twice in one text.
+                _ if !put.insert(fingerprint) => {}
+                Some(row) => self.revive_key(tx, row.id, key, origin).await?,
+                None => fresh.push(key),
+            }
+        }
+        for chunk in fresh.chunks(ROWS) {
+            self.insert_keys(tx, chunk, origin).await?;
+        }
+        let after = if fresh.is_empty() {
+            before
+        } else {
+            self.key_rows(tx).await?
+        };
+        Ok(found
+            .iter()
+            .filter_map(|key| {
+                let fingerprint = self.fingerprint(&key.secret);
+                let row = after.get(fingerprint.as_slice())?;
+                Some((row.id, put.remove(&fingerprint)))
+            })
+            .collect())
     }
 
-    async fn insert_key(
-        &self,
-        tx: &mut sqlx::SqliteConnection,
-        key: &FoundKey,
-        origin: Origin,
-    ) -> Result<i64, StoreError> {
-        let identity = random_identity().map_err(|error| self.seal_failed(error))?;
-        let sealed = self.seal_key(&identity, &key.secret)?;
-        sqlx::query(
-            "INSERT INTO gemini_keys (identity, sealed, fingerprint, label, origin, enabled, added_at) \
-             VALUES (?, ?, ?, ?, ?, 1, ?)",
+    /// Every key there is or was, by its fingerprint.
+    async fn key_rows(&self, tx: &mut Tx) -> Result<HashMap<Vec<u8>, KeyRow>, StoreError> {
+        let rows = query(
+            "SELECT id, fingerprint, deleted_at, sealed IS NULL AS wiped, origin FROM gemini_keys",
         )
-        .bind(identity)
-        .bind(sealed)
-        .bind(self.fingerprint(&key.secret).to_vec())
-        .bind(&key.label)
-        .bind(origin_name(origin))
-        .bind(self.inner.clock.now())
-        .execute(tx)
-        .await
-        .map(|done| done.last_insert_rowid())
-        .map_err(|error| self.failed(error))
+        .fetch_all(tx)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let deleted = row.get::<Option<Millis>>("deleted_at")?.is_some();
+                // A key of the environment need not be stored.
+                let wiped =
+                    row.get("wiped")? && origin_of(&row.get::<String>("origin")?) == Origin::Panel;
+                let known = KeyRow {
+                    id: row.get("id")?,
+                    deleted: deleted || wiped,
+                };
+                Ok((row.get("fingerprint")?, known))
+            })
+            .collect()
+    }
+
+    async fn insert_keys(
+        &self,
+        tx: &mut Tx,
+        keys: &[&FoundKey],
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let rows = vec!["(?, ?, ?, ?, ?, 1, ?)"; keys.len()].join(", ");
+        let mut insert = query_built(format!(
+            "INSERT INTO gemini_keys (identity, sealed, fingerprint, label, origin, enabled, added_at) \
+             VALUES {rows}"
+        ));
+        for key in keys {
+            let identity = random_identity().map_err(|error| self.seal_failed(error))?;
+            let sealed = self.seal_key(&identity, &key.secret, origin)?;
+            insert = insert
+                .bind(identity)
+                .bind(sealed)
+                .bind(self.fingerprint(&key.secret).as_slice())
+                .bind(&key.label)
+                .bind(origin_name(origin))
+                .bind(self.inner.clock.now());
+        }
+        insert.execute(tx).await.map(drop)
     }
 
     /// A deleted key comes back as if new, but with its number and, unless it gets another,
     /// its label.
     async fn revive_key(
         &self,
-        tx: &mut sqlx::SqliteConnection,
+        tx: &mut Tx,
         id: i64,
         key: &FoundKey,
         origin: Origin,
     ) -> Result<(), StoreError> {
         let identity = random_identity().map_err(|error| self.seal_failed(error))?;
-        let sealed = self.seal_key(&identity, &key.secret)?;
-        sqlx::query(
+        let sealed = self.seal_key(&identity, &key.secret, origin)?;
+        query(
             "UPDATE gemini_keys SET identity = ?, sealed = ?, origin = ?, enabled = 1, \
              saved_state = NULL, added_at = ?, deleted_at = NULL, \
              label = CASE WHEN ? = '' THEN label ELSE ? END WHERE id = ?",
@@ -337,56 +370,70 @@ impl Store {
         .execute(tx)
         .await
         .map(drop)
-        .map_err(|error| self.failed(error))
     }
 
-    fn seal_key(&self, identity: &str, secret: &Secret) -> Result<Vec<u8>, StoreError> {
-        self.inner
-            .master
-            .seal(&place(identity), secret)
-            .map_err(|error| self.seal_failed(error))
+    /// `None` for a key of the environment when nothing can be sealed: it is in memory.
+    fn seal_key(
+        &self,
+        identity: &str,
+        secret: &Secret,
+        origin: Origin,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.seal(&key_place(identity), secret) {
+            Err(StoreError::NoSealingKey) if origin == Origin::Environment => Ok(None),
+            sealed => sealed.map(Some),
+        }
     }
 
+    /// What an equal key is recognised by. Keyed, so that it tells nothing to who has only
+    /// the database; without a lasting master key a plain hash, which a key of Google's has
+    /// enough random characters for.
     fn fingerprint(&self, secret: &Secret) -> [u8; 32] {
-        self.inner.master.fingerprint(FINGERPRINT, secret)
+        match self.lasting_master() {
+            Some(seal) => seal.master.fingerprint(FINGERPRINT, secret),
+            None => Sha256::new()
+                .chain_update(FINGERPRINT)
+                .chain_update(secret.expose())
+                .finalize()
+                .into(),
+        }
     }
 
-    fn key_of(&self, row: &SqliteRow) -> Option<StoredKey> {
-        let id: i64 = row.get("id");
-        let identity: String = row.get("identity");
-        let sealed: Vec<u8> = row.get("sealed");
-        let secret = match self.inner.master.open(&place(&identity), &sealed) {
-            Ok(secret) => secret,
-            Err(error) => {
-                tracing::error!(id, %error, "a saved key cannot be opened; it is left out");
-                return None;
-            }
+    /// `None` for one that cannot be opened.
+    fn key_of(&self, row: &Row) -> Result<Option<StoredKey>, StoreError> {
+        let id: i64 = row.get("id")?;
+        let identity: String = row.get("identity")?;
+        let secret = match row.get::<Option<Vec<u8>>>("sealed")? {
+            Some(sealed) => match self.unseal(&key_place(&identity), &sealed) {
+                Ok(secret) => secret,
+                Err(error) => {
+                    tracing::error!(id, %error, "a saved key cannot be opened; it is left out");
+                    return Ok(None);
+                }
+            },
+            None => match self.inner.environment.lock().keys.get(&id) {
+                Some(secret) => secret.clone(),
+                None => return Ok(None),
+            },
         };
-        let saved = row
-            .get::<Option<String>, _>("saved_state")
-            .and_then(|text| {
-                // A state that an older version wrote in another way is worth no more than none.
-                serde_json::from_str(&text)
-                    .inspect_err(
-                        |error| tracing::warn!(id, %error, "a key's saved state is unreadable"),
-                    )
-                    .ok()
-            });
-        Some(StoredKey {
+        let saved = row.get::<Option<String>>("saved_state")?.and_then(|text| {
+            // A state that an older version wrote in another way is worth no more than none.
+            serde_json::from_str(&text)
+                .inspect_err(
+                    |error| tracing::warn!(id, %error, "a key's saved state is unreadable"),
+                )
+                .ok()
+        });
+        Ok(Some(StoredKey {
             id,
             secret,
-            label: row.get("label"),
-            origin: origin_of(row.get("origin")),
-            enabled: row.get("enabled"),
-            added_at: row.get("added_at"),
+            label: row.get("label")?,
+            origin: origin_of(&row.get::<String>("origin")?),
+            enabled: row.get("enabled")?,
+            added_at: row.get("added_at")?,
             saved,
-        })
+        }))
     }
-}
-
-/// What a key is sealed for.
-fn place(identity: &str) -> String {
-    format!("gemini_keys/{identity}")
 }
 
 fn random_identity() -> Result<String, vault::SealError> {

@@ -1,20 +1,27 @@
-//! What survives a restart: keys, client tokens, sessions, request records.
+//! What survives a restart: keys, client tokens, sessions, settings, request records.
 //!
-//! The only module that names `sqlx`. Statements keep to what SQLite and MySQL share (no
-//! upsert, no `RETURNING`: a transaction looks before it writes), so that the second engine
-//! is a second set of connections and of migrations and not a second set of queries.
+//! The only module that names `sqlx`. A statement is written once for both engines, see
+//! [`database`].
 //!
 //! Nothing on the request path waits for this module: the pool and the client tokens are
-//! read into memory at start, and records arrive through [`crate::record::Recorder`].
+//! read into memory at start ([`Store::load`]), and records arrive through
+//! [`crate::record::Recorder`]. A MySQL server may be away, also at start: then
+//! [`Store::db`] fails at once, what was last loaded stays in force, and
+//! [`Store::tend`] connects again.
 //!
-//! Deliberately absent: secrets in clear. Keys are sealed with the master key, tokens,
-//! session cookies and the password are hashed.
+//! Deliberately absent: secrets in clear, unless the user agreed to that (see [`seal`]).
+//! Keys are sealed with the master key, tokens, session cookies and the password are hashed.
 
+mod database;
 mod error;
 mod keys;
+mod loaded;
+mod mysql;
 mod requests;
+mod seal;
 mod sessions;
 mod sqlite;
+mod state;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -22,77 +29,171 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
+use contract::admin::{DatabaseState, Sealing};
 use parking_lot::Mutex;
-use vault::MasterKey;
+use tokio::sync::watch;
+use vault::{MasterKey, Secret};
 
+use self::database::{Connections, Tx, Via, query};
 use crate::clock::Clock;
-pub use error::StoreError;
+pub use error::{Place, StoreError};
 pub use keys::{FoundKey, StoredKey};
+pub use loaded::Loaded;
+pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use requests::Batch;
 pub use requests::{FailedRequest, KeyCounts, QuarterSums};
+use seal::Seal;
+pub use state::Tended;
 #[cfg(test)]
 pub(crate) use tests::run_from_outside;
 pub use tokens::StoredToken;
 
-/// Which database to use.
-pub enum StoreConfig {
-    /// A file of our own; it and its folder are made when they do not exist.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What seals the secrets in it.
-        master: MasterKey,
-    },
+/// Which database to use, and what seals the secrets in it.
+pub struct StoreConfig {
+    /// The database.
+    pub database: DatabaseConfig,
+    /// What seals the secrets; when `sealing` is [`Sealing::NotStored`], a key that is
+    /// forgotten with the process.
+    pub master: MasterKey,
+    /// Where the master key comes from.
+    pub sealing: Sealing,
+    /// The folder for what is kept beside a database that may be away.
+    pub data_dir: PathBuf,
 }
 
-/// The open database. Clones share it.
+/// A database.
+pub enum DatabaseConfig {
+    /// A file of our own; it and its folder are made when they do not exist.
+    Sqlite(PathBuf),
+    /// A server.
+    Mysql(MysqlConfig),
+}
+
+/// The database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// SQLite has one writer at a time; a single connection makes them queue here instead
-    /// of meeting `SQLITE_BUSY`.
-    writer: sqlx::SqlitePool,
-    reader: sqlx::SqlitePool,
-    path: PathBuf,
-    master: MasterKey,
+    config: DatabaseConfig,
+    place: Arc<Place>,
+    data_dir: PathBuf,
+    /// Absent as long as the database has never been reached, and while it is exchanged.
+    connections: ArcSwapOption<Connections>,
+    state: watch::Sender<DatabaseState>,
+    /// What the server calls itself; empty for SQLite, and when it was never reached.
+    version: Mutex<String>,
+    seal: ArcSwap<Seal>,
     clock: Clock,
-    /// SHA-256 of the tokens in `ALLOWED_TOKENS`, by number. They are hashed for the pool of
-    /// accepted tokens here and not in the database, see `client_tokens.hash`.
-    environment_tokens: Mutex<HashMap<i64, [u8; 32]>>,
+    /// The secrets of the environment, which are known without the database.
+    environment: Mutex<Environment>,
+    /// What was last read, for when the database is away.
+    last: ArcSwapOption<Loaded>,
+    /// The revision of the database that memory shows.
+    revision: AtomicI64,
+}
+
+/// The secrets of the environment by their numbers.
+#[derive(Default)]
+struct Environment {
+    keys: HashMap<i64, Secret>,
+    /// SHA-256. They are hashed for the pool of accepted tokens here and not in the
+    /// database, see `client_tokens.hash`.
+    tokens: HashMap<i64, [u8; 32]>,
+    /// Numbers given while the database was away, and the ones they have since.
+    renumbered_keys: HashMap<i64, i64>,
+    renumbered_tokens: HashMap<i64, i64>,
 }
 
 impl Store {
     /// Opens the database, makes or migrates its tables, and wipes what was deleted in the
-    /// last run.
+    /// last run. A server that cannot be reached is no error: see [`Store::state`].
     ///
     /// # Errors
     /// See [`StoreError`]; a database that cannot be used is left as it is.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, StoreError> {
-        let StoreConfig::Sqlite { path, master } = config;
-        let sqlite::Connections { writer, reader } = sqlite::open(&path).await?;
+        let StoreConfig {
+            database,
+            master,
+            sealing,
+            data_dir,
+        } = config;
+        let place = match &database {
+            DatabaseConfig::Sqlite(path) => Place::Sqlite(path.clone()),
+            DatabaseConfig::Mysql(config) => config.place(),
+        };
         let store = Self {
             inner: Arc::new(Inner {
-                writer,
-                reader,
-                path,
-                master,
+                config: database,
+                place: Arc::new(place),
+                data_dir,
+                connections: ArcSwapOption::empty(),
+                state: watch::Sender::new(DatabaseState::Ready),
+                version: Mutex::default(),
+                seal: ArcSwap::from_pointee(Seal { master, sealing }),
                 clock,
-                environment_tokens: Mutex::default(),
+                environment: Mutex::default(),
+                last: ArcSwapOption::empty(),
+                revision: AtomicI64::new(-1),
             }),
         };
-        store.check_seal().await?;
-        store.wipe_deleted().await?;
-        Ok(store)
+        match store.connect().await {
+            Ok(()) => Ok(store),
+            Err(error) if store.is_mysql() && error.may_pass() => {
+                store.note(&Err(error));
+                Ok(store)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Waits for running statements and closes the file. Later calls fail.
+    /// Opens, checks and migrates the database, and puts its connections in place.
+    async fn connect(&self) -> Result<(), StoreError> {
+        let connections = match &self.inner.config {
+            DatabaseConfig::Sqlite(path) => sqlite::open(path, self.inner.clock.now()).await?,
+            DatabaseConfig::Mysql(config) => {
+                let (connections, version) = mysql::open(config).await?;
+                *self.inner.version.lock() = version;
+                connections
+            }
+        };
+        let connections = Arc::new(connections);
+        match self.prepare(&connections).await {
+            Ok(()) => {
+                self.inner.connections.store(Some(connections));
+                Ok(())
+            }
+            Err(error) => {
+                connections.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&self, connections: &Connections) -> Result<(), StoreError> {
+        self.check_seal(connections).await?;
+        self.wipe_deleted(connections).await
+    }
+
+    /// Waits for running statements and closes the database. Later calls fail.
     pub async fn close(&self) {
-        self.inner.reader.close().await;
-        self.inner.writer.close().await;
+        if let Some(connections) = self.inner.connections.swap(None) {
+            connections.close().await;
+        }
+    }
+
+    /// Whether the database is a server.
+    pub fn is_mysql(&self) -> bool {
+        matches!(self.inner.config, DatabaseConfig::Mysql(_))
+    }
+
+    /// Where the database is.
+    pub fn place(&self) -> &Place {
+        &self.inner.place
     }
 
     /// Whether the database answers.
@@ -100,92 +201,98 @@ impl Store {
     /// # Errors
     /// What it says when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM panel LIMIT 1")
-            .fetch_optional(&self.inner.reader)
+        query("SELECT 1 AS one FROM panel LIMIT 1")
+            .fetch_optional(self.db()?.read())
             .await
             .map(drop)
-            .map_err(|error| self.failed(error))
-    }
-
-    /// Opens what was sealed at the very first start: another master key is noticed now and
-    /// not at the first request.
-    async fn check_seal(&self) -> Result<(), StoreError> {
-        const NAME: &str = "seal_check";
-        let mut tx = self.begin().await?;
-        let sealed: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM panel WHERE name = ?")
-            .bind(NAME)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let identity = format!("panel/{NAME}");
-        match sealed {
-            Some(sealed) => {
-                self.inner
-                    .master
-                    .open(&identity, &sealed)
-                    .map_err(|error| self.seal_failed(error))?;
-            }
-            None => {
-                let sealed = self
-                    .inner
-                    .master
-                    .seal(&identity, &NAME.into())
-                    .map_err(|error| self.seal_failed(error))?;
-                sqlx::query("INSERT INTO panel (name, value) VALUES (?, ?)")
-                    .bind(NAME)
-                    .bind(sealed)
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(|error| self.failed(error))?;
-            }
-        }
-        self.commit(tx).await
     }
 
     /// What was deleted in the last run can no longer be restored: its secrets go.
-    async fn wipe_deleted(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
+        let mut tx = connections.begin_exclusive().await?;
         for statement in [
             "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
             "DELETE FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
         ] {
-            sqlx::query(statement)
-                .execute(&mut *tx)
-                .await
-                .map_err(|error| self.failed(error))?;
+            query(statement).execute(&mut tx).await?;
         }
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+        query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.commit(tx).await
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await
     }
 
-    /// A transaction that may write. It takes the write lock at once, so what it reads is
-    /// still true when it writes.
-    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
+    /// The connections. Fails at once while the database is known to be away, so that
+    /// nobody waits for what will not come.
+    fn db(&self) -> Result<Arc<Connections>, StoreError> {
+        if let DatabaseState::Unreachable { .. } = &*self.inner.state.borrow() {
+            return Err(StoreError::Away(self.inner.place.clone()));
+        }
         self.inner
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|error| self.failed(error))
+            .connections
+            .load_full()
+            .ok_or_else(|| StoreError::Closed(self.inner.place.clone()))
     }
 
-    async fn commit(&self, tx: sqlx::Transaction<'static, sqlx::Sqlite>) -> Result<(), StoreError> {
-        tx.commit().await.map_err(|error| self.failed(error))
+    /// A transaction that may write and that no other change runs beside.
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        self.db()?.begin_exclusive().await
     }
 
-    fn failed(&self, error: sqlx::Error) -> StoreError {
-        StoreError::of(&self.inner.path, error)
+    /// Ends a transaction that changed keys, tokens or settings: other processes on the same
+    /// database see by the revision that they have to read them anew.
+    async fn commit_change(&self, mut tx: Tx) -> Result<(), StoreError> {
+        query("UPDATE counters SET value = value + 1 WHERE name = 'revision'")
+            .execute(&mut tx)
+            .await?;
+        let revision = revision_in(&mut tx).await?;
+        tx.commit().await?;
+        // Whoever made the change puts it into memory, so it is not read once more; unless
+        // somebody else changed something in between.
+        let _ = self.inner.revision.compare_exchange(
+            revision - 1,
+            revision,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        Ok(())
+    }
+
+    /// The number of the newest migration that this version has.
+    pub fn schema(&self) -> i64 {
+        match self.inner.config {
+            DatabaseConfig::Sqlite(_) => sqlite::newest_migration(),
+            DatabaseConfig::Mysql(_) => mysql::newest_migration(),
+        }
     }
 
     fn seal_failed(&self, error: vault::SealError) -> StoreError {
-        let path = self.inner.path.clone();
+        let place = self.inner.place.clone();
         match error {
-            vault::SealError::Refused => StoreError::OtherMasterKey(path),
-            vault::SealError::NewerFormat => StoreError::Newer(path),
+            vault::SealError::Refused => StoreError::OtherMasterKey(place),
+            vault::SealError::NewerFormat => StoreError::Newer(place),
             vault::SealError::Random => StoreError::NoRandom,
         }
     }
+}
+
+impl Connections {
+    /// For statements that only read.
+    fn read(&self) -> Via<'_> {
+        Via::Read(self)
+    }
+
+    /// For a single statement that writes and that nothing else depends on.
+    fn write(&self) -> Via<'_> {
+        Via::Write(self)
+    }
+}
+
+/// The number of changes of keys, tokens and settings since the database was made.
+async fn revision_in(via: impl Into<Via<'_>>) -> Result<i64, StoreError> {
+    let row = query("SELECT value FROM counters WHERE name = 'revision'")
+        .fetch_optional(via)
+        .await?;
+    row.map_or(Ok(0), |row| row.get("value"))
 }

@@ -1,12 +1,11 @@
 //! The request records: written in batches, summed up for the panel.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 use contract::Millis;
 use contract::admin::Surface;
-use sqlx::Row as _;
 
+use super::database::{Connections, Tx, query, query_built};
 use super::{Store, StoreError};
 use crate::pool::SavedKeyState;
 use crate::record::RequestRecord;
@@ -18,14 +17,14 @@ const SLOT_MS: Millis = 15 * 60 * 1000;
 /// Rows in one statement.
 const ROWS: usize = 50;
 
-static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert(1));
-static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert(ROWS));
+/// The columns of a record, in the order in which they are bound.
+const COLUMNS: &str = "at, surface, model, key_id, failed_keys, token_id, status, stream, \
+    attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
+    cached_tokens, error, failed";
 
-/// The statement that inserts that many records.
+/// The statement that inserts that many records. Only two lengths occur, so both stay
+/// prepared.
 fn insert(rows: usize) -> String {
-    const COLUMNS: &str = "at, surface, model, key_id, failed_keys, token_id, status, stream, \
-        attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
-        cached_tokens, error";
     let marks = vec!["?"; COLUMNS.split(',').count()].join(", ");
     let values = vec![format!("({marks})"); rows].join(", ");
     format!("INSERT INTO requests ({COLUMNS}) VALUES {values}")
@@ -34,6 +33,9 @@ fn insert(rows: usize) -> String {
 /// What one transaction of the recorder's writer holds.
 #[derive(Default)]
 pub(crate) struct Batch {
+    /// Who writes it, and its number there: one that was committed, although the answer was
+    /// lost, is not written twice.
+    pub(crate) number: Option<(String, i64)>,
     pub(crate) requests: Vec<RequestRecord>,
     pub(crate) key_states: HashMap<i64, SavedKeyState>,
 }
@@ -87,34 +89,94 @@ pub struct FailedRequest {
 }
 
 impl Store {
-    /// Writes a batch in one transaction.
+    /// Writes a batch in one transaction. What comes of it moves the state of the database.
     pub(crate) async fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let failed = |error| self.failed(error);
-        let mut tx = self.begin().await?;
-        let mut tokens_used: HashMap<i64, Millis> = HashMap::new();
-        for request in &batch.requests {
-            if let Some(id) = request.token_id {
-                let at = tokens_used.entry(id).or_insert(request.at);
-                *at = request.at.max(*at);
+        let result = match self.db() {
+            Ok(connections) => {
+                let result = self.write_to(&connections, batch).await;
+                self.note(&result.clone());
+                result
             }
+            Err(error) => Err(error),
+        };
+        result
+    }
+
+    async fn write_to(&self, connections: &Connections, batch: &Batch) -> Result<(), StoreError> {
+        let mut tx = connections.begin_records().await?;
+        let fresh = match &batch.number {
+            Some((writer, number)) => self.claim(&mut tx, writer, *number).await?,
+            None => true,
+        };
+        if fresh && !batch.requests.is_empty() {
+            self.write_requests(&mut tx, &batch.requests).await?;
         }
-        // Many rows to a statement cost a fraction of as many statements. Only two lengths
-        // occur, so both stay prepared.
-        let (chunks, rest) = batch.requests.as_chunks::<ROWS>();
-        let rows = chunks
-            .iter()
-            .map(|chunk| (INSERT_MANY.as_str(), chunk.as_slice()));
-        let rows = rows.chain(rest.chunks(1).map(|one| (INSERT_ONE.as_str(), one)));
-        for (statement, requests) in rows {
-            let mut query = sqlx::query(statement);
+        // In the order of their numbers, so that two servers lock them in the same order.
+        let mut states: Vec<_> = batch.key_states.iter().collect();
+        states.sort_unstable_by_key(|(id, _)| **id);
+        for (id, state) in states {
+            let Some(id) = self.lasting_key(*id) else {
+                continue;
+            };
+            let text = serde_json::to_string(state)
+                .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
+            query("UPDATE gemini_keys SET saved_state = ? WHERE id = ?")
+                .bind(text)
+                .bind(id)
+                .execute(&mut tx)
+                .await?;
+        }
+        tx.commit().await
+    }
+
+    /// Notes that the writer's batch is being written; false when it was before.
+    async fn claim(&self, tx: &mut Tx, writer: &str, number: i64) -> Result<bool, StoreError> {
+        let row = query("SELECT last_batch FROM record_writers WHERE writer = ?")
+            .bind(writer)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let last: Option<i64> = row.map(|row| row.get("last_batch")).transpose()?;
+        let now = self.inner.clock.now();
+        match last {
+            Some(last) if last >= number => return Ok(false),
+            Some(_) => {
+                query("UPDATE record_writers SET last_batch = ?, updated_at = ? WHERE writer = ?")
+            }
+            None => query(
+                "INSERT INTO record_writers (last_batch, updated_at, writer) VALUES (?, ?, ?)",
+            ),
+        }
+        .bind(number)
+        .bind(now)
+        .bind(writer)
+        .execute(tx)
+        .await?;
+        Ok(true)
+    }
+
+    async fn write_requests(
+        &self,
+        tx: &mut Tx,
+        requests: &[RequestRecord],
+    ) -> Result<(), StoreError> {
+        // Many rows to a statement cost a fraction of as many statements.
+        let (chunks, rest) = requests.as_chunks::<ROWS>();
+        let chunks = chunks.iter().map(|chunk| chunk.as_slice());
+        for requests in chunks.chain(rest.chunks(1)) {
+            let mut statement = query_built(insert(requests.len()));
             for request in requests {
-                query = query
+                let failed_keys: Vec<i64> = request
+                    .failed_keys
+                    .iter()
+                    .filter_map(|id| self.lasting_key(*id))
+                    .collect();
+                statement = statement
                     .bind(request.at)
                     .bind(surface_name(request.surface))
                     .bind(&*request.model)
-                    .bind(request.key_id)
-                    .bind(joined(&request.failed_keys))
-                    .bind(request.token_id)
+                    .bind(request.key_id.and_then(|id| self.lasting_key(id)))
+                    .bind(joined(&failed_keys))
+                    .bind(request.token_id.and_then(|id| self.lasting_token(id)))
                     .bind(request.status)
                     .bind(request.stream)
                     .bind(request.attempts)
@@ -124,31 +186,28 @@ impl Store {
                     .bind(request.output_tokens)
                     .bind(request.thought_tokens)
                     .bind(request.cached_tokens)
-                    .bind(request.error.as_deref());
+                    .bind(request.error.as_deref())
+                    .bind(request.error.is_some());
             }
-            query.execute(&mut *tx).await.map_err(failed)?;
+            statement.execute(&mut *tx).await?;
         }
+        let mut tokens_used: HashMap<i64, Millis> = HashMap::new();
+        for request in requests {
+            if let Some(id) = request.token_id.and_then(|id| self.lasting_token(id)) {
+                let at = tokens_used.entry(id).or_insert(request.at);
+                *at = request.at.max(*at);
+            }
+        }
+        let mut tokens_used: Vec<_> = tokens_used.into_iter().collect();
+        tokens_used.sort_unstable();
         for (id, at) in tokens_used {
-            sqlx::query("UPDATE client_tokens SET last_used_at = ? WHERE id = ?")
+            query("UPDATE client_tokens SET last_used_at = ? WHERE id = ?")
                 .bind(at)
                 .bind(id)
                 .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
+                .await?;
         }
-        for (id, state) in &batch.key_states {
-            let text = serde_json::to_string(state).map_err(|error| StoreError::Failed {
-                path: self.inner.path.clone(),
-                what: error.to_string(),
-            })?;
-            sqlx::query("UPDATE gemini_keys SET saved_state = ? WHERE id = ?")
-                .bind(text)
-                .bind(id)
-                .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
-        }
-        self.commit(tx).await
+        Ok(())
     }
 
     /// Sums of everything since then, by quarters of an hour; quarters without a request are
@@ -157,26 +216,27 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn sums_since(&self, since: Millis) -> Result<Vec<QuarterSums>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT at - at % ? AS slot, COUNT(*) AS requests, COUNT(error) AS errors, \
-             SUM(prompt_tokens) AS prompt, SUM(output_tokens + thought_tokens) AS output \
+             CAST(SUM(prompt_tokens) AS SIGNED) AS prompt, \
+             CAST(SUM(output_tokens + thought_tokens) AS SIGNED) AS output \
              FROM requests WHERE at >= ? GROUP BY slot ORDER BY slot",
         )
         .bind(SLOT_MS)
         .bind(since)
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(rows
-            .iter()
-            .map(|row| QuarterSums {
-                at: row.get("slot"),
-                requests: row.get::<i64, _>("requests").unsigned_abs(),
-                errors: row.get::<i64, _>("errors").unsigned_abs(),
-                prompt_tokens: row.get::<i64, _>("prompt").unsigned_abs(),
-                output_tokens: row.get::<i64, _>("output").unsigned_abs(),
+        .fetch_all(self.db()?.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(QuarterSums {
+                    at: row.get("slot")?,
+                    requests: row.number("requests")?,
+                    errors: row.number("errors")?,
+                    prompt_tokens: row.number("prompt")?,
+                    output_tokens: row.number("output")?,
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// Attempts by key since then; a request that was tried on three keys counts for each.
@@ -187,32 +247,29 @@ impl Store {
         &self,
         since: Millis,
     ) -> Result<HashMap<i64, KeyCounts>, StoreError> {
-        let failed = |error| self.failed(error);
         let mut counts: HashMap<i64, KeyCounts> = HashMap::new();
-        let last_tried = sqlx::query(
+        let last_tried = query(
             "SELECT key_id, COUNT(*) AS requests, COUNT(error) AS errors FROM requests \
              WHERE at >= ? AND key_id IS NOT NULL GROUP BY key_id",
         )
         .bind(since)
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(failed)?;
+        .fetch_all(self.db()?.read())
+        .await?;
         for row in &last_tried {
-            let count = counts.entry(row.get("key_id")).or_default();
-            count.requests += row.get::<i64, _>("requests").unsigned_abs();
-            count.errors += row.get::<i64, _>("errors").unsigned_abs();
+            let count = counts.entry(row.get("key_id")?).or_default();
+            count.requests += row.number::<u64>("requests")?;
+            count.errors += row.number::<u64>("errors")?;
         }
-        let tried_before = sqlx::query(
+        let tried_before = query(
             "SELECT failed_keys, COUNT(*) AS requests FROM requests \
              WHERE at >= ? AND failed_keys IS NOT NULL GROUP BY failed_keys",
         )
         .bind(since)
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(failed)?;
+        .fetch_all(self.db()?.read())
+        .await?;
         for row in &tried_before {
-            let times = row.get::<i64, _>("requests").unsigned_abs();
-            let ids: String = row.get("failed_keys");
+            let times: u64 = row.number("requests")?;
+            let ids: String = row.get("failed_keys")?;
             for id in ids.split(',').filter_map(|id| id.parse().ok()) {
                 let count = counts.entry(id).or_default();
                 count.requests += times;
@@ -227,25 +284,25 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn last_errors(&self, limit: u32) -> Result<Vec<FailedRequest>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT at, surface, model, status, error, key_id FROM requests \
-             WHERE error IS NOT NULL ORDER BY at DESC, id DESC LIMIT ?",
+             WHERE failed = 1 ORDER BY at DESC, id DESC LIMIT ?",
         )
         .bind(limit)
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(rows
-            .iter()
-            .map(|row| FailedRequest {
-                at: row.get("at"),
-                surface: surface_of(row.get("surface")),
-                model: row.get("model"),
-                status: row.get("status"),
-                error: row.get("error"),
-                key_id: row.get("key_id"),
+        .fetch_all(self.db()?.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(FailedRequest {
+                    at: row.get("at")?,
+                    surface: surface_of(&row.get::<String>("surface")?),
+                    model: row.get("model")?,
+                    status: row.number("status")?,
+                    error: row.get("error")?,
+                    key_id: row.get("key_id")?,
+                })
             })
-            .collect())
+            .collect()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use contract::Millis;
 
+use super::database::query;
+use super::seal::{panel_value, put_panel_value};
 use super::{Store, StoreError};
 
 const PASSWORD: &str = "password";
@@ -12,11 +14,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn password_hash(&self) -> Result<Option<String>, StoreError> {
-        let value: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM panel WHERE name = ?")
-            .bind(PASSWORD)
-            .fetch_optional(&self.inner.reader)
-            .await
-            .map_err(|error| self.failed(error))?;
+        let value = panel_value(self.db()?.read(), PASSWORD).await?;
         Ok(value.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
@@ -26,21 +24,11 @@ impl Store {
     /// When the database cannot be written.
     pub async fn set_first_password(&self, hash: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let present: Option<i64> = sqlx::query_scalar("SELECT 1 FROM panel WHERE name = ?")
-            .bind(PASSWORD)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        if present.is_some() {
+        if panel_value(&mut tx, PASSWORD).await?.is_some() {
             return Ok(false);
         }
-        sqlx::query("INSERT INTO panel (name, value) VALUES (?, ?)")
-            .bind(PASSWORD)
-            .bind(hash.as_bytes())
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.commit(tx).await?;
+        put_panel_value(&mut tx, PASSWORD, hash.as_bytes().to_vec()).await?;
+        tx.commit().await?;
         Ok(true)
     }
 
@@ -51,19 +39,17 @@ impl Store {
     pub async fn add_session(&self, hash: [u8; 32], expires_at: Millis) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
         let mut tx = self.begin().await?;
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+        query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(now)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        sqlx::query("INSERT INTO sessions (hash, created_at, expires_at) VALUES (?, ?, ?)")
-            .bind(hash.to_vec())
+            .execute(&mut tx)
+            .await?;
+        query("INSERT INTO sessions (hash, created_at, expires_at) VALUES (?, ?, ?)")
+            .bind(hash.as_slice())
             .bind(now)
             .bind(expires_at)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.commit(tx).await
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await
     }
 
     /// When the session ends; `None` when there is none or it has ended.
@@ -71,12 +57,12 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn session_expiry(&self, hash: [u8; 32]) -> Result<Option<Millis>, StoreError> {
-        sqlx::query_scalar("SELECT expires_at FROM sessions WHERE hash = ? AND expires_at > ?")
-            .bind(hash.to_vec())
+        let row = query("SELECT expires_at FROM sessions WHERE hash = ? AND expires_at > ?")
+            .bind(hash.as_slice())
             .bind(self.inner.clock.now())
-            .fetch_optional(&self.inner.reader)
-            .await
-            .map_err(|error| self.failed(error))
+            .fetch_optional(self.db()?.read())
+            .await?;
+        row.map(|row| row.get("expires_at")).transpose()
     }
 
     /// Lets a session go on until then.
@@ -88,13 +74,12 @@ impl Store {
         hash: [u8; 32],
         expires_at: Millis,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE sessions SET expires_at = ? WHERE hash = ?")
+        query("UPDATE sessions SET expires_at = ? WHERE hash = ?")
             .bind(expires_at)
-            .bind(hash.to_vec())
-            .execute(&self.inner.writer)
+            .bind(hash.as_slice())
+            .execute(self.db()?.write())
             .await
             .map(drop)
-            .map_err(|error| self.failed(error))
     }
 
     /// Ends a session.
@@ -102,11 +87,10 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn end_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sessions WHERE hash = ?")
-            .bind(hash.to_vec())
-            .execute(&self.inner.writer)
+        query("DELETE FROM sessions WHERE hash = ?")
+            .bind(hash.as_slice())
+            .execute(self.db()?.write())
             .await
             .map(drop)
-            .map_err(|error| self.failed(error))
     }
 }

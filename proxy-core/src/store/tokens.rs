@@ -3,12 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::Millis;
-use contract::admin::Origin;
+use contract::admin::{Origin, TokenRules};
 use sha2::{Digest as _, Sha256};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use vault::Secret;
 
+use super::database::{Row, Tx, query};
 use super::keys::origin_of;
 use super::{Store, StoreError};
 
@@ -30,6 +29,10 @@ pub struct StoredToken {
     pub created_at: Millis,
     /// When a client last used it, as far as records have been written.
     pub last_used_at: Option<Millis>,
+    /// What it may do.
+    pub rules: TokenRules,
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
 }
 
 impl Store {
@@ -38,14 +41,21 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, name, masked, origin, created_at, last_used_at FROM client_tokens \
-             WHERE deleted_at IS NULL ORDER BY origin, ABS(id)",
+        if let Some(last) = self.last_when_away() {
+            return Ok(last.tokens.clone());
+        }
+        let rows = query(
+            "SELECT id, name, masked, hash, origin, created_at, last_used_at, rules \
+             FROM client_tokens WHERE deleted_at IS NULL ORDER BY origin, ABS(id)",
         )
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(rows.iter().map(token_of).collect())
+        .fetch_all(self.db()?.read())
+        .await?;
+        let of_environment = self.inner.environment.lock().tokens.clone();
+        let mut tokens = Vec::with_capacity(rows.len());
+        for row in &rows {
+            tokens.extend(token_of(row, &of_environment)?);
+        }
+        Ok(tokens)
     }
 
     /// Number and SHA-256 of every accepted token.
@@ -53,18 +63,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn token_hashes(&self) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, hash FROM client_tokens WHERE deleted_at IS NULL AND origin = 'panel'",
-        )
-        .fetch_all(&self.inner.reader)
-        .await
-        .map_err(|error| self.failed(error))?;
-        let of_panel = rows.iter().filter_map(|row| {
-            let hash: Vec<u8> = row.get("hash");
-            Some((row.get("id"), hash.try_into().ok()?))
-        });
-        let of_environment = self.inner.environment_tokens.lock().clone();
-        Ok(of_environment.into_iter().chain(of_panel).collect())
+        let tokens = self.tokens().await?;
+        Ok(tokens.iter().map(|token| (token.id, token.hash)).collect())
     }
 
     /// Keeps a new token, which must be random: only its hash is kept.
@@ -73,25 +73,29 @@ impl Store {
     /// When the database cannot be written.
     pub async fn add_token(&self, name: &str, token: &Secret) -> Result<StoredToken, StoreError> {
         let masked = token.masked();
+        let hash = sha256(token);
         let created_at = self.inner.clock.now();
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let done = query(
             "INSERT INTO client_tokens (name, hash, masked, origin, created_at) \
              VALUES (?, ?, ?, 'panel', ?)",
         )
         .bind(name)
-        .bind(sha256(token).to_vec())
+        .bind(hash.as_slice())
         .bind(&masked)
         .bind(created_at)
-        .execute(&self.inner.writer)
-        .await
-        .map_err(|error| self.failed(error))?;
+        .execute(&mut tx)
+        .await?;
+        self.commit_change(tx).await?;
         Ok(StoredToken {
-            id: done.last_insert_rowid(),
+            id: done.last_id,
             name: name.to_owned(),
             masked,
             origin: Origin::Panel,
             created_at,
             last_used_at: None,
+            rules: TokenRules::default(),
+            hash,
         })
     }
 
@@ -101,13 +105,11 @@ impl Store {
     /// When it comes from the environment, or the database cannot be written.
     pub async fn delete_token(&self, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let origin: Option<String> = sqlx::query_scalar(
-            "SELECT origin FROM client_tokens WHERE id = ? AND deleted_at IS NULL",
-        )
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(|error| self.failed(error))?;
+        let row = query("SELECT origin FROM client_tokens WHERE id = ? AND deleted_at IS NULL")
+            .bind(id)
+            .fetch_optional(&mut tx)
+            .await?;
+        let origin: Option<String> = row.map(|row| row.get("origin")).transpose()?;
         match origin.as_deref().map(origin_of) {
             None => return Ok(false),
             Some(Origin::Environment) => {
@@ -117,100 +119,134 @@ impl Store {
             }
             Some(Origin::Panel) => {}
         }
-        sqlx::query("UPDATE client_tokens SET deleted_at = ? WHERE id = ?")
+        query("UPDATE client_tokens SET deleted_at = ? WHERE id = ?")
             .bind(self.inner.clock.now())
             .bind(id)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.commit(tx).await?;
+            .execute(&mut tx)
+            .await?;
+        self.commit_change(tx).await?;
         Ok(true)
     }
 
-    /// Makes the environment's tokens exactly these; gives their numbers and SHA-256.
+    /// Makes the environment's tokens exactly these; gives their numbers and SHA-256, in
+    /// their order.
     pub(super) async fn sync_tokens(
         &self,
-        tx: &mut sqlx::SqliteConnection,
+        tx: &mut Tx,
         tokens: &[Secret],
-    ) -> Result<HashMap<i64, [u8; 32]>, StoreError> {
-        let failed = |error| self.failed(error);
+    ) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
         let now = self.inner.clock.now();
-        let mut accepted = HashMap::new();
+        let mut by_hash: HashMap<Vec<u8>, i64> = HashMap::new();
+        let mut by_mask: HashMap<String, i64> = HashMap::new();
+        let mut alive = HashSet::new();
+        let mut lowest = 0;
+        let rows = query(
+            "SELECT id, hash, masked, deleted_at FROM client_tokens WHERE origin = 'environment'",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &rows {
+            let id: i64 = row.get("id")?;
+            lowest = lowest.min(id);
+            by_hash.insert(row.get("hash")?, id);
+            if row.get::<Option<Millis>>("deleted_at")?.is_none() {
+                alive.insert(id);
+                by_mask.insert(row.get("masked")?, id);
+            }
+        }
+        let mut accepted: Vec<(i64, [u8; 32])> = Vec::with_capacity(tokens.len());
         for (at, token) in tokens.iter().enumerate() {
-            let fingerprint = self.inner.master.fingerprint(FINGERPRINT, token).to_vec();
-            let known: Option<i64> =
-                sqlx::query_scalar("SELECT id FROM client_tokens WHERE hash = ?")
-                    .bind(&fingerprint)
-                    .fetch_optional(&mut *tx)
-                    .await
-                    .map_err(failed)?;
+            let recognised = self.recognised_by(at, token);
+            // By its ends, when another master key made the hash that is kept.
+            let known = by_hash.get(recognised.as_slice()).or_else(|| {
+                let id = by_mask.get(&token.masked())?;
+                (!accepted.iter().any(|(taken, _)| taken == id)).then_some(id)
+            });
             let id = match known {
                 Some(id) => {
-                    sqlx::query("UPDATE client_tokens SET deleted_at = NULL WHERE id = ?")
-                        .bind(id)
+                    query("UPDATE client_tokens SET deleted_at = NULL, hash = ? WHERE id = ?")
+                        .bind(recognised.as_slice())
+                        .bind(*id)
                         .execute(&mut *tx)
-                        .await
-                        .map_err(failed)?;
-                    id
+                        .await?;
+                    *id
                 }
                 None => {
-                    let lowest: i64 =
-                        sqlx::query_scalar("SELECT COALESCE(MIN(id), 0) FROM client_tokens")
-                            .fetch_one(&mut *tx)
-                            .await
-                            .map_err(failed)?;
-                    let id = lowest.min(0) - 1;
-                    sqlx::query(
+                    lowest -= 1;
+                    query(
                         "INSERT INTO client_tokens (id, name, hash, masked, origin, created_at) \
                          VALUES (?, ?, ?, ?, 'environment', ?)",
                     )
-                    .bind(id)
-                    .bind(format!("ALLOWED_TOKENS {}", at + 1))
-                    .bind(fingerprint)
+                    .bind(lowest)
+                    .bind(environment_name(at))
+                    .bind(recognised.as_slice())
                     .bind(token.masked())
                     .bind(now)
                     .execute(&mut *tx)
-                    .await
-                    .map_err(failed)?;
-                    id
+                    .await?;
+                    lowest
                 }
             };
-            accepted.insert(id, sha256(token));
+            accepted.push((id, sha256(token)));
         }
-        let of_environment: HashSet<i64> = sqlx::query_scalar(
-            "SELECT id FROM client_tokens WHERE origin = 'environment' AND deleted_at IS NULL",
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .collect();
-        for gone in of_environment {
-            if accepted.contains_key(&gone) {
+        for gone in alive {
+            if accepted.iter().any(|(id, _)| *id == gone) {
                 continue;
             }
-            sqlx::query("UPDATE client_tokens SET deleted_at = ? WHERE id = ?")
+            query("UPDATE client_tokens SET deleted_at = ? WHERE id = ?")
                 .bind(now)
                 .bind(gone)
                 .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
+                .await?;
         }
         Ok(accepted)
     }
+
+    /// What a token of the environment is recognised by. A person chose it, so a plain hash
+    /// of it could be guessed; without a lasting master key its place in the list has to do.
+    fn recognised_by(&self, at: usize, token: &Secret) -> [u8; 32] {
+        match self.lasting_master() {
+            Some(seal) => seal.master.fingerprint(FINGERPRINT, token),
+            None => Sha256::digest(format!("{FINGERPRINT}/{at}").as_bytes()).into(),
+        }
+    }
 }
 
-fn sha256(token: &Secret) -> [u8; 32] {
+/// What a token of the environment is called.
+pub(super) fn environment_name(at: usize) -> String {
+    format!("ALLOWED_TOKENS {}", at + 1)
+}
+
+pub(super) fn sha256(token: &Secret) -> [u8; 32] {
     Sha256::digest(token.expose().as_bytes()).into()
 }
 
-fn token_of(row: &SqliteRow) -> StoredToken {
-    StoredToken {
-        id: row.get("id"),
-        name: row.get("name"),
-        masked: row.get("masked"),
-        origin: origin_of(row.get("origin")),
-        created_at: row.get("created_at"),
-        last_used_at: row.get("last_used_at"),
-    }
+/// `None` for a token of another process's environment, which cannot be accepted here.
+fn token_of(
+    row: &Row,
+    of_environment: &HashMap<i64, [u8; 32]>,
+) -> Result<Option<StoredToken>, StoreError> {
+    let id: i64 = row.get("id")?;
+    let origin = origin_of(&row.get::<String>("origin")?);
+    let hash = match origin {
+        Origin::Environment => of_environment.get(&id).copied(),
+        Origin::Panel => row.get::<Vec<u8>>("hash")?.try_into().ok(),
+    };
+    let Some(hash) = hash else { return Ok(None) };
+    let rules = row.get::<Option<String>>("rules")?;
+    Ok(Some(StoredToken {
+        id,
+        name: row.get("name")?,
+        masked: row.get("masked")?,
+        origin,
+        created_at: row.get("created_at")?,
+        last_used_at: row.get("last_used_at")?,
+        // What cannot be read restricts no more than nothing, but it is said.
+        rules: rules.map_or_else(TokenRules::default, |text| {
+            serde_json::from_str(&text)
+                .inspect_err(|error| tracing::error!(id, %error, "a token's rules are unreadable"))
+                .unwrap_or_default()
+        }),
+        hash,
+    }))
 }

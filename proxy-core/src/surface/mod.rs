@@ -25,7 +25,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use contract::admin::{PoolSummary, Surface};
+use contract::admin::{DatabaseState, PoolSummary, Surface};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -298,18 +298,24 @@ async fn health() -> Response {
     json(StatusCode::OK, r#"{"status":"ok"}"#)
 }
 
-/// Whether a request would be answered now: a key is ready and records can be written.
+/// Whether a request would be answered now, i.e. a key is ready. A database that is away is
+/// told and changes nothing about that: a host must not end a server that answers.
 async fn ready(State(core): State<Arc<Core>>) -> Response {
     let PoolSummary { total, ready, .. } = core.pool.summary();
-    let database = !core.recorder.is_failing();
-    let status = match ready > 0 && database {
+    let status = match ready > 0 {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let database = match core.store.state() {
+        DatabaseState::Unreachable { .. } => "unreachable",
+        DatabaseState::ReadOnly { .. } => "read_only",
+        DatabaseState::Ready if core.recorder.is_failing() => "failing",
+        DatabaseState::Ready => "ok",
     };
     let body = serde_json::json!({
         "ready": status == StatusCode::OK,
         "keys": { "total": total, "ready": ready },
-        "database": if database { "ok" } else { "failing" },
+        "database": database,
     });
     json(status, body.to_string())
 }

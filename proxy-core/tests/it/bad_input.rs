@@ -139,6 +139,7 @@ async fn a_taken_port_is_named() {
     let error = proxy_core::start(proxy_core::CoreConfig {
         settings,
         master: vault::MasterKey::random().unwrap(),
+        sealing: contract::admin::Sealing::SecretKey,
         clock: proxy_core::clock::Clock::system(),
         panel: None,
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::admin::KeyView;
+use contract::admin::{KeyView, Sealing};
 use proxy_core::admin::Access;
 use proxy_core::clock::Clock;
 use proxy_core::settings::Settings;
@@ -72,6 +72,7 @@ impl World {
         let core = proxy_core::start(CoreConfig {
             settings: Settings::load(get).unwrap(),
             master: MasterKey::random().unwrap(),
+            sealing: Sealing::SecretKey,
             clock: Clock::new(move || shown.now()),
             panel: None,
         })

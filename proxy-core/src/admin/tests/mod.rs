@@ -93,6 +93,7 @@ impl World {
         start(CoreConfig {
             settings,
             master: MasterKey::from_bytes([7; 32]),
+            sealing: contract::admin::Sealing::SecretKey,
             clock: Clock::new(move || clock.now()),
             panel: None,
         })

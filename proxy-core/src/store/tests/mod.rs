@@ -1,13 +1,22 @@
+//! The store on both engines: what is in [`on_both`] holds for SQLite and for a real MariaDB.
+
+mod mysql;
+mod sqlite;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use contract::Millis;
-use contract::admin::{Origin, Surface};
+use contract::admin::{Origin, Sealing, Surface};
 use tempfile::TempDir;
+use testkit::mariadb::{Access, Shared};
 use vault::{MasterKey, Secret};
 
-use super::{Batch, FoundKey, KeyCounts, Store, StoreConfig, StoreError};
+use super::{
+    Batch, DatabaseConfig, FoundKey, KeyCounts, MysqlConfig, Store, StoreConfig, StoreError,
+    TlsMode,
+};
 use crate::clock::Clock;
 use crate::pool::SavedKeyState;
 use crate::record::RequestRecord;
@@ -16,11 +25,14 @@ const KEY: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
 const OTHER: &str = "AQ.Ab8RN6KabcdefghIJKLmnop0123456789-_xyz";
 const TOKEN: &str = "sk-a-token-of-the-environment";
 
-/// A data folder, its master key and the time.
+/// A database, its master key and the time.
 struct World {
     folder: TempDir,
     master: MasterKey,
+    sealing: Sealing,
     now: Arc<AtomicI64>,
+    /// Absent for SQLite.
+    mysql: Option<(Shared, MysqlConfig)>,
 }
 
 impl World {
@@ -28,7 +40,19 @@ impl World {
         Self {
             folder: tempfile::tempdir().unwrap(),
             master: MasterKey::from_bytes([7; 32]),
+            sealing: Sealing::SecretKey,
             now: Arc::new(AtomicI64::new(1_700_000_000_000)),
+            mysql: None,
+        }
+    }
+
+    /// An empty database on a real MariaDB.
+    async fn on_mysql() -> Self {
+        let server = testkit::mariadb::shared().await;
+        let config = mysql_config(&server, server.fresh_database().await);
+        Self {
+            mysql: Some((server, config)),
+            ..Self::new()
         }
     }
 
@@ -38,9 +62,14 @@ impl World {
 
     async fn try_open(&self) -> Result<Store, StoreError> {
         let now = self.now.clone();
-        let config = StoreConfig::Sqlite {
-            path: self.path(),
+        let config = StoreConfig {
+            database: match &self.mysql {
+                Some((_, config)) => DatabaseConfig::Mysql(config.clone()),
+                None => DatabaseConfig::Sqlite(self.path()),
+            },
             master: self.master.clone(),
+            sealing: self.sealing,
+            data_dir: self.folder.path().to_path_buf(),
         };
         Store::open(config, Clock::new(move || now.load(Ordering::Relaxed))).await
     }
@@ -69,7 +98,20 @@ impl World {
     }
 }
 
-/// Runs statements on a database as another program would.
+fn mysql_config(server: &Access, database: String) -> MysqlConfig {
+    MysqlConfig {
+        host: server.host().to_owned(),
+        port: server.port(),
+        socket: None,
+        user: server.user().to_owned(),
+        password: Some(server.password().into()),
+        database,
+        tls: TlsMode::Preferred,
+        tls_ca: None,
+    }
+}
+
+/// Runs statements on a SQLite database as another program would.
 pub(crate) async fn run_from_outside(path: &Path, statements: &'static str) {
     use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
     let options = sqlx::sqlite::SqliteConnectOptions::new()
@@ -126,9 +168,40 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .any(|piece| piece == text.as_bytes())
 }
 
-#[tokio::test]
-async fn keys_come_back_after_a_restart_with_what_was_known_of_them() {
-    let world = World::new();
+/// Runs each of these on both engines.
+macro_rules! on_both {
+    ($($name:ident)+) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::World::new()).await;
+                }
+            )+
+        }
+        mod on_mariadb {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::World::on_mysql().await).await;
+                }
+            )+
+        }
+    };
+}
+
+on_both! {
+    keys_come_back_after_a_restart_with_what_was_known_of_them
+    the_same_key_is_one_key_and_a_deleted_one_can_come_back
+    the_environment_decides_about_its_own_keys_and_tokens_only
+    a_token_is_known_by_its_hash_until_it_is_deleted
+    sessions_end_and_the_first_password_is_chosen_once
+    requests_are_summed_by_quarter_and_by_key
+    another_master_key_is_noticed_at_once
+    two_processes_may_start_at_once
+}
+
+async fn keys_come_back_after_a_restart_with_what_was_known_of_them(world: World) {
     let store = world.open().await;
     let added = store
         .add_keys(&[key(KEY, "one"), key(OTHER, "")])
@@ -147,14 +220,14 @@ async fn keys_come_back_after_a_restart_with_what_was_known_of_them() {
         ..SavedKeyState::default()
     };
     let batch = Batch {
-        requests: Vec::new(),
         key_states: [(id, saved.clone())].into(),
+        ..Batch::default()
     };
     store.write(&batch).await.unwrap();
     store.close().await;
 
     let store = world.open().await;
-    let pool = store.keys_for_pool().await.unwrap();
+    let pool = store.keys().await.unwrap();
     assert_eq!(pool.len(), 2);
     assert_eq!(pool[0].secret, KEY.into());
     assert!(!pool[0].enabled && pool[1].enabled);
@@ -166,39 +239,7 @@ async fn keys_come_back_after_a_restart_with_what_was_known_of_them() {
     );
 }
 
-#[tokio::test]
-async fn no_secret_is_in_the_files_in_clear() {
-    let world = World::new();
-    let store = world.open().await;
-    store.add_keys(&[key(KEY, "label")]).await.unwrap();
-    store
-        .sync_environment(&secrets(&[OTHER]), &secrets(&[TOKEN]))
-        .await
-        .unwrap();
-    let token = Secret::from("sk-a-random-token-of-the-panel");
-    store.add_token("mine", &token).await.unwrap();
-    let look = |when: &str| {
-        let bytes = all_bytes(world.path().parent().unwrap());
-        assert!(
-            contains(&bytes, "label"),
-            "the label is there, so this looks at the right files"
-        );
-        for secret in [KEY, OTHER, TOKEN, token.expose().as_str()] {
-            assert!(!contains(&bytes, secret), "{when}: {secret}");
-            assert!(
-                !contains(&bytes, &secret[5..20]),
-                "{when}: part of {secret}"
-            );
-        }
-    };
-    look("while open, with its -wal");
-    store.close().await;
-    look("closed");
-}
-
-#[tokio::test]
-async fn the_same_key_is_one_key_and_a_deleted_one_can_come_back() {
-    let world = World::new();
+async fn the_same_key_is_one_key_and_a_deleted_one_can_come_back(world: World) {
     let store = world.open().await;
     let added = store
         .add_keys(&[key(KEY, "one"), key(KEY, "again")])
@@ -242,9 +283,7 @@ async fn the_same_key_is_one_key_and_a_deleted_one_can_come_back() {
     assert_eq!(store.keys().await.unwrap()[0].label, "one");
 }
 
-#[tokio::test]
-async fn the_environment_decides_about_its_own_keys_and_tokens_only() {
-    let world = World::new();
+async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World) {
     let store = world.open().await;
     store.add_keys(&[key(KEY, "mine")]).await.unwrap();
     store
@@ -293,9 +332,7 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only() {
     assert_eq!(ids, [-2, -1]);
 }
 
-#[tokio::test]
-async fn a_token_is_known_by_its_hash_until_it_is_deleted() {
-    let world = World::new();
+async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
     let store = world.open().await;
     let token = Secret::from("sk-0123456789abcdefghij");
     let stored = store.add_token("laptop", &token).await.unwrap();
@@ -323,9 +360,7 @@ async fn a_token_is_known_by_its_hash_until_it_is_deleted() {
     assert!(store.token_hashes().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn sessions_end_and_the_first_password_is_chosen_once() {
-    let world = World::new();
+async fn sessions_end_and_the_first_password_is_chosen_once(world: World) {
     let store = world.open().await;
     assert_eq!(store.password_hash().await.unwrap(), None);
     assert!(store.set_first_password("hash one").await.unwrap());
@@ -349,10 +384,8 @@ async fn sessions_end_and_the_first_password_is_chosen_once() {
     assert_eq!(store.session_expiry([3; 32]).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn requests_are_summed_by_quarter_and_by_key() {
+async fn requests_are_summed_by_quarter_and_by_key(world: World) {
     const QUARTER: Millis = 15 * 60 * 1000;
-    let world = World::new();
     let store = world.open().await;
     let start = 1_700_000_000_000 / QUARTER * QUARTER;
     let mut failed = record(start + QUARTER);
@@ -405,112 +438,20 @@ async fn requests_are_summed_by_quarter_and_by_key() {
     );
 }
 
-#[tokio::test]
-async fn another_master_key_is_noticed_at_once() {
-    let mut world = World::new();
+async fn another_master_key_is_noticed_at_once(mut world: World) {
     world.open().await.close().await;
     world.master = MasterKey::from_bytes([8; 32]);
     let said = world.refusal().await;
     assert!(
-        said.contains("SECRET_KEY") && said.contains("test.db"),
+        said.contains("SECRET_KEY") && said.contains("database"),
         "{said}"
     );
 }
 
-#[tokio::test]
-async fn a_newer_database_is_refused_before_anything_is_touched() {
-    let world = World::new();
-    world.open().await.close().await;
-    world
-        .tamper("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (9999, 'from the future', 1, x'00', 0)")
-        .await;
-    let before = all_bytes(world.path().parent().unwrap());
-    let said = world.refusal().await;
-    assert!(
-        said.contains("newer version") && said.contains("test.db"),
-        "{said}"
-    );
-    assert_eq!(all_bytes(world.path().parent().unwrap()), before);
-}
-
-#[tokio::test]
-async fn another_programs_database_is_left_alone() {
-    let world = World::new();
-    world.tamper("CREATE TABLE bookmarks (url TEXT)").await;
-    let before = all_bytes(world.path().parent().unwrap());
-    let said = world.refusal().await;
-    assert!(
-        said.contains("another program") && said.contains("DATA_DIR"),
-        "{said}"
-    );
-    assert_eq!(all_bytes(world.path().parent().unwrap()), before);
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused_with_the_way_out() {
-    let world = World::new();
-    world.put(&b"this is not a database, but long enough to be looked at. ".repeat(40));
-    let said = world.refusal().await;
-    assert!(
-        said.contains("damaged") && said.contains("backup"),
-        "{said}"
-    );
-
-    let world = World::new();
-    let store = world.open().await;
-    let keys: Vec<FoundKey> = (0..200)
-        .map(|n| key(&format!("{KEY}{n:04}"), "x"))
-        .collect();
-    store.add_keys(&keys).await.unwrap();
-    store.close().await;
-    let mut bytes = std::fs::read(world.path()).unwrap();
-    let half = bytes.len() / 8;
-    bytes[100..half].fill(0xa5);
-    world.put(&bytes);
-    let said = world.refusal().await;
-    assert!(said.contains("damaged"), "{said}");
-
-    let world = World::new();
-    std::fs::create_dir_all(world.path()).unwrap();
-    let said = world.refusal().await;
-    assert!(said.contains("test.db"), "a folder in its place: {said}");
-}
-
-#[tokio::test]
-async fn a_folder_that_cannot_be_made_is_named_with_the_way_out() {
-    let world = World::new();
-    std::fs::write(
-        world.path().parent().unwrap(),
-        "a file where the folder should be",
-    )
-    .unwrap();
-    let said = world.refusal().await;
-    assert!(said.contains("data") && said.contains("DATA_DIR"), "{said}");
-}
-
-#[tokio::test]
-async fn two_processes_may_start_at_once() {
-    let world = World::new();
+async fn two_processes_may_start_at_once(world: World) {
     let (one, two) = tokio::join!(world.try_open(), world.try_open());
     let (one, two) = (one.unwrap(), two.unwrap());
     one.add_keys(&[key(KEY, "")]).await.unwrap();
     assert_eq!(two.keys().await.unwrap().len(), 1);
     two.ping().await.unwrap();
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn only_the_owner_may_read_the_files() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let world = World::new();
-    let store = world.open().await;
-    store.add_keys(&[key(KEY, "")]).await.unwrap();
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let folder = world.path().parent().unwrap().to_path_buf();
-    assert_eq!(mode(&folder), 0o700);
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
-    }
 }

@@ -1,0 +1,277 @@
+//! The MySQL engine: MySQL 8, MariaDB 10.6 and later, TiDB. How one connects, how the
+//! database is made, checked and migrated.
+//!
+//! Deliberately absent: sessions with settings of their own beyond the time zone and the
+//! character set that sqlx sets, because hosts put proxies in between that drop them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlConnection, MySqlPool};
+use vault::Secret;
+
+use super::StoreError;
+use super::database::{Connections, Pools};
+use super::error::Place;
+
+/// The numbered changes that lead from an empty database to this version's. The table that
+/// counts them has a name of its own: a database may be shared with other programs.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../migrations/mysql");
+    migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
+    // See `lock`.
+    migrations.set_locking(false);
+    migrations
+});
+const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
+
+/// Free servers allow few connections.
+const CONNECTIONS: u32 = 5;
+/// Below the five minutes after which balancers in front of hosted servers drop silently.
+const IDLE: Duration = Duration::from_secs(240);
+const LIFETIME: Duration = Duration::from_secs(300);
+/// How long one waits for a connection. The panel waits for this; no client does.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long one waits for another process that is migrating.
+const LOCK_PATIENCE_SECONDS: i64 = 60;
+
+/// Where a MySQL server is and how one gets in.
+#[derive(Clone, Debug)]
+pub struct MysqlConfig {
+    /// Host name or address; unused when there is a socket.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path of a unix socket.
+    pub socket: Option<PathBuf>,
+    /// The user.
+    pub user: String,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The database; made when it is missing and the user may.
+    pub database: String,
+    /// Whether and how strictly the connection is encrypted.
+    pub tls: TlsMode,
+    /// The certificate authority of the server: a file, or the PEM text itself; the system's
+    /// when absent.
+    pub tls_ca: Option<String>,
+}
+
+/// Whether and how strictly a connection is encrypted
+/// (<https://dev.mysql.com/doc/refman/8.4/en/connection-options.html#option_general_ssl-mode>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disabled,
+    /// When the server can, without checking who it is.
+    #[default]
+    Preferred,
+    /// Always, without checking who it is.
+    Required,
+    /// Always, with a certificate of the authority.
+    VerifyCa,
+    /// Always, with a certificate of the authority that has the host's name.
+    VerifyIdentity,
+}
+
+impl MysqlConfig {
+    pub(super) fn place(&self) -> Place {
+        let server = match &self.socket {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", self.host, self.port),
+        };
+        Place::Mysql {
+            server,
+            database: self.database.clone(),
+        }
+    }
+
+    fn tls(&self) -> MySqlSslMode {
+        match self.tls {
+            // A socket leaves the machine as little as a file does.
+            _ if self.socket.is_some() => MySqlSslMode::Disabled,
+            TlsMode::Preferred => MySqlSslMode::Preferred,
+            TlsMode::Disabled => MySqlSslMode::Disabled,
+            TlsMode::Required => MySqlSslMode::Required,
+            TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+            TlsMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+        }
+    }
+
+    /// Whether the connection is surely encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        !matches!(self.tls(), MySqlSslMode::Disabled | MySqlSslMode::Preferred)
+    }
+
+    fn options(&self) -> MySqlConnectOptions {
+        let mut options = MySqlConnectOptions::new()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .ssl_mode(self.tls())
+            // Their number would bury the rest of the log.
+            .disable_statement_logging();
+        if let Some(socket) = &self.socket {
+            options = options.socket(socket);
+        }
+        if let Some(password) = &self.password {
+            options = options.password(password.expose());
+        }
+        match self.tls_ca.as_deref() {
+            Some(pem) if pem.contains("-----BEGIN") => {
+                // Platforms put a text of several lines into a variable with `\n` in it.
+                options.ssl_ca_from_pem(pem.replace("\\n", "\n").into_bytes())
+            }
+            Some(path) => options.ssl_ca(path),
+            None => options,
+        }
+    }
+}
+
+/// Makes the database when it is missing, migrates it, and connects. Gives the server's
+/// version, too.
+pub(super) async fn open(config: &MysqlConfig) -> Result<(Connections, String), StoreError> {
+    let place = Arc::new(config.place());
+    let failed = |error| StoreError::of(&place, error);
+    let options = config.options().database(&config.database);
+    let connect = async {
+        match options.connect().await {
+            Ok(connection) => Ok(connection),
+            Err(error) => match failed(error) {
+                StoreError::NoDatabase { .. } => {
+                    make_database(config, &place).await?;
+                    options.connect().await.map_err(failed)
+                }
+                other => Err(other),
+            },
+        }
+    };
+    // A host that swallows packets would keep this waiting for minutes.
+    let mut connection = tokio::time::timeout(PATIENCE, connect)
+        .await
+        .map_err(|_| StoreError::Unreachable {
+            place: place.clone(),
+            what: format!("no answer within {} seconds", PATIENCE.as_secs()),
+        })??;
+    let version: String = sqlx::query_scalar("SELECT VERSION()")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    lock(&mut connection, &place).await?;
+    refuse_foreign(&mut connection, &place).await?;
+    migrate(&mut connection, &place).await?;
+    // A courtesy to the server; what was done stays done.
+    let _ = connection.close().await;
+    let pool: MySqlPool = MySqlPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .idle_timeout(Some(IDLE))
+        .max_lifetime(Some(LIFETIME))
+        .acquire_timeout(PATIENCE)
+        .connect_lazy_with(options);
+    let pools = Pools::Mysql(pool);
+    Ok((Connections { pools, place }, version))
+}
+
+/// `CREATE DATABASE`, where the user may.
+async fn make_database(config: &MysqlConfig, place: &Arc<Place>) -> Result<(), StoreError> {
+    let no_database = |error: sqlx::Error| StoreError::NoDatabase {
+        place: place.clone(),
+        what: error.to_string(),
+    };
+    let mut connection = config.options().connect().await.map_err(no_database)?;
+    // A name cannot be bound; inside backticks only a backtick means anything.
+    let name = config.database.replace('`', "``");
+    let statement = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4");
+    sqlx::query(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .map_err(no_database)?;
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// A newer version's database, or one that has tables of our names without being ours, is
+/// refused before anything is touched.
+async fn refuse_foreign(
+    connection: &mut MySqlConnection,
+    place: &Arc<Place>,
+) -> Result<(), StoreError> {
+    let failed = |error| StoreError::of(place, error);
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT CONVERT(table_name USING utf8mb4) AS name FROM information_schema.tables \
+         WHERE table_schema = DATABASE()",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if tables.iter().any(|name| name == MIGRATIONS_TABLE) {
+        let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM gemini_balance_migrations")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed)?;
+        let newer = |version: &i64| !MIGRATIONS.version_exists(*version);
+        return match applied.iter().any(newer) {
+            true => Err(StoreError::Newer(place.clone())),
+            false => Ok(()),
+        };
+    }
+    let ours = [
+        "gemini_keys",
+        "client_tokens",
+        "requests",
+        "settings",
+        "sessions",
+        "panel",
+    ];
+    match tables.iter().any(|name| ours.contains(&name.as_str())) {
+        true => Err(StoreError::Foreign(place.clone())),
+        false => Ok(()),
+    }
+}
+
+/// Makes processes that start at once look and migrate one after the other. The lock goes
+/// with the connection. (sqlx has one of its own, which waits without end; MariaDB takes
+/// that for not waiting at all.)
+async fn lock(connection: &mut MySqlConnection, place: &Arc<Place>) -> Result<(), StoreError> {
+    let got: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('gemini_balance/', MD5(DATABASE())), ?)")
+            .bind(LOCK_PATIENCE_SECONDS)
+            .fetch_one(connection)
+            .await
+            .map_err(|error| StoreError::of(place, error))?;
+    match got {
+        Some(1) => Ok(()),
+        _ => Err(StoreError::Busy(place.clone())),
+    }
+}
+
+/// All that is missing. MySQL cannot take changes of tables back, so a
+/// migration that broke off is run again; its statements allow that.
+async fn migrate(connection: &mut MySqlConnection, place: &Arc<Place>) -> Result<(), StoreError> {
+    let mut result = MIGRATIONS.run_direct(None, connection, false).await;
+    if let Err(MigrateError::Dirty(version)) = result {
+        tracing::warn!(version, "a migration broke off; it is run again");
+        sqlx::query("DELETE FROM gemini_balance_migrations WHERE success = FALSE")
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| StoreError::of(place, error))?;
+        result = MIGRATIONS.run_direct(None, connection, false).await;
+    }
+    result.map_err(|error| match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+            StoreError::Newer(place.clone())
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            StoreError::of(place, error)
+        }
+        other => StoreError::failed(place, &other),
+    })
+}
+
+/// The number of the newest migration.
+pub(super) fn newest_migration() -> i64 {
+    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0)
+}

@@ -1,0 +1,166 @@
+//! Whether the database can be used: one state machine ([`DatabaseState`]), moved by what
+//! comes of using it.
+
+use std::sync::atomic::Ordering;
+
+use contract::admin::{DatabaseState, Engine};
+use tokio::sync::watch;
+
+use super::database::query;
+use super::{DatabaseConfig, Place, Store, StoreError, revision_in};
+
+/// What [`Store::tend`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tended {
+    /// Memory shows what is in the database.
+    Unchanged,
+    /// Keys, tokens or settings have changed in the database, or it was reached for the
+    /// first time: they have to be read.
+    Changed,
+    /// It is away.
+    Away,
+}
+
+impl Store {
+    /// Whether the database can be used.
+    pub fn state(&self) -> DatabaseState {
+        self.inner.state.borrow().clone()
+    }
+
+    /// The same, to wait for changes of.
+    pub fn watch_state(&self) -> watch::Receiver<DatabaseState> {
+        self.inner.state.subscribe()
+    }
+
+    /// Which database it is, for people.
+    pub fn engine(&self) -> Engine {
+        match (&self.inner.config, &*self.inner.place) {
+            (DatabaseConfig::Mysql(config), Place::Mysql { server, database }) => Engine::Mysql {
+                server: server.clone(),
+                database: database.clone(),
+                version: self.inner.version.lock().clone(),
+                tls: config.is_encrypted(),
+            },
+            (_, place) => Engine::Sqlite {
+                path: match place {
+                    Place::Sqlite(path) => path.display().to_string(),
+                    Place::Mysql { .. } => String::new(),
+                },
+            },
+        }
+    }
+
+    /// Moves the state by what came of a use of the database. Only what concerns the whole
+    /// database moves it: a mistake in one statement does not.
+    pub(super) fn note(&self, result: &Result<(), StoreError>) {
+        let now = self.inner.clock.now();
+        self.inner.state.send_if_modified(|state| {
+            let next = match result {
+                Ok(()) => DatabaseState::Ready,
+                Err(error) if error.is_outage() => DatabaseState::Unreachable {
+                    since: match *state {
+                        DatabaseState::Unreachable { since, .. } => since,
+                        _ => now,
+                    },
+                    message: error.to_string(),
+                },
+                Err(error) if error.is_read_only() => DatabaseState::ReadOnly {
+                    since: match *state {
+                        DatabaseState::ReadOnly { since, .. } => since,
+                        _ => now,
+                    },
+                    message: error.to_string(),
+                },
+                Err(_) => return false,
+            };
+            if *state == next {
+                return false;
+            }
+            match &next {
+                DatabaseState::Ready => tracing::info!("the database can be used again"),
+                DatabaseState::Unreachable { message, .. }
+                | DatabaseState::ReadOnly { message, .. } => {
+                    if std::mem::discriminant(state) != std::mem::discriminant(&next) {
+                        tracing::error!(
+                            error = message,
+                            "the database cannot be used; requests go on from memory"
+                        );
+                    }
+                }
+            }
+            *state = next;
+            true
+        });
+    }
+
+    /// Looks after the database: connects when it is away, and notices what other processes
+    /// changed. To be called every second or so; answers [`Tended::Changed`] once for every
+    /// change.
+    pub async fn tend(&self) -> Tended {
+        match self.look().await {
+            Ok(revision) => {
+                let seen = self.inner.revision.swap(revision, Ordering::Relaxed);
+                if seen == revision {
+                    Tended::Unchanged
+                } else {
+                    Tended::Changed
+                }
+            }
+            Err(_) => Tended::Away,
+        }
+    }
+
+    async fn look(&self) -> Result<i64, StoreError> {
+        let result = self.try_look().await;
+        match &result {
+            // Reading says nothing about writing.
+            Ok(_) if matches!(self.state(), DatabaseState::ReadOnly { .. }) => {
+                let written = self.try_write().await;
+                self.note(&written);
+            }
+            Ok(_) => self.note(&Ok(())),
+            Err(error) => self.note(&Err(error.clone())),
+        }
+        result
+    }
+
+    /// Asks the database itself, whatever its state is said to be.
+    async fn try_look(&self) -> Result<i64, StoreError> {
+        // `close` and an exchange leave no connections; only a server that was never reached
+        // is connected to here.
+        let connections = match self.inner.connections.load_full() {
+            Some(connections) => connections,
+            None if self.is_mysql() => {
+                self.connect().await?;
+                match self.inner.connections.load_full() {
+                    Some(connections) => connections,
+                    None => return self.db().map(|_| 0),
+                }
+            }
+            None => return self.db().map(|_| 0),
+        };
+        revision_in(connections.read()).await
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        query("UPDATE counters SET value = value WHERE name = 'revision'")
+            .execute(self.db()?.write())
+            .await
+            .map(drop)
+    }
+
+    /// What was read from the database now shows this revision.
+    pub(crate) fn has_read(&self, revision: i64) {
+        self.inner.revision.store(revision, Ordering::Relaxed);
+    }
+
+    /// Lets the next [`Store::tend`] answer [`Tended::Changed`] once more.
+    pub fn read_again(&self) {
+        self.has_read(-1);
+    }
+
+    /// How many changes of keys, tokens and settings there have been, as far as memory shows.
+    pub fn revision(&self) -> i64 {
+        self.inner.revision.load(Ordering::Relaxed)
+    }
+}
