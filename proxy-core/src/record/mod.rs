@@ -2,9 +2,11 @@
 //!
 //! Nothing on the request path waits for the database. [`Recorder::record`] puts a record
 //! into a bounded queue or, when that is full, counts it as dropped; one task writes what is
-//! queued, many records to a transaction. What is to be kept of a key's state is not queued:
+//! queued, many records to a transaction. While the database is away they wait on disk, up to
+//! [`spool::SPOOL_BYTES`], also over a restart, and are written later in order. What is to be kept of a key's state is not queued:
 //! only its newest state matters, so it waits in a map and cannot be dropped.
 
+mod spool;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -16,20 +18,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use contract::Millis;
 use contract::admin::Surface;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::pool::SavedKeyState;
 use crate::store::Store;
+use spool::Spool;
 
 /// How many records may wait; at 2,000 requests a second, four seconds' worth.
 const QUEUE: usize = 8192;
 /// The most characters of an error's text that are kept.
 const ERROR_CHARS: usize = 1000;
+/// The most characters of a model's name that are kept: it is the client's text, and a column
+/// of the database has a width.
+const MODEL_CHARS: usize = 200;
 
 /// What is kept of one request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// When it ended.
     pub at: Millis,
@@ -75,8 +82,12 @@ pub struct Recorder {
 }
 
 struct Shared {
-    /// Records that found the queue full.
+    /// Records that found no room.
     dropped: AtomicU64,
+    /// Records that were written by this process, those of earlier runs not included.
+    written: AtomicU64,
+    /// Records that wait on disk.
+    spooled: AtomicU64,
     /// The last attempt to write failed.
     failing: AtomicBool,
     /// The newest state of each key that has changed since the last write.
@@ -86,17 +97,31 @@ struct Shared {
 
 impl Recorder {
     /// Starts the writing task on `tracker`. It ends when `stop` is cancelled, after a last
-    /// write of all that is queued.
+    /// write of all that is queued; what cannot be written then waits on disk, too.
     pub fn start(store: Store, tracker: &TaskTracker, stop: CancellationToken) -> Self {
+        Self::start_with(store, tracker, stop, spool::SPOOL_BYTES)
+    }
+
+    fn start_with(
+        store: Store,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+        spool_bytes: u64,
+    ) -> Self {
         let (queue, queued) = mpsc::channel(QUEUE);
         let (flushes, flush_requests) = mpsc::channel(16);
         let shared = Arc::new(Shared {
             dropped: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            spooled: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             key_states: Mutex::default(),
             key_state_changed: Notify::new(),
         });
-        let writer = writer::Writer::new(store, shared.clone(), queued, flush_requests);
+        let spool = Spool::open(store.data_dir().join("spool"), spool_bytes);
+        let name = store.new_writer_name();
+        let writer =
+            writer::Writer::new(store, shared.clone(), queued, flush_requests, spool, name);
         tracker.spawn(writer.run(stop));
         Self {
             shared,
@@ -107,11 +132,10 @@ impl Recorder {
 
     /// Queues a record, or counts it as dropped when the queue is full.
     pub fn record(&self, mut record: RequestRecord) {
-        if let Some(error) = &record.error
-            && let Some((end, _)) = error.char_indices().nth(ERROR_CHARS)
-        {
-            record.error = Some(error[..end].into());
+        if let Some(error) = &mut record.error {
+            cut(error, ERROR_CHARS);
         }
+        cut(&mut record.model, MODEL_CHARS);
         if self.queue.try_send(record).is_err() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -133,7 +157,17 @@ impl Recorder {
         }
     }
 
-    /// How many records were dropped since start because the writer could not keep up.
+    /// How many records have been written since start.
+    pub fn written(&self) -> u64 {
+        self.shared.written.load(Ordering::Relaxed)
+    }
+
+    /// How many records wait on disk for the database.
+    pub fn spooled(&self) -> u64 {
+        self.shared.spooled.load(Ordering::Relaxed)
+    }
+
+    /// How many records were dropped since start because there was no room for them.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
@@ -141,5 +175,12 @@ impl Recorder {
     /// Whether records cannot be written at the moment.
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Ordering::Relaxed)
+    }
+}
+
+/// Leaves the first `chars` characters.
+fn cut(text: &mut Box<str>, chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(chars) {
+        *text = text[..end].into();
     }
 }

@@ -20,7 +20,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(folder: TempDir) -> Self {
         let store = open(&folder).await;
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
@@ -131,6 +134,87 @@ async fn a_failing_database_is_reported_and_nothing_is_lost_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_waits_on_disk_for_the_next_start_in_order_and_once() {
+    let world = World::new().await;
+    tamper(&world.folder, "ALTER TABLE requests RENAME TO away").await;
+    // Several batches, of which the first was tried and the others were not.
+    for number in 0..1200 {
+        let mut record = record();
+        record.model = format!("{number}").into();
+        world.recorder.record(record);
+    }
+    world.end().await;
+    assert_eq!(world.recorder.spooled(), 1200);
+    assert_eq!(world.recorder.dropped(), 0);
+    let spool = world.folder.path().join("spool");
+    let files = || std::fs::read_dir(&spool).unwrap().count();
+    assert!(files() > 1);
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(&spool).unwrap() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    tamper(&world.folder, "ALTER TABLE away RENAME TO requests").await;
+
+    let again = World::on(world.folder).await;
+    // As if the process had died between a commit and the removal of the file.
+    let first = std::fs::read_dir(&spool).unwrap().next().unwrap().unwrap();
+    let copy = std::fs::read(first.path()).unwrap();
+    again.recorder.record(record());
+    again.recorder.flush().await;
+    assert_eq!((again.written().await, files()), (1201, 0));
+    let order = rows(&again.folder, "SELECT model FROM requests ORDER BY id").await;
+    let expected: Vec<String> = (0..1200).map(|number| number.to_string()).collect();
+    assert_eq!(order[..1200], expected);
+    again.end().await;
+    std::fs::write(first.path(), copy).unwrap();
+    let third = World::on(again.folder).await;
+    third.recorder.flush().await;
+    assert_eq!((third.written().await, files()), (1201, 0), "not twice");
+}
+
+#[tokio::test]
+async fn what_waits_on_disk_is_bounded_and_what_is_beyond_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    tamper(&folder, "ALTER TABLE requests RENAME TO away").await;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let one = u64::try_from(serde_json::to_vec(&[record()]).unwrap().len()).unwrap();
+    // Room for three batches of one record.
+    let recorder = Recorder::start_with(store, &tracker, stop.clone(), 3 * one + one / 2);
+    for _ in 0..5 {
+        recorder.record(record());
+        recorder.flush().await;
+    }
+    assert_eq!((recorder.spooled(), recorder.dropped()), (3, 2));
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_the_database_refuses_for_ever_does_not_hold_up_the_others() {
+    let world = World::new().await;
+    tamper(
+        &world.folder,
+        "CREATE TRIGGER no BEFORE INSERT ON requests WHEN NEW.model = 'bad' \
+         BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    .await;
+    let mut bad = record();
+    bad.model = "bad".into();
+    world.recorder.record(bad);
+    world.recorder.flush().await;
+    world.recorder.record(record());
+    for _ in 0..20 {
+        world.recorder.flush().await;
+    }
+    assert_eq!((world.written().await, world.recorder.dropped()), (1, 1));
+    assert!(!world.recorder.is_failing());
+}
+
+#[tokio::test]
 async fn of_a_keys_states_the_newest_is_kept() {
     let world = World::new().await;
     let key = FoundKey {
@@ -165,4 +249,9 @@ async fn long_errors_are_cut_between_characters() {
 /// Runs a statement on the database from outside.
 async fn tamper(folder: &TempDir, statement: &'static str) {
     crate::store::run_from_outside(&folder.path().join("test.db"), statement).await;
+}
+
+/// The only column of a query's rows, read from outside.
+async fn rows(folder: &TempDir, query: &'static str) -> Vec<String> {
+    crate::store::rows_from_outside(&folder.path().join("test.db"), query).await
 }

@@ -27,7 +27,7 @@ mod tests;
 mod tokens;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -48,7 +48,7 @@ pub use requests::{FailedRequest, KeyCounts, QuarterSums};
 use seal::Seal;
 pub use state::Tended;
 #[cfg(test)]
-pub(crate) use tests::run_from_outside;
+pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
 
 /// Which database to use, and what seals the secrets in it.
@@ -194,6 +194,21 @@ impl Store {
     /// Where the database is.
     pub fn place(&self) -> &Place {
         &self.inner.place
+    }
+
+    /// The folder for what is kept beside the database.
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.data_dir
+    }
+
+    /// A name for one that writes records in this run. Names of later runs sort behind it.
+    pub fn new_writer_name(&self) -> String {
+        let mut random = [0; 4];
+        // Without random bytes two processes could take each other's batches for their own
+        // only if they also started in the same millisecond.
+        let _ = getrandom::fill(&mut random);
+        let now = self.inner.clock.now();
+        format!("{now:013}{:08x}", u32::from_ne_bytes(random))
     }
 
     /// Whether the database answers.

@@ -122,6 +122,16 @@ pub(crate) async fn run_from_outside(path: &Path, statements: &'static str) {
     connection.close().await.unwrap();
 }
 
+/// The only column of a query's rows, as another program would read them.
+pub(crate) async fn rows_from_outside(path: &Path, query: &'static str) -> Vec<String> {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query_scalar(query).fetch_all(&mut connection).await;
+    connection.close().await.unwrap();
+    rows.unwrap()
+}
+
 fn key(secret: &str, label: &str) -> FoundKey {
     FoundKey {
         secret: secret.into(),
