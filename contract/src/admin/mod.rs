@@ -18,32 +18,8 @@
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
-//! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
 //! | DELETE `/api/tokens/{id}` | | 204 |
 //! | GET `/api/stats/today` | | [`Today`] |
-//! | GET `/api/stats` | [`StatsQuery`] in the query | [`Stats`] |
-//! | GET `/api/requests` | [`RequestQuery`] in the query | [`RequestPage`] |
-//! | GET `/api/requests/{id}` | | [`RequestDetail`] |
-//! | POST `/api/requests/delete` | [`RecordsDelete`] | [`RecordsDeleted`] |
-//! | GET `/api/settings` | | [`SettingsView`] |
-//! | PATCH `/api/settings` | [`SettingsChange`] | [`SettingsReport`]; 200 also when there are problems |
-//! | GET `/api/settings/env` | | [`EnvFile`] |
-//! | POST `/api/transfer/export` | [`ExportRequest`] | [`ExportFile`] |
-//! | POST `/api/transfer/import` | [`TransferRequest`] | [`TransferReport`] |
-//! | GET `/api/audit` | `before` and `limit` in the query | [`AuditPage`] |
-//! | POST `/api/audit/{id}/undo` | | 204 |
-//! | GET `/api/account` | | [`Account`] |
-//! | POST `/api/account/password` | [`PasswordChange`] | 204 |
-//! | POST `/api/account/logout-everywhere` | | 204; ends this session, too |
-//! | DELETE `/api/account/sessions/{id}` | | 204 |
-//! | POST `/api/account/totp` | [`PasswordConfirm`] | [`TotpSetup`] |
-//! | POST `/api/account/totp/confirm` | [`TotpConfirm`] | [`TotpEnabled`] |
-//! | POST `/api/account/totp/off` | [`PasswordConfirm`] | 204 |
-//! | GET `/api/data` | | [`DataView`] |
-//! | POST `/api/data/agree-clear` | | 204 |
-//! | POST `/api/data/backups` | | [`BackupView`] |
-//! | POST `/api/data/backups/{name}/restore` | | 204; requests go on meanwhile |
-//! | DELETE `/api/data/backups/{name}` | | 204 |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |
 //! | POST `/api/test` | [`TestRequest`] | [`TestAnswer`] |

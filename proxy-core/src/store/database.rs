@@ -1,9 +1,9 @@
 //! Two engines behind one way of asking.
 //!
 //! A statement is written once, in what SQLite, MySQL, MariaDB and TiDB have in common, and
-//! run by [`query`]. What differs is here: the connections, the beginning of a transaction,
-//! the two spellings of an upsert ([`Engine::on_conflict`]). Numbers cross this border as
-//! `i64` only, because MySQL tells signed from unsigned and SQLite does not.
+//! run by [`query`]. What differs is here: the connections and the beginning of a
+//! transaction. Numbers cross this border as `i64` only, because MySQL tells signed from
+//! unsigned and SQLite does not.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,13 +17,6 @@ use sqlx::{
 
 use super::StoreError;
 use super::error::Place;
-
-/// Which engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Engine {
-    Sqlite,
-    Mysql,
-}
 
 /// Open connections, and where they lead, for errors.
 #[derive(Clone)]
@@ -54,40 +47,7 @@ enum TxInner {
     Mysql(sqlx::Transaction<'static, MySql>),
 }
 
-impl Engine {
-    /// The end of an `INSERT` into a table whose row may be there already: adds the new
-    /// numbers of `columns` to it. `key` are the columns of the primary key.
-    pub(super) fn on_conflict(self, key: &str, columns: &[&str]) -> String {
-        let sums = |new: fn(&str) -> String| {
-            let sums: Vec<String> = columns
-                .iter()
-                .map(|column| format!("{column} = {column} + {}", new(column)))
-                .collect();
-            sums.join(", ")
-        };
-        match self {
-            // https://sqlite.org/lang_upsert.html; an unqualified column is the old value.
-            Self::Sqlite => format!(
-                " ON CONFLICT ({key}) DO UPDATE SET {}",
-                sums(|column| format!("excluded.{column}"))
-            ),
-            // MySQL 8.0.20 calls VALUES() old, but MariaDB and TiDB have nothing else.
-            Self::Mysql => format!(
-                " ON DUPLICATE KEY UPDATE {}",
-                sums(|column| format!("VALUES({column})"))
-            ),
-        }
-    }
-}
-
 impl Connections {
-    pub(super) fn engine(&self) -> Engine {
-        match self.pools {
-            Pools::Sqlite { .. } => Engine::Sqlite,
-            Pools::Mysql(_) => Engine::Mysql,
-        }
-    }
-
     /// A transaction that may write and that no other change runs beside, in this process or
     /// in another: what it reads is still true when it writes.
     pub(super) async fn begin_exclusive(&self) -> Result<Tx, StoreError> {

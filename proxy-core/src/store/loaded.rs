@@ -91,9 +91,9 @@ impl Store {
         }
         let mut loaded = self.read_snapshot().unwrap_or_default();
         let now = self.inner.clock.now();
-        loaded.keys.retain(|key| {
-            key.origin == Origin::Panel || keys.iter().any(|secret| *secret == key.secret)
-        });
+        loaded
+            .keys
+            .retain(|key| key.origin == Origin::Panel || keys.contains(&key.secret));
         for (at, secret) in keys.iter().enumerate() {
             if loaded.keys.iter().any(|key| key.secret == *secret) {
                 continue;

@@ -91,14 +91,9 @@ pub struct FailedRequest {
 impl Store {
     /// Writes a batch in one transaction. What comes of it moves the state of the database.
     pub(crate) async fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let result = match self.db() {
-            Ok(connections) => {
-                let result = self.write_to(&connections, batch).await;
-                self.note(&result.clone());
-                result
-            }
-            Err(error) => Err(error),
-        };
+        let connections = self.db()?;
+        let result = self.write_to(&connections, batch).await;
+        self.note(&result);
         result
     }
 
