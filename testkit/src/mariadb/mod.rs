@@ -273,8 +273,15 @@ impl MariaDb {
         }
     }
 
-    /// Gives back what [`Self::fill_up`] took.
-    pub async fn free_space(&self) {
-        self.execute("DROP DATABASE ballast").await;
+    /// Makes room after [`Self::fill_up`]: the server is started anew with a larger disk, so
+    /// its connections break. (A full InnoDB has no room for dropping a table either.)
+    pub async fn free_space(&mut self) {
+        self.stop().await;
+        for argument in &mut self.arguments {
+            if argument.starts_with("--innodb-data-file-path=") {
+                *argument = "--innodb-data-file-path=ibdata1:12M:autoextend".to_owned();
+            }
+        }
+        self.start_again().await;
     }
 }

@@ -87,6 +87,9 @@ impl Programs {
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", folder.join("data").display()))
+            // Servers that are made at the same time take each other's temporary tables.
+            .arg(format!("--tmpdir={}", folder.display()))
+            .env("TMPDIR", folder)
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(SMALL)
             .args(as_root(folder))
@@ -124,6 +127,7 @@ impl Programs {
             .arg(format!("--datadir={}", folder.join("data").display()))
             .arg(format!("--socket={}", socket.display()))
             .arg(format!("--port={port}"))
+            .arg(format!("--tmpdir={}", folder.display()))
             .args(SMALL)
             .args(QUICK)
             .args(as_root(folder))

@@ -75,7 +75,7 @@ async fn a_server_comes_back_on_its_port_with_its_data() {
 
 #[tokio::test]
 async fn a_full_server_refuses_until_space_is_freed() {
-    let server = MariaDb::builder().limited_space(24).start().await;
+    let mut server = MariaDb::builder().limited_space(24).start().await;
     server
         .execute("CREATE DATABASE d; CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, b BLOB)")
         .await;
@@ -153,7 +153,11 @@ fn a_killed_program_takes_its_server_along() {
     let mut connection = std::os::unix::net::UnixStream::connect(&socket).unwrap();
     program.kill().unwrap();
     program.wait().unwrap();
-    // The server's own end closes the connection.
-    std::io::Read::read_to_end(&mut connection, &mut Vec::new()).unwrap();
-    std::os::unix::net::UnixStream::connect(&socket).unwrap_err();
+    // The server's own end closes the connection, or resets it.
+    let _ = std::io::Read::read_to_end(&mut connection, &mut Vec::new());
+    // It closes connections before it stops listening, so the rest is waited for (nextest ends
+    // a test that waits for ever).
+    while std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+        std::thread::yield_now();
+    }
 }
