@@ -30,7 +30,7 @@ pub(crate) async fn metrics(State(core): State<Arc<Core>>, request: Request) -> 
         Some(token) => check_token(token, request.headers()),
         None => check_peer(&request),
     };
-    if let Err(refusal) = refusal {
+    if let Some(refusal) = refusal {
         return refusal;
     }
     let headers = [
@@ -40,7 +40,8 @@ pub(crate) async fn metrics(State(core): State<Arc<Core>>, request: Request) -> 
     (headers, core.metrics.render(&core)).into_response()
 }
 
-fn check_token(token: &vault::Secret, headers: &HeaderMap) -> Result<(), Response> {
+/// With a token: whoever sends it.
+fn check_token(token: &vault::Secret, headers: &HeaderMap) -> Option<Response> {
     let sent = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().split_at_checked("Bearer ".len()))
@@ -48,12 +49,12 @@ fn check_token(token: &vault::Secret, headers: &HeaderMap) -> Result<(), Respons
         .map(|(_, sent)| sent);
     let right = sent.is_some_and(|sent| bool::from(sent.ct_eq(token.expose().as_bytes())));
     match right {
-        true => Ok(()),
+        true => None,
         false => {
             let text = "Send METRICS_TOKEN: Authorization: Bearer <token>. In Prometheus that \
                         is `authorization: { credentials: <token> }`.\n";
             let ask = [(header::WWW_AUTHENTICATE, "Bearer")];
-            Err((StatusCode::UNAUTHORIZED, ask, text).into_response())
+            Some((StatusCode::UNAUTHORIZED, ask, text).into_response())
         }
     }
 }
@@ -61,16 +62,16 @@ fn check_token(token: &vault::Secret, headers: &HeaderMap) -> Result<(), Respons
 /// Without a token: programs of this machine only. The connection says where a request comes
 /// from, not a header; a proxy on this machine relays for others, and a web page that has
 /// another host's name resolve to this machine names that host.
-fn check_peer(request: &Request) -> Result<(), Response> {
+fn check_peer(request: &Request) -> Option<Response> {
     let headers = request.headers();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let here = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
     let relayed = RELAYED.iter().any(|name| headers.contains_key(*name));
     if here && !relayed && crate::admin::asks_loopback(headers) {
-        return Ok(());
+        return None;
     }
     let text = "Without METRICS_TOKEN, only programs on this machine may read the metrics, at \
                 http://127.0.0.1 and not through a proxy. To let others in, set METRICS_TOKEN \
                 and have them send it: Authorization: Bearer <token>.\n";
-    Err((StatusCode::FORBIDDEN, text).into_response())
+    Some((StatusCode::FORBIDDEN, text).into_response())
 }
