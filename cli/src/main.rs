@@ -72,10 +72,12 @@ fn flag(declaration: &Declaration) -> Arg {
 fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     let settings = settings(matches)?;
     tracing_subscriber::fmt()
-        // memory_serve names every embedded file at start.
+        // memory_serve names every embedded file at start, and the spans for OpenTelemetry
+        // would cost every request something for nothing.
         .with_env_filter(EnvFilter::new(format!(
-            "{},memory_serve=warn",
-            settings.log_level
+            "{},memory_serve=warn,{}=off",
+            settings.log_level,
+            proxy_core::observe::spans::TARGET
         )))
         .with_writer(std::io::stderr)
         .init();

@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod clock;
 mod keeper;
+pub mod observe;
 pub mod pool;
 mod private_file;
 pub mod record;
@@ -36,6 +37,7 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
+use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::Settings;
@@ -88,6 +90,7 @@ pub struct Core {
     pub(crate) pool: Arc<Pool>,
     pub(crate) tokens: ClientTokens,
     pub(crate) recorder: Recorder,
+    pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) gate: Gate,
     pub(crate) started_at: Millis,
@@ -153,14 +156,18 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     }));
     let gate = Gate::open(&settings, &store).await?;
 
+    let started_at = clock.now();
+    let metrics = Metrics::new(started_at);
+    tracker.spawn(metrics.upkeep(stopped.clone()));
     let core = Arc::new(Core {
-        started_at: clock.now(),
+        started_at,
         settings,
         clock,
         store,
         pool,
         tokens: ClientTokens::default(),
         recorder,
+        metrics,
         tracker,
         gate,
         address,

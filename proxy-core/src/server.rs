@@ -21,10 +21,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tower::Service as _;
 
 use crate::upstream::Upstream;
-use crate::{Core, StartError, surface};
+use crate::{Core, StartError, observe, surface};
 
 /// The most workers; a pool of Gemini keys never needs more.
 const MOST_WORKERS: usize = 8;
@@ -177,7 +176,7 @@ async fn work(
                 let service = service_fn(move |request: Request<Incoming>| {
                     let mut request = request.map(Body::new);
                     request.extensions_mut().insert(ConnectInfo(peer));
-                    router.clone().call(request)
+                    observe::identified(router.clone(), request)
                 });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())

@@ -84,6 +84,12 @@ fn authority(headers: &HeaderMap, name: &str) -> Option<Authority> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// Whether a request names this machine as its host. One that names another came from a
+/// browser whose page had that name resolve to this machine (DNS rebinding).
+pub(crate) fn asks_loopback(headers: &HeaderMap) -> bool {
+    authority(headers, header::HOST.as_str()).is_some_and(|host| is_loopback(&host))
+}
+
 fn is_loopback(host: &Authority) -> bool {
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")

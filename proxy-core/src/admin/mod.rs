@@ -34,6 +34,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::gate::Gate;
+pub(crate) use self::guard::asks_loopback;
 
 use self::answer::{Failure, Json};
 use crate::Core;

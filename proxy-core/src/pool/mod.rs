@@ -415,6 +415,15 @@ impl Pool {
         summary
     }
 
+    /// How many pairs of a key and a model rest now.
+    pub fn cooldowns(&self) -> usize {
+        let now = self.clock.now();
+        let keys = self.keys.load();
+        keys.iter()
+            .map(|key| key.knowledge.lock().cooldowns_at(now).len())
+            .sum()
+    }
+
     fn find(&self, id: i64) -> Option<Arc<Key>> {
         self.keys.load().iter().find(|key| key.id == id).cloned()
     }

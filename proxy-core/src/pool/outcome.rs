@@ -71,6 +71,37 @@ pub enum Retry {
 }
 
 impl Outcome {
+    /// What all of them are called in metrics and traces.
+    pub const NAMES: [&str; 10] = [
+        "answered",
+        "empty",
+        "client_fault",
+        "quota",
+        "key_refused",
+        "forbidden",
+        "location_refused",
+        "overloaded",
+        "unreachable",
+        "too_slow",
+    ];
+
+    /// What it is called in metrics and traces: one of [`Outcome::NAMES`].
+    pub fn name(self) -> &'static str {
+        let at = match self {
+            Self::Answered => 0,
+            Self::Empty => 1,
+            Self::ClientFault => 2,
+            Self::Quota { .. } => 3,
+            Self::KeyRefused(_) => 4,
+            Self::Forbidden => 5,
+            Self::LocationRefused => 6,
+            Self::Overloaded => 7,
+            Self::Unreachable => 8,
+            Self::TooSlow => 9,
+        };
+        Self::NAMES[at]
+    }
+
     /// The table.
     pub fn consequence(self) -> Consequence {
         use {KeyEffect as Key, Retry as Again};

@@ -38,6 +38,10 @@ const MODEL_CHARS: usize = 200;
 /// What is kept of one request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRecord {
+    /// What it is called in the answer's `x-request-id` and in the log. Absent from what
+    /// earlier versions left on disk.
+    #[serde(default)]
+    pub request_id: Box<str>,
     /// When it ended.
     pub at: Millis,
     /// The protocol the client spoke.

@@ -60,6 +60,7 @@ async fn open(folder: &TempDir) -> Store {
 
 fn record() -> RequestRecord {
     RequestRecord {
+        request_id: Box::default(),
         at: 1,
         surface: Surface::Gemini,
         model: "gemini-2.5-pro".into(),

@@ -118,6 +118,10 @@ settings! {
     log_level: String = "LOG_LEVEL" "log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), default "info", Restart;
         zh "日志级别" "日志的详细程度。";
         en "Log level" "How much is logged.";
+    /// What lets a program read `/metrics`.
+    metrics_token: Option<Secret> = "METRICS_TOKEN" "metrics-token" Kind::Text, default "", Live, secret, check refuse_placeholder;
+        zh "指标令牌" "读取 /metrics 用的令牌；留空时只有本机可以读取。";
+        en "Metrics token" "What lets a program read /metrics; when empty, only this machine may.";
 }
 
 impl Settings {

@@ -18,8 +18,8 @@ const SLOT_MS: Millis = 15 * 60 * 1000;
 const ROWS: usize = 50;
 
 /// The columns of a record, in the order in which they are bound.
-const COLUMNS: &str = "at, surface, model, key_id, failed_keys, token_id, status, stream, \
-    attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
+const COLUMNS: &str = "request_id, at, surface, model, key_id, failed_keys, token_id, status, \
+    stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
     cached_tokens, error, failed";
 
 /// The statement that inserts that many records. Only two lengths occur, so both stay
@@ -166,6 +166,7 @@ impl Store {
                     .filter_map(|id| self.lasting_key(*id))
                     .collect();
                 statement = statement
+                    .bind(&*request.request_id)
                     .bind(request.at)
                     .bind(surface_name(request.surface))
                     .bind(&*request.model)

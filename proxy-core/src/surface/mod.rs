@@ -37,6 +37,7 @@ use self::problem::Problem;
 use self::trace::Trace;
 use crate::Core;
 use crate::admin::{self, Access};
+use crate::observe;
 use crate::upstream::Upstream;
 
 /// What a worker's handlers share.
@@ -69,7 +70,8 @@ pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router
     let router = clients(core, upstream)
         .merge(admin::router(core.clone(), Access::Session))
         .route("/health", get(health))
-        .route("/ready", get(ready).with_state(core.clone()));
+        .route("/ready", get(ready).with_state(core.clone()))
+        .route("/metrics", get(observe::metrics).with_state(core.clone()));
     let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
     router.fallback(async move |request: Request| {
         let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -142,7 +144,7 @@ fn style(request: &Request) -> Style {
 /// Lets a request in, or says why not.
 fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
     if parts.extensions.get::<Internal>().is_some() {
-        return Ok(Trace::start(&app.core, surface, None));
+        return Ok(Trace::start(&app.core, surface, None, parts));
     }
     let presented = auth::presented(&parts.headers, parts.uri.query());
     let token = match &presented {
@@ -150,8 +152,12 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
         None => None,
     };
     match token {
-        Some(id) => Ok(Trace::start(&app.core, surface, Some(id))),
-        None => Err(Problem::unauthorized(presented.is_some())),
+        Some(id) => Ok(Trace::start(&app.core, surface, Some(id), parts)),
+        None => {
+            let problem = Problem::unauthorized(presented.is_some());
+            trace::refused(&app.core, surface, &problem);
+            Err(problem)
+        }
     }
 }
 

@@ -5,10 +5,16 @@ use std::time::Duration;
 
 use contract::admin::Surface;
 use dialect::gemini::Peek;
+use http::request::Parts;
+use tracing::Span;
 
+use super::problem::Problem;
 use crate::Core;
+use crate::observe::spans::Spans;
+use crate::observe::{Ended, RequestId, surface_name};
 use crate::pool::{Outcome, Picked};
 use crate::record::RequestRecord;
+use crate::upstream::Call;
 
 /// The notes of one request. Dropping them files exactly one record, so a request that
 /// the client abandons, or whose handler fails, is counted as well.
@@ -18,6 +24,11 @@ pub struct Trace {
     record: RequestRecord,
     /// The key last tried, to show.
     key: Option<Picked>,
+    /// When the client got its first byte, since `started`.
+    first_byte: Option<Duration>,
+    /// The log's span: what is said after the handler has returned belongs to it, too.
+    span: Span,
+    spans: Spans,
     ended: bool,
 }
 
@@ -27,12 +38,22 @@ const CLIENT_GONE: u16 = 499;
 
 impl Trace {
     /// Starts the notes of a request.
-    pub fn start(core: &Arc<Core>, surface: Surface, token_id: Option<i64>) -> Self {
+    pub fn start(core: &Arc<Core>, surface: Surface, token_id: Option<i64>, parts: &Parts) -> Self {
+        core.metrics.begun();
+        let mut record = blank(surface, token_id);
+        record.request_id = match parts.extensions.get::<RequestId>() {
+            Some(id) => id.as_str().into(),
+            // A request from within the process.
+            None => RequestId::new().as_str().into(),
+        };
         Self {
             started: core.clock.monotonic(),
             core: Some(core.clone()),
-            record: blank(surface, token_id),
+            record,
             key: None,
+            first_byte: None,
+            span: Span::current(),
+            spans: Spans::begin(parts),
             ended: false,
         }
     }
@@ -44,6 +65,9 @@ impl Trace {
             started: Duration::ZERO,
             record: blank(Surface::Gemini, None),
             key: None,
+            first_byte: None,
+            span: Span::none(),
+            spans: Spans::none(),
             ended: false,
         }
     }
@@ -54,12 +78,20 @@ impl Trace {
         self.record.stream = stream;
     }
 
-    /// Notes that `key` is tried.
-    pub fn attempt(&mut self, key: &Picked) {
+    /// Notes that `key` is tried for `call`, at the address `base`.
+    pub fn attempt(&mut self, call: &Call<'_>, key: &Picked, base: &str) {
         self.record.attempts = self.record.attempts.saturating_add(1);
         self.record.failed_keys.extend(self.record.key_id);
         self.record.key_id = Some(key.id());
         self.key = Some(key.clone());
+        if self.core.is_some() {
+            self.spans.attempt(call, key, base);
+        }
+    }
+
+    /// Notes how the try ended.
+    pub fn settled(&self, outcome: Outcome) {
+        self.spans.settled(outcome);
     }
 
     /// Notes tokens as Google counted them; later numbers replace earlier ones.
@@ -74,7 +106,7 @@ impl Trace {
 
     /// Notes that the client gets its first byte now.
     pub fn first_byte(&mut self) {
-        self.record.ttft_ms = Some(self.elapsed_ms());
+        self.first_byte = Some(self.elapsed());
     }
 
     /// Notes that the request ends in an error.
@@ -102,7 +134,13 @@ impl Trace {
         if let (Some(core), Some(key)) = (&self.core, &self.key) {
             core.pool
                 .settle(key, &self.record.model, outcome, Some(said));
+            self.spans.settled(outcome);
         }
+    }
+
+    /// The span that lines about this request belong to.
+    pub fn span(&self) -> &Span {
+        &self.span
     }
 
     /// The key last tried, masked, when the request comes from the panel and not from a
@@ -114,30 +152,79 @@ impl Trace {
         }
     }
 
-    fn elapsed_ms(&self) -> u32 {
-        let Some(core) = &self.core else { return 0 };
-        let elapsed = core.clock.monotonic().saturating_sub(self.started);
-        elapsed.as_millis().try_into().unwrap_or(u32::MAX)
+    fn elapsed(&self) -> Duration {
+        let now = self.core.as_ref().map(|core| core.clock.monotonic());
+        now.unwrap_or_default().saturating_sub(self.started)
     }
+
+    /// The one line that is logged of a request. Texts of errors are left out: they can
+    /// quote what was asked.
+    fn log(&self) {
+        let _entered = self.span.enter();
+        let record = &self.record;
+        tracing::info!(
+            surface = surface_name(record.surface),
+            model = &*record.model,
+            token = record.token_id,
+            key = self.key.as_ref().map(Picked::id),
+            key_masked = self.key.as_ref().map(Picked::masked),
+            status = record.status,
+            stream = record.stream,
+            attempts = record.attempts,
+            input_tokens = record.prompt_tokens,
+            output_tokens = record.output_tokens,
+            thought_tokens = record.thought_tokens,
+            cached_tokens = record.cached_tokens,
+            first_byte_ms = record.ttft_ms,
+            ms = record.latency_ms,
+            "request finished"
+        );
+    }
+}
+
+/// Notes that a request was turned away because of its token. It leaves no record: anybody
+/// can send such requests without end.
+pub(super) fn refused(core: &Core, surface: Surface, problem: &Problem) {
+    let status = problem.status.as_u16();
+    core.metrics.refused(surface, status);
+    tracing::info!(
+        surface = surface_name(surface),
+        status,
+        "request refused: no accepted client token"
+    );
+}
+
+/// In whole milliseconds.
+fn millis(duration: Duration) -> u32 {
+    duration.as_millis().try_into().unwrap_or(u32::MAX)
 }
 
 impl Drop for Trace {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
-        let mut record = std::mem::replace(&mut self.record, blank(Surface::Gemini, None));
-        let elapsed = core.clock.monotonic().saturating_sub(self.started);
-        record.at = core.clock.now();
-        record.latency_ms = elapsed.as_millis().try_into().unwrap_or(u32::MAX);
+        let took = core.clock.monotonic().saturating_sub(self.started);
+        self.record.at = core.clock.now();
+        self.record.latency_ms = millis(took);
+        self.record.ttft_ms = self.first_byte.map(millis);
         if !self.ended {
-            record.status = CLIENT_GONE;
-            record.error = Some("The client went away before the answer was complete.".into());
+            self.record.status = CLIENT_GONE;
+            self.record.error = Some("The client went away before the answer was complete.".into());
         }
+        self.log();
+        core.metrics.ended(&Ended {
+            record: &self.record,
+            took,
+            first_byte: self.first_byte,
+        });
+        self.spans.end(&self.record);
+        let record = std::mem::replace(&mut self.record, blank(Surface::Gemini, None));
         core.recorder.record(record);
     }
 }
 
 fn blank(surface: Surface, token_id: Option<i64>) -> RequestRecord {
     RequestRecord {
+        request_id: Box::default(),
         at: 0,
         surface,
         model: Box::default(),

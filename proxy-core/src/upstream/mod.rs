@@ -181,15 +181,28 @@ impl Upstream {
                     Some(_) => break,
                 },
             };
-            trace.attempt(&key);
-            let setback = match self.attempt(call, &key, trace).await {
+            trace.attempt(call, &key, &self.base);
+            let result = self.attempt(call, &key, trace).await;
+            let outcome = match &result {
+                Ok(_) => Outcome::Answered,
+                Err(setback) => setback.outcome,
+            };
+            core.metrics.attempted(outcome);
+            trace.settled(outcome);
+            let setback = match result {
                 Ok(answer) => {
-                    core.pool.settle(&key, call.model, Outcome::Answered, None);
+                    core.pool.settle(&key, call.model, outcome, None);
                     return Ok(answer);
                 }
                 Err(setback) => setback,
             };
             let said = setback.failure.in_short();
+            tracing::debug!(
+                key = key.id(),
+                key_masked = key.masked(),
+                outcome = setback.outcome.name(),
+                "an attempt failed"
+            );
             core.pool
                 .settle(&key, call.model, setback.outcome, Some(&said));
             let consequence = setback.outcome.consequence();
@@ -233,6 +246,7 @@ impl Upstream {
             Ok(_) => (Outcome::Answered, String::new()),
             Err(setback) => (setback.outcome, setback.failure.in_short()),
         };
+        core.metrics.attempted(outcome);
         if outcome == Outcome::Answered {
             // A refusal that is over is forgiven; a key that is off stays off.
             core.pool.forgive(key);

@@ -281,6 +281,8 @@ impl<T: Translate> Body for Relay<T> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
+        let span = this.trace.span().clone();
+        let _entered = span.enter();
         while !this.over {
             let out = match ready!(this.next_chunk(context)) {
                 Some(Ok(chunk)) => this.pass(chunk),

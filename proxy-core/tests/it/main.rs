@@ -11,6 +11,8 @@ mod failover;
 #[cfg(test)]
 mod native;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod streams;

@@ -9,6 +9,7 @@ use crate::record::RequestRecord;
 
 fn record(world: &World, key_id: Option<i64>, error: Option<&str>) -> RequestRecord {
     RequestRecord {
+        request_id: Box::default(),
         at: world.clock.now(),
         surface: Surface::Openai,
         model: "gemini-2.5-flash".into(),

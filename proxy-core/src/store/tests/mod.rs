@@ -145,6 +145,7 @@ fn secrets(texts: &[&str]) -> Vec<Secret> {
 
 fn record(at: Millis) -> RequestRecord {
     RequestRecord {
+        request_id: Box::default(),
         at,
         surface: Surface::Openai,
         model: "gemini-2.5-flash".into(),
