@@ -40,7 +40,7 @@ use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::Settings;
 use crate::store::{Loaded, Store, StoreConfig, StoreError};
-use crate::surface::auth::ClientTokens;
+use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
 
@@ -155,11 +155,11 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
 
     let core = Arc::new(Core {
         started_at: clock.now(),
+        tokens: ClientTokens::new(settings.time_zone.clone()),
         settings,
         clock,
         store,
         pool,
-        tokens: ClientTokens::default(),
         recorder,
         tracker,
         gate,
@@ -224,7 +224,7 @@ impl Core {
         self.pool
             .replace(loaded.keys.iter().cloned().map(NewKey::from));
         self.tokens
-            .replace(loaded.tokens.iter().map(|token| (token.id, token.hash)));
+            .replace(loaded.tokens.iter().map(TokenEntry::from));
     }
 
     /// The models that Google lists for the next key, kept for ten minutes.

@@ -10,6 +10,7 @@ use super::answer::{Failure, Id, Json, Result};
 use super::{Admin, gate};
 use crate::Core;
 use crate::store::StoredToken;
+use crate::surface::auth::TokenEntry;
 
 /// The longest name, in characters.
 const NAME_CHARS: usize = 100;
@@ -52,7 +53,9 @@ pub(super) async fn create(
     let secret = Secret::new(format!("sk-{}", gate::random(32)?.expose()));
     let _changing = core.change.lock().await;
     let stored = core.store.add_token(name, &secret).await?;
-    core.tokens.replace(core.store.token_hashes().await?);
+    let accepted = core.store.token_hashes().await?;
+    core.tokens
+        .replace(accepted.into_iter().map(TokenEntry::from));
     Ok(Json(TokenCreated {
         token: view(core, stored),
         secret: secret.expose().clone(),
@@ -80,7 +83,9 @@ pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<Sta
     if !core.store.delete_token(id).await? {
         return Err(Failure::new(ErrorCode::NotFound, "There is no such token."));
     }
-    core.tokens.replace(core.store.token_hashes().await?);
+    let accepted = core.store.token_hashes().await?;
+    core.tokens
+        .replace(accepted.into_iter().map(TokenEntry::from));
     Ok(StatusCode::NO_CONTENT)
 }
 

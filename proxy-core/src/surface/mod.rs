@@ -7,6 +7,7 @@
 mod anthropic;
 pub mod auth;
 mod gemini;
+pub(crate) mod limits;
 mod models;
 mod openai;
 pub(crate) mod problem;
@@ -32,7 +33,7 @@ use http_body_util::{BodyExt as _, Limited};
 use tower::ServiceExt as _;
 use tower_http::cors::{self, CorsLayer};
 
-use self::auth::Style;
+use self::auth::{Refused, Style};
 use self::problem::Problem;
 use self::trace::Trace;
 use crate::Core;
@@ -144,14 +145,17 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
     if parts.extensions.get::<Internal>().is_some() {
         return Ok(Trace::start(&app.core, surface, None));
     }
-    let presented = auth::presented(&parts.headers, parts.uri.query());
-    let token = match &presented {
-        Some((token, _)) => app.core.tokens.accept(token, app.core.clock.now()),
-        None => None,
+    let Some((token, _)) = auth::presented(&parts.headers, parts.uri.query()) else {
+        return Err(Problem::unauthorized(false));
     };
-    match token {
-        Some(id) => Ok(Trace::start(&app.core, surface, Some(id))),
-        None => Err(Problem::unauthorized(presented.is_some())),
+    match app.core.tokens.admit(&token, &app.core.clock) {
+        Ok(admitted) => Ok(Trace::start(&app.core, surface, Some(admitted))),
+        Err(Refused::Unknown) => Err(Problem::unauthorized(true)),
+        Err(Refused::Limit { id, name, limit }) => {
+            let problem = Problem::limited(&name, limit, &app.core.settings);
+            Trace::turned_away(&app.core, surface, id, &problem);
+            Err(problem)
+        }
     }
 }
 

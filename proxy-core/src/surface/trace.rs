@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use contract::admin::Surface;
 use dialect::gemini::Peek;
+use dialect::style::Style;
 
+use super::limits::Admitted;
+use super::problem::Problem;
 use crate::Core;
 use crate::pool::{Outcome, Picked};
 use crate::record::RequestRecord;
@@ -18,6 +21,8 @@ pub struct Trace {
     record: RequestRecord,
     /// The key last tried, to show.
     key: Option<Picked>,
+    /// What let the request in; until it is dropped, the request counts as running.
+    admitted: Option<Admitted>,
     ended: bool,
 }
 
@@ -26,15 +31,23 @@ pub struct Trace {
 const CLIENT_GONE: u16 = 499;
 
 impl Trace {
-    /// Starts the notes of a request.
-    pub fn start(core: &Arc<Core>, surface: Surface, token_id: Option<i64>) -> Self {
+    /// Starts the notes of a request: a client's that a token let in, or the panel's own.
+    pub fn start(core: &Arc<Core>, surface: Surface, admitted: Option<Admitted>) -> Self {
         Self {
             started: core.clock.monotonic(),
             core: Some(core.clone()),
-            record: blank(surface, token_id),
+            record: blank(surface, admitted.as_ref().map(Admitted::id)),
             key: None,
+            admitted,
             ended: false,
         }
+    }
+
+    /// The notes of a request that met a limit of its token.
+    pub fn turned_away(core: &Arc<Core>, surface: Surface, token_id: i64, why: &Problem) {
+        let mut trace = Self::start(core, surface, None);
+        trace.record.token_id = Some(token_id);
+        trace.fail(why.status.as_u16(), &why.message);
     }
 
     /// Notes that nobody files, for calls that are not a client's.
@@ -44,14 +57,46 @@ impl Trace {
             started: Duration::ZERO,
             record: blank(Surface::Gemini, None),
             key: None,
+            admitted: None,
             ended: false,
         }
     }
 
     /// Notes what was asked for.
-    pub fn asked(&mut self, model: &str, stream: bool) {
+    ///
+    /// # Errors
+    /// When the token may not use this model.
+    pub fn asked(&mut self, model: &str, stream: bool) -> Result<(), Problem> {
         self.record.model = model.into();
         self.record.stream = stream;
+        self.may_use(model)
+    }
+
+    /// Whether the token may use this model.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn may_use(&self, model: &str) -> Result<(), Problem> {
+        match &self.admitted {
+            Some(admitted) if !admitted.may_use(model) => {
+                Err(Problem::forbidden_model(model, admitted))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How thoughts and media reach the clients of the token.
+    pub fn style(&self) -> Style {
+        self.admitted
+            .as_ref()
+            .map(Admitted::style)
+            .unwrap_or_default()
+    }
+
+    /// Whether the token may use some models only.
+    pub fn has_model_list(&self) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_some_and(|admitted| !admitted.rules().models.is_empty())
     }
 
     /// Notes that `key` is tried.
@@ -131,6 +176,15 @@ impl Drop for Trace {
         if !self.ended {
             record.status = CLIENT_GONE;
             record.error = Some("The client went away before the answer was complete.".into());
+        }
+        if let Some(admitted) = &self.admitted {
+            let tokens = [
+                record.prompt_tokens,
+                record.output_tokens,
+                record.thought_tokens,
+            ];
+            let tokens = tokens.into_iter().map(u64::from).sum();
+            admitted.ended(tokens, record.error.is_some());
         }
         core.recorder.record(record);
     }
