@@ -129,13 +129,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 /// Says where it listens, in a line that programs can read, and how to set it up when
 /// nobody can sign in yet.
 fn announce(running: &Running) -> std::io::Result<()> {
-    let address = running.address();
+    let (address, panel) = (running.address(), running.panel_address());
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
+    if panel != address {
+        writeln!(out, "the panel is on {panel}")?;
+    }
     if let Some(code) = running.core().setup_code() {
         writeln!(
             out,
-            "set up here (the link works once): {address}/#/setup?code={}",
+            "set up here (the link works once): {panel}/#/setup?code={}",
             code.expose()
         )?;
     }

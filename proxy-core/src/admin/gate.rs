@@ -7,7 +7,9 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contract::admin::CSRF_HEADER;
 use contract::{ApiError, ErrorCode, Millis};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -209,6 +211,17 @@ pub(super) fn random(bytes: usize) -> Result<Secret, StoreError> {
     let mut random = zeroize::Zeroizing::new(vec![0; bytes]);
     getrandom::fill(&mut random).map_err(|_| StoreError::NoRandom)?;
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(&*random)))
+}
+
+/// What the changes of a session must carry besides its cookie: known to whoever can read an
+/// answer of ours, and of no use without the cookie that it is made from. Nothing has to be
+/// kept for it, so it holds on every server that knows the session.
+pub(super) fn csrf(cookie: &Secret) -> String {
+    // HMAC takes a key of any length (RFC 2104 §2), so there is always a digest.
+    Hmac::<Sha256>::new_from_slice(cookie.expose().as_bytes())
+        .map(|mac| mac.chain_update(CSRF_HEADER).finalize().into_bytes())
+        .map(|digest| URL_SAFE_NO_PAD.encode(digest))
+        .unwrap_or_default()
 }
 
 fn digest(cookie: &Secret) -> [u8; 32] {

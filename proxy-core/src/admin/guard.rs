@@ -7,8 +7,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::cookie::CookieJar;
 use contract::ErrorCode;
+use contract::admin::CSRF_HEADER;
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use subtle::ConstantTimeEq as _;
 use vault::Secret;
 
 use super::answer::{Failure, Result, is_json, not_json};
@@ -20,8 +22,14 @@ pub(super) const COOKIE: &str = "gb_session";
 /// Lets through what comes from the panel's own page, or from no page at all.
 ///
 /// A page of another site can make a browser send requests here, and by DNS rebinding under
-/// a host name of its own. Browsers say where a request comes from (`Origin`, and `Host` for
-/// what was asked for), and a page cannot change either.
+/// a host name of its own. Browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`,
+/// and `Host` for what was asked for), and a page cannot change any of them.
+///
+/// An instance that listens on this machine only has no other names than the machine's own, so
+/// a rebound name is refused. One that listens to the network has names that nobody told it
+/// (the router's, the provider's, a proxy's). There a rebound name is as good as any, and worth
+/// nothing: browsers keep cookies by host name, so the page has no session, and what needs
+/// none gives away no more than to anybody who can reach the port.
 pub(super) async fn same_site(
     State(admin): State<Admin>,
     request: Request,
@@ -50,6 +58,14 @@ fn check_site(admin: &Admin, request: &Request) -> Result<()> {
             "This instance listens on this machine only, so its panel opens at \
              http://localhost or http://127.0.0.1. To reach it under another name, start it \
              with HOST=0.0.0.0.",
+        );
+    }
+    // Also said with what has no Origin, such as an image's request.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site)) {
+        return foreign(
+            "The browser says that another site's page sent this request. The panel's own page \
+             has to.",
         );
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
@@ -120,6 +136,18 @@ pub(super) async fn session(State(admin): State<Admin>, request: Request, next: 
         Ok(None) => return not_signed_in().into_response(),
         Err(failure) => return failure.into_response(),
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD)
+        && !carries_csrf(request.headers(), &cookie)
+    {
+        return Failure::new(
+            ErrorCode::ForeignOrigin,
+            format!(
+                "A change needs the header {CSRF_HEADER} with the value that GET /api/state gives \
+                 for this session. Load the panel again; a program reads it after signing in."
+            ),
+        )
+        .into_response();
+    }
     let secure = is_secure(request.headers());
     let mut response = next.run(request).await;
     // The answer to a log-out takes the cookie away; that must stand.
@@ -129,20 +157,12 @@ pub(super) async fn session(State(admin): State<Admin>, request: Request, next: 
     response
 }
 
-/// Nothing of the admin API is kept by a cache or taken for something else.
-pub(super) async fn response_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
+/// Whether a request proves that it comes from a page that could read an answer of ours.
+fn carries_csrf(headers: &HeaderMap, cookie: &Secret) -> bool {
+    let right = gate::csrf(cookie);
+    headers
+        .get(CSRF_HEADER)
+        .is_some_and(|given| !right.is_empty() && given.as_bytes().ct_eq(right.as_bytes()).into())
 }
 
 /// The session's cookie of a request.
@@ -180,11 +200,15 @@ pub(super) fn is_secure(headers: &HeaderMap) -> bool {
         .is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }
 
-/// Where the browser reached us, without a path; `None` when it does not say.
-pub(super) fn address(headers: &HeaderMap) -> Option<String> {
+/// Where the browser reached us, without a path; `None` when it does not say. With `port`, the
+/// same host's address at that port, which is spoken to without TLS as far as we know.
+pub(super) fn address(headers: &HeaderMap, port: Option<u16>) -> Option<String> {
     let host = authority(headers, "x-forwarded-host").or_else(|| authority(headers, "host"))?;
-    let scheme = if is_secure(headers) { "https" } else { "http" };
-    Some(format!("{scheme}://{host}"))
+    Some(match port {
+        Some(port) => format!("http://{}:{port}", host.host()),
+        None if is_secure(headers) => format!("https://{host}"),
+        None => format!("http://{host}"),
+    })
 }
 
 /// Who asks. Behind a proxy of the same machine or network, what that proxy says: it puts

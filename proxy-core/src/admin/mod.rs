@@ -13,6 +13,7 @@
 mod answer;
 mod gate;
 mod guard;
+mod headers;
 mod import;
 mod keys;
 mod overview;
@@ -21,6 +22,7 @@ mod sign_in;
 mod tests;
 mod throttle;
 mod tokens;
+mod totp;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::gate::Gate;
+pub(crate) use self::headers::page as page_headers;
 
 use self::answer::{Failure, Json};
 use crate::Core;
@@ -75,7 +78,7 @@ pub fn router(core: Arc<Core>, access: Access) -> Router {
         .route("/api/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(admin.clone(), guard::same_site))
-        .layer(from_fn(guard::response_headers))
+        .layer(from_fn(headers::api))
         .with_state(admin)
 }
 

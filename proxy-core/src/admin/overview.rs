@@ -153,7 +153,7 @@ pub(super) async fn test(
 /// The address as the one who asks knows it: a browser may be far away, behind proxies.
 fn address(admin: &Admin, headers: &HeaderMap) -> String {
     match admin.access {
-        Access::Session => guard::address(headers),
+        Access::Session => guard::address(headers, admin.core.port_beside_panel()),
         Access::Trusted => None,
     }
     .unwrap_or_else(|| admin.core.address())

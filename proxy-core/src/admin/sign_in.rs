@@ -21,16 +21,18 @@ pub(super) async fn state(
     headers: HeaderMap,
 ) -> Result<Json<InstanceState>> {
     let trusted = admin.access == Access::Trusted;
-    let signed_in = trusted
-        || match guard::cookie(&headers) {
-            Some(cookie) => gate::session(&admin.core, &cookie).await?.is_some(),
-            None => false,
-        };
+    let mut csrf = None;
+    if !trusted
+        && let Some(cookie) = guard::cookie(&headers)
+        && gate::session(&admin.core, &cookie).await?.is_some()
+    {
+        csrf = Some(gate::csrf(&cookie));
+    }
     Ok(Json(InstanceState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         setup_required: !trusted && admin.core.gate.setup_required(),
-        signed_in,
-        csrf: None,
+        signed_in: trusted || csrf.is_some(),
+        csrf,
     }))
 }
 

@@ -90,6 +90,10 @@ settings! {
     port: u16 = "PORT" "port" Kind::Integer(0, 65535), default "8000", Restart;
         zh "端口" "监听端口；0 表示由系统选择。";
         en "Port" "The port to listen on; 0 lets the system choose.";
+    /// The panel's own port; 0 when it is on the clients' port.
+    admin_port: u16 = "ADMIN_PORT" "admin-port" Kind::Integer(0, 65535), default "0", Restart;
+        zh "面板端口" "面板单独使用的端口；0 表示与客户端共用端口。";
+        en "Panel port" "A port of its own for the panel; 0 puts it on the clients' port.";
     /// Where the database and the key file are.
     data_dir: PathBuf = "DATA_DIR" "data-dir" Kind::Folder, default "", Restart;
         zh "数据目录" "数据库和密钥文件所在的目录；容器里应当是持久卷。";

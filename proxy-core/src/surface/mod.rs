@@ -23,6 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -65,22 +66,53 @@ pub(crate) struct Internal;
 #[derive(Clone)]
 pub(crate) struct AnsweredBy(pub String);
 
-/// Every route of an instance: the surfaces, health, the admin API and the panel.
-pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router>) -> Router {
-    let router = clients(core, upstream)
-        .merge(admin::router(core.clone(), Access::Session))
+/// What a port serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Clients, the admin API and the panel.
+    Both,
+    /// Clients only: the panel has a port of its own.
+    Clients,
+    /// The admin API and the panel only.
+    Panel,
+}
+
+/// Every route of one port. Health is on all of them.
+pub(crate) fn router(
+    core: &Arc<Core>,
+    upstream: &Upstream,
+    panel: Option<Router>,
+    side: Side,
+) -> Router {
+    let mut router = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready).with_state(core.clone()));
-    let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
-    router.fallback(async move |request: Request| {
-        let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
-        match speaks(request.uri().path()) {
-            Some(surface) => unknown_path(surface, request).await,
-            None if is_page => panel.oneshot(request).await.into_response(),
-            // Most clients that have a wrong address are OpenAI's.
-            None => unknown_path(Surface::Openai, request).await,
-        }
-    })
+    if side != Side::Panel {
+        router = router.merge(clients(core, upstream));
+    }
+    if side == Side::Clients {
+        return router.fallback(async |request: Request| {
+            let surface = speaks(request.uri().path()).unwrap_or(Surface::Openai);
+            unknown_path(surface, request).await
+        });
+    }
+    let clients_port = core.port_beside_panel();
+    let panel = panel
+        .unwrap_or_else(|| Router::new().fallback(no_panel))
+        .layer(from_fn(admin::page_headers));
+    router
+        .merge(admin::router(core.clone(), Access::Session))
+        .fallback(async move |request: Request| {
+            let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
+            match (speaks(request.uri().path()), clients_port) {
+                (Some(surface), Some(port)) => other_port(surface, port, request).await,
+                (Some(surface), None) => unknown_path(surface, request).await,
+                (None, _) if is_page => panel.oneshot(request).await.into_response(),
+                // Most clients that have a wrong address are OpenAI's.
+                (None, Some(port)) => other_port(Surface::Openai, port, request).await,
+                (None, None) => unknown_path(Surface::Openai, request).await,
+            }
+        })
 }
 
 /// The routes that clients use.
@@ -273,6 +305,14 @@ async fn unknown_path(surface: Surface, request: Request) -> Response {
          Anthropic's use the address without a path (they add it themselves).",
         request.method(),
         request.uri().path()
+    ));
+    turn_away(request.into_body(), &problem, surface).await
+}
+
+/// A client came to the port that is the panel's alone.
+async fn other_port(surface: Surface, port: u16, request: Request) -> Response {
+    let problem = Problem::not_found(format!(
+        "This port serves the panel only (ADMIN_PORT). Clients use the same host with port {port}."
     ));
     turn_away(request.into_body(), &problem, surface).await
 }

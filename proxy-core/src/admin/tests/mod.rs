@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use contract::Millis;
+use contract::admin::CSRF_HEADER;
 use http::{Method, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use testkit::google::{FakeGoogle, Quota};
 use tower::ServiceExt as _;
 use vault::MasterKey;
 
+use super::gate::csrf;
 use super::{Access, router};
 use crate::clock::Clock;
 use crate::settings::Settings;
@@ -131,6 +133,7 @@ impl World {
             .header(header::ORIGIN, "http://127.0.0.1:8000");
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, format!("other=1; gb_session={cookie}"));
+            request = request.header(CSRF_HEADER, csrf(&cookie.as_str().into()));
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
