@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::Settings;
-use crate::store::{Loaded, Store, StoreConfig, StoreError};
+use crate::store::{Loaded, Store, StoreConfig, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
@@ -177,6 +177,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         change: tokio::sync::Mutex::default(),
     });
     core.show(&loaded);
+    core.seed_tokens().await;
     core.tracker.spawn(keeper::keep(core.clone(), stopped));
     let listeners = server::Listeners {
         clients: listener,
@@ -254,8 +255,23 @@ impl Core {
     pub(crate) fn show(&self, loaded: &Loaded) {
         self.pool
             .replace(loaded.keys.iter().cloned().map(NewKey::from));
-        self.tokens
-            .replace(loaded.tokens.iter().map(TokenEntry::from));
+        self.show_tokens(&loaded.tokens);
+    }
+
+    /// Takes over what was done with the tokens today, for the limits of the day. Without the
+    /// database they begin at nothing: better than refusing everybody.
+    pub(crate) async fn seed_tokens(&self) {
+        match self.store.token_counts(admin::midnight(self)).await {
+            Ok(counts) => self.tokens.seed(self.clock.now(), counts),
+            Err(error) => {
+                tracing::warn!(%error, "what client tokens were used for today is not known");
+            }
+        }
+    }
+
+    /// Accepts exactly these tokens from now on.
+    pub(crate) fn show_tokens(&self, tokens: &[StoredToken]) {
+        self.tokens.replace(tokens.iter().map(TokenEntry::from));
     }
 
     /// The models that Google lists for the next key, kept for ten minutes.

@@ -14,7 +14,9 @@ use subtle::ConstantTimeEq as _;
 use vault::Secret;
 
 use super::answer::{Failure, Result, is_json, not_json};
+use super::sessions::{Hash, Visitor};
 use super::{Access, Admin, gate};
+use crate::Core;
 
 /// The name of the session's cookie.
 pub(super) const COOKIE: &str = "gb_session";
@@ -118,7 +120,11 @@ fn has_body(request: &Request) -> bool {
 }
 
 /// Lets through who has signed in.
-pub(super) async fn session(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+pub(super) async fn session(
+    State(admin): State<Admin>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if admin.access == Access::Trusted {
         return next.run(request).await;
     }
@@ -131,8 +137,8 @@ pub(super) async fn session(State(admin): State<Admin>, request: Request, next: 
     let Some(cookie) = cookie(request.headers()) else {
         return not_signed_in().into_response();
     };
-    let prolonged = match gate::session(&admin.core, &cookie).await {
-        Ok(Some(prolonged)) => prolonged,
+    let valid = match admin.core.gate.sessions.check(&admin.core, &cookie).await {
+        Ok(Some(valid)) => valid,
         Ok(None) => return not_signed_in().into_response(),
         Err(failure) => return failure.into_response(),
     };
@@ -149,10 +155,11 @@ pub(super) async fn session(State(admin): State<Admin>, request: Request, next: 
         .into_response();
     }
     let secure = is_secure(request.headers());
+    request.extensions_mut().insert(Session(valid.hash));
     let mut response = next.run(request).await;
     // The answer to a log-out takes the cookie away; that must stand.
-    if prolonged && !response.headers().contains_key(header::SET_COOKIE) {
-        set_cookie(&mut response, &session_cookie(&cookie, secure));
+    if valid.prolonged && !response.headers().contains_key(header::SET_COOKIE) {
+        set_cookie(&mut response, &session_cookie(&admin.core, &cookie, secure));
     }
     response
 }
@@ -173,8 +180,8 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// The `Set-Cookie` of a session: no script can read it, no other site's page sends it.
-pub(super) fn session_cookie(value: &Secret, secure: bool) -> String {
-    let seconds = gate::SESSION_MS / 1_000;
+pub(super) fn session_cookie(core: &Core, value: &Secret, secure: bool) -> String {
+    let seconds = core.settings.session_ms() / 1_000;
     let secure = if secure { "; Secure" } else { "" };
     let value = value.expose();
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
@@ -209,6 +216,26 @@ pub(super) fn address(headers: &HeaderMap, port: Option<u16>) -> Option<String> 
         None if is_secure(headers) => format!("https://{host}"),
         None => format!("http://{host}"),
     })
+}
+
+/// On a request: the session it belongs to.
+#[derive(Clone, Copy)]
+struct Session(Hash);
+
+/// The session of a request; absent for the desktop window.
+pub(super) fn current(extensions: &Extensions) -> Option<Hash> {
+    extensions.get::<Session>().map(|session| session.0)
+}
+
+/// Who asks, as the list of sessions tells it.
+pub(super) fn visitor(extensions: &Extensions, headers: &HeaderMap) -> Visitor {
+    let user_agent = headers.get(header::USER_AGENT);
+    Visitor {
+        address: client(extensions, headers),
+        user_agent: user_agent
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default(),
+    }
 }
 
 /// Who asks. Behind a proxy of the same machine or network, what that proxy says: it puts

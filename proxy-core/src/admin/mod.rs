@@ -10,6 +10,7 @@
 //! Deliberately absent: CORS, and secrets in answers. The one exception is a new client
 //! token, which can be seen once.
 
+mod account;
 mod answer;
 mod gate;
 mod guard;
@@ -17,6 +18,7 @@ mod headers;
 mod import;
 mod keys;
 mod overview;
+mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use utoipa_axum::routes;
 
 pub(crate) use self::gate::Gate;
 pub(crate) use self::headers::page as page_headers;
+pub(crate) use self::overview::midnight;
 
 use self::answer::{Failure, Json};
 use crate::Core;
@@ -107,7 +110,14 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::restore))
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::delete))
+        .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(account::show))
+        .routes(routes!(account::password))
+        .routes(routes!(account::logout_everywhere))
+        .routes(routes!(account::end_session))
+        .routes(routes!(account::add_totp))
+        .routes(routes!(account::confirm_totp))
+        .routes(routes!(account::drop_totp))
         .split_for_parts();
     let info = InfoBuilder::new()
         .title("Gemini Balance: admin API")

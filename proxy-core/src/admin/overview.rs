@@ -217,7 +217,7 @@ pub(super) fn is_away(core: &Core) -> bool {
 }
 
 /// When the current day began in the server's time zone.
-pub(super) fn midnight(core: &Core) -> Millis {
+pub(crate) fn midnight(core: &Core) -> Millis {
     local(core, core.clock.now())
         .and_then(|now| now.start_of_day().ok())
         .map_or(0, |start| start.timestamp().as_millisecond())

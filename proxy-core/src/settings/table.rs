@@ -78,6 +78,10 @@ settings! {
     auth_token: Option<Secret> = "AUTH_TOKEN" "auth-token" Kind::Text, default "", Restart, secret, check refuse_placeholder;
         zh "面板口令" "登录面板用的口令；留空时使用 ALLOWED_TOKENS 的第一个。";
         en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
+    /// How many hours a session of the panel lasts after it was last used.
+    session_hours: u32 = "SESSION_HOURS" "session-hours" Kind::Integer(1, 8760), default "168", Restart;
+        zh "登录有效期（小时）" "面板登录后，多少小时不使用就需要重新登录。";
+        en "Session (hours)" "How many hours after its last use a session of the panel ends.";
     /// Google's API, without a slash at its end.
     base_url: String = "BASE_URL" "base-url" Kind::Url, default "https://generativelanguage.googleapis.com/v1beta", Restart;
         zh "上游地址" "Google Gemini API 的地址，含版本，例如 https://generativelanguage.googleapis.com/v1beta。";
@@ -129,6 +133,11 @@ impl Settings {
     /// `ALLOWED_TOKENS`.
     pub fn panel_token(&self) -> Option<&Secret> {
         self.auth_token.as_ref().or(self.allowed_tokens.first())
+    }
+
+    /// How long a session lasts after it was last used.
+    pub fn session_ms(&self) -> contract::Millis {
+        contract::Millis::from(self.session_hours) * 60 * 60 * 1_000
     }
 
     /// The largest request body, in bytes.

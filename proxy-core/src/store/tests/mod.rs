@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use contract::Millis;
-use contract::admin::{Origin, Sealing, Surface};
+use contract::admin::{Origin, Sealing, Surface, TokenRules};
 use tempfile::TempDir;
 use testkit::mariadb::{Access, Shared};
 use vault::{MasterKey, Secret};
@@ -321,7 +321,7 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
 
     store.sync_environment(&[], &[]).await.unwrap();
     assert_eq!(origins(store.keys().await.unwrap()), [Origin::Panel]);
-    assert!(store.token_hashes().await.unwrap().is_empty());
+    assert!(store.tokens().await.unwrap().is_empty());
     store
         .sync_environment(&secrets(&[OTHER]), &secrets(&["sk-new", TOKEN]))
         .await
@@ -332,11 +332,11 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
         "the same key as before"
     );
     let mut ids: Vec<i64> = store
-        .token_hashes()
+        .tokens()
         .await
         .unwrap()
         .iter()
-        .map(|(id, _)| *id)
+        .map(|token| token.id)
         .collect();
     ids.sort_unstable();
     assert_eq!(ids, [-2, -1]);
@@ -345,7 +345,10 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
 async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
     let store = world.open().await;
     let token = Secret::from("sk-0123456789abcdefghij");
-    let stored = store.add_token("laptop", &token).await.unwrap();
+    let stored = store
+        .add_token("laptop", &token, &TokenRules::default())
+        .await
+        .unwrap();
     assert!(stored.id > 0);
     assert_eq!(stored.masked, "sk-0…ghij");
     let hash: [u8; 32] = sha2::Digest::finalize(sha2::Digest::chain_update(
@@ -353,7 +356,7 @@ async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
         token.expose(),
     ))
     .into();
-    assert_eq!(store.token_hashes().await.unwrap(), [(stored.id, hash)]);
+    assert_eq!(store.tokens().await.unwrap()[0].hash, hash);
     let mut used = record(99);
     used.token_id = Some(stored.id);
     let requests = vec![used];
@@ -367,7 +370,7 @@ async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
     assert_eq!(store.tokens().await.unwrap()[0].last_used_at, Some(99));
     assert!(store.delete_token(stored.id).await.unwrap());
     assert!(!store.delete_token(stored.id).await.unwrap());
-    assert!(store.token_hashes().await.unwrap().is_empty());
+    assert!(store.tokens().await.unwrap().is_empty());
 }
 
 async fn sessions_end_and_the_first_password_is_chosen_once(world: World) {
