@@ -317,6 +317,9 @@ impl Gate {
     async fn take_code(&self, core: &Core, factor: &StoredFactor, code: &Secret) -> Result<bool> {
         let now = core.clock.now();
         let Some(step) = totp::check(&factor.secret, code.expose(), now, factor.used) else {
+            if !totp::is_recovery_code(code.expose()) {
+                return Ok(false);
+            }
             let hash = totp::recovery_hash(code.expose());
             return Ok(core.store.take_recovery_code(hash).await?);
         };

@@ -98,6 +98,11 @@ pub(super) fn recovery_codes() -> Option<Vec<Secret>> {
         .collect()
 }
 
+/// Whether it could be a recovery code, by its length: those of the app are much shorter.
+pub(super) fn is_recovery_code(code: &str) -> bool {
+    code.chars().filter(char::is_ascii_alphanumeric).count() == RECOVERY_BYTES * 8 / 5
+}
+
 /// What is kept of a recovery code. Case, spaces and dashes do not matter.
 pub(super) fn recovery_hash(code: &str) -> [u8; 32] {
     let plain: String = code
@@ -179,6 +184,7 @@ mod tests {
         assert_eq!(codes.len(), 10);
         let first = codes[0].expose();
         assert_eq!(first.len(), 19, "{first}");
+        assert!(is_recovery_code(first) && !is_recovery_code("123 456"));
         let typed = first.to_uppercase().replace('-', " ");
         assert_eq!(recovery_hash(first), recovery_hash(&typed));
         assert_ne!(recovery_hash(first), recovery_hash(codes[1].expose()));

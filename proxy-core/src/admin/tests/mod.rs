@@ -3,6 +3,9 @@
 mod access;
 mod data;
 mod description;
+mod limits;
+mod second_factor;
+mod security;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,7 +44,7 @@ const NOON: Millis = 1_795_320_000_000;
 
 /// An instance, the Google it talks to, and the time both believe in.
 struct World {
-    _folder: TempDir,
+    folder: TempDir,
     google: FakeGoogle,
     clock: VirtualClock,
     running: Running,
@@ -63,7 +66,7 @@ impl World {
             .await;
         let running = Self::run(&folder, &google, &clock, set).await;
         Self {
-            _folder: folder,
+            folder,
             google,
             clock,
             running,
@@ -101,6 +104,14 @@ impl World {
         })
         .await
         .unwrap()
+    }
+
+    /// Ends the instance and starts it anew on the same data.
+    async fn restart(&mut self, set: &[(&str, &str)]) {
+        self.running.core().recorder.flush().await;
+        let next = Self::run(&self.folder, &self.google, &self.clock, set).await;
+        let old = std::mem::replace(&mut self.running, next);
+        old.shutdown(Duration::ZERO).await;
     }
 
     /// An instance with a panel token, and somebody signed in.
