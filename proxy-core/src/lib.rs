@@ -16,6 +16,7 @@ mod keeper;
 pub mod pool;
 mod private_file;
 pub mod record;
+pub mod reset;
 mod server;
 pub mod settings;
 pub mod store;

@@ -108,8 +108,17 @@ impl Gate {
         self.setup_code.lock().clone()
     }
 
-    pub(super) fn setup_required(&self) -> bool {
-        self.setup_code.lock().is_some()
+    /// Whether there is still no password. The command line may have set one meanwhile, which
+    /// ends the set-up link.
+    pub(super) async fn setup_required(&self, core: &Core) -> Result<bool> {
+        if self.setup_code().is_none() {
+            return Ok(false);
+        }
+        let chosen = self.password_hash(core).await?.is_some();
+        if chosen {
+            *self.setup_code.lock() = None;
+        }
+        Ok(!chosen)
     }
 
     /// Chooses the first password.
@@ -182,7 +191,7 @@ impl Gate {
 
     /// Checks a password; `AUTH_TOKEN` counts as one. The guess stays counted.
     async fn check_password(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
-        if self.setup_required() {
+        if self.setup_required(core).await? {
             return Err(Failure::new(
                 ErrorCode::SetupRequired,
                 "No password exists yet. Open the set-up link that the server printed when it \

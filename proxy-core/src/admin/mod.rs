@@ -37,7 +37,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::gate::Gate;
+pub(crate) use self::gate::{Gate, check_new_password, hash_password};
 pub(crate) use self::headers::page as page_headers;
 pub(crate) use self::overview::midnight;
 

@@ -32,7 +32,7 @@ pub(super) async fn state(
     }
     Ok(Json(InstanceState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        setup_required: !trusted && admin.core.gate.setup_required(),
+        setup_required: !trusted && admin.core.gate.setup_required(&admin.core).await?,
         signed_in: trusted || csrf.is_some(),
         csrf,
     }))
