@@ -3,6 +3,7 @@
 //! Thin: it reads the settings (flags before environment), starts the core, and waits for
 //! the signal to stop.
 
+mod commands;
 mod panel;
 
 use std::io::Write as _;
@@ -22,11 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    let Some(("serve", matches)) = matches.subcommand() else {
-        // clap insists on a subcommand, and there is one.
-        return ExitCode::FAILURE;
+    let done = match matches.subcommand() {
+        Some(("serve", matches)) => serve(matches),
+        Some(("password", matches)) => password(matches),
+        // clap insists on a subcommand that it knows.
+        _ => return ExitCode::FAILURE,
     };
-    match serve(matches) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The error is the program's result; without it nothing is running.
@@ -43,8 +46,10 @@ fn command() -> Command {
             "Every flag has an environment variable of the same meaning; the flag wins. \
              Prefer the environment for secrets: other users can see command lines.",
         );
+    let mut password = commands::password::command();
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
+        password = password.arg(flag(declaration));
     }
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
@@ -52,6 +57,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve)
+        .subcommand(password)
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
@@ -88,6 +94,15 @@ fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
         .build()
         .context("the operating system refused to start the runtime")?
         .block_on(run(settings))
+}
+
+fn password(matches: &ArgMatches) -> anyhow::Result<()> {
+    let settings = settings(matches)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the operating system refused to start the runtime")?
+        .block_on(commands::password::run(settings, matches))
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
@@ -131,13 +146,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 /// Says where it listens, in a line that programs can read, and how to set it up when
 /// nobody can sign in yet.
 fn announce(running: &Running) -> std::io::Result<()> {
-    let address = running.address();
+    let (address, panel) = (running.address(), running.panel_address());
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
+    if panel != address {
+        writeln!(out, "the panel is on {panel}")?;
+    }
     if let Some(code) = running.core().setup_code() {
         writeln!(
             out,
-            "set up here (the link works once): {address}/#/setup?code={}",
+            "set up here (the link works once): {panel}/#/setup?code={}",
             code.expose()
         )?;
     }

@@ -20,7 +20,8 @@ pub fn router() -> Option<Router> {
 }
 
 /// What the page may do: load and run what this server sends, talk to this server, and be
-/// shown in no frame. `wasm-unsafe-eval` lets it compile WebAssembly and allows no `eval`.
+/// shown in no frame. `wasm-unsafe-eval` lets it compile WebAssembly and allows no `eval`. The
+/// other headers come from the core, with everything that the panel's side sends.
 #[cfg(panel)]
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
                       img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -29,14 +30,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 #[cfg(panel)]
 async fn guarded(mut response: axum::response::Response) -> axum::response::Response {
     use axum::http::{HeaderValue, header};
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        let headers = response.headers_mut();
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
     response
 }
 

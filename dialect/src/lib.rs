@@ -26,6 +26,7 @@ mod names;
 pub mod openai;
 pub mod openai_to_gemini;
 pub mod sse;
+pub mod style;
 mod text;
 mod turns;
 
@@ -41,4 +42,6 @@ pub struct ResponseMeta {
     pub id: String,
     /// When the answer was made, in seconds since 1970.
     pub created: i64,
+    /// How thoughts and media reach the client.
+    pub style: style::Style,
 }

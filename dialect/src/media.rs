@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memmem};
 
 use crate::error::Invalid;
 use crate::gemini::request::{FileData, Part};
@@ -150,6 +150,71 @@ pub(crate) fn from_url<'a>(
              send a data: URL instead, i.e. data:image/png;base64,…"
         ),
     ))
+}
+
+/// Takes apart what the model said earlier, as a client sends it back: media that were put into
+/// the text as Markdown become media again. As text they would be millions of characters that
+/// the model cannot read.
+pub(crate) fn from_markdown(text: Cow<'_, str>) -> Vec<Part<'_>> {
+    match text {
+        text if memmem::find(text.as_bytes(), DATA_LINK).is_none() => vec![Part::text(text)],
+        Cow::Borrowed(text) => taken_apart(text),
+        Cow::Owned(text) => taken_apart(&text).into_iter().map(owned).collect(),
+    }
+}
+
+/// What every such Markdown has.
+const DATA_LINK: &[u8] = b"](data:";
+
+fn taken_apart(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    let mut from = 0;
+    while let Some(at) = memmem::find(&rest.as_bytes()[from..], DATA_LINK).map(|at| from + at) {
+        let Some((start, part, end)) = markdown_at(rest, at) else {
+            from = at + 1;
+            continue;
+        };
+        if start > 0 {
+            parts.push(Part::text(&rest[..start]));
+        }
+        parts.push(part);
+        rest = &rest[end..];
+        from = 0;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::text(rest));
+    }
+    parts
+}
+
+/// A part of text or of media that borrows nothing.
+fn owned<'a>(part: Part<'_>) -> Part<'a> {
+    match part.inline_data {
+        Some(blob) => Part::inline(blob.mime_type.into_owned(), blob.data.into_owned()),
+        None => Part::text(part.text.unwrap_or_default().into_owned()),
+    }
+}
+
+/// The media whose `](data:` is at `at`: where its Markdown begins, what it is, where it ends.
+fn markdown_at(text: &str, at: usize) -> Option<(usize, Part<'_>, usize)> {
+    let (before, after) = (&text[..at], &text[at + DATA_LINK.len()..]);
+    let bracket = before.rfind('[')?;
+    if before[bracket..].contains(['\n', ']']) {
+        return None;
+    }
+    let start = match before[..bracket].ends_with('!') {
+        true => bracket - 1,
+        false => bracket,
+    };
+    let length = memchr(b')', after.as_bytes())?;
+    let (kind, data) = after[..length].split_once(";base64,")?;
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    if data.is_empty() || !data.bytes().all(is_base64) || !kind.contains('/') {
+        return None;
+    }
+    let end = at + DATA_LINK.len() + length + 1;
+    Some((start, Part::inline(accepted(kind.into()), data), end))
 }
 
 /// Whether Google takes the address as `fileUri`: its own files, YouTube, Cloud Storage.

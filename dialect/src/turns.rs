@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
 use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, takes_system};
+use crate::media;
 use crate::text::{Str, empty_object, to_json};
 
 /// One piece of the history, in order.
@@ -86,7 +87,10 @@ pub(crate) fn assemble<'a>(items: Vec<Item<'a>>, model: &str) -> Turns<'a> {
                 if !builder.user.is_empty() {
                     builder.end_user();
                 }
-                builder.model.push(part);
+                match part.text {
+                    Some(text) => builder.model.extend(media::from_markdown(text)),
+                    None => builder.model.push(part),
+                }
             }
             Item::User(part) => {
                 builder.end_model();

@@ -88,7 +88,11 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
         )
         .await?
     };
-    *environment_written = true;
     core.show(&loaded);
+    if !std::mem::replace(environment_written, true) {
+        let token = core.settings.panel_token();
+        core.store.end_sessions_of_another(token).await?;
+        core.seed_tokens().await;
+    }
     Ok(())
 }

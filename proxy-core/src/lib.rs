@@ -17,6 +17,7 @@ pub mod observe;
 pub mod pool;
 mod private_file;
 pub mod record;
+pub mod reset;
 mod server;
 pub mod settings;
 pub mod store;
@@ -41,8 +42,8 @@ use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::Settings;
-use crate::store::{Loaded, Store, StoreConfig, StoreError};
-use crate::surface::auth::ClientTokens;
+use crate::store::{Loaded, Store, StoreConfig, StoreError, StoredToken};
+use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
 
@@ -95,6 +96,8 @@ pub struct Core {
     pub(crate) gate: Gate,
     pub(crate) started_at: Millis,
     address: SocketAddr,
+    /// The panel's own port, when it has one.
+    panel_port: Option<u16>,
     /// The connections of the admin API's own calls; the workers have theirs.
     upstream: Upstream,
     models: Mutex<Option<(Millis, Arc<Vec<Model>>)>>,
@@ -132,6 +135,11 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let address = listener
         .local_addr()
         .map_err(|error| StartError::Listen(wanted, error))?;
+    let panel_listener = match settings.admin_port {
+        0 => None,
+        port => Some(server::bind(SocketAddr::new(settings.host, port))?),
+    };
+    let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
     let upstream = Upstream::new(&settings)?;
 
     let database = StoreConfig {
@@ -161,23 +169,29 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     tracker.spawn(metrics.upkeep(stopped.clone()));
     let core = Arc::new(Core {
         started_at,
+        tokens: ClientTokens::new(settings.time_zone.clone()),
         settings,
         clock,
         store,
         pool,
-        tokens: ClientTokens::default(),
         recorder,
         metrics,
         tracker,
         gate,
         address,
+        panel_port,
         upstream,
         models: Mutex::default(),
         change: tokio::sync::Mutex::default(),
     });
     core.show(&loaded);
+    core.seed_tokens().await;
     core.tracker.spawn(keeper::keep(core.clone(), stopped));
-    let server = server::Server::start(listener, &core, panel)?;
+    let listeners = server::Listeners {
+        clients: listener,
+        panel: panel_listener,
+    };
+    let server = server::Server::start(listeners, &core, panel)?;
     Ok(Running { core, server, stop })
 }
 
@@ -197,6 +211,11 @@ impl Running {
         self.core.address()
     }
 
+    /// Where the panel is, e.g. `http://127.0.0.1:8000`.
+    pub fn panel_address(&self) -> String {
+        self.core.panel_address()
+    }
+
     /// Stops listening, lets running answers end for at most `patience`, writes what is
     /// left to write.
     pub async fn shutdown(self, patience: Duration) {
@@ -212,12 +231,26 @@ impl Core {
     /// Where clients reach it, e.g. `http://127.0.0.1:8000`. A wildcard address is shown
     /// as the loopback address, which is the one that works from here.
     pub fn address(&self) -> String {
+        self.address_at(self.address.port())
+    }
+
+    /// Where the panel is: at the clients' address unless `ADMIN_PORT` gives it another port.
+    pub fn panel_address(&self) -> String {
+        self.address_at(self.panel_port.unwrap_or(self.address.port()))
+    }
+
+    /// The clients' port, when the panel has another one.
+    pub(crate) fn port_beside_panel(&self) -> Option<u16> {
+        self.panel_port.map(|_| self.address.port())
+    }
+
+    fn address_at(&self, port: u16) -> String {
         let ip = match self.address.ip() {
             ip if !ip.is_unspecified() => ip,
             std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
             std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         };
-        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+        format!("http://{}", SocketAddr::new(ip, port))
     }
 
     /// The code that chooses the panel's first password, as long as nobody can sign in.
@@ -230,8 +263,23 @@ impl Core {
     pub(crate) fn show(&self, loaded: &Loaded) {
         self.pool
             .replace(loaded.keys.iter().cloned().map(NewKey::from));
-        self.tokens
-            .replace(loaded.tokens.iter().map(|token| (token.id, token.hash)));
+        self.show_tokens(&loaded.tokens);
+    }
+
+    /// Takes over what was done with the tokens today, for the limits of the day. Without the
+    /// database they begin at nothing: better than refusing everybody.
+    pub(crate) async fn seed_tokens(&self) {
+        match self.store.token_counts(admin::midnight(self)).await {
+            Ok(counts) => self.tokens.seed(self.clock.now(), counts),
+            Err(error) => {
+                tracing::warn!(%error, "what client tokens were used for today is not known");
+            }
+        }
+    }
+
+    /// Accepts exactly these tokens from now on.
+    pub(crate) fn show_tokens(&self, tokens: &[StoredToken]) {
+        self.tokens.replace(tokens.iter().map(TokenEntry::from));
     }
 
     /// The models that Google lists for the next key, kept for ten minutes.

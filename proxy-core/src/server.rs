@@ -22,8 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::surface::{self, Side};
 use crate::upstream::Upstream;
-use crate::{Core, StartError, observe, surface};
+use crate::{Core, StartError, observe};
 
 /// The most workers; a pool of Gemini keys never needs more.
 const MOST_WORKERS: usize = 8;
@@ -35,8 +36,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A listening server.
 pub struct Server {
     stop: watch::Sender<Option<Duration>>,
-    acceptor: tokio::task::JoinHandle<()>,
+    acceptors: Vec<tokio::task::JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
+}
+
+/// A connection on its way to a worker.
+struct Arrival {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    side: Side,
+}
+
+/// Where to listen. Each address was claimed by [`bind`].
+pub struct Listeners {
+    /// For clients; for the panel, too, unless that has its own.
+    pub clients: std::net::TcpListener,
+    /// For the panel alone.
+    pub panel: Option<std::net::TcpListener>,
 }
 
 /// Claims the address.
@@ -69,7 +85,7 @@ impl Server {
     /// # Errors
     /// When the system refuses a thread or a runtime.
     pub fn start(
-        listener: std::net::TcpListener,
+        listeners: Listeners,
         core: &Arc<Core>,
         panel: Option<Router>,
     ) -> Result<Self, StartError> {
@@ -77,12 +93,23 @@ impl Server {
             .map_or(1, std::num::NonZero::get)
             .min(MOST_WORKERS);
         let (stop, stopped) = watch::channel(None);
+        let clients = match listeners.panel {
+            None => (listeners.clients, Side::Both),
+            Some(_) => (listeners.clients, Side::Clients),
+        };
+        let listening = [
+            Some(clients),
+            listeners.panel.map(|listener| (listener, Side::Panel)),
+        ];
+        let listening: Vec<_> = listening.into_iter().flatten().collect();
+        let sides: Vec<Side> = listening.iter().map(|(_, side)| *side).collect();
         let mut workers = Vec::with_capacity(count);
         let mut doors = Vec::with_capacity(count);
         for number in 0..count {
             let (door, arrivals) = mpsc::unbounded_channel();
             let upstream = Upstream::new(&core.settings)?;
-            let router = surface::router(core, &upstream, panel.clone());
+            let router = |side| surface::router(core, &upstream, panel.clone(), side);
+            let routers: Vec<_> = sides.iter().map(|side| (*side, router(*side))).collect();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -90,20 +117,24 @@ impl Server {
             let stopped = stopped.clone();
             let worker = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || runtime.block_on(work(router, arrivals, stopped)))
+                .spawn(move || runtime.block_on(work(routers, arrivals, stopped)))
                 .map_err(StartError::Worker)?;
             workers.push(worker);
             doors.push(door);
         }
-        let listener = TcpListener::from_std(listener).map_err(StartError::Worker)?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the handle is kept and awaited by shutdown"
-        )]
-        let acceptor = tokio::spawn(accept(listener, doors, stopped));
+        let mut acceptors = Vec::with_capacity(listening.len());
+        for (listener, side) in listening {
+            let listener = TcpListener::from_std(listener).map_err(StartError::Worker)?;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the handle is kept and awaited by shutdown"
+            )]
+            let acceptor = tokio::spawn(accept(listener, side, doors.clone(), stopped.clone()));
+            acceptors.push(acceptor);
+        }
         Ok(Self {
             stop,
-            acceptor,
+            acceptors,
             workers,
         })
     }
@@ -112,12 +143,14 @@ impl Server {
     pub async fn shutdown(self, patience: Duration) {
         let Self {
             stop,
-            acceptor,
+            acceptors,
             workers,
         } = self;
         // Nobody listens any more when everything has ended by itself.
         let _ = stop.send(Some(patience));
-        let _ = acceptor.await;
+        for acceptor in acceptors {
+            let _ = acceptor.await;
+        }
         let joined = tokio::task::spawn_blocking(move || {
             for worker in workers {
                 if worker.join().is_err() {
@@ -131,7 +164,8 @@ impl Server {
 
 async fn accept(
     listener: TcpListener,
-    doors: Vec<mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>>,
+    side: Side,
+    doors: Vec<mpsc::UnboundedSender<Arrival>>,
     mut stopped: watch::Receiver<Option<Duration>>,
 ) {
     let mut turn = 0;
@@ -141,10 +175,10 @@ async fn accept(
             _ = stopped.changed() => return,
         };
         match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok(arrival) => {
+            Ok((stream, peer)) => {
                 turn = (turn + 1) % doors.len();
                 // A worker ends only when the server stops.
-                let _ = doors[turn].send(arrival);
+                let _ = doors[turn].send(Arrival { stream, peer, side });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -155,8 +189,8 @@ async fn accept(
 }
 
 async fn work(
-    router: Router,
-    mut arrivals: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    routers: Vec<(Side, Router)>,
+    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
     mut stopped: watch::Receiver<Option<Duration>>,
 ) {
     let graceful = GracefulShutdown::new();
@@ -164,15 +198,16 @@ async fn work(
     let patience = loop {
         tokio::select! {
             arrival = arrivals.recv() => {
-                // The acceptor ends first when the server stops; how long to wait was said
+                // The acceptors end first when the server stops; how long to wait was said
                 // before that.
-                let Some((stream, peer)) = arrival else {
+                let Some(Arrival { stream, peer, side }) = arrival else {
                     break stopped.borrow().unwrap_or_default();
                 };
                 let Ok(stream) = TcpStream::from_std(stream) else { continue };
                 // Without this, small writes wait for acknowledgements (40 ms steps).
                 let _ = stream.set_nodelay(true);
-                let router = router.clone();
+                let router = routers.iter().find(|(served, _)| *served == side);
+                let Some((_, router)) = router.cloned() else { continue };
                 let service = service_fn(move |request: Request<Incoming>| {
                     let mut request = request.map(Body::new);
                     request.extensions_mut().insert(ConnectInfo(peer));

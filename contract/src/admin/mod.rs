@@ -18,7 +18,15 @@
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
+//! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
 //! | DELETE `/api/tokens/{id}` | | 204 |
+//! | GET `/api/account` | | [`Account`] |
+//! | POST `/api/account/password` | [`PasswordChange`] | 204 |
+//! | POST `/api/account/logout-everywhere` | | 204; ends this session, too |
+//! | DELETE `/api/account/sessions/{id}` | | 204 |
+//! | POST `/api/account/totp` | [`PasswordConfirm`] | [`TotpSetup`] |
+//! | POST `/api/account/totp/confirm` | [`TotpConfirm`] | [`TotpEnabled`] |
+//! | POST `/api/account/totp/off` | [`PasswordConfirm`] | 204 |
 //! | GET `/api/stats/today` | | [`Today`] |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |

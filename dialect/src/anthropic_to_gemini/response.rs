@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, image, marked, searched};
+use super::wire::{Block, End, UsageOut, call_id, marked, searched};
 use crate::ResponseMeta;
 use crate::error::Malformed;
 use crate::gemini::Usage;
 use crate::gemini::response::{Part, Response};
+use crate::style::{THINK, THOUGHT, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -64,8 +65,9 @@ pub fn messages_response(
     let parts = candidate.take_parts();
     let mut blocks = Blocks::default();
     for part in &parts {
-        blocks.add(part, call, &meta.id);
+        blocks.add(part, call, meta);
     }
+    blocks.end_thoughts();
     if let Some(grounding) = &candidate.grounding_metadata {
         blocks
             .list
@@ -88,19 +90,27 @@ struct Blocks<'a> {
     calls: u32,
     /// There is something besides thoughts.
     shown: bool,
+    /// The last text ends inside thoughts.
+    thinking: bool,
 }
 
 impl<'a> Blocks<'a> {
-    fn add(&mut self, part: &'a Part<'a>, request: &'a MessagesCall, answer: &str) {
+    fn add(&mut self, part: &'a Part<'a>, request: &'a MessagesCall, meta: &ResponseMeta) {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            if part.thought == Some(true) {
-                self.thinking(text);
-            } else {
-                self.text(text.into());
+            match (part.thought == Some(true), meta.style.thoughts) {
+                (false, _) => self.text(text.into()),
+                (true, Thoughts::Native) => self.thinking(text),
+                (true, Thoughts::Inline) => {
+                    if !std::mem::replace(&mut self.thinking, true) {
+                        self.put(THINK.into());
+                    }
+                    self.put(text.into());
+                }
+                (true, Thoughts::Hidden) => {}
             }
         }
         if let Some(blob) = &part.inline_data {
-            self.text(image(blob).into());
+            self.text(blob.markdown().into());
         }
         if let Some(file) = &part.file_data {
             self.text((&*file.file_uri).into());
@@ -112,12 +122,13 @@ impl<'a> Blocks<'a> {
             self.text(result.markdown().into());
         }
         if let Some(call) = &part.function_call {
+            self.end_thoughts();
             if let Some(given) = part.thought_signature.as_deref() {
                 self.sign(given);
             }
             self.shown = true;
             self.list.push(Block::ToolUse {
-                id: call_id(call.id.as_deref(), answer, self.calls),
+                id: call_id(call.id.as_deref(), &meta.id, self.calls),
                 name: request.renamed.back(&call.name).into(),
                 input: call.args_json(),
             });
@@ -126,7 +137,18 @@ impl<'a> Blocks<'a> {
     }
 
     fn text(&mut self, more: Cow<'a, str>) {
+        self.end_thoughts();
         self.shown = true;
+        self.put(more);
+    }
+
+    fn end_thoughts(&mut self) {
+        if std::mem::take(&mut self.thinking) {
+            self.put(THOUGHT.into());
+        }
+    }
+
+    fn put(&mut self, more: Cow<'a, str>) {
         match self.list.last_mut() {
             Some(Block::Text { text }) => text.to_mut().push_str(&more),
             _ => self.list.push(Block::Text { text: more }),

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, image, marked, searched};
+use super::wire::{Block, End, UsageOut, call_id, marked, searched};
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
+use crate::style::{THINK, THOUGHT, Thoughts};
 use crate::text::{empty_object, put_json};
 
 /// Turns Gemini's events into Anthropic's, in Anthropic's order: `message_start`, blocks one
@@ -18,6 +19,7 @@ use crate::text::{empty_object, put_json};
 #[derive(Debug)]
 pub struct MessagesStream {
     answer: String,
+    thoughts: Thoughts,
     model: String,
     renamed: Renamed,
     begun: bool,
@@ -27,6 +29,8 @@ pub struct MessagesStream {
     calls: u32,
     /// Something besides thoughts has been sent.
     shown: bool,
+    /// The text ends inside thoughts.
+    thinking: bool,
     finish: Option<Finish>,
     usage: Option<Usage>,
     /// Finished or aborted: nothing may follow.
@@ -131,6 +135,7 @@ impl MessagesStream {
     pub fn new(call: &MessagesCall, meta: &ResponseMeta) -> Self {
         Self {
             answer: meta.id.clone(),
+            thoughts: meta.style.thoughts,
             model: call.requested_model.clone(),
             renamed: call.renamed.clone(),
             begun: false,
@@ -138,6 +143,7 @@ impl MessagesStream {
             index: 0,
             calls: 0,
             shown: false,
+            thinking: false,
             finish: None,
             usage: None,
             ended: false,
@@ -198,6 +204,7 @@ impl MessagesStream {
             Some(finish) => End::of(&finish.native, finish.message.as_deref(), self.calls > 0),
             None => End::of("MAX_TOKENS", None, false),
         };
+        self.end_thoughts(out);
         if !self.shown
             && let Some(text) = end.explanation
         {
@@ -255,6 +262,7 @@ impl MessagesStream {
             self.part(&part, out);
         }
         if let Some(grounding) = &candidate.grounding_metadata {
+            self.end_thoughts(out);
             for block in searched(grounding, &self.answer).into_iter().flatten() {
                 self.close(out);
                 self.start(block, out);
@@ -272,15 +280,23 @@ impl MessagesStream {
 
     fn part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            if part.thought == Some(true) {
-                self.grow(Open::Thinking, out);
-                self.delta(Delta::Thinking { thinking: text }, out);
-            } else {
-                self.text(text, out);
+            match (part.thought == Some(true), self.thoughts) {
+                (false, _) => self.text(text, out),
+                (true, Thoughts::Native) => {
+                    self.grow(Open::Thinking, out);
+                    self.delta(Delta::Thinking { thinking: text }, out);
+                }
+                (true, Thoughts::Inline) => {
+                    if !std::mem::replace(&mut self.thinking, true) {
+                        self.put_text(THINK, out);
+                    }
+                    self.put_text(text, out);
+                }
+                (true, Thoughts::Hidden) => {}
             }
         }
         if let Some(blob) = &part.inline_data {
-            self.text(&image(blob), out);
+            self.text(&blob.markdown(), out);
         }
         if let Some(file) = &part.file_data {
             self.text(&file.file_uri, out);
@@ -292,6 +308,7 @@ impl MessagesStream {
             self.text(&result.markdown(), out);
         }
         if let Some(call) = &part.function_call {
+            self.end_thoughts(out);
             if let Some(signature) = part.thought_signature.as_deref() {
                 self.grow(Open::Thinking, out);
                 let signature = &marked(signature);
@@ -315,7 +332,18 @@ impl MessagesStream {
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.end_thoughts(out);
         self.shown = true;
+        self.put_text(text, out);
+    }
+
+    fn end_thoughts(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.thinking) {
+            self.put_text(THOUGHT, out);
+        }
+    }
+
+    fn put_text(&mut self, text: &str, out: &mut Vec<u8>) {
         self.grow(Open::Text, out);
         self.delta(Delta::Text { text }, out);
     }

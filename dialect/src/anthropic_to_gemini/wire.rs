@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::SIGNATURE_MARK;
-use crate::gemini::response::{Blob, Grounding};
+use crate::gemini::response::Grounding;
 use crate::gemini::{FinishReason, Usage};
 
 /// A block of content; in a stream, as it starts.
@@ -109,11 +109,6 @@ pub(super) fn call_id<'a>(given: Option<&'a str>, answer: &str, number: u32) -> 
 /// Google's signature, marked as such.
 pub(super) fn marked(signature: &str) -> String {
     format!("{SIGNATURE_MARK}{signature}")
-}
-
-/// An image, as Anthropic's text can have it.
-pub(super) fn image(blob: &Blob<'_>) -> String {
-    format!("![image](data:{};base64,{})", &*blob.mime_type, &*blob.data)
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -125,6 +125,17 @@ pub(crate) struct Blob<'a> {
     pub data: Str<'a>,
 }
 
+impl Blob<'_> {
+    /// As Markdown, for text to have it. [`crate::media::from_markdown`] reads it back.
+    pub fn markdown(&self) -> String {
+        let (kind, data) = (&*self.mime_type, &*self.data);
+        match kind.starts_with("image/") {
+            true => format!("![image](data:{kind};base64,{data})"),
+            false => format!("[{kind}](data:{kind};base64,{data})"),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileData<'a> {

@@ -6,8 +6,8 @@
 //! | `tool_calls` | `functionCall`, ids kept |
 //! | `tool_calls[].extra_content.google.thought_signature` | `thoughtSignature` |
 //! | `tool` messages | `functionResponse {output}`, in the order of the calls |
-//! | `reasoning_content` | parts with `thought` (answers only) |
-//! | `message.images[]`, data URLs | `inlineData` (answers). OpenRouter's form, which Cherry Studio shows |
+//! | `reasoning_content`, or `<think>` in the text ([`crate::style`]) | parts with `thought` (answers only) |
+//! | Markdown with a data URL, or `message.images[]` as OpenRouter has it ([`crate::style`]) | `inlineData` (answers; either is read back) |
 //! | `annotations[]` of `url_citation` | `groundingMetadata` |
 //! | `choices[].native_finish_reason` | `finishReason`, where OpenAI has no word for it |
 //! | `google`, `extra_body.google` | as Google documents it for its own OpenAI endpoint |

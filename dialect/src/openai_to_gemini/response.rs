@@ -11,6 +11,7 @@ use crate::ResponseMeta;
 use crate::error::Malformed;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::style::{Media, Style, THINK, THOUGHT, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -54,6 +55,12 @@ struct Message<'a> {
 struct Sorted {
     text: String,
     thoughts: String,
+    /// The text ends inside thoughts.
+    thinking: bool,
+    /// The text holds something besides thoughts.
+    said: bool,
+    /// How much of the text is thoughts that stand before the answer's own text, in bytes.
+    lead: usize,
     /// Ids made for calls that had none.
     call_ids: Vec<String>,
 }
@@ -111,45 +118,78 @@ pub fn chat_response(
     let sorted: Vec<Sorted> = parts
         .iter()
         .zip(0..)
-        .map(|(parts, at)| sort(parts, &meta.id, at))
+        .map(|(parts, at)| sort(parts, meta, at))
         .collect();
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
     Ok(body(
         choices
-            .map(|(((candidate, parts), sorted), at)| choice(call, candidate, parts, sorted, at))
+            .map(|(((candidate, parts), sorted), at)| {
+                choice(call, meta.style, candidate, parts, sorted, at)
+            })
             .collect(),
     ))
 }
 
-fn sort(parts: &[Part<'_>], answer: &str, choice: u32) -> Sorted {
+fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32) -> Sorted {
     let mut sorted = Sorted::default();
     for part in parts {
-        if let Some(text) = &part.text {
-            if part.thought == Some(true) {
-                sorted.thoughts.push_str(text);
-            } else {
-                sorted.text.push_str(text);
+        if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
+            match (part.thought == Some(true), meta.style.thoughts) {
+                (false, _) => sorted.say(text),
+                (true, Thoughts::Native) => sorted.thoughts.push_str(text),
+                (true, Thoughts::Inline) => sorted.think(text),
+                (true, Thoughts::Hidden) => {}
             }
         }
+        if let (Some(blob), Media::Markdown) = (&part.inline_data, meta.style.media) {
+            sorted.say(&blob.markdown());
+        }
         if let Some(file) = &part.file_data {
-            sorted.text.push_str(&file.file_uri);
+            sorted.say(&file.file_uri);
         }
         if let Some(code) = &part.executable_code {
-            sorted.text.push_str(&code.markdown());
+            sorted.say(&code.markdown());
         }
         if let Some(result) = &part.code_execution_result {
-            sorted.text.push_str(&result.markdown());
+            sorted.say(&result.markdown());
         }
         if part.function_call.is_some() {
+            sorted.end_thoughts();
             let at = u32::try_from(sorted.call_ids.len()).unwrap_or(u32::MAX);
-            sorted.call_ids.push(call_id(answer, choice, at));
+            sorted.call_ids.push(call_id(&meta.id, choice, at));
         }
     }
+    sorted.end_thoughts();
     sorted
+}
+
+impl Sorted {
+    fn say(&mut self, text: &str) {
+        self.end_thoughts();
+        if !self.said {
+            self.said = true;
+            self.lead = self.text.len();
+        }
+        self.text.push_str(text);
+    }
+
+    fn think(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.thinking, true) {
+            self.text.push_str(THINK);
+        }
+        self.text.push_str(text);
+    }
+
+    fn end_thoughts(&mut self) {
+        if std::mem::take(&mut self.thinking) {
+            self.text.push_str(THOUGHT);
+        }
+    }
 }
 
 fn choice<'a>(
     request: &'a ChatCall,
+    style: Style,
     candidate: &'a Candidate<'a>,
     parts: &'a [Part<'a>],
     sorted: &'a Sorted,
@@ -178,6 +218,7 @@ fn choice<'a>(
     let images: Vec<Image> = parts
         .iter()
         .filter_map(|part| part.inline_data.as_ref())
+        .filter(|_| style.media == Media::Field)
         .map(|blob| Image::of(&blob.mime_type, &blob.data))
         .collect();
     let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
@@ -186,7 +227,7 @@ fn choice<'a>(
         candidate.finish_message.as_deref(),
         !tool_calls.is_empty(),
     );
-    let nothing = sorted.text.is_empty() && tool_calls.is_empty() && images.is_empty();
+    let nothing = !sorted.said && tool_calls.is_empty() && images.is_empty();
     let refusal = end.explanation.filter(|_| nothing);
     let silent = sorted.text.is_empty() && (!tool_calls.is_empty() || refusal.is_some());
     Choice {
@@ -201,7 +242,10 @@ fn choice<'a>(
             annotations: candidate
                 .grounding_metadata
                 .as_ref()
-                .map(|grounding| annotations(grounding, &sorted.text))
+                .map(|grounding| {
+                    let (thoughts, text) = sorted.text.split_at(sorted.lead);
+                    annotations(grounding, text, thoughts.chars().count())
+                })
                 .unwrap_or_default(),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),

@@ -12,6 +12,7 @@ use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
+use crate::style::{Media, Style, THINK, THOUGHT, Thoughts};
 use crate::text::put_json;
 
 /// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
@@ -21,6 +22,7 @@ pub struct ChatStream {
     /// `data: {"id":…,"choices":[`, the same for every chunk.
     prefix: Vec<u8>,
     answer: String,
+    style: Style,
     include_usage: bool,
     grounded: bool,
     renamed: Renamed,
@@ -45,6 +47,10 @@ struct ChoiceState {
     finish: Option<(String, Option<String>)>,
     /// The text so far, kept only where citations may point into it.
     text: String,
+    /// The text ends inside thoughts.
+    thinking: bool,
+    /// How many characters of thoughts stand before the answer's own text.
+    lead: usize,
 }
 
 #[derive(Default, Serialize)]
@@ -103,6 +109,7 @@ impl ChatStream {
         Self {
             prefix,
             answer: meta.id.clone(),
+            style: meta.style,
             include_usage: call.include_usage,
             grounded: call.grounded,
             renamed: call.renamed.clone(),
@@ -226,7 +233,7 @@ impl ChatStream {
         }
         if let Some(grounding) = &candidate.grounding_metadata {
             let text = std::mem::take(&mut self.choices[at].text);
-            let annotations = annotations(grounding, &text);
+            let annotations = annotations(grounding, &text, self.choices[at].lead);
             if !annotations.is_empty() {
                 let delta = Delta {
                     annotations,
@@ -244,23 +251,35 @@ impl ChatStream {
 
     fn part(&mut self, at: usize, part: &Part<'_>, out: &mut Vec<u8>) {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            if part.thought == Some(true) {
+            match (part.thought == Some(true), self.style.thoughts) {
+                (false, _) => self.text(at, text, out),
+                (true, Thoughts::Native) => {
+                    let delta = Delta {
+                        reasoning_content: Some(text),
+                        ..Delta::default()
+                    };
+                    self.put(at, delta, out);
+                }
+                (true, Thoughts::Inline) => {
+                    if !std::mem::replace(&mut self.choices[at].thinking, true) {
+                        self.thoughts(at, THINK, out);
+                    }
+                    self.thoughts(at, text, out);
+                }
+                (true, Thoughts::Hidden) => {}
+            }
+        }
+        match (&part.inline_data, self.style.media) {
+            (Some(blob), Media::Markdown) => self.text(at, &blob.markdown(), out),
+            (Some(blob), Media::Field) => {
+                self.choices[at].shown = true;
                 let delta = Delta {
-                    reasoning_content: Some(text),
+                    images: Some([Image::of(&blob.mime_type, &blob.data)]),
                     ..Delta::default()
                 };
                 self.put(at, delta, out);
-            } else {
-                self.text(at, text, out);
             }
-        }
-        if let Some(blob) = &part.inline_data {
-            self.choices[at].shown = true;
-            let delta = Delta {
-                images: Some([Image::of(&blob.mime_type, &blob.data)]),
-                ..Delta::default()
-            };
-            self.put(at, delta, out);
+            (None, _) => {}
         }
         if let Some(file) = &part.file_data {
             self.text(at, &file.file_uri, out);
@@ -272,6 +291,7 @@ impl ChatStream {
             self.text(at, &result.markdown(), out);
         }
         if let Some(call) = &part.function_call {
+            self.end_thoughts(at, out);
             let name = self.renamed.back(&call.name).to_owned();
             let choice = &mut self.choices[at];
             choice.shown = true;
@@ -302,7 +322,27 @@ impl ChatStream {
         }
     }
 
+    /// Thoughts inside the text.
+    fn thoughts(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        let choice = &mut self.choices[at];
+        if choice.text.is_empty() {
+            choice.lead += text.chars().count();
+        }
+        let delta = Delta {
+            content: Some(text),
+            ..Delta::default()
+        };
+        self.put(at, delta, out);
+    }
+
+    fn end_thoughts(&mut self, at: usize, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.choices[at].thinking) {
+            self.thoughts(at, THOUGHT, out);
+        }
+    }
+
     fn text(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        self.end_thoughts(at, out);
         let choice = &mut self.choices[at];
         choice.shown = true;
         if self.grounded {
@@ -345,6 +385,7 @@ impl ChatStream {
     }
 
     fn end(&mut self, at: usize, out: &mut Vec<u8>) {
+        self.end_thoughts(at, out);
         let choice = &mut self.choices[at];
         let end = match choice.finish.take() {
             Some((native, _)) if choice.refused => End {

@@ -83,13 +83,20 @@ struct Citation<'a> {
     title: &'a str,
 }
 
-/// Citations of `text`. Google counts bytes, OpenAI characters. Sources that no sentence
-/// names are cited at the end.
-pub(super) fn annotations<'a>(grounding: &'a Grounding<'a>, text: &str) -> Vec<Annotation<'a>> {
+/// Citations of `text`, which stands behind `lead` other characters. Google counts bytes of the
+/// text, OpenAI characters of the whole. Sources that no sentence names are cited at the end.
+pub(super) fn annotations<'a>(
+    grounding: &'a Grounding<'a>,
+    text: &str,
+    lead: usize,
+) -> Vec<Annotation<'a>> {
     let Some(chunks) = &grounding.grounding_chunks else {
         return Vec::new();
     };
-    let characters = |byte: usize| text.char_indices().take_while(|(at, _)| *at < byte).count();
+    let characters = |byte: usize| {
+        let before = text.char_indices().take_while(|(at, _)| *at < byte);
+        lead + before.count()
+    };
     let cite = |chunk: usize, start_index, end_index| {
         let source = chunks.get(chunk)?.source()?;
         Some(Annotation {
@@ -117,7 +124,7 @@ pub(super) fn annotations<'a>(grounding: &'a Grounding<'a>, text: &str) -> Vec<A
             }
         }
     }
-    let end = text.chars().count();
+    let end = lead + text.chars().count();
     let rest = named.iter().enumerate().filter(|(_, named)| !**named);
     annotations.extend(rest.filter_map(|(chunk, _)| cite(chunk, end, end)));
     annotations

@@ -8,13 +8,15 @@ use dialect::anthropic_to_gemini::{
     messages_response,
 };
 use dialect::sse::Events;
+use dialect::style::Style;
 
-use crate::common::{fixtures, json, pretty, snapshot};
+use crate::common::{STYLED, fixtures, json, pretty, snapshot, styles};
 
 fn meta() -> dialect::ResponseMeta {
     dialect::ResponseMeta {
         id: "msg_golden".to_owned(),
         created: 0,
+        style: Style::default(),
     }
 }
 
@@ -52,31 +54,32 @@ fn responses() {
 }
 
 #[test]
-fn streams() {
-    for (name, body) in fixtures("answers", "sse") {
-        let mut events = Events::new(1 << 20);
-        events.push(body.into());
-        let mut stream = MessagesStream::new(&call(), &meta());
-        let mut out = Vec::new();
-        let mut failed = None;
-        for event in &mut events {
-            if let Err(malformed) = stream.event(&event.unwrap(), &mut out) {
-                failed = Some(malformed);
-                break;
+fn styles_of_answers() {
+    for (suffix, style) in styles() {
+        let meta = dialect::ResponseMeta { style, ..meta() };
+        for (name, body) in fixtures("answers", "json") {
+            if STYLED.contains(&&*name) {
+                let body = messages_response(&call(), &meta, &body).unwrap();
+                snapshot(
+                    "anthropic/styles",
+                    &format!("{name}.{suffix}"),
+                    &pretty(&body),
+                );
             }
         }
-        match failed {
-            None if stream.is_complete() => stream.finish(&mut out),
-            other => stream.abort(
-                &dialect::UpstreamFailure {
-                    status: 503,
-                    message: other.map_or("cut off".to_owned(), |m| m.message),
-                    code: None,
-                },
-                &mut out,
-            ),
+        for (name, body) in fixtures("answers", "sse") {
+            if STYLED.contains(&&*name) {
+                let name = format!("{name}.stream.{suffix}");
+                snapshot("anthropic/styles", &name, &streamed(body, &meta));
+            }
         }
-        let text = String::from_utf8(out).unwrap();
+    }
+}
+
+#[test]
+fn streams() {
+    for (name, body) in fixtures("answers", "sse") {
+        let text = streamed(body, &meta());
         for event in text.split_terminator("\n\n") {
             let (name, data) = event.split_once('\n').unwrap();
             let name = name.strip_prefix("event: ").unwrap();
@@ -87,6 +90,32 @@ fn streams() {
         }
         snapshot("anthropic/streams", &name, &text);
     }
+}
+
+fn streamed(body: Vec<u8>, meta: &dialect::ResponseMeta) -> String {
+    let mut events = Events::new(1 << 20);
+    events.push(body.into());
+    let mut stream = MessagesStream::new(&call(), meta);
+    let mut out = Vec::new();
+    let mut failed = None;
+    for event in &mut events {
+        if let Err(malformed) = stream.event(&event.unwrap(), &mut out) {
+            failed = Some(malformed);
+            break;
+        }
+    }
+    match failed {
+        None if stream.is_complete() => stream.finish(&mut out),
+        other => stream.abort(
+            &dialect::UpstreamFailure {
+                status: 503,
+                message: other.map_or("cut off".to_owned(), |m| m.message),
+                code: None,
+            },
+            &mut out,
+        ),
+    }
+    String::from_utf8(out).unwrap()
 }
 
 #[test]

@@ -4,16 +4,18 @@
 use dialect::anthropic_to_gemini::{
     MessagesCall, MessagesStream, messages_request, messages_response,
 };
+use dialect::style::Style;
 use dialect::{ModelMap, ResponseMeta};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{json, part};
+use crate::common::{json, part, style};
 
 fn meta() -> ResponseMeta {
     ResponseMeta {
         id: "msg_1".to_owned(),
         created: 0,
+        style: Style::default(),
     }
 }
 
@@ -100,15 +102,17 @@ proptest! {
         parts in prop::collection::vec(part(), 1..8),
         per_event in 1_usize..4,
         reason in prop::sample::select(&["STOP", "MAX_TOKENS", "SAFETY", "OTHER"][..]),
+        style in style(),
     ) {
+        let meta = ResponseMeta { style, ..meta() };
         let usage = json!({"promptTokenCount": 5, "candidatesTokenCount": 2, "cachedContentTokenCount": 1});
         let whole = json!({
             "candidates": [{"content": {"parts": parts}, "finishReason": reason}],
             "usageMetadata": usage,
         });
-        let whole = json(&messages_response(&ask(), &meta(), whole.to_string().as_bytes()).unwrap());
+        let whole = json(&messages_response(&ask(), &meta, whole.to_string().as_bytes()).unwrap());
 
-        let mut stream = MessagesStream::new(&ask(), &meta());
+        let mut stream = MessagesStream::new(&ask(), &meta);
         let mut out = Vec::new();
         for parts in parts.chunks(per_event) {
             let event = json!({"candidates": [{"content": {"parts": parts}}]});
@@ -143,7 +147,7 @@ proptest! {
         let sent = json(&call.body);
         let contents = sent["contents"].as_array().unwrap();
 
-        // Text (with images as Markdown in it), calls and signatures, in their order.
+        // Text, images, calls and signatures, in their order.
         let shown = |parts: &[Value]| -> Vec<Value> {
             let mut shown: Vec<Value> = Vec::new();
             let text = |shown: &mut Vec<Value>, more: &str| match shown.last_mut() {
@@ -157,7 +161,7 @@ proptest! {
                 if let Some(more) = part["text"].as_str() {
                     text(&mut shown, more);
                 } else if let Some(data) = part["inlineData"]["data"].as_str() {
-                    text(&mut shown, &format!("![image](data:image/png;base64,{data})"));
+                    shown.push(json!({ "image": data }));
                 } else {
                     let call = &part["functionCall"];
                     shown.push(json!({"args": call["args"], "signature": part["thoughtSignature"]}));

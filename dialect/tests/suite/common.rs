@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dialect::style::{Media, Style, Thoughts};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ pub fn meta() -> dialect::ResponseMeta {
     dialect::ResponseMeta {
         id: "chatcmpl-golden".to_owned(),
         created: 1_800_000_000,
+        style: Style::default(),
     }
 }
 
@@ -54,6 +56,36 @@ pub fn json(bytes: &[u8]) -> Value {
 pub fn pretty(bytes: &[u8]) -> String {
     serde_json::to_string_pretty(&json(bytes)).unwrap()
 }
+
+/// Every style, with a name for its golden files.
+pub fn styles() -> Vec<(&'static str, Style)> {
+    let style = |thoughts, media| Style { thoughts, media };
+    vec![
+        ("native_markdown", style(Thoughts::Native, Media::Markdown)),
+        ("inline_markdown", style(Thoughts::Inline, Media::Markdown)),
+        ("hidden_field", style(Thoughts::Hidden, Media::Field)),
+    ]
+}
+
+/// Any style.
+pub fn style() -> impl Strategy<Value = Style> {
+    let thoughts = [Thoughts::Native, Thoughts::Inline, Thoughts::Hidden];
+    let media = [Media::Markdown, Media::Field];
+    let select = (
+        prop::sample::select(thoughts.to_vec()),
+        prop::sample::select(media.to_vec()),
+    );
+    select.prop_map(|(thoughts, media)| Style { thoughts, media })
+}
+
+/// The answers whose thoughts and media the styles' golden files show.
+pub const STYLED: [&str; 5] = [
+    "grounded_thoughts",
+    "image_and_code",
+    "multi_parts_everything",
+    "thought_text_calls_then_stop",
+    "thoughts_then_answer",
+];
 
 /// One part of a model's answer, as Google sends it.
 pub fn part() -> impl Strategy<Value = Value> {

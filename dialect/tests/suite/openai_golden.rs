@@ -2,7 +2,7 @@
 //! answers, which all protocols share, in `tests/answers/`; beside them what each
 //! becomes. `cargo insta review` shows and accepts changes.
 
-use crate::common::{fixtures, json, meta, pretty, snapshot};
+use crate::common::{STYLED, fixtures, json, meta, pretty, snapshot, styles};
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
 use dialect::sse::Events;
 
@@ -47,35 +47,58 @@ fn responses() {
 }
 
 #[test]
-fn streams() {
-    for (name, body) in fixtures("answers", "sse") {
-        let mut events = Events::new(1 << 20);
-        events.push(body.into());
-        let mut stream = ChatStream::new(&call(true), &meta());
-        let mut out = Vec::new();
-        let mut failed = None;
-        for event in &mut events {
-            if let Err(malformed) = stream.event(&event.unwrap(), &mut out) {
-                failed = Some(malformed);
-                break;
+fn styles_of_answers() {
+    for (suffix, style) in styles() {
+        let meta = dialect::ResponseMeta { style, ..meta() };
+        for (name, body) in fixtures("answers", "json") {
+            if STYLED.contains(&&*name) {
+                let body = chat_response(&call(false), &meta, &body).unwrap();
+                snapshot("openai/styles", &format!("{name}.{suffix}"), &pretty(&body));
             }
         }
-        match failed {
-            None if stream.is_complete() => stream.finish(&mut out),
-            other => stream.abort(
-                &dialect::UpstreamFailure {
-                    status: 502,
-                    message: other.map_or("cut off".to_owned(), |m| m.message),
-                    code: None,
-                },
-                &mut out,
-            ),
+        for (name, body) in fixtures("answers", "sse") {
+            if STYLED.contains(&&*name) {
+                let name = format!("{name}.stream.{suffix}");
+                snapshot("openai/styles", &name, &streamed(body, &meta));
+            }
         }
-        let text = String::from_utf8(out).unwrap();
+    }
+}
+
+#[test]
+fn streams() {
+    for (name, body) in fixtures("answers", "sse") {
+        let text = streamed(body, &meta());
         for event in text.split_terminator("\n\n") {
             let data = event.strip_prefix("data: ").unwrap();
             assert!(data == "[DONE]" || json(data.as_bytes()).is_object());
         }
         snapshot("openai/streams", &name, &text);
     }
+}
+
+fn streamed(body: Vec<u8>, meta: &dialect::ResponseMeta) -> String {
+    let mut events = Events::new(1 << 20);
+    events.push(body.into());
+    let mut stream = ChatStream::new(&call(true), meta);
+    let mut out = Vec::new();
+    let mut failed = None;
+    for event in &mut events {
+        if let Err(malformed) = stream.event(&event.unwrap(), &mut out) {
+            failed = Some(malformed);
+            break;
+        }
+    }
+    match failed {
+        None if stream.is_complete() => stream.finish(&mut out),
+        other => stream.abort(
+            &dialect::UpstreamFailure {
+                status: 502,
+                message: other.map_or("cut off".to_owned(), |m| m.message),
+                code: None,
+            },
+            &mut out,
+        ),
+    }
+    String::from_utf8(out).unwrap()
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{json, meta, part};
+use crate::common::{json, meta, part, style};
 use dialect::openai_to_gemini::{ChatStream, chat_request, chat_response};
 use dialect::sse::Events;
+use dialect::style::{Media, Style};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -67,9 +68,11 @@ proptest! {
         per_event in 1_usize..4,
         reason in prop::sample::select(&["STOP", "MAX_TOKENS", "SAFETY", "OTHER"][..]),
         cut in any::<prop::sample::Index>(),
+        style in style(),
     ) {
+        let meta = dialect::ResponseMeta { style, ..meta() };
         let whole = json!({"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": reason}]});
-        let whole = json(&chat_response(&ask(false), &meta(), whole.to_string().as_bytes()).unwrap());
+        let whole = json(&chat_response(&ask(false), &meta, whole.to_string().as_bytes()).unwrap());
 
         let mut wire = String::new();
         for parts in parts.chunks(per_event) {
@@ -78,7 +81,7 @@ proptest! {
         }
         wire.push_str(&format!("data: {}\r\n\r\n", json!({"candidates": [{"finishReason": reason, "index": 0}]})));
         let mut events = Events::new(1 << 20);
-        let mut stream = ChatStream::new(&ask(true), &meta());
+        let mut stream = ChatStream::new(&ask(true), &meta);
         let mut out = Vec::new();
         let cut = cut.index(wire.len());
         for piece in [&wire.as_bytes()[..cut], &wire.as_bytes()[cut..]] {
@@ -103,9 +106,14 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_sent_back_is_the_answer_google_gave(parts in prop::collection::vec(part(), 1..8)) {
+    fn an_answer_sent_back_is_the_answer_google_gave(
+        parts in prop::collection::vec(part(), 1..8),
+        media in prop::sample::select(vec![Media::Markdown, Media::Field]),
+    ) {
+        let style = Style { media, ..Style::default() };
+        let meta = dialect::ResponseMeta { style, ..meta() };
         let answer = json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]});
-        let answer = json(&chat_response(&ask(false), &meta(), answer.to_string().as_bytes()).unwrap());
+        let answer = json(&chat_response(&ask(false), &meta, answer.to_string().as_bytes()).unwrap());
         let message = answer["choices"][0]["message"].clone();
         let mut messages = vec![json!({"role": "user", "content": "go"}), message.clone()];
         for call in message["tool_calls"].as_array().into_iter().flatten() {
@@ -197,6 +205,44 @@ fn nothing_follows_the_end_of_a_stream() {
         stream.finish(&mut out);
         assert_eq!(out.len(), length);
     }
+}
+
+#[test]
+fn what_only_looks_like_media_stays_text() {
+    for said in [
+        "[a](data:text/plain,hello)",
+        "![a](data:image/png;base64,AA AA)",
+        "![a](data:image/png;base64,AAAA",
+        "![a\nb](data:image/png;base64,AAAA)",
+        "](data:",
+        "see ](data:image/png;base64,AAAA)",
+    ] {
+        let body = json!({"model": "gemini-2.5-flash", "messages": [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": "next"},
+        ]});
+        let call = chat_request(body.to_string().as_bytes()).unwrap();
+        let parts = json(&call.body)["contents"][1]["parts"].clone();
+        assert_eq!(parts, json!([{ "text": said }]));
+    }
+    let said = "a\n![image](data:image/png;base64,AAAA) [audio/wav](data:audio/wav;base64,BBBB)!";
+    let body = json!({"model": "gemini-2.5-flash", "messages": [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": "next"},
+    ]});
+    let call = chat_request(body.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        json(&call.body)["contents"][1]["parts"],
+        json!([
+            {"text": "a\n"},
+            {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            {"text": " "},
+            {"inlineData": {"mimeType": "audio/wav", "data": "BBBB"}},
+            {"text": "!"},
+        ])
+    );
 }
 
 #[test]

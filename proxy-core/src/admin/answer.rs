@@ -47,11 +47,15 @@ impl Failure {
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::NotSignedIn => StatusCode::UNAUTHORIZED,
-        ErrorCode::WrongPassword | ErrorCode::WrongSetupCode | ErrorCode::ForeignOrigin => {
-            StatusCode::FORBIDDEN
-        }
+        ErrorCode::WrongPassword
+        | ErrorCode::SecondFactorNeeded
+        | ErrorCode::WrongSecondFactor
+        | ErrorCode::WrongSetupCode
+        | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::SetupRequired => StatusCode::CONFLICT,
+        ErrorCode::SetupRequired | ErrorCode::Changed | ErrorCode::SealingKeyNeeded => {
+            StatusCode::CONFLICT
+        }
         ErrorCode::WeakPassword | ErrorCode::InvalidInput => StatusCode::BAD_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::NoKeyAvailable | ErrorCode::Database => StatusCode::SERVICE_UNAVAILABLE,
@@ -74,6 +78,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::FromEnvironment(message) => Self::invalid(message),
+            StoreError::NoSealingKey => Self::new(ErrorCode::SealingKeyNeeded, error.to_string()),
             error => {
                 tracing::error!(%error, "the admin API cannot use the database");
                 Self::new(ErrorCode::Database, error.to_string())

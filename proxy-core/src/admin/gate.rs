@@ -1,41 +1,78 @@
-//! Who gets in: the set-up code, the password, sessions.
+//! Who gets in: the set-up code, the password, the second factor.
+//!
+//! Sessions, which begin here, are in `sessions.rs`; how long a guesser waits in
+//! `throttle.rs`. While the database is away `AUTH_TOKEN` signs in, and what was last read of
+//! password and second factor holds.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contract::admin::CSRF_HEADER;
 use contract::{ApiError, ErrorCode, Millis};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use tokio::sync::Semaphore;
 use vault::Secret;
 
 use super::answer::{Failure, Result};
+use super::sessions::{Hash, Sessions};
 use super::throttle::Throttle;
+use super::totp;
 use crate::Core;
 use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredFactor};
 
-/// How long a session lasts after it was last used.
-pub(super) const SESSION_MS: Millis = 7 * 24 * 60 * 60 * 1_000;
-/// A session is prolonged at most this often: a write for every click would be too many.
-const PROLONG_AFTER_MS: Millis = 24 * 60 * 60 * 1_000;
 /// The shortest password, in characters.
 const MIN_PASSWORD: usize = 8;
 /// The longest password, in bytes: hashing must not be given megabytes.
 const MAX_PASSWORD: usize = 1024;
 /// Password hashes computed at once; each takes 19 MiB (argon2id's recommended parameters).
 const HASHES_AT_ONCE: usize = 2;
+/// How long a new authenticator app may take to prove itself.
+const ENROLMENT_MS: Millis = 10 * 60 * 1_000;
+/// Wrong codes of the second factor count together, wherever they come from: whoever tries
+/// them has the password, and six digits are few.
+const EVERYBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What decides who gets in. One for all workers.
 pub(crate) struct Gate {
     /// Present as long as nothing could sign anybody in.
     setup_code: Mutex<Option<Secret>>,
     throttle: Mutex<Throttle>,
+    /// Counts wrong codes of the second factor.
+    codes: Mutex<Throttle>,
     hashing: Semaphore,
+    known: Mutex<Known>,
+    /// A new authenticator app that has yet to prove itself.
+    enrolment: Mutex<Option<Enrolment>>,
+    pub(super) sessions: Sessions,
+}
+
+/// What was last read, for when the database is away; `None` when it never was.
+#[derive(Default)]
+struct Known {
+    password: Option<Option<String>>,
+    factor: Option<Option<StoredFactor>>,
+}
+
+struct Enrolment {
+    secret: Secret,
+    /// The session that asked for it; absent for the desktop window.
+    by: Option<Hash>,
+    until: Millis,
+}
+
+/// How somebody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SignedIn {
+    /// Nobody could know whether a second factor is on, because the database has not been
+    /// reached yet.
+    pub without_factor: bool,
 }
 
 impl Gate {
@@ -48,11 +85,21 @@ impl Gate {
                 Err(error) if error.may_pass() => false,
                 Err(error) => return Err(error),
             };
+        match store.end_sessions_of_another(settings.panel_token()).await {
+            Ok(()) => {}
+            // Then they are worth nothing either: their hashes hold the token.
+            Err(error) if error.may_pass() => {}
+            Err(error) => return Err(error),
+        }
         let setup_code = if nobody { Some(random(16)?) } else { None };
         Ok(Self {
             setup_code: Mutex::new(setup_code),
             throttle: Mutex::default(),
+            codes: Mutex::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
+            known: Mutex::default(),
+            enrolment: Mutex::default(),
+            sessions: Sessions::default(),
         })
     }
 
@@ -61,8 +108,17 @@ impl Gate {
         self.setup_code.lock().clone()
     }
 
-    pub(super) fn setup_required(&self) -> bool {
-        self.setup_code.lock().is_some()
+    /// Whether there is still no password. The command line may have set one meanwhile, which
+    /// ends the set-up link.
+    pub(super) async fn setup_required(&self, core: &Core) -> Result<bool> {
+        if self.setup_code().is_none() {
+            return Ok(false);
+        }
+        let chosen = self.password_hash(core).await?.is_some();
+        if chosen {
+            *self.setup_code.lock() = None;
+        }
+        Ok(!chosen)
     }
 
     /// Chooses the first password.
@@ -86,13 +142,6 @@ impl Gate {
             return Err(wrong());
         }
         self.throttle.lock().right(from);
-        if password.expose().chars().count() < MIN_PASSWORD {
-            return Err(Failure::new(
-                ErrorCode::WeakPassword,
-                format!("The password needs at least {MIN_PASSWORD} characters."),
-            ));
-        }
-        refuse_too_long(&password)?;
         let hash = self.hash(password).await?;
         if !core.store.set_first_password(&hash).await? {
             return Err(wrong());
@@ -101,9 +150,48 @@ impl Gate {
         Ok(())
     }
 
-    /// Checks a password; `AUTH_TOKEN` counts as one.
-    pub(super) async fn check(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
-        if self.setup_required() {
+    /// Checks what somebody signs in with.
+    pub(super) async fn sign_in(
+        &self,
+        core: &Core,
+        from: IpAddr,
+        password: Secret,
+        code: Option<Secret>,
+    ) -> Result<SignedIn> {
+        self.check_password(core, from, password).await?;
+        let factor = self.factor(core).await?;
+        if let Some(Some(factor)) = &factor {
+            let Some(code) = code.filter(|code| !code.expose().trim().is_empty()) else {
+                // It was no wrong guess, nor does it excuse earlier ones.
+                self.throttle.lock().take_back(from);
+                return Err(Failure::new(
+                    ErrorCode::SecondFactorNeeded,
+                    "The password is right. Signing in needs the code of the authenticator app \
+                     as well, or a recovery code.",
+                ));
+            };
+            self.guess_code(core)?;
+            if !self.take_code(core, factor, &code).await? {
+                return Err(wrong_code());
+            }
+            self.codes.lock().right(EVERYBODY);
+        }
+        self.throttle.lock().right(from);
+        Ok(SignedIn {
+            without_factor: factor.is_none(),
+        })
+    }
+
+    /// Checks the password once more, before a step that needs it.
+    pub(super) async fn confirm(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
+        self.check_password(core, from, password).await?;
+        self.throttle.lock().right(from);
+        Ok(())
+    }
+
+    /// Checks a password; `AUTH_TOKEN` counts as one. The guess stays counted.
+    async fn check_password(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
+        if self.setup_required(core).await? {
             return Err(Failure::new(
                 ErrorCode::SetupRequired,
                 "No password exists yet. Open the set-up link that the server printed when it \
@@ -114,45 +202,166 @@ impl Gate {
         self.guess(core, from)?;
         let is_token = core.settings.panel_token() == Some(&password);
         let right = is_token
-            || match core.store.password_hash().await? {
+            || match self.password_hash(core).await? {
                 Some(hash) => self.verify(password, hash).await?,
                 None => false,
             };
-        if !right {
-            return Err(Failure::new(
-                ErrorCode::WrongPassword,
-                "That is neither the panel's password nor AUTH_TOKEN. Without AUTH_TOKEN, the \
-                 first of ALLOWED_TOKENS signs in.",
-            ));
+        if right {
+            return Ok(());
         }
-        self.throttle.lock().right(from);
+        Err(Failure::new(
+            ErrorCode::WrongPassword,
+            "That is neither the panel's password nor AUTH_TOKEN. Without AUTH_TOKEN, the first \
+             of ALLOWED_TOKENS signs in.",
+        ))
+    }
+
+    /// The hash of the panel's password, if one was chosen.
+    pub(super) async fn password_hash(&self, core: &Core) -> Result<Option<String>> {
+        let read = core.store.password_hash().await;
+        let mut known = self.known.lock();
+        match (read, &known.password) {
+            (Ok(hash), _) => {
+                known.password = Some(hash.clone());
+                Ok(hash)
+            }
+            (Err(error), Some(last)) if error.may_pass() => Ok(last.clone()),
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    /// The second factor, if it is on; `None` when nobody can know.
+    pub(super) async fn factor(&self, core: &Core) -> Result<Option<Option<StoredFactor>>> {
+        let read = core.store.second_factor().await;
+        let mut known = self.known.lock();
+        match read {
+            Ok(factor) => {
+                known.factor = Some(factor.clone());
+                Ok(Some(factor))
+            }
+            Err(error) if error.may_pass() => Ok(known.factor.clone()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Chooses another password and ends all other sessions.
+    pub(super) async fn change_password(
+        &self,
+        core: &Core,
+        new: Secret,
+        session: Option<Hash>,
+    ) -> Result<()> {
+        let hash = self.hash(new).await?;
+        core.store.change_password(&hash, session, false).await?;
+        self.known.lock().password = Some(Some(hash));
+        self.sessions.forget_all_but(session);
         Ok(())
     }
 
+    /// Begins to add an authenticator app; gives what it needs. Nothing is in force yet.
+    pub(super) fn enrol(
+        &self,
+        core: &Core,
+        by: Option<Hash>,
+        account: &str,
+    ) -> Result<totp::Enrolment> {
+        if core.store.sealing() == contract::admin::Sealing::NotStored {
+            return Err(StoreError::NoSealingKey.into());
+        }
+        let new = totp::enrol(account)
+            .ok_or_else(|| internal("the second factor cannot be made".to_owned()))?;
+        *self.enrolment.lock() = Some(Enrolment {
+            secret: new.secret.clone(),
+            by,
+            until: core.clock.now().saturating_add(ENROLMENT_MS),
+        });
+        Ok(new)
+    }
+
+    /// Puts the new authenticator app in force, if `code` is its; gives the recovery codes and
+    /// ends all other sessions.
+    pub(super) async fn confirm_enrolment(
+        &self,
+        core: &Core,
+        by: Option<Hash>,
+        code: &Secret,
+    ) -> Result<Vec<Secret>> {
+        let now = core.clock.now();
+        let secret = match &*self.enrolment.lock() {
+            Some(pending) if pending.by == by && pending.until > now => pending.secret.clone(),
+            _ => {
+                return Err(Failure::invalid(
+                    "No authenticator app is being added, or it took longer than ten minutes: \
+                     begin again.",
+                ));
+            }
+        };
+        self.guess_code(core)?;
+        let Some(step) = totp::check(&secret, code.expose(), now, None) else {
+            return Err(wrong_code());
+        };
+        self.codes.lock().right(EVERYBODY);
+        let codes = totp::recovery_codes()
+            .ok_or_else(|| internal("no recovery codes can be made".to_owned()))?;
+        let hashes: Vec<_> = codes
+            .iter()
+            .map(|code| totp::recovery_hash(code.expose()))
+            .collect();
+        core.store
+            .set_second_factor(&secret, step, &hashes, by)
+            .await?;
+        *self.enrolment.lock() = None;
+        self.sessions.forget_all_but(by);
+        Ok(codes)
+    }
+
+    /// Switches the second factor off.
+    pub(super) async fn drop_factor(&self, core: &Core) -> Result<()> {
+        core.store.delete_second_factor().await?;
+        self.known.lock().factor = Some(None);
+        Ok(())
+    }
+
+    /// Whether `code` is one of the app's or a recovery code; it is used up then.
+    async fn take_code(&self, core: &Core, factor: &StoredFactor, code: &Secret) -> Result<bool> {
+        let now = core.clock.now();
+        let Some(step) = totp::check(&factor.secret, code.expose(), now, factor.used) else {
+            if !totp::is_recovery_code(code.expose()) {
+                return Ok(false);
+            }
+            let hash = totp::recovery_hash(code.expose());
+            return Ok(core.store.take_recovery_code(hash).await?);
+        };
+        match core.store.take_step(step).await {
+            Ok(taken) => Ok(taken),
+            Err(error) if error.may_pass() => {
+                let mut known = self.known.lock();
+                let Some(Some(factor)) = &mut known.factor else {
+                    return Ok(false);
+                };
+                let fresh = factor.used.is_none_or(|used| step > used);
+                factor.used = factor.used.max(Some(step));
+                Ok(fresh)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn guess_code(&self, core: &Core) -> Result<()> {
+        too_many(self.codes.lock().guess(EVERYBODY, core.clock.now()))
+    }
+
     fn guess(&self, core: &Core, from: IpAddr) -> Result<()> {
-        self.throttle
-            .lock()
-            .guess(from, core.clock.now())
-            .map_err(|seconds| {
-                let mut error = ApiError::new(
-                    ErrorCode::TooManyAttempts,
-                    format!("Too many wrong attempts. Try again in {seconds} seconds."),
-                );
-                error.retry_after_seconds = Some(seconds);
-                error.into()
-            })
+        too_many(self.throttle.lock().guess(from, core.clock.now()))
     }
 
+    /// The hash of a new password, unless that is too short or too long.
     async fn hash(&self, password: Secret) -> Result<String> {
-        self.hashing(move || {
-            Argon2::default()
-                .hash_password(password.expose().as_bytes())
-                .map(|hash| hash.to_string())
-                .map_err(|error| internal(format!("the password cannot be hashed: {error}")))
-        })
-        .await?
+        check_new_password(&password)?;
+        self.hashing(move || hash_password(&password))
+            .await?
+            .map_err(internal)
     }
-
     async fn verify(&self, password: Secret, hash: String) -> Result<bool> {
         self.hashing(move || {
             PasswordHash::new(&hash).is_ok_and(|hash| {
@@ -176,32 +385,45 @@ impl Gate {
     }
 }
 
-/// Begins a session; gives the value of its cookie.
-pub(super) async fn begin_session(core: &Core) -> Result<Secret> {
-    let cookie = random(32)?;
-    let expires_at = core.clock.now().saturating_add(SESSION_MS);
-    core.store.add_session(digest(&cookie), expires_at).await?;
-    Ok(cookie)
+fn too_many(guessed: Result<(), u64>) -> Result<()> {
+    guessed.map_err(|seconds| {
+        let mut error = ApiError::new(
+            ErrorCode::TooManyAttempts,
+            format!("Too many wrong attempts. Try again in {seconds} seconds."),
+        );
+        error.retry_after_seconds = Some(seconds);
+        error.into()
+    })
 }
 
-/// Whether the cookie is that of a session; `Some(true)` when the session was prolonged, so
-/// that the cookie should be as well.
-pub(super) async fn session(core: &Core, cookie: &Secret) -> Result<Option<bool>> {
-    let hash = digest(cookie);
-    let Some(expires_at) = core.store.session_expiry(hash).await? else {
-        return Ok(None);
-    };
-    let full = core.clock.now().saturating_add(SESSION_MS);
-    if full.saturating_sub(expires_at) < PROLONG_AFTER_MS {
-        return Ok(Some(false));
+fn wrong_code() -> Failure {
+    Failure::new(
+        ErrorCode::WrongSecondFactor,
+        "That code is not right, or was used already. Wait for the next one of the authenticator \
+         app (its clock must be right), or use a recovery code.",
+    )
+}
+
+/// Whether a password can be chosen.
+pub(crate) fn check_new_password(password: &Secret) -> Result<(), ApiError> {
+    if password.expose().chars().count() < MIN_PASSWORD {
+        return Err(ApiError::new(
+            ErrorCode::WeakPassword,
+            format!("The password needs at least {MIN_PASSWORD} characters."),
+        ));
     }
-    core.store.extend_session(hash, full).await?;
-    Ok(Some(true))
+    if password.expose().len() > MAX_PASSWORD {
+        return Err(too_long());
+    }
+    Ok(())
 }
 
-/// Ends a session.
-pub(super) async fn end_session(core: &Core, cookie: &Secret) -> Result<()> {
-    Ok(core.store.end_session(digest(cookie)).await?)
+/// The argon2id hash of a password. Takes a core for a tenth of a second.
+pub(crate) fn hash_password(password: &Secret) -> Result<String, String> {
+    Argon2::default()
+        .hash_password(password.expose().as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| format!("the password cannot be hashed: {error}"))
 }
 
 /// That many random bytes, as text that fits into a link and a cookie.
@@ -211,17 +433,29 @@ pub(super) fn random(bytes: usize) -> Result<Secret, StoreError> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(&*random)))
 }
 
-fn digest(cookie: &Secret) -> [u8; 32] {
-    Sha256::digest(cookie.expose().as_bytes()).into()
+/// What the changes of a session must carry besides its cookie: known to whoever can read an
+/// answer of ours, and of no use without the cookie that it is made from. Nothing has to be
+/// kept for it, so it holds on every server that knows the session.
+pub(super) fn csrf(cookie: &Secret) -> String {
+    // HMAC takes a key of any length (RFC 2104 §2), so there is always a digest.
+    Hmac::<Sha256>::new_from_slice(cookie.expose().as_bytes())
+        .map(|mac| mac.chain_update(CSRF_HEADER).finalize().into_bytes())
+        .map(|digest| URL_SAFE_NO_PAD.encode(digest))
+        .unwrap_or_default()
 }
 
 fn refuse_too_long(password: &Secret) -> Result<()> {
     if password.expose().len() > MAX_PASSWORD {
-        return Err(Failure::invalid(format!(
-            "A password has at most {MAX_PASSWORD} bytes."
-        )));
+        return Err(too_long().into());
     }
     Ok(())
+}
+
+fn too_long() -> ApiError {
+    ApiError::new(
+        ErrorCode::InvalidInput,
+        format!("A password has at most {MAX_PASSWORD} bytes."),
+    )
 }
 
 fn internal(message: String) -> Failure {

@@ -7,12 +7,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::cookie::CookieJar;
 use contract::ErrorCode;
+use contract::admin::CSRF_HEADER;
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use subtle::ConstantTimeEq as _;
 use vault::Secret;
 
 use super::answer::{Failure, Result, is_json, not_json};
+use super::sessions::{Hash, Visitor};
 use super::{Access, Admin, gate};
+use crate::Core;
 
 /// The name of the session's cookie.
 pub(super) const COOKIE: &str = "gb_session";
@@ -20,8 +24,14 @@ pub(super) const COOKIE: &str = "gb_session";
 /// Lets through what comes from the panel's own page, or from no page at all.
 ///
 /// A page of another site can make a browser send requests here, and by DNS rebinding under
-/// a host name of its own. Browsers say where a request comes from (`Origin`, and `Host` for
-/// what was asked for), and a page cannot change either.
+/// a host name of its own. Browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`,
+/// and `Host` for what was asked for), and a page cannot change any of them.
+///
+/// An instance that listens on this machine only has no other names than the machine's own, so
+/// a rebound name is refused. One that listens to the network has names that nobody told it
+/// (the router's, the provider's, a proxy's). There a rebound name is as good as any, and worth
+/// nothing: browsers keep cookies by host name, so the page has no session, and what needs
+/// none gives away no more than to anybody who can reach the port.
 pub(super) async fn same_site(
     State(admin): State<Admin>,
     request: Request,
@@ -50,6 +60,14 @@ fn check_site(admin: &Admin, request: &Request) -> Result<()> {
             "This instance listens on this machine only, so its panel opens at \
              http://localhost or http://127.0.0.1. To reach it under another name, start it \
              with HOST=0.0.0.0.",
+        );
+    }
+    // Also said with what has no Origin, such as an image's request.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site)) {
+        return foreign(
+            "The browser says that another site's page sent this request. The panel's own page \
+             has to.",
         );
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
@@ -108,7 +126,11 @@ fn has_body(request: &Request) -> bool {
 }
 
 /// Lets through who has signed in.
-pub(super) async fn session(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+pub(super) async fn session(
+    State(admin): State<Admin>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if admin.access == Access::Trusted {
         return next.run(request).await;
     }
@@ -121,34 +143,39 @@ pub(super) async fn session(State(admin): State<Admin>, request: Request, next: 
     let Some(cookie) = cookie(request.headers()) else {
         return not_signed_in().into_response();
     };
-    let prolonged = match gate::session(&admin.core, &cookie).await {
-        Ok(Some(prolonged)) => prolonged,
+    let valid = match admin.core.gate.sessions.check(&admin.core, &cookie).await {
+        Ok(Some(valid)) => valid,
         Ok(None) => return not_signed_in().into_response(),
         Err(failure) => return failure.into_response(),
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD)
+        && !carries_csrf(request.headers(), &cookie)
+    {
+        return Failure::new(
+            ErrorCode::ForeignOrigin,
+            format!(
+                "A change needs the header {CSRF_HEADER} with the value that GET /api/state gives \
+                 for this session. Load the panel again; a program reads it after signing in."
+            ),
+        )
+        .into_response();
+    }
     let secure = is_secure(request.headers());
+    request.extensions_mut().insert(Session(valid.hash));
     let mut response = next.run(request).await;
     // The answer to a log-out takes the cookie away; that must stand.
-    if prolonged && !response.headers().contains_key(header::SET_COOKIE) {
-        set_cookie(&mut response, &session_cookie(&cookie, secure));
+    if valid.prolonged && !response.headers().contains_key(header::SET_COOKIE) {
+        set_cookie(&mut response, &session_cookie(&admin.core, &cookie, secure));
     }
     response
 }
 
-/// Nothing of the admin API is kept by a cache or taken for something else.
-pub(super) async fn response_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
+/// Whether a request proves that it comes from a page that could read an answer of ours.
+fn carries_csrf(headers: &HeaderMap, cookie: &Secret) -> bool {
+    let right = gate::csrf(cookie);
+    headers
+        .get(CSRF_HEADER)
+        .is_some_and(|given| !right.is_empty() && given.as_bytes().ct_eq(right.as_bytes()).into())
 }
 
 /// The session's cookie of a request.
@@ -159,8 +186,8 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// The `Set-Cookie` of a session: no script can read it, no other site's page sends it.
-pub(super) fn session_cookie(value: &Secret, secure: bool) -> String {
-    let seconds = gate::SESSION_MS / 1_000;
+pub(super) fn session_cookie(core: &Core, value: &Secret, secure: bool) -> String {
+    let seconds = core.settings.session_ms() / 1_000;
     let secure = if secure { "; Secure" } else { "" };
     let value = value.expose();
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
@@ -186,11 +213,35 @@ pub(super) fn is_secure(headers: &HeaderMap) -> bool {
         .is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }
 
-/// Where the browser reached us, without a path; `None` when it does not say.
-pub(super) fn address(headers: &HeaderMap) -> Option<String> {
+/// Where the browser reached us, without a path; `None` when it does not say. With `port`, the
+/// same host's address at that port, which is spoken to without TLS as far as we know.
+pub(super) fn address(headers: &HeaderMap, port: Option<u16>) -> Option<String> {
     let host = authority(headers, "x-forwarded-host").or_else(|| authority(headers, "host"))?;
-    let scheme = if is_secure(headers) { "https" } else { "http" };
-    Some(format!("{scheme}://{host}"))
+    Some(match port {
+        Some(port) => format!("http://{}:{port}", host.host()),
+        None if is_secure(headers) => format!("https://{host}"),
+        None => format!("http://{host}"),
+    })
+}
+
+/// On a request: the session it belongs to.
+#[derive(Clone, Copy)]
+struct Session(Hash);
+
+/// The session of a request; absent for the desktop window.
+pub(super) fn current(extensions: &Extensions) -> Option<Hash> {
+    extensions.get::<Session>().map(|session| session.0)
+}
+
+/// Who asks, as the list of sessions tells it.
+pub(super) fn visitor(extensions: &Extensions, headers: &HeaderMap) -> Visitor {
+    let user_agent = headers.get(header::USER_AGENT);
+    Visitor {
+        address: client(extensions, headers),
+        user_agent: user_agent
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default(),
+    }
 }
 
 /// Who asks. Behind a proxy of the same machine or network, what that proxy says: it puts

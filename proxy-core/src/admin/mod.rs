@@ -10,17 +10,21 @@
 //! Deliberately absent: CORS, and secrets in answers. The one exception is a new client
 //! token, which can be seen once.
 
+mod account;
 mod answer;
 mod gate;
 mod guard;
+mod headers;
 mod import;
 mod keys;
 mod overview;
+mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod tokens;
+mod totp;
 
 use std::sync::Arc;
 
@@ -33,8 +37,10 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::gate::Gate;
+pub(crate) use self::gate::{Gate, check_new_password, hash_password};
 pub(crate) use self::guard::asks_loopback;
+pub(crate) use self::headers::page as page_headers;
+pub(crate) use self::overview::midnight;
 
 use self::answer::{Failure, Json};
 use crate::Core;
@@ -76,7 +82,7 @@ pub fn router(core: Arc<Core>, access: Access) -> Router {
         .route("/api/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(admin.clone(), guard::same_site))
-        .layer(from_fn(guard::response_headers))
+        .layer(from_fn(headers::api))
         .with_state(admin)
 }
 
@@ -105,7 +111,14 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::restore))
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::delete))
+        .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(account::show))
+        .routes(routes!(account::password))
+        .routes(routes!(account::logout_everywhere))
+        .routes(routes!(account::end_session))
+        .routes(routes!(account::add_totp))
+        .routes(routes!(account::confirm_totp))
+        .routes(routes!(account::drop_totp))
         .split_for_parts();
     let info = InfoBuilder::new()
         .title("Gemini Balance: admin API")

@@ -153,7 +153,7 @@ pub(super) async fn test(
 /// The address as the one who asks knows it: a browser may be far away, behind proxies.
 fn address(admin: &Admin, headers: &HeaderMap) -> String {
     match admin.access {
-        Access::Session => guard::address(headers),
+        Access::Session => guard::address(headers, admin.core.port_beside_panel()),
         Access::Trusted => None,
     }
     .unwrap_or_else(|| admin.core.address())
@@ -217,7 +217,7 @@ pub(super) fn is_away(core: &Core) -> bool {
 }
 
 /// When the current day began in the server's time zone.
-pub(super) fn midnight(core: &Core) -> Millis {
+pub(crate) fn midnight(core: &Core) -> Millis {
     local(core, core.clock.now())
         .and_then(|now| now.start_of_day().ok())
         .map_or(0, |start| start.timestamp().as_millisecond())

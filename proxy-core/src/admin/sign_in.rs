@@ -8,6 +8,7 @@ use http::{Extensions, HeaderMap, StatusCode};
 use vault::Secret;
 
 use super::answer::{Json, Result};
+use super::gate::SignedIn;
 use super::{Access, Admin, gate, guard};
 
 /// What anyone may know before signing in.
@@ -21,16 +22,19 @@ pub(super) async fn state(
     headers: HeaderMap,
 ) -> Result<Json<InstanceState>> {
     let trusted = admin.access == Access::Trusted;
-    let signed_in = trusted
-        || match guard::cookie(&headers) {
-            Some(cookie) => gate::session(&admin.core, &cookie).await?.is_some(),
-            None => false,
-        };
+    let mut csrf = None;
+    if !trusted
+        && let Some(cookie) = guard::cookie(&headers)
+        && let sessions = &admin.core.gate.sessions
+        && sessions.check(&admin.core, &cookie).await?.is_some()
+    {
+        csrf = Some(gate::csrf(&cookie));
+    }
     Ok(Json(InstanceState {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        setup_required: !trusted && admin.core.gate.setup_required(),
-        signed_in,
-        csrf: None,
+        setup_required: !trusted && admin.core.gate.setup_required(&admin.core).await?,
+        signed_in: trusted || csrf.is_some(),
+        csrf,
     }))
 }
 
@@ -56,14 +60,18 @@ pub(super) async fn setup(
         .gate
         .set_up(&admin.core, from, &code, password)
         .await?;
-    signed_in(&admin, &headers).await
+    let how = SignedIn {
+        without_factor: false,
+    };
+    signed_in(&admin, &extensions, &headers, how).await
 }
 
-/// Signs in with the panel's password or `AUTH_TOKEN`.
+/// Signs in with the panel's password or `AUTH_TOKEN`, and a code when a second factor is on.
 #[utoipa::path(post, path = "/api/login", tag = "sign-in", request_body = LoginRequest, responses(
     (status = 204, description = "Done; the session cookie is set."),
     (status = 400, body = ApiError, description = "`invalid_input`"),
-    (status = 403, body = ApiError, description = "`wrong_password`, `foreign_origin`"),
+    (status = 403, body = ApiError, description = "`wrong_password`, `second_factor_needed`, \
+        `wrong_second_factor`, `foreign_origin`"),
     (status = 409, body = ApiError, description = "`setup_required`"),
     (status = 429, body = ApiError, description = "`too_many_attempts`",
         headers(("retry-after" = u64, description = "Seconds to wait"))),
@@ -76,9 +84,10 @@ pub(super) async fn login(
     Json(request): Json<LoginRequest>,
 ) -> Result<Response> {
     let from = guard::client(&extensions, &headers);
-    let password = Secret::new(request.password);
-    admin.core.gate.check(&admin.core, from, password).await?;
-    signed_in(&admin, &headers).await
+    let (password, code) = (Secret::new(request.password), request.code.map(Secret::new));
+    let gate = &admin.core.gate;
+    let how = gate.sign_in(&admin.core, from, password, code).await?;
+    signed_in(&admin, &extensions, &headers, how).await
 }
 
 /// Ends the session.
@@ -90,17 +99,28 @@ pub(super) async fn login(
 ))]
 pub(super) async fn logout(State(admin): State<Admin>, headers: HeaderMap) -> Result<Response> {
     if let Some(cookie) = guard::cookie(&headers) {
-        gate::end_session(&admin.core, &cookie).await?;
+        let sessions = &admin.core.gate.sessions;
+        sessions.end_by_cookie(&admin.core, &cookie).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     guard::set_cookie(&mut response, &guard::no_cookie());
     Ok(response)
 }
 
-async fn signed_in(admin: &Admin, headers: &HeaderMap) -> Result<Response> {
-    let cookie = gate::begin_session(&admin.core).await?;
+async fn signed_in(
+    admin: &Admin,
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    how: SignedIn,
+) -> Result<Response> {
+    let (core, sessions) = (&admin.core, &admin.core.gate.sessions);
+    if let Some(old) = guard::cookie(headers) {
+        sessions.end_by_cookie(core, &old).await?;
+    }
+    let visitor = guard::visitor(extensions, headers);
+    let cookie = sessions.begin(core, visitor, how.without_factor).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    let cookie = guard::session_cookie(&cookie, guard::is_secure(headers));
+    let cookie = guard::session_cookie(core, &cookie, guard::is_secure(headers));
     guard::set_cookie(&mut response, &cookie);
     Ok(response)
 }

@@ -89,6 +89,14 @@ impl Throttle {
         Ok(())
     }
 
+    /// The guess was none after all; earlier ones stay counted.
+    pub(super) fn take_back(&mut self, from: IpAddr) {
+        if let Some(guesses) = self.by_address.get_mut(&network(from)) {
+            guesses.wrong = guesses.wrong.saturating_sub(1);
+        }
+        self.together.wrong = self.together.wrong.saturating_sub(1);
+    }
+
     /// The guess was right after all.
     pub(super) fn right(&mut self, from: IpAddr) {
         self.by_address.remove(&network(from));

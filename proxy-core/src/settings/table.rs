@@ -78,6 +78,10 @@ settings! {
     auth_token: Option<Secret> = "AUTH_TOKEN" "auth-token" Kind::Text, default "", Restart, secret, check refuse_placeholder;
         zh "面板口令" "登录面板用的口令；留空时使用 ALLOWED_TOKENS 的第一个。";
         en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
+    /// How many hours a session of the panel lasts after it was last used.
+    session_hours: u32 = "SESSION_HOURS" "session-hours" Kind::Integer(1, 8760), default "168", Restart;
+        zh "登录有效期（小时）" "面板登录后，多少小时不使用就需要重新登录。";
+        en "Session (hours)" "How many hours after its last use a session of the panel ends.";
     /// Google's API, without a slash at its end.
     base_url: String = "BASE_URL" "base-url" Kind::Url, default "https://generativelanguage.googleapis.com/v1beta", Restart;
         zh "上游地址" "Google Gemini API 的地址，含版本，例如 https://generativelanguage.googleapis.com/v1beta。";
@@ -90,6 +94,10 @@ settings! {
     port: u16 = "PORT" "port" Kind::Integer(0, 65535), default "8000", Restart;
         zh "端口" "监听端口；0 表示由系统选择。";
         en "Port" "The port to listen on; 0 lets the system choose.";
+    /// The panel's own port; 0 when it is on the clients' port.
+    admin_port: u16 = "ADMIN_PORT" "admin-port" Kind::Integer(0, 65535), default "0", Restart;
+        zh "面板端口" "面板单独使用的端口；0 表示与客户端共用端口。";
+        en "Panel port" "A port of its own for the panel; 0 puts it on the clients' port.";
     /// Where the database and the key file are.
     data_dir: PathBuf = "DATA_DIR" "data-dir" Kind::Folder, default "", Restart;
         zh "数据目录" "数据库和密钥文件所在的目录；容器里应当是持久卷。";
@@ -129,6 +137,11 @@ impl Settings {
     /// `ALLOWED_TOKENS`.
     pub fn panel_token(&self) -> Option<&Secret> {
         self.auth_token.as_ref().or(self.allowed_tokens.first())
+    }
+
+    /// How long a session lasts after it was last used.
+    pub fn session_ms(&self) -> contract::Millis {
+        contract::Millis::from(self.session_hours) * 60 * 60 * 1_000
     }
 
     /// The largest request body, in bytes.

@@ -46,6 +46,7 @@ pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use requests::Batch;
 pub use requests::{FailedRequest, KeyCounts, QuarterSums};
 use seal::Seal;
+pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};

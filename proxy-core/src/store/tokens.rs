@@ -10,6 +10,7 @@ use vault::Secret;
 use super::database::{Row, Tx, query};
 use super::keys::origin_of;
 use super::{Store, StoreError};
+use crate::surface::limits::DayCounts;
 
 /// What the environment's tokens are fingerprinted for.
 const FINGERPRINT: &str = "client_tokens/fingerprint";
@@ -58,32 +59,29 @@ impl Store {
         Ok(tokens)
     }
 
-    /// Number and SHA-256 of every accepted token.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn token_hashes(&self) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
-        let tokens = self.tokens().await?;
-        Ok(tokens.iter().map(|token| (token.id, token.hash)).collect())
-    }
-
     /// Keeps a new token, which must be random: only its hash is kept.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn add_token(&self, name: &str, token: &Secret) -> Result<StoredToken, StoreError> {
+    pub async fn add_token(
+        &self,
+        name: &str,
+        token: &Secret,
+        rules: &TokenRules,
+    ) -> Result<StoredToken, StoreError> {
         let masked = token.masked();
         let hash = sha256(token);
         let created_at = self.inner.clock.now();
         let mut tx = self.begin().await?;
         let done = query(
-            "INSERT INTO client_tokens (name, hash, masked, origin, created_at) \
-             VALUES (?, ?, ?, 'panel', ?)",
+            "INSERT INTO client_tokens (name, hash, masked, origin, created_at, rules) \
+             VALUES (?, ?, ?, 'panel', ?, ?)",
         )
         .bind(name)
         .bind(hash.as_slice())
         .bind(&masked)
         .bind(created_at)
+        .bind(self.written(rules)?)
         .execute(&mut tx)
         .await?;
         self.commit_change(tx).await?;
@@ -94,9 +92,86 @@ impl Store {
             origin: Origin::Panel,
             created_at,
             last_used_at: None,
-            rules: TokenRules::default(),
+            rules: rules.clone(),
             hash,
         })
+    }
+
+    /// Changes what a token is called or may do; what is `None` stays. False when there is no
+    /// such token.
+    ///
+    /// # Errors
+    /// When a token of the environment would get another name, or the database cannot be
+    /// written.
+    pub async fn change_token(
+        &self,
+        id: i64,
+        name: Option<&str>,
+        rules: Option<&TokenRules>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = query(
+            "SELECT origin, name, rules FROM client_tokens WHERE id = ? AND deleted_at IS NULL",
+        )
+        .bind(id)
+        .fetch_optional(&mut tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let origin = origin_of(&row.get::<String>("origin")?);
+        let old_name: String = row.get("name")?;
+        let name = name.unwrap_or(&old_name);
+        if origin == Origin::Environment && name != old_name {
+            return Err(StoreError::FromEnvironment(
+                "This token comes from ALLOWED_TOKENS and is called by its place there; only \
+                 its limits can be changed.",
+            ));
+        }
+        let rules = match rules {
+            Some(rules) => self.written(rules)?,
+            None => row.get("rules")?,
+        };
+        query("UPDATE client_tokens SET name = ?, rules = ? WHERE id = ?")
+            .bind(name)
+            .bind(rules)
+            .bind(id)
+            .execute(&mut tx)
+            .await?;
+        self.commit_change(tx).await?;
+        Ok(true)
+    }
+
+    /// What was done with each token since then. Requests that their token's limits turned
+    /// away are left out: they count towards no limit.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn token_counts(&self, since: Millis) -> Result<Vec<(i64, DayCounts)>, StoreError> {
+        let rows = query(
+            "SELECT token_id, COUNT(*) AS requests, \
+             CAST(SUM(failed) AS SIGNED) AS errors, \
+             CAST(SUM(prompt_tokens + output_tokens + thought_tokens) AS SIGNED) AS tokens \
+             FROM requests WHERE at >= ? AND token_id IS NOT NULL AND (attempts > 0 OR failed = 0) \
+             GROUP BY token_id",
+        )
+        .bind(since)
+        .fetch_all(self.db()?.read())
+        .await?;
+        let counts = |row: &Row| {
+            Ok((
+                row.get("token_id")?,
+                DayCounts {
+                    requests: row.number("requests")?,
+                    errors: row.number("errors")?,
+                    tokens: row.number("tokens")?,
+                },
+            ))
+        };
+        rows.iter().map(counts).collect()
+    }
+
+    /// Rules as they are kept.
+    fn written(&self, rules: &TokenRules) -> Result<String, StoreError> {
+        serde_json::to_string(rules).map_err(|error| StoreError::failed(&self.inner.place, &error))
     }
 
     /// Deletes a token at once and for good. False when there is no such token.

@@ -1,44 +1,90 @@
-//! Who is asking: client tokens in the four styles that clients use.
+//! Who is asking: client tokens in the four styles that clients use, and what each may do.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use contract::Millis;
+use contract::admin::{TokenRules, TokenUsage};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
+
+use super::limits::{Accepted, Admitted, DayCounts, Limit};
+use crate::clock::Clock;
+use crate::store::StoredToken;
 
 /// The client tokens that are accepted now, by hash. The tokens themselves are not kept.
 ///
 /// Looking one up hashes what the client sent and finds the hash in a map: how long that
 /// takes depends on no part of a valid token, so it cannot be guessed piece by piece.
-#[derive(Default)]
 pub struct ClientTokens {
     by_hash: ArcSwap<HashMap<[u8; 32], Arc<Accepted>>>,
+    /// Whose midnight begins a day of the limits.
+    time_zone: TimeZone,
 }
 
-struct Accepted {
-    id: i64,
-    last_used_at: AtomicI64,
+/// A token to accept.
+#[derive(Clone, Debug)]
+pub struct TokenEntry {
+    /// Its number in the store.
+    pub id: i64,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// What the user calls it; its client is told when it meets a limit.
+    pub name: String,
+    /// What it may do.
+    pub rules: TokenRules,
+}
+
+impl From<&StoredToken> for TokenEntry {
+    fn from(token: &StoredToken) -> Self {
+        Self {
+            id: token.id,
+            hash: token.hash,
+            name: token.name.clone(),
+            rules: token.rules.clone(),
+        }
+    }
+}
+
+/// Why a token does not let a request in.
+#[derive(Debug)]
+pub enum Refused {
+    /// There is no such token.
+    Unknown,
+    /// The token is known, and this stands in the way.
+    Limit {
+        /// Its number.
+        id: i64,
+        /// What the user calls it.
+        name: String,
+        /// What stands in the way.
+        limit: Limit,
+    },
 }
 
 impl ClientTokens {
-    /// Accepts exactly these tokens from now on: id in the store, SHA-256 of the token.
-    pub fn replace(&self, tokens: impl IntoIterator<Item = (i64, [u8; 32])>) {
+    /// No tokens yet; days begin at midnight of `time_zone`.
+    pub fn new(time_zone: TimeZone) -> Self {
+        Self {
+            by_hash: ArcSwap::default(),
+            time_zone,
+        }
+    }
+
+    /// Accepts exactly these tokens from now on. What was counted of those that were there
+    /// before stays counted.
+    pub fn replace(&self, tokens: impl IntoIterator<Item = TokenEntry>) {
         let old = self.by_hash.load();
         let new = tokens
             .into_iter()
-            .map(|(id, hash)| {
-                let kept = old.get(&hash).filter(|accepted| accepted.id == id).cloned();
-                let fresh = || {
-                    Arc::new(Accepted {
-                        id,
-                        last_used_at: AtomicI64::new(0),
-                    })
-                };
-                (hash, kept.unwrap_or_else(fresh))
+            .map(|entry| {
+                let known = old.get(&entry.hash).filter(|known| known.id == entry.id);
+                let used = known.map(|known| known.used.clone()).unwrap_or_default();
+                let accepted = Accepted::new(entry.id, entry.name, entry.rules, used);
+                (entry.hash, Arc::new(accepted))
             })
             .collect();
         self.by_hash.store(Arc::new(new));
@@ -53,21 +99,55 @@ impl ClientTokens {
         });
     }
 
-    /// When a token was last used in this process.
-    pub fn last_used(&self, id: i64) -> Option<Millis> {
-        let tokens = self.by_hash.load();
-        let accepted = tokens.values().find(|accepted| accepted.id == id)?;
-        let at = accepted.last_used_at.load(Ordering::Relaxed);
-        (at > 0).then_some(at)
+    /// Takes over what was counted today before this process started, so that a restart
+    /// opens no limit. What this process has counted itself by then is not added: whichever
+    /// is more holds, because the store may have heard of it already.
+    pub fn seed(&self, now: Millis, counts: impl IntoIterator<Item = (i64, DayCounts)>) {
+        let counts: HashMap<_, _> = counts.into_iter().collect();
+        for accepted in self.by_hash.load().values() {
+            if let Some(counts) = counts.get(&accepted.id) {
+                accepted.used.seed(now, &self.time_zone, *counts);
+            }
+        }
     }
 
-    /// The id of the token a client sent, if it is accepted.
-    pub fn accept(&self, token: &str, now: Millis) -> Option<i64> {
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    /// When a token was last used in this process.
+    pub fn last_used(&self, id: i64) -> Option<Millis> {
+        self.find(id)?.used.last_at()
+    }
+
+    /// What was done with a token today.
+    pub fn usage(&self, id: i64, now: Millis) -> TokenUsage {
+        self.find(id)
+            .map(|accepted| accepted.used.usage(now, &self.time_zone))
+            .unwrap_or_default()
+    }
+
+    fn find(&self, id: i64) -> Option<Arc<Accepted>> {
         let tokens = self.by_hash.load();
-        let accepted = tokens.get(&hash)?;
-        accepted.last_used_at.store(now, Ordering::Relaxed);
-        Some(accepted.id)
+        tokens.values().find(|accepted| accepted.id == id).cloned()
+    }
+
+    /// Lets in a request with the token that a client sent, and counts it, unless the token
+    /// is not accepted or its rules are against it.
+    ///
+    /// # Errors
+    /// See [`Refused`]; a request that is refused counts towards no limit.
+    pub fn admit(&self, token: &str, clock: &Clock) -> Result<Admitted, Refused> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let accepted = self
+            .by_hash
+            .load()
+            .get(&hash)
+            .cloned()
+            .ok_or(Refused::Unknown)?;
+        accepted
+            .admit(clock, &self.time_zone)
+            .map_err(|(token, limit)| Refused::Limit {
+                id: token.id,
+                name: token.name.clone(),
+                limit,
+            })
     }
 }
 
@@ -147,17 +227,28 @@ mod tests {
 
     #[test]
     fn only_accepted_tokens_get_in_and_their_use_is_remembered() {
-        let tokens = ClientTokens::default();
-        assert_eq!(tokens.accept("sk-a", 1), None);
-        tokens.replace([(4, hash("sk-a"))]);
-        assert_eq!(tokens.accept("sk-a", 99), Some(4));
-        assert_eq!(tokens.accept("sk-b", 99), None);
-        tokens.replace([(4, hash("sk-a")), (5, hash("sk-b"))]);
+        let tokens = ClientTokens::new(TimeZone::UTC);
+        let clock = Clock::new(|| 99);
+        let entry = |id, token| TokenEntry {
+            id,
+            hash: hash(token),
+            name: token.to_owned(),
+            rules: TokenRules::default(),
+        };
+        let admitted = |token| tokens.admit(token, &clock).map(|admitted| admitted.id());
+        assert!(matches!(admitted("sk-a"), Err(Refused::Unknown)));
+        tokens.replace([entry(4, "sk-a")]);
+        assert_eq!(admitted("sk-a").unwrap(), 4);
+        assert!(matches!(admitted("sk-b"), Err(Refused::Unknown)));
+        tokens.replace([entry(4, "sk-a"), entry(5, "sk-b")]);
         assert_eq!(
             tokens.last_used(4),
             Some(99),
             "kept over a change of the list"
         );
+        assert_eq!(tokens.usage(4, 99).requests_today, 1);
         assert_eq!(tokens.last_used(5), None);
+        tokens.remove(4);
+        assert!(matches!(admitted("sk-a"), Err(Refused::Unknown)));
     }
 }

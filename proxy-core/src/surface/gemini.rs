@@ -58,8 +58,12 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         ));
         return refuse(trace, Surface::Gemini, &problem);
     };
-    trace.asked(model, expect == Expect::Stream);
-    let body = match read_body(&app, body).await {
+    let allowed = trace.asked(model, expect == Expect::Stream);
+    // Read in any case: a client that is refused must have sent all to get to know why.
+    let body = match read_body(&app, body)
+        .await
+        .and_then(|body| allowed.map(|()| body))
+    {
         Ok(body) => body,
         Err(problem) => return refuse(trace, Surface::Gemini, &problem),
     };
@@ -149,6 +153,11 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
         Ok(trace) => trace,
         Err(problem) => return problem.render(Surface::Gemini),
     };
+    if let Some(model) = path.strip_prefix("/models/")
+        && let Err(problem) = trace.may_use(model)
+    {
+        return refuse(trace, Surface::Gemini, &problem);
+    }
     let call = Call {
         method: Method::GET,
         path: &path,
@@ -159,13 +168,32 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
         expect: Expect::Anything,
     };
     match app.upstream.call(&app.core, &call, &mut trace).await {
-        Ok(Answer::Whole(whole)) => forward(whole, trace),
+        Ok(Answer::Whole(mut whole)) => {
+            if trace.has_model_list()
+                && let Some(allowed) = only_allowed(&whole.body, &trace)
+            {
+                whole.body = allowed.into();
+            }
+            forward(whole, trace)
+        }
         Ok(Answer::Stream(_)) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
         Err(failure) => {
             let problem = Problem::of(failure, &app.core);
             refuse(trace, Surface::Gemini, &problem)
         }
     }
+}
+
+/// A page of models without those that the token may not use; the rest as Google sent it.
+/// `None` when it is no such page.
+fn only_allowed(page: &[u8], trace: &Trace) -> Option<Vec<u8>> {
+    let mut page: serde_json::Value = serde_json::from_slice(page).ok()?;
+    page.get_mut("models")?.as_array_mut()?.retain(|model| {
+        let name = model.get("name").and_then(serde_json::Value::as_str);
+        let id = name.map(|name| name.trim_start_matches("models/"));
+        id.is_some_and(|id| trace.may_use(id).is_ok())
+    });
+    serde_json::to_vec(&page).ok()
 }
 
 /// Gives the client what Google answered.

@@ -7,6 +7,7 @@
 mod anthropic;
 pub mod auth;
 mod gemini;
+pub(crate) mod limits;
 mod models;
 mod openai;
 pub(crate) mod problem;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -32,7 +34,7 @@ use http_body_util::{BodyExt as _, Limited};
 use tower::ServiceExt as _;
 use tower_http::cors::{self, CorsLayer};
 
-use self::auth::Style;
+use self::auth::{Refused, Style};
 use self::problem::Problem;
 use self::trace::Trace;
 use crate::Core;
@@ -65,23 +67,54 @@ pub(crate) struct Internal;
 #[derive(Clone)]
 pub(crate) struct AnsweredBy(pub String);
 
-/// Every route of an instance: the surfaces, health, the admin API and the panel.
-pub(crate) fn router(core: &Arc<Core>, upstream: &Upstream, panel: Option<Router>) -> Router {
-    let router = clients(core, upstream)
-        .merge(admin::router(core.clone(), Access::Session))
+/// What a port serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Clients, the admin API and the panel.
+    Both,
+    /// Clients only: the panel has a port of its own.
+    Clients,
+    /// The admin API and the panel only.
+    Panel,
+}
+
+/// Every route of one port. Health is on all of them.
+pub(crate) fn router(
+    core: &Arc<Core>,
+    upstream: &Upstream,
+    panel: Option<Router>,
+    side: Side,
+) -> Router {
+    let mut router = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready).with_state(core.clone()))
         .route("/metrics", get(observe::metrics).with_state(core.clone()));
-    let panel = panel.unwrap_or_else(|| Router::new().fallback(no_panel));
-    router.fallback(async move |request: Request| {
-        let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
-        match speaks(request.uri().path()) {
-            Some(surface) => unknown_path(surface, request).await,
-            None if is_page => panel.oneshot(request).await.into_response(),
-            // Most clients that have a wrong address are OpenAI's.
-            None => unknown_path(Surface::Openai, request).await,
-        }
-    })
+    if side != Side::Panel {
+        router = router.merge(clients(core, upstream));
+    }
+    if side == Side::Clients {
+        return router.fallback(async |request: Request| {
+            let surface = speaks(request.uri().path()).unwrap_or(Surface::Openai);
+            unknown_path(surface, request).await
+        });
+    }
+    let clients_port = core.port_beside_panel();
+    let panel = panel
+        .unwrap_or_else(|| Router::new().fallback(no_panel))
+        .layer(from_fn(admin::page_headers));
+    router
+        .merge(admin::router(core.clone(), Access::Session))
+        .fallback(async move |request: Request| {
+            let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
+            match (speaks(request.uri().path()), clients_port) {
+                (Some(surface), Some(port)) => other_port(surface, port, request).await,
+                (Some(surface), None) => unknown_path(surface, request).await,
+                (None, _) if is_page => panel.oneshot(request).await.into_response(),
+                // Most clients that have a wrong address are OpenAI's.
+                (None, Some(port)) => other_port(Surface::Openai, port, request).await,
+                (None, None) => unknown_path(Surface::Openai, request).await,
+            }
+        })
 }
 
 /// The routes that clients use.
@@ -146,16 +179,21 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
     if parts.extensions.get::<Internal>().is_some() {
         return Ok(Trace::start(&app.core, surface, None, parts));
     }
-    let presented = auth::presented(&parts.headers, parts.uri.query());
-    let token = match &presented {
-        Some((token, _)) => app.core.tokens.accept(token, app.core.clock.now()),
-        None => None,
+    let Some((token, _)) = auth::presented(&parts.headers, parts.uri.query()) else {
+        let problem = Problem::unauthorized(false);
+        trace::refused(&app.core, surface, &problem);
+        return Err(problem);
     };
-    match token {
-        Some(id) => Ok(Trace::start(&app.core, surface, Some(id), parts)),
-        None => {
-            let problem = Problem::unauthorized(presented.is_some());
+    match app.core.tokens.admit(&token, &app.core.clock) {
+        Ok(admitted) => Ok(Trace::start(&app.core, surface, Some(admitted), parts)),
+        Err(Refused::Unknown) => {
+            let problem = Problem::unauthorized(true);
             trace::refused(&app.core, surface, &problem);
+            Err(problem)
+        }
+        Err(Refused::Limit { id, name, limit }) => {
+            let problem = Problem::limited(&name, limit, &app.core.settings);
+            Trace::turned_away(&app.core, surface, id, &problem, parts);
             Err(problem)
         }
     }
@@ -275,6 +313,14 @@ async fn unknown_path(surface: Surface, request: Request) -> Response {
          Anthropic's use the address without a path (they add it themselves).",
         request.method(),
         request.uri().path()
+    ));
+    turn_away(request.into_body(), &problem, surface).await
+}
+
+/// A client came to the port that is the panel's alone.
+async fn other_port(surface: Surface, port: u16, request: Request) -> Response {
+    let problem = Problem::not_found(format!(
+        "This port serves the panel only (ADMIN_PORT). Clients use the same host with port {port}."
     ));
     turn_away(request.into_body(), &problem, surface).await
 }

@@ -30,7 +30,16 @@ pub(super) async fn answer(
         Ok(models) => models,
         Err(problem) => return refuse(trace, surface, &problem),
     };
-    let Some(body) = write(&models, app.core.started_at / 1000) else {
+    let allowed: Vec<Model>;
+    let models = match trace.has_model_list() {
+        false => models.as_slice(),
+        true => {
+            let may_use = |model: &&Model| trace.may_use(model.id()).is_ok();
+            allowed = models.iter().filter(may_use).cloned().collect();
+            allowed.as_slice()
+        }
+    };
+    let Some(body) = write(models, app.core.started_at / 1000) else {
         let wanted = parts.uri.path().rsplit('/').next().unwrap_or_default();
         return refuse(trace, surface, &Problem::no_such_model(wanted));
     };

@@ -9,8 +9,10 @@ use dialect::{Invalid, UpstreamFailure, error};
 use http::{HeaderValue, StatusCode, header};
 
 use super::json;
+use super::limits::{Admitted, Kind, Limit};
 use crate::Core;
 use crate::pool::{Outcome, Unavailable};
+use crate::settings::Settings;
 use crate::upstream::Failure;
 
 /// An error on its way to a client, before it is put into the client's protocol.
@@ -80,6 +82,67 @@ impl Problem {
         ));
         problem.code = Some("model_not_found");
         problem.param = Some("model".into());
+        problem
+    }
+
+    /// The token may not use this model.
+    pub fn forbidden_model(model: &str, admitted: &Admitted) -> Self {
+        let mut problem = Self::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "The client token '{}' may not use the model '{model}'. It may use: {}. Ask for \
+                 one of these, or have the token changed on the Tokens page of Gemini Balance.",
+                admitted.name(),
+                admitted.rules().models.join(", ")
+            ),
+        );
+        problem.code = Some("model_not_allowed");
+        problem.param = Some("model".into());
+        problem
+    }
+
+    /// A limit of the token `name` stands in the way.
+    pub fn limited(name: &str, limit: Limit, settings: &Settings) -> Self {
+        let (kind, limit, wait) = match limit {
+            Limit::Expired { at } => {
+                let at = jiff::Timestamp::from_millisecond(at)
+                    .map(|at| at.to_zoned(settings.time_zone.clone()));
+                let at = at.map_or_else(
+                    |_| String::new(),
+                    |at| at.strftime(" on %F at %R %Z").to_string(),
+                );
+                let mut problem = Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    format!(
+                        "The client token '{name}' expired{at}. Use another one, or have its \
+                         time extended on the Tokens page of Gemini Balance."
+                    ),
+                );
+                problem.code = Some("invalid_api_key");
+                return problem;
+            }
+            Limit::UsedUp { kind, limit, wait } => (kind, limit, wait),
+        };
+        let midnight = || format!(", at midnight ({})", settings.time_zone_name());
+        let (what, opens) = match kind {
+            Kind::RequestsPerMinute => ("requests in 60 seconds", String::new()),
+            Kind::RequestsPerDay => ("requests a day", midnight()),
+            Kind::TokensPerDay => ("tokens a day", midnight()),
+            Kind::AtOnce => (
+                "requests at the same time",
+                ", or when one has ended".to_owned(),
+            ),
+        };
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!(
+                "The client token '{name}' is limited to {limit} {what}. It may go on in {} \
+                 seconds{opens}.",
+                seconds(wait)
+            ),
+        );
+        problem.code = Some("rate_limit_exceeded");
+        problem.retry_after = Some(wait);
         problem
     }
 
@@ -224,14 +287,17 @@ impl Problem {
     pub fn render(&self, surface: Surface) -> Response {
         let mut response = json(self.status, Body::from(self.body(surface)));
         if let Some(wait) = self.retry_after {
-            // RFC 9110 §10.2.3: whole seconds; rounded up, so that waiting is enough.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }
         response
     }
+}
+
+/// RFC 9110 §10.2.3: whole seconds; rounded up, so that waiting is enough.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl From<Invalid> for Problem {

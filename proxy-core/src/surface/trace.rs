@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use contract::admin::Surface;
 use dialect::gemini::Peek;
+use dialect::style::Style;
 use http::request::Parts;
 use tracing::Span;
 
+use super::limits::Admitted;
 use super::problem::Problem;
 use crate::Core;
 use crate::observe::spans::Spans;
@@ -29,6 +31,8 @@ pub struct Trace {
     /// The log's span: what is said after the handler has returned belongs to it, too.
     span: Span,
     spans: Spans,
+    /// What let the request in; until it is dropped, the request counts as running.
+    admitted: Option<Admitted>,
     ended: bool,
 }
 
@@ -37,10 +41,15 @@ pub struct Trace {
 const CLIENT_GONE: u16 = 499;
 
 impl Trace {
-    /// Starts the notes of a request.
-    pub fn start(core: &Arc<Core>, surface: Surface, token_id: Option<i64>, parts: &Parts) -> Self {
+    /// Starts the notes of a request: a client's that a token let in, or the panel's own.
+    pub fn start(
+        core: &Arc<Core>,
+        surface: Surface,
+        admitted: Option<Admitted>,
+        parts: &Parts,
+    ) -> Self {
         core.metrics.begun();
-        let mut record = blank(surface, token_id);
+        let mut record = blank(surface, admitted.as_ref().map(Admitted::id));
         record.request_id = match parts.extensions.get::<RequestId>() {
             Some(id) => id.as_str().into(),
             // A request from within the process.
@@ -54,8 +63,22 @@ impl Trace {
             first_byte: None,
             span: Span::current(),
             spans: Spans::begin(parts),
+            admitted,
             ended: false,
         }
+    }
+
+    /// The notes of a request that met a limit of its token.
+    pub fn turned_away(
+        core: &Arc<Core>,
+        surface: Surface,
+        token_id: i64,
+        why: &Problem,
+        parts: &Parts,
+    ) {
+        let mut trace = Self::start(core, surface, None, parts);
+        trace.record.token_id = Some(token_id);
+        trace.fail(why.status.as_u16(), &why.message);
     }
 
     /// Notes that nobody files, for calls that are not a client's.
@@ -68,14 +91,46 @@ impl Trace {
             first_byte: None,
             span: Span::none(),
             spans: Spans::none(),
+            admitted: None,
             ended: false,
         }
     }
 
     /// Notes what was asked for.
-    pub fn asked(&mut self, model: &str, stream: bool) {
+    ///
+    /// # Errors
+    /// When the token may not use this model.
+    pub fn asked(&mut self, model: &str, stream: bool) -> Result<(), Problem> {
         self.record.model = model.into();
         self.record.stream = stream;
+        self.may_use(model)
+    }
+
+    /// Whether the token may use this model.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn may_use(&self, model: &str) -> Result<(), Problem> {
+        match &self.admitted {
+            Some(admitted) if !admitted.may_use(model) => {
+                Err(Problem::forbidden_model(model, admitted))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How thoughts and media reach the clients of the token.
+    pub fn style(&self) -> Style {
+        self.admitted
+            .as_ref()
+            .map(Admitted::style)
+            .unwrap_or_default()
+    }
+
+    /// Whether the token may use some models only.
+    pub fn has_model_list(&self) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_some_and(|admitted| !admitted.rules().models.is_empty())
     }
 
     /// Notes that `key` is tried for `call`, at the address `base`.
@@ -209,6 +264,15 @@ impl Drop for Trace {
         if !self.ended {
             self.record.status = CLIENT_GONE;
             self.record.error = Some("The client went away before the answer was complete.".into());
+        }
+        if let Some(admitted) = &self.admitted {
+            let tokens = [
+                self.record.prompt_tokens,
+                self.record.output_tokens,
+                self.record.thought_tokens,
+            ];
+            let tokens = tokens.into_iter().map(u64::from).sum();
+            admitted.ended(tokens, self.record.error.is_some());
         }
         self.log();
         core.metrics.ended(&Ended {

@@ -87,7 +87,7 @@ async fn attempt<P: Protocol>(
     let body = read_body(app, body).await?;
     let mut asked = P::read(&body)?;
     drop(body);
-    trace.asked(asked.model(), asked.wants_stream());
+    trace.asked(asked.model(), asked.wants_stream())?;
     let (verb, query, expect) = match asked.wants_stream() {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
@@ -110,6 +110,7 @@ async fn attempt<P: Protocol>(
     let meta = ResponseMeta {
         id: format!("{}{}", P::ID, random_id()?),
         created: app.core.clock.now() / 1000,
+        style: trace.style(),
     };
     match answer {
         Answer::Stream(stream) => Ok(Answered::Stream(stream, Box::new(asked.stream(&meta)))),

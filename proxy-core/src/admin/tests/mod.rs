@@ -3,6 +3,9 @@
 mod access;
 mod data;
 mod description;
+mod limits;
+mod second_factor;
+mod security;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +15,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use contract::Millis;
+use contract::admin::CSRF_HEADER;
 use http::{Method, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +25,7 @@ use testkit::google::{FakeGoogle, Quota};
 use tower::ServiceExt as _;
 use vault::MasterKey;
 
+use super::gate::csrf;
 use super::{Access, router};
 use crate::clock::Clock;
 use crate::settings::Settings;
@@ -39,7 +44,7 @@ const NOON: Millis = 1_795_320_000_000;
 
 /// An instance, the Google it talks to, and the time both believe in.
 struct World {
-    _folder: TempDir,
+    folder: TempDir,
     google: FakeGoogle,
     clock: VirtualClock,
     running: Running,
@@ -61,7 +66,7 @@ impl World {
             .await;
         let running = Self::run(&folder, &google, &clock, set).await;
         Self {
-            _folder: folder,
+            folder,
             google,
             clock,
             running,
@@ -101,6 +106,14 @@ impl World {
         .unwrap()
     }
 
+    /// Ends the instance and starts it anew on the same data.
+    async fn restart(&mut self, set: &[(&str, &str)]) {
+        self.running.core().recorder.flush().await;
+        let next = Self::run(&self.folder, &self.google, &self.clock, set).await;
+        let old = std::mem::replace(&mut self.running, next);
+        old.shutdown(Duration::ZERO).await;
+    }
+
     /// An instance with a panel token, and somebody signed in.
     async fn signed_in(set: &[(&str, &str)]) -> Self {
         let set: Vec<_> = set
@@ -131,6 +144,7 @@ impl World {
             .header(header::ORIGIN, "http://127.0.0.1:8000");
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, format!("other=1; gb_session={cookie}"));
+            request = request.header(CSRF_HEADER, csrf(&cookie.as_str().into()));
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

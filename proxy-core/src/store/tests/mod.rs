@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use contract::Millis;
-use contract::admin::{Origin, Sealing, Surface};
+use contract::admin::{Origin, Sealing, Surface, TokenRules};
 use tempfile::TempDir;
 use testkit::mariadb::{Access, Shared};
 use vault::{MasterKey, Secret};
 
 use super::{
     Batch, DatabaseConfig, FoundKey, KeyCounts, MysqlConfig, Store, StoreConfig, StoreError,
-    TlsMode,
+    StoredSession, TlsMode,
 };
 use crate::clock::Clock;
 use crate::pool::SavedKeyState;
@@ -207,6 +207,8 @@ on_both! {
     the_environment_decides_about_its_own_keys_and_tokens_only
     a_token_is_known_by_its_hash_until_it_is_deleted
     sessions_end_and_the_first_password_is_chosen_once
+    each_code_of_the_second_factor_is_taken_once
+    a_tokens_rules_and_its_day_are_kept
     requests_are_summed_by_quarter_and_by_key
     another_master_key_is_noticed_at_once
     two_processes_may_start_at_once
@@ -322,7 +324,7 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
 
     store.sync_environment(&[], &[]).await.unwrap();
     assert_eq!(origins(store.keys().await.unwrap()), [Origin::Panel]);
-    assert!(store.token_hashes().await.unwrap().is_empty());
+    assert!(store.tokens().await.unwrap().is_empty());
     store
         .sync_environment(&secrets(&[OTHER]), &secrets(&["sk-new", TOKEN]))
         .await
@@ -333,11 +335,11 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
         "the same key as before"
     );
     let mut ids: Vec<i64> = store
-        .token_hashes()
+        .tokens()
         .await
         .unwrap()
         .iter()
-        .map(|(id, _)| *id)
+        .map(|token| token.id)
         .collect();
     ids.sort_unstable();
     assert_eq!(ids, [-2, -1]);
@@ -346,7 +348,10 @@ async fn the_environment_decides_about_its_own_keys_and_tokens_only(world: World
 async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
     let store = world.open().await;
     let token = Secret::from("sk-0123456789abcdefghij");
-    let stored = store.add_token("laptop", &token).await.unwrap();
+    let stored = store
+        .add_token("laptop", &token, &TokenRules::default())
+        .await
+        .unwrap();
     assert!(stored.id > 0);
     assert_eq!(stored.masked, "sk-0…ghij");
     let hash: [u8; 32] = sha2::Digest::finalize(sha2::Digest::chain_update(
@@ -354,7 +359,7 @@ async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
         token.expose(),
     ))
     .into();
-    assert_eq!(store.token_hashes().await.unwrap(), [(stored.id, hash)]);
+    assert_eq!(store.tokens().await.unwrap()[0].hash, hash);
     let mut used = record(99);
     used.token_id = Some(stored.id);
     let requests = vec![used];
@@ -368,7 +373,7 @@ async fn a_token_is_known_by_its_hash_until_it_is_deleted(world: World) {
     assert_eq!(store.tokens().await.unwrap()[0].last_used_at, Some(99));
     assert!(store.delete_token(stored.id).await.unwrap());
     assert!(!store.delete_token(stored.id).await.unwrap());
-    assert!(store.token_hashes().await.unwrap().is_empty());
+    assert!(store.tokens().await.unwrap().is_empty());
 }
 
 async fn sessions_end_and_the_first_password_is_chosen_once(world: World) {
@@ -382,17 +387,149 @@ async fn sessions_end_and_the_first_password_is_chosen_once(world: World) {
     );
 
     let now = world.now.load(Ordering::Relaxed);
-    store.add_session([1; 32], now + 10).await.unwrap();
-    assert_eq!(store.session_expiry([1; 32]).await.unwrap(), Some(now + 10));
-    assert_eq!(store.session_expiry([2; 32]).await.unwrap(), None);
-    store.extend_session([1; 32], now + 20).await.unwrap();
+    let session = |hash, expires_at| StoredSession {
+        hash,
+        created_at: now,
+        expires_at,
+        last_seen_at: now,
+        address: "203.0.113.9".into(),
+        user_agent: "Firefox".into(),
+    };
+    let first = session([1; 32], now + 10);
+    store.add_session(&first).await.unwrap();
+    assert_eq!(store.session([1; 32]).await.unwrap(), Some(first));
+    assert_eq!(store.session([2; 32]).await.unwrap(), None);
+    store
+        .touch_session([1; 32], now + 5, now + 20)
+        .await
+        .unwrap();
     world.now.fetch_add(19, Ordering::Relaxed);
-    assert_eq!(store.session_expiry([1; 32]).await.unwrap(), Some(now + 20));
+    let touched = store.session([1; 32]).await.unwrap().unwrap();
+    assert_eq!(
+        (touched.last_seen_at, touched.expires_at),
+        (now + 5, now + 20)
+    );
     world.now.fetch_add(1, Ordering::Relaxed);
-    assert_eq!(store.session_expiry([1; 32]).await.unwrap(), None);
-    store.add_session([3; 32], now + 100).await.unwrap();
-    store.end_session([3; 32]).await.unwrap();
-    assert_eq!(store.session_expiry([3; 32]).await.unwrap(), None);
+    assert_eq!(store.session([1; 32]).await.unwrap(), None);
+    let mut long = session([3; 32], now + 100);
+    long.user_agent = format!("a\r\nb{}", "x".repeat(1000));
+    store.add_session(&long).await.unwrap();
+    let kept = store.sessions().await.unwrap();
+    assert_eq!(kept.len(), 1, "the one that has ended is not listed");
+    assert_eq!(kept[0].user_agent, format!("ab{}", "x".repeat(298)));
+    assert!(store.end_session([3; 32]).await.unwrap());
+    assert!(!store.end_session([3; 32]).await.unwrap());
+
+    // What ends all sessions, and what spares one.
+    for hash in [4, 5] {
+        store
+            .add_session(&session([hash; 32], now + 100))
+            .await
+            .unwrap();
+    }
+    store
+        .change_password("hash two", Some([4; 32]), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.password_hash().await.unwrap().as_deref(),
+        Some("hash two")
+    );
+    let left =
+        |sessions: Vec<StoredSession>| sessions.iter().map(|s| s.hash[0]).collect::<Vec<_>>();
+    assert_eq!(left(store.sessions().await.unwrap()), [4]);
+    let token = |text: &str| Secret::from(text);
+    for (seen, sessions) in [("one", vec![4]), ("one", vec![4]), ("two", vec![])] {
+        store
+            .end_sessions_of_another(Some(&token(seen)))
+            .await
+            .unwrap();
+        assert_eq!(left(store.sessions().await.unwrap()), sessions, "{seen}");
+    }
+}
+
+async fn each_code_of_the_second_factor_is_taken_once(world: World) {
+    let store = world.open().await;
+    assert!(store.second_factor().await.unwrap().is_none());
+    let secret = Secret::from("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
+    store
+        .set_second_factor(&secret, 100, &[[1; 32], [2; 32], [3; 32]], None)
+        .await
+        .unwrap();
+    store.close().await;
+
+    let store = world.open().await;
+    let factor = store.second_factor().await.unwrap().unwrap();
+    assert_eq!(factor.secret, secret);
+    assert_eq!((factor.used, factor.recovery_codes), (Some(100), 3));
+    for (step, taken) in [(100, false), (99, false), (101, true), (101, false)] {
+        assert_eq!(store.take_step(step).await.unwrap(), taken, "{step}");
+    }
+    for (code, taken) in [(2, true), (2, false), (9, false), (3, true)] {
+        let hash = [code; 32];
+        assert_eq!(
+            store.take_recovery_code(hash).await.unwrap(),
+            taken,
+            "{code}"
+        );
+    }
+    let factor = store.second_factor().await.unwrap().unwrap();
+    assert_eq!((factor.used, factor.recovery_codes), (Some(101), 1));
+
+    store.change_password("new", None, false).await.unwrap();
+    assert!(store.second_factor().await.unwrap().is_some());
+    store.change_password("new", None, true).await.unwrap();
+    assert!(store.second_factor().await.unwrap().is_none());
+    assert!(!store.take_recovery_code([1; 32]).await.unwrap());
+}
+
+async fn a_tokens_rules_and_its_day_are_kept(world: World) {
+    let store = world.open().await;
+    let of_environment = secrets(&[TOKEN]);
+    store.sync_environment(&[], &of_environment).await.unwrap();
+    let rules = TokenRules {
+        rpm: Some(3),
+        models: vec!["gemini-2.5-*".into()],
+        ..TokenRules::default()
+    };
+    let secret = Secret::from("sk-0123456789abcdefghij");
+    let made = store.add_token("phone", &secret, &rules).await.unwrap();
+    store.load().await.unwrap();
+    let revision = store.revision();
+    let changed = store.change_token(made.id, Some("desk"), None).await;
+    assert!(changed.unwrap());
+    assert!(store.change_token(-1, None, Some(&rules)).await.unwrap());
+    assert!(!store.change_token(77, None, Some(&rules)).await.unwrap());
+    assert_eq!(store.revision(), revision + 2, "other servers notice");
+    let refused = store.change_token(-1, Some("mine"), None).await;
+    assert!(refused.unwrap_err().to_string().contains("ALLOWED_TOKENS"));
+    let tokens = store.tokens().await.unwrap();
+    assert_eq!(
+        (&*tokens[0].name, &tokens[0].rules),
+        ("ALLOWED_TOKENS 1", &rules)
+    );
+    assert_eq!((&*tokens[1].name, &tokens[1].rules), ("desk", &rules));
+
+    let mut failed = record(100);
+    failed.error = Some("overloaded".into());
+    let mut turned_away = failed.clone();
+    turned_away.attempts = 0;
+    let mut early = record(99);
+    early.attempts = 1;
+    let mut requests = vec![failed, turned_away, early, record(101)];
+    for request in &mut requests {
+        request.token_id = Some(made.id);
+    }
+    let batch = Batch {
+        requests,
+        ..Batch::default()
+    };
+    store.write(&batch).await.unwrap();
+    let counts = store.token_counts(100).await.unwrap();
+    assert_eq!(counts.len(), 1);
+    let (id, counts) = counts[0];
+    assert_eq!((id, counts.requests, counts.errors), (made.id, 2, 1));
+    assert!(counts.tokens > 0);
 }
 
 async fn requests_are_summed_by_quarter_and_by_key(world: World) {

@@ -1,6 +1,6 @@
 //! What only a server can meet.
 
-use contract::admin::{DatabaseState, Engine, Sealing};
+use contract::admin::{DatabaseState, Engine, Sealing, TokenRules};
 use testkit::mariadb::MariaDb;
 use testkit::wire::Wire;
 use vault::MasterKey;
@@ -165,7 +165,11 @@ async fn without_the_server_the_environment_and_the_snapshot_serve() {
     let store = world.open().await;
     store.add_keys(&[key(KEY, "mine")]).await.unwrap();
     let token = store
-        .add_token("laptop", &"sk-a-token-of-the-panel".into())
+        .add_token(
+            "laptop",
+            &"sk-a-token-of-the-panel".into(),
+            &TokenRules::default(),
+        )
         .await
         .unwrap();
     store

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use contract::admin::TokenRules;
 use vault::Secret;
 
 use super::{KEY, OTHER, TOKEN, World, all_bytes, contains, key, secrets};
@@ -17,7 +18,10 @@ async fn no_secret_is_in_the_files_in_clear() {
         .await
         .unwrap();
     let token = Secret::from("sk-a-random-token-of-the-panel");
-    store.add_token("mine", &token).await.unwrap();
+    store
+        .add_token("mine", &token, &TokenRules::default())
+        .await
+        .unwrap();
     let look = |when: &str| {
         let bytes = all_bytes(world.path().parent().unwrap());
         assert!(
