@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
@@ -81,12 +82,8 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
     let loaded = if *environment_written {
         core.store.load().await?
     } else {
-        read(
-            &core.store,
-            &core.settings.api_keys,
-            &core.settings.allowed_tokens,
-        )
-        .await?
+        let settings = Guard::into_inner(core.settings());
+        read(&core.store, &settings.api_keys, &settings.allowed_tokens).await?
     };
     *environment_written = true;
     core.show(&loaded);

@@ -82,7 +82,7 @@ impl Server {
         let mut doors = Vec::with_capacity(count);
         for number in 0..count {
             let (door, arrivals) = mpsc::unbounded_channel();
-            let upstream = Upstream::new(&core.settings)?;
+            let upstream = Upstream::new()?;
             let router = surface::router(core, &upstream, panel.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

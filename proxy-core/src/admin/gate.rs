@@ -112,7 +112,7 @@ impl Gate {
         }
         refuse_too_long(&password)?;
         self.guess(core, from)?;
-        let is_token = core.settings.panel_token() == Some(&password);
+        let is_token = core.settings().panel_token() == Some(&password);
         let right = is_token
             || match core.store.password_hash().await? {
                 Some(hash) => self.verify(password, hash).await?,

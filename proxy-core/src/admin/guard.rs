@@ -44,7 +44,7 @@ fn check_site(admin: &Admin, request: &Request) -> Result<()> {
     let Some(host) = authority(headers, header::HOST.as_str()) else {
         return foreign("The request does not say which host it is for (Host header).");
     };
-    let loopback_only = admin.core.settings.host.is_loopback();
+    let loopback_only = admin.core.settings().host.is_loopback();
     if loopback_only && !is_loopback(&host) {
         return foreign(
             "This instance listens on this machine only, so its panel opens at \

@@ -14,7 +14,7 @@ use super::gemini::COUNT_TOKENS;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer, unreadable};
-use super::{App, admit, json, models, read_body, refuse, turn_away};
+use super::{App, admit, json, models, permit, read_body, refuse, turn_away};
 use crate::upstream::{Answer, Call, Expect, json_headers};
 
 /// POST `/v1/messages`.
@@ -75,6 +75,7 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
     let body = read_body(app, body).await?;
     let asked = count_tokens_request(&body, &ModelMap::default())?;
     trace.asked(&asked.model, false);
+    permit(app, &asked.model)?;
     let call = Call {
         method: Method::POST,
         path: &format!("/models/{}:countTokens", asked.model),

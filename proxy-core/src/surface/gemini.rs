@@ -2,6 +2,7 @@
 //! this program has never heard of, and their order, survive.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,10 +12,15 @@ use contract::admin::Surface;
 use dialect::gemini::ApiStatus;
 use http::{HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
+use serde_json::value::RawValue;
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
+use super::{
+    App, admit, answered_by, discard, event_stream, json, permit, read_body, refuse, relay,
+    turn_away,
+};
+use crate::settings::Settings;
 use crate::upstream::{Answer, Call, Expect, Relay, Translate, Whole, passed_on};
 
 /// The verbs that are forwarded, and what counts as an answer to each.
@@ -59,6 +65,10 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         return refuse(trace, Surface::Gemini, &problem);
     };
     trace.asked(model, expect == Expect::Stream);
+    if let Err(problem) = permit(&app, model) {
+        discard(body).await;
+        return refuse(trace, Surface::Gemini, &problem);
+    }
     let body = match read_body(&app, body).await {
         Ok(body) => body,
         Err(problem) => return refuse(trace, Surface::Gemini, &problem),
@@ -110,7 +120,7 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
 
 /// GET `/v1beta/models`, with its pages.
 pub(super) async fn models(State(app): State<App>, request: Request) -> Response {
-    get(&app, request, "/models".into()).await
+    get(&app, request, "/models".into(), without_filtered).await
 }
 
 /// GET `/v1beta/models/{model}`.
@@ -119,8 +129,11 @@ pub(super) async fn model(State(app): State<App>, request: Request) -> Response 
     if !is_model_id(target) {
         return Problem::no_such_model(target).render(Surface::Gemini);
     }
+    if let Err(problem) = permit(&app, target) {
+        return problem.render(Surface::Gemini);
+    }
     let path = format!("/models/{target}");
-    get(&app, request, path.into()).await
+    get(&app, request, path.into(), |_, _| None).await
 }
 
 /// What of a query goes upstream.
@@ -143,7 +156,13 @@ fn is_model_id(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(known) && !name.bytes().all(|byte| byte == b'.')
 }
 
-async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
+/// Sends a GET on to Google, and its answer back, as `edited` makes it (`None`: as it is).
+async fn get(
+    app: &App,
+    request: Request,
+    path: Cow<'static, str>,
+    edited: impl FnOnce(&Settings, &[u8]) -> Option<Vec<u8>>,
+) -> Response {
     let (parts, _) = request.into_parts();
     let mut trace = match admit(app, &parts, Surface::Gemini) {
         Ok(trace) => trace,
@@ -159,13 +178,42 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
         expect: Expect::Anything,
     };
     match app.upstream.call(&app.core, &call, &mut trace).await {
-        Ok(Answer::Whole(whole)) => forward(whole, trace),
+        Ok(Answer::Whole(mut whole)) => {
+            if let Some(body) = edited(&app.core.settings(), &whole.body) {
+                whole.body = body.into();
+            }
+            forward(whole, trace)
+        }
         Ok(Answer::Stream(_)) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
         Err(failure) => {
             let problem = Problem::of(failure, &app.core);
             refuse(trace, Surface::Gemini, &problem)
         }
     }
+}
+
+/// A page of Google's list without the models that the settings hide; all else in it stays
+/// as it was written. `None`: nothing is hidden, or it is not a list.
+fn without_filtered(settings: &Settings, page: &[u8]) -> Option<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    if settings.filtered_models.is_empty() {
+        return None;
+    }
+    let mut page: BTreeMap<&str, &RawValue> = serde_json::from_slice(page).ok()?;
+    let models: Vec<&RawValue> = serde_json::from_str(page.get("models")?.get()).ok()?;
+    let hidden = |model: &&RawValue| {
+        serde_json::from_str(model.get()).is_ok_and(|Named { name }| {
+            settings.filters(name.strip_prefix("models/").unwrap_or(&name))
+        })
+    };
+    let shown: Vec<&RawValue> = models.into_iter().filter(|model| !hidden(model)).collect();
+    let shown = serde_json::value::to_raw_value(&shown).ok()?;
+    page.insert("models", &shown);
+    serde_json::to_vec(&page).ok()
 }
 
 /// Gives the client what Google answered.

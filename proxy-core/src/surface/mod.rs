@@ -155,10 +155,18 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
     }
 }
 
+/// Refuses a model (its bare id) that the settings hide.
+fn permit(app: &App, model: &str) -> Result<(), Problem> {
+    match app.core.settings().filters(model) {
+        true => Err(Problem::filtered(model)),
+        false => Ok(()),
+    }
+}
+
 /// Reads a request's body, up to the limit of the settings. What is beyond it is thrown
 /// away, so that the client gets to read why instead of finding the connection closed.
 async fn read_body(app: &App, mut body: Body) -> Result<Bytes, Problem> {
-    let limit = app.core.settings.max_body_bytes();
+    let limit = app.core.settings().max_body_bytes();
     let mut whole: Vec<Bytes> = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {

@@ -1,5 +1,7 @@
 //! The list of models, which every protocol has in a shape of its own.
 
+use std::borrow::Cow;
+
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -30,8 +32,19 @@ pub(super) async fn answer(
         Ok(models) => models,
         Err(problem) => return refuse(trace, surface, &problem),
     };
-    let Some(body) = write(&models, app.core.started_at / 1000) else {
+    let settings = app.core.settings();
+    let shown: Cow<'_, [Model]> = match settings.filtered_models.is_empty() {
+        true => Cow::Borrowed(&models),
+        false => {
+            let shown = models.iter().filter(|model| !settings.filters(model.id()));
+            Cow::Owned(shown.cloned().collect())
+        }
+    };
+    let Some(body) = write(&shown, app.core.started_at / 1000) else {
         let wanted = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        if settings.filters(wanted) {
+            return refuse(trace, surface, &Problem::filtered(wanted));
+        }
         return refuse(trace, surface, &Problem::no_such_model(wanted));
     };
     trace.first_byte();

@@ -83,6 +83,17 @@ impl Problem {
         problem
     }
 
+    /// `FILTERED_MODELS` names this model.
+    pub fn filtered(model: &str) -> Self {
+        let mut problem = Self::not_found(format!(
+            "The model '{model}' is filtered by this server's settings (FILTERED_MODELS). \
+             GET /v1/models lists those that can be used."
+        ));
+        problem.code = Some("model_not_found");
+        problem.param = Some("model".into());
+        problem
+    }
+
     /// The body is larger than the settings allow.
     pub fn too_large(limit: usize) -> Self {
         Self::new(

@@ -14,7 +14,9 @@ use http::{Method, StatusCode};
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
+use super::{
+    App, admit, answered_by, event_stream, json, permit, read_body, refuse, relay, turn_away,
+};
 use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
@@ -88,6 +90,7 @@ async fn attempt<P: Protocol>(
     let mut asked = P::read(&body)?;
     drop(body);
     trace.asked(asked.model(), asked.wants_stream());
+    permit(app, asked.model())?;
     let (verb, query, expect) = match asked.wants_stream() {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
