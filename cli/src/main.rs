@@ -8,14 +8,17 @@ mod panel;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command};
 use proxy_core::clock::Clock;
-use proxy_core::settings::{DECLARATIONS, Declaration, Settings};
+use proxy_core::settings::{DECLARATIONS, Declaration, OnSettings, Settings};
 use proxy_core::{CoreConfig, Running};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
 /// How long streams may go on after the signal to stop. Render and Kubernetes kill a
 /// container 30 seconds after they asked it to end.
@@ -77,23 +80,41 @@ fn flag(declaration: &Declaration) -> Arg {
 
 fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     let settings = settings(matches)?;
-    tracing_subscriber::fmt()
-        // memory_serve names every embedded file at start, and the spans for OpenTelemetry
-        // would cost every request something for nothing.
-        .with_env_filter(EnvFilter::new(format!(
-            "{},memory_serve=warn,{}=off",
-            settings.log_level,
-            proxy_core::observe::spans::TARGET
-        )))
-        .with_writer(std::io::stderr)
-        .init();
+    let log = log(&settings);
     tokio::runtime::Builder::new_multi_thread()
         // Requests run on the core's own workers; this is for the store and the signals.
         .worker_threads(1)
         .enable_all()
         .build()
         .context("the operating system refused to start the runtime")?
-        .block_on(run(settings))
+        .block_on(run(settings, log))
+}
+
+/// Starts the log on the standard error output; gives what makes it follow `LOG_LEVEL`.
+fn log(settings: &Settings) -> OnSettings {
+    // memory_serve names every embedded file at start, and the spans for OpenTelemetry would
+    // cost every request something for nothing.
+    let filter = |settings: &Settings| {
+        EnvFilter::new(format!(
+            "{},memory_serve=warn,{}=off",
+            settings.log_level,
+            proxy_core::observe::spans::TARGET
+        ))
+    };
+    let (wanted, level) = reload::Layer::new(filter(settings));
+    let (pretty, json) = match settings.log_format.as_str() {
+        "json" => (None, Some(fmt::layer().json().with_writer(std::io::stderr))),
+        _ => (Some(fmt::layer().with_writer(std::io::stderr)), None),
+    };
+    tracing_subscriber::registry()
+        .with(wanted)
+        .with(pretty)
+        .with(json)
+        .init();
+    Arc::new(move |settings| {
+        // Fails only when the log has ended, with the program.
+        let _ = level.reload(filter(settings));
+    })
 }
 
 fn password(matches: &ArgMatches) -> anyhow::Result<()> {
@@ -123,10 +144,11 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
     })
 }
 
-async fn run(settings: Settings) -> anyhow::Result<()> {
+async fn run(settings: Settings, log: OnSettings) -> anyhow::Result<()> {
     let (master, sealing) = settings.sealing_key()?;
     let running = proxy_core::start(CoreConfig {
         settings,
+        on_settings: Some(log),
         master,
         sealing,
         clock: Clock::system(),

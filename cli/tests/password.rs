@@ -24,6 +24,7 @@ async fn serve(folder: &Path, token: &str) -> Running {
     .unwrap();
     let (master, sealing) = settings.sealing_key().unwrap();
     proxy_core::start(CoreConfig {
+        on_settings: None,
         settings,
         master,
         sealing,

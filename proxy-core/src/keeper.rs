@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
@@ -81,17 +82,15 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
     let loaded = if *environment_written {
         core.store.load().await?
     } else {
-        read(
-            &core.store,
-            &core.settings.api_keys,
-            &core.settings.allowed_tokens,
-        )
-        .await?
+        let settings = Guard::into_inner(core.settings());
+        read(&core.store, &settings.api_keys, &settings.allowed_tokens).await?
     };
     core.show(&loaded);
     if !std::mem::replace(environment_written, true) {
-        let token = core.settings.panel_token();
-        core.store.end_sessions_of_another(token).await?;
+        let settings = Guard::into_inner(core.settings());
+        core.store
+            .end_sessions_of_another(settings.panel_token())
+            .await?;
         core.seed_tokens().await;
     }
     Ok(())

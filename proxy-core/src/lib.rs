@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
@@ -41,7 +42,7 @@ use crate::clock::Clock;
 use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
-use crate::settings::Settings;
+use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreConfig, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
@@ -51,6 +52,9 @@ use crate::upstream::Upstream;
 pub struct CoreConfig {
     /// All settings, already valid.
     pub settings: Settings,
+    /// Told of the settings at start and whenever they change, for those that are the
+    /// host's own to follow (`LOG_LEVEL`).
+    pub on_settings: Option<OnSettings>,
     /// What seals the secrets in the database.
     pub master: MasterKey,
     /// Where the master key comes from.
@@ -85,7 +89,7 @@ pub enum StartError {
 
 /// Everything that answers requests. Shared by all workers and the admin API.
 pub struct Core {
-    pub(crate) settings: Settings,
+    settings: Live,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) pool: Arc<Pool>,
@@ -124,6 +128,7 @@ const MODELS_KEPT: Duration = Duration::from_secs(600);
 pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let CoreConfig {
         settings,
+        on_settings,
         master,
         sealing,
         clock,
@@ -140,7 +145,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         port => Some(server::bind(SocketAddr::new(settings.host, port))?),
     };
     let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
-    let upstream = Upstream::new(&settings)?;
+    let upstream = Upstream::new()?;
 
     let database = StoreConfig {
         database: settings.database(),
@@ -170,7 +175,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let core = Arc::new(Core {
         started_at,
         tokens: ClientTokens::new(settings.time_zone.clone()),
-        settings,
+        settings: Live::new(settings, on_settings),
         clock,
         store,
         pool,
@@ -253,6 +258,22 @@ impl Core {
         format!("http://{}", SocketAddr::new(ip, port))
     }
 
+    /// The settings in force. Costs next to nothing, and is meant to be held for a moment:
+    /// who holds it longer sees no change.
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.get()
+    }
+
+    /// Puts other settings into force. Those that only the environment gives stay as they
+    /// were at the start, because what depends on them is there already.
+    pub fn apply_settings(&self, settings: Settings) {
+        if settings.base_url != self.settings().base_url {
+            *self.models.lock() = None;
+        }
+        self.tokens.set_time_zone(settings.time_zone.clone());
+        self.settings.replace(settings);
+    }
+
     /// The code that chooses the panel's first password, as long as nobody can sign in.
     pub fn setup_code(&self) -> Option<Secret> {
         self.gate.setup_code()
@@ -288,6 +309,7 @@ impl Core {
     /// When no key can be asked, or Google does not answer.
     pub async fn models(&self) -> Result<Vec<ModelView>, ApiError> {
         let models = self.list_models(&self.upstream).await?;
+        let settings = self.settings();
         let view = |model: &Model| ModelView {
             id: model.id().to_owned(),
             display_name: match model.display_name.is_empty() {
@@ -296,10 +318,12 @@ impl Core {
             },
             generates: model.generates(),
         };
-        Ok(models.iter().map(view).collect())
+        let shown = models.iter().filter(|model| !settings.filters(model.id()));
+        Ok(shown.map(view).collect())
     }
 
-    /// The same, over the connections of the worker that asks.
+    /// The same, over the connections of the worker that asks, and with those that
+    /// `FILTERED_MODELS` hides.
     pub(crate) async fn list_models(
         &self,
         upstream: &Upstream,

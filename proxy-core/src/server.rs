@@ -107,7 +107,7 @@ impl Server {
         let mut doors = Vec::with_capacity(count);
         for number in 0..count {
             let (door, arrivals) = mpsc::unbounded_channel();
-            let upstream = Upstream::new(&core.settings)?;
+            let upstream = Upstream::new()?;
             let router = |side| surface::router(core, &upstream, panel.clone(), side);
             let routers: Vec<_> = sides.iter().map(|side| (*side, router(*side))).collect();
             let runtime = tokio::runtime::Builder::new_current_thread()

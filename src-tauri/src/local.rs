@@ -1,6 +1,7 @@
 //! The local proxy: its state machine, and the core that runs in this process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use proxy_core::{CoreConfig, Running, StartError};
 use tokio::sync::watch;
 use vault::MasterKey;
 
+use crate::log;
 use crate::port;
 use crate::prefs::Prefs;
 
@@ -102,11 +104,14 @@ impl Environment {
     }
 
     /// One setting. The app listens on the loopback address only, on the port the user
-    /// chose here, and keeps its data in its own folder, whatever the environment says.
+    /// chose here, and keeps its data in a file in its own folder, whatever the environment
+    /// says. Its panel is its window, which needs no port.
     fn setting(&self, prefs: &Prefs, name: &str) -> Option<String> {
         match name {
             "HOST" => Some("127.0.0.1".to_owned()),
             "DATA_DIR" => self.folder.to_str().map(str::to_owned),
+            "DATABASE_TYPE" => Some("sqlite".to_owned()),
+            "ADMIN_PORT" => None,
             "PORT" => prefs
                 .get()
                 .port
@@ -229,6 +234,7 @@ async fn launch(
     })?;
     let config = CoreConfig {
         settings,
+        on_settings: Some(Arc::new(|settings| log::follow(&settings.log_level))),
         master,
         sealing: contract::admin::Sealing::Keychain,
         clock: Clock::system(),

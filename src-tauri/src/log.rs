@@ -2,6 +2,7 @@
 //! to where the app was started from. And what a panic leaves there.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
@@ -10,10 +11,26 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
-/// What is logged when `RUST_LOG` says nothing: our own words, and the warnings of others.
-const DEFAULT: &str = "warn,gemini_balance_desktop=info,proxy_core=info";
+/// What is logged when `RUST_LOG` says nothing: our own words, as many as `LOG_LEVEL` allows,
+/// and the warnings of others.
+fn usual(level: &str) -> EnvFilter {
+    EnvFilter::new(format!(
+        "warn,gemini_balance_desktop={level},proxy_core={level}"
+    ))
+}
+
+/// Changes what is logged; there is one log, and it lasts as long as the program.
+static WANTED: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Follows the setting `LOG_LEVEL`, unless `RUST_LOG` says what to log.
+pub fn follow(level: &str) {
+    if let (Some(wanted), Err(_)) = (WANTED.get(), EnvFilter::try_from_default_env()) {
+        // Fails only when there is no log any more.
+        let _ = wanted.reload(usual(level));
+    }
+}
 
 /// Writes the log to `logs/` in `folder` until the guard is dropped. Where that folder
 /// cannot be written, warnings and errors still go to the standard error output.
@@ -36,7 +53,9 @@ pub fn start(folder: &Path) -> Option<WorkerGuard> {
         Ok((writer, guard)) => (Some(writer), Some(guard), None),
         Err(problem) => (None, None, Some(problem)),
     };
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual("info"));
+    let (wanted, handle) = reload::Layer::new(wanted);
+    let _ = WANTED.set(handle);
     tracing_subscriber::registry()
         .with(wanted)
         .with(filter_fn(may_be_logged))

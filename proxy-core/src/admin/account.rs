@@ -32,7 +32,7 @@ pub(super) async fn show(
     let sessions = core.gate.sessions.list(core).await?;
     Ok(Json(Account {
         has_password: core.gate.password_hash(core).await?.is_some(),
-        has_auth_token: core.settings.panel_token().is_some(),
+        has_auth_token: core.settings().panel_token().is_some(),
         second_factor: factor.is_some(),
         recovery_codes_left: factor.map_or(0, |factor| factor.recovery_codes),
         sessions: sessions

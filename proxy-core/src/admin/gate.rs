@@ -200,7 +200,7 @@ impl Gate {
         }
         refuse_too_long(&password)?;
         self.guess(core, from)?;
-        let is_token = core.settings.panel_token() == Some(&password);
+        let is_token = core.settings().panel_token() == Some(&password);
         let right = is_token
             || match self.password_hash(core).await? {
                 Some(hash) => self.verify(password, hash).await?,

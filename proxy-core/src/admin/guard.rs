@@ -54,7 +54,7 @@ fn check_site(admin: &Admin, request: &Request) -> Result<()> {
     let Some(host) = authority(headers, header::HOST.as_str()) else {
         return foreign("The request does not say which host it is for (Host header).");
     };
-    let loopback_only = admin.core.settings.host.is_loopback();
+    let loopback_only = admin.core.settings().host.is_loopback();
     if loopback_only && !is_loopback(&host) {
         return foreign(
             "This instance listens on this machine only, so its panel opens at \
@@ -187,7 +187,7 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
 
 /// The `Set-Cookie` of a session: no script can read it, no other site's page sends it.
 pub(super) fn session_cookie(core: &Core, value: &Secret, secure: bool) -> String {
-    let seconds = core.settings.session_ms() / 1_000;
+    let seconds = core.settings().session_ms() / 1_000;
     let secure = if secure { "; Secure" } else { "" };
     let value = value.expose();
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")

@@ -116,7 +116,9 @@ pub(super) async fn connect(State(admin): State<Admin>, headers: HeaderMap) -> J
     })
     .into();
     let listed = tokio::time::timeout(MODELS_PATIENCE, admin.core.models()).await;
+    let chosen = admin.core.settings().test_model.clone();
     let example_model = match &listed {
+        _ if !chosen.is_empty() => &chosen,
         Ok(Ok(models)) => example(models),
         _ => FALLBACK_MODEL,
     };
@@ -226,7 +228,7 @@ pub(crate) fn midnight(core: &Core) -> Millis {
 /// A moment in the server's time zone; `None` outside the years that the calendar knows.
 fn local(core: &Core, at: Millis) -> Option<jiff::Zoned> {
     let at = Timestamp::from_millisecond(at).ok()?;
-    Some(at.to_zoned(core.settings.time_zone.clone()))
+    Some(at.to_zoned(core.settings().time_zone.clone()))
 }
 
 async fn sums_of_today(core: &Core) -> Result<Today> {
@@ -236,7 +238,7 @@ async fn sums_of_today(core: &Core) -> Result<Today> {
     let since = midnight(core);
     let mut today = Today {
         since,
-        time_zone: core.settings.time_zone_name().to_owned(),
+        time_zone: core.settings().time_zone_name().to_owned(),
         requests_by_hour: vec![0; 24],
         errors_by_hour: vec![0; 24],
         dropped_records: core.recorder.dropped(),

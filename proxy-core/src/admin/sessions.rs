@@ -78,7 +78,7 @@ impl Sessions {
         let session = StoredSession {
             hash: digest(core, &cookie),
             created_at: now,
-            expires_at: now.saturating_add(core.settings.session_ms()),
+            expires_at: now.saturating_add(core.settings().session_ms()),
             last_seen_at: now,
             address: visitor.address.to_string(),
             user_agent: visitor.user_agent,
@@ -118,7 +118,7 @@ impl Sessions {
                 prolonged: false,
             }));
         }
-        let expires_at = now.saturating_add(core.settings.session_ms());
+        let expires_at = now.saturating_add(core.settings().session_ms());
         match core.store.touch_session(hash, now, expires_at).await {
             Ok(()) => {}
             Err(error) if error.may_pass() => {}
@@ -242,7 +242,7 @@ pub(super) fn name(hash: &Hash) -> String {
 
 fn digest(core: &Core, cookie: &Secret) -> Hash {
     let mut digest = Sha256::new_with_prefix(cookie.expose().as_bytes());
-    if let Some(token) = core.settings.panel_token() {
+    if let Some(token) = core.settings().panel_token() {
         digest.update(b"\0");
         digest.update(token.expose().as_bytes());
     }

@@ -25,7 +25,7 @@ const RELAYED: [&str; 6] = [
 
 /// GET `/metrics`.
 pub(crate) async fn metrics(State(core): State<Arc<Core>>, request: Request) -> Response {
-    let token = core.settings.metrics_token.clone();
+    let token = core.settings().metrics_token.clone();
     let refusal = match &token {
         Some(token) => check_token(token, request.headers()),
         None => check_peer(&request),

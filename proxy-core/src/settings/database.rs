@@ -4,12 +4,51 @@ use contract::admin::Sealing;
 use vault::{KeyFile, KeyFileError, MasterKey};
 
 use super::Settings;
-use crate::store::DatabaseConfig;
+use crate::store::{DatabaseConfig, MysqlConfig, TlsMode};
 
 impl Settings {
     /// The database to use.
     pub fn database(&self) -> DatabaseConfig {
-        DatabaseConfig::Sqlite(self.data_dir.join("gemini-balance.db"))
+        if !self.uses_mysql() {
+            return DatabaseConfig::Sqlite(self.data_dir.join("gemini-balance.db"));
+        }
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        DatabaseConfig::Mysql(MysqlConfig {
+            host: self.mysql_host.clone(),
+            port: self.mysql_port,
+            socket: some(&self.mysql_socket).map(Into::into),
+            user: self.mysql_user.clone(),
+            password: self.mysql_password.clone(),
+            database: self.mysql_database.clone(),
+            tls: self.mysql_tls(),
+            tls_ca: some(&self.mysql_ssl_ca),
+        })
+    }
+
+    /// Whether the database is a MySQL server rather than a SQLite file: `DATABASE_TYPE`, of
+    /// which `auto` goes by whether a host or a socket is given.
+    pub fn uses_mysql(&self) -> bool {
+        match self.database_type.as_str() {
+            "mysql" => true,
+            "sqlite" => false,
+            _ => !self.mysql_host.is_empty() || !self.mysql_socket.is_empty(),
+        }
+    }
+
+    /// `MYSQL_SSL_MODE`, of which `auto` checks who the server is when it is known who may
+    /// vouch for it. TiDB Cloud's certificates are of an authority that systems know.
+    pub fn mysql_tls(&self) -> TlsMode {
+        let host = self.mysql_host.to_ascii_lowercase();
+        let checkable = !self.mysql_ssl_ca.is_empty() || host.ends_with(".tidbcloud.com");
+        match self.mysql_ssl_mode.as_str() {
+            "disabled" => TlsMode::Disabled,
+            "preferred" => TlsMode::Preferred,
+            "required" => TlsMode::Required,
+            "verify_ca" => TlsMode::VerifyCa,
+            "verify_identity" => TlsMode::VerifyIdentity,
+            _ if checkable => TlsMode::VerifyIdentity,
+            _ => TlsMode::Preferred,
+        }
     }
 
     /// What seals secrets, and where it comes from: `SECRET_KEY`, else the key file in the
@@ -24,7 +63,7 @@ impl Settings {
             return Ok((MasterKey::from_secret_key(text)?, Sealing::SecretKey));
         }
         let file = KeyFile::in_folder(&self.data_dir);
-        let lasting = matches!(self.database(), DatabaseConfig::Sqlite(_));
+        let lasting = !self.uses_mysql();
         if lasting || file.path().exists() {
             return Ok((file.load_or_create()?, Sealing::KeyFile));
         }

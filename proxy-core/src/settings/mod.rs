@@ -8,12 +8,17 @@
 //! answers for a name, so flags, environment and tests all come the same way.
 
 mod database;
+mod live;
 mod parse;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use parse::SettingError;
+use contract::admin::{Applies, SettingGroup, SettingKind, Texts};
+
+pub(crate) use live::Live;
+pub use live::OnSettings;
+pub use parse::{CustomHeaders, SettingError};
 pub use table::{DECLARATIONS, Settings};
 
 /// One setting, as declared.
@@ -23,12 +28,16 @@ pub struct Declaration {
     pub name: &'static str,
     /// Its flag on the command line, without the dashes, e.g. `port`.
     pub flag: &'static str,
+    /// Where it is shown.
+    pub group: SettingGroup,
     /// What it holds.
     pub kind: Kind,
     /// The value when it is not set, written as in the environment; empty means none.
     pub default: &'static str,
     /// When a change takes effect.
     pub applies: Applies,
+    /// It is needed before the database is open, so only the environment or a flag sets it.
+    pub environment_only: bool,
     /// Its value must not be shown.
     pub secret: bool,
     /// A short name for people.
@@ -50,21 +59,18 @@ pub enum Kind {
     Url,
     /// The IP address of one of this machine's interfaces.
     Ip,
+    /// `true` or `false`.
+    Boolean,
     /// A folder.
     Folder,
+    /// A file, or its content.
+    File,
+    /// A JSON object of names and texts.
+    Map,
     /// The IANA name of a time zone.
     TimeZone,
     /// One of these words.
     Choice(&'static [&'static str]),
-}
-
-/// When a change takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applies {
-    /// At once.
-    Live,
-    /// At the next start.
-    Restart,
 }
 
 /// A text in the languages of the panel.
@@ -91,9 +97,41 @@ impl Kind {
             Self::Ip => "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for \
                          every network it is in"
                 .to_owned(),
+            Self::Boolean => "true or false".to_owned(),
             Self::Folder => "the path of a folder".to_owned(),
+            Self::File => "the path of a file, or its content (PEM)".to_owned(),
+            Self::Map => "a JSON object of names and texts, e.g. {\"name\":\"value\"}".to_owned(),
             Self::TimeZone => "the IANA name of a time zone, e.g. Asia/Shanghai".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+}
+
+impl From<Kind> for SettingKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::List => Self::List,
+            Kind::Integer(min, max) => Self::Integer { min, max },
+            Kind::Boolean => Self::Boolean,
+            Kind::Url => Self::Url,
+            Kind::Ip => Self::Ip,
+            Kind::Folder => Self::Folder,
+            Kind::File => Self::File,
+            Kind::TimeZone => Self::TimeZone,
+            Kind::Choice(words) => Self::Choice {
+                words: words.iter().map(|word| (*word).to_owned()).collect(),
+            },
+            Kind::Map => Self::Map,
+        }
+    }
+}
+
+impl From<Text> for Texts {
+    fn from(text: Text) -> Self {
+        Self {
+            zh: text.zh.to_owned(),
+            en: text.en.to_owned(),
         }
     }
 }

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::tz::TimeZone;
 use vault::Secret;
 
@@ -45,6 +47,7 @@ pub(super) type Rule = fn(&str) -> Result<(), String>;
 pub(super) struct Found<'a> {
     declaration: &'a Declaration,
     text: String,
+    is_given: bool,
     rules: &'a [Rule],
 }
 
@@ -57,13 +60,18 @@ impl<'a> Found<'a> {
     ) -> Self {
         let text = text
             .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| declaration.default.to_owned());
+            .filter(|text| !text.is_empty());
         Self {
             declaration,
-            text,
+            is_given: text.is_some(),
+            text: text.unwrap_or_else(|| declaration.default.to_owned()),
             rules,
         }
+    }
+
+    /// The text, unless it is the default because nobody set any.
+    pub(super) fn given(&self) -> Option<&str> {
+        self.is_given.then_some(self.text.as_str())
     }
 
     fn check(&self, text: &str) -> Result<(), SettingError> {
@@ -124,6 +132,81 @@ impl Value for Vec<Secret> {
     }
 }
 
+impl Value for Vec<String> {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let mut values = Self::new();
+        for item in list_items(&found.text) {
+            found.check(&item)?;
+            if !values.contains(&item) {
+                values.push(item);
+            }
+        }
+        Ok(values)
+    }
+}
+
+impl Value for bool {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        // The words that the original program takes, too.
+        match found.text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(found.wrong_kind()),
+        }
+    }
+}
+
+/// Headers that are added to what goes to Google. Some gateways want a credential in one,
+/// so `Debug` shows names only.
+#[derive(Clone, Default)]
+pub struct CustomHeaders(HeaderMap);
+
+impl CustomHeaders {
+    /// The headers; each is there once.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CustomHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Value for CustomHeaders {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        /// Those that belong to the connection, and the one that carries the Gemini key.
+        const OURS: [HeaderName; 10] = [
+            header::HOST,
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+            header::ACCEPT_ENCODING,
+            header::TE,
+            header::UPGRADE,
+            HeaderName::from_static("x-goog-api-key"),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, value) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
+            let refused = |why: &str| found.refused(format!("the header {name:?} {why}"));
+            let parsed: HeaderName = name
+                .parse()
+                .map_err(|_| refused("is not the name of a header: letters, digits and hyphens"))?;
+            if OURS.contains(&parsed) {
+                return Err(refused("is set by Gemini Balance itself; leave it out"));
+            }
+            let mut value = HeaderValue::from_str(&value)
+                .map_err(|_| refused("has a value with characters that a header cannot hold"))?;
+            value.set_sensitive(true);
+            headers.insert(parsed, value);
+        }
+        Ok(Self(headers))
+    }
+}
+
 impl Value for Option<Secret> {
     fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
         found.check(&found.text)?;
@@ -149,7 +232,8 @@ impl Value for String {
                 Ok(url.as_str().trim_end_matches('/').to_owned())
             }
             Kind::Choice(words) => {
-                let word = found.text.to_ascii_lowercase();
+                // MySQL's own tools write VERIFY-CA or VERIFY_CA.
+                let word = found.text.to_ascii_lowercase().replace('-', "_");
                 if words.contains(&word.as_str()) {
                     Ok(word)
                 } else {
@@ -209,6 +293,30 @@ impl Value for TimeZone {
     }
 }
 
+/// The pairs of a JSON object of plain values; also one in single quotes, as Python prints
+/// it.
+fn map_items(text: &str) -> Option<BTreeMap<String, String>> {
+    if text.is_empty() {
+        return Some(BTreeMap::new());
+    }
+    let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&text.replace('\'', "\"")))
+        .ok()?;
+    object
+        .into_iter()
+        .map(|(name, value)| {
+            let value = match value {
+                serde_json::Value::String(text) => text,
+                plain @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
+                    plain.to_string()
+                }
+                _ => return None,
+            };
+            Some((name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
+}
+
 /// The items of a list in any of the ways in which people write one: JSON, commas,
 /// semicolons, lines; also JSON with a mistake in it, which must not stop a deployment.
 fn list_items(text: &str) -> Vec<String> {
@@ -258,4 +366,13 @@ pub(super) fn refuse_placeholder(text: &str) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// The name of a model, as lists show it.
+pub(super) fn model_name(text: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@/".contains(c);
+    if text.chars().all(fits) {
+        return Ok(());
+    }
+    Err("expected is the name of a model, e.g. gemini-2.5-flash".to_owned())
 }

@@ -1,19 +1,25 @@
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contract::Millis;
+use contract::admin::{Applies, SettingGroup};
 use jiff::tz::TimeZone;
 use vault::Secret;
 
-use super::parse::{Found, Rule, Value as _, refuse_placeholder};
-use super::{Applies, Declaration, Kind, SettingError, Text};
+use super::parse::{CustomHeaders, Found, Rule, Value as _, model_name, refuse_placeholder};
+use super::{Declaration, Kind, SettingError, Text};
 
 /// Makes [`Settings`] and [`DECLARATIONS`] out of one table.
+///
+/// The word after the default says when a change takes effect: `Live`, or `Environment` for
+/// what is needed before the database is open and therefore comes from nowhere else.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
-        $field:ident: $type:ty = $name:literal $flag:literal $kind:expr, default $default:literal,
-            $applies:ident $(, $secret:ident)? $(, check $check:expr)?;
+        $field:ident: $type:ty = $group:ident $name:literal $flag:literal $kind:expr,
+            default $default:literal, $applies:ident $($secret:ident)? $(, check $check:expr)?;
             zh $zh_title:literal $zh:literal;
             en $en_title:literal $en:literal;
     )+) => {
@@ -21,6 +27,8 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: $type,)+
+            /// What was given for each setting that was, as it was written.
+            given: BTreeMap<&'static str, Secret>,
         }
 
         /// Every setting there is, in the order in which they are shown.
@@ -28,9 +36,11 @@ macro_rules! settings {
             Declaration {
                 name: $name,
                 flag: $flag,
+                group: SettingGroup::$group,
                 kind: $kind,
                 default: $default,
-                applies: Applies::$applies,
+                applies: settings!(@applies $applies),
+                environment_only: settings!(@environment_only $applies),
                 secret: settings!(@secret $($secret)?),
                 title: Text { zh: $zh_title, en: $en_title },
                 help: Text { zh: $zh, en: $en },
@@ -45,17 +55,21 @@ macro_rules! settings {
             /// All values that are not acceptable, so that they can be mended in one go.
             pub fn load(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingError>> {
                 let mut errors = Vec::new();
+                let mut given = BTreeMap::new();
                 let mut declarations = DECLARATIONS.iter();
                 $(
                     // The table and the struct come from the same macro: there is one for each.
                     let $field: Option<$type> = declarations.next().and_then(|declaration| {
                         let rules: &[Rule] = &[$($check)?];
                         let found = Found::new(declaration, get(declaration.name), rules);
+                        if let Some(text) = found.given() {
+                            given.insert(declaration.name, Secret::from(text));
+                        }
                         <$type>::parse(&found).map_err(|error| errors.push(error)).ok()
                     });
                 )+
                 match ($($field,)+) {
-                    ($(Some($field),)+) => Ok(Self { $($field,)+ }),
+                    ($(Some($field),)+) => Self { $($field,)+ given }.fit_together(),
                     _ => Err(errors),
                 }
             }
@@ -63,85 +77,249 @@ macro_rules! settings {
     };
     (@secret) => { false };
     (@secret secret) => { true };
+    (@applies Live) => { Applies::Live };
+    (@applies Environment) => { Applies::Restart };
+    (@environment_only Live) => { false };
+    (@environment_only Environment) => { true };
 }
 
 settings! {
     /// The Gemini keys of the environment.
-    api_keys: Vec<Secret> = "API_KEYS" "api-keys" Kind::List, default "", Restart, secret, check refuse_placeholder;
+    api_keys: Vec<Secret> = Access "API_KEYS" "api-keys" Kind::List,
+        default "", Environment secret, check refuse_placeholder;
         zh "Gemini 密钥" "从环境变量提供的 Gemini API 密钥；也可以在面板里添加。";
         en "Gemini keys" "Gemini API keys given by the environment; more can be added in the panel.";
     /// The client tokens of the environment.
-    allowed_tokens: Vec<Secret> = "ALLOWED_TOKENS" "allowed-tokens" Kind::List, default "", Restart, secret, check refuse_placeholder;
+    allowed_tokens: Vec<Secret> = Access "ALLOWED_TOKENS" "allowed-tokens" Kind::List,
+        default "", Environment secret, check refuse_placeholder;
         zh "客户端令牌" "客户端（Cherry Studio、SDK 等）用来访问本服务的令牌；也可以在面板里创建。";
         en "Client tokens" "What clients (Cherry Studio, SDKs) send to be let in; more can be made in the panel.";
     /// A password for the panel; see [`Settings::panel_token`].
-    auth_token: Option<Secret> = "AUTH_TOKEN" "auth-token" Kind::Text, default "", Restart, secret, check refuse_placeholder;
+    auth_token: Option<Secret> = Access "AUTH_TOKEN" "auth-token" Kind::Text,
+        default "", Live secret, check refuse_placeholder;
         zh "面板口令" "登录面板用的口令；留空时使用 ALLOWED_TOKENS 的第一个。";
         en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
     /// How many hours a session of the panel lasts after it was last used.
-    session_hours: u32 = "SESSION_HOURS" "session-hours" Kind::Integer(1, 8760), default "168", Restart;
+    session_hours: u32 = Access "SESSION_HOURS" "session-hours" Kind::Integer(1, 8760),
+        default "168", Live;
         zh "登录有效期（小时）" "面板登录后，多少小时不使用就需要重新登录。";
         en "Session (hours)" "How many hours after its last use a session of the panel ends.";
+
     /// Google's API, without a slash at its end.
-    base_url: String = "BASE_URL" "base-url" Kind::Url, default "https://generativelanguage.googleapis.com/v1beta", Restart;
+    base_url: String = Upstream "BASE_URL" "base-url" Kind::Url,
+        default "https://generativelanguage.googleapis.com/v1beta", Live;
         zh "上游地址" "Google Gemini API 的地址，含版本，例如 https://generativelanguage.googleapis.com/v1beta。";
         en "Google's address" "Where the Gemini API is, with its version, e.g. https://generativelanguage.googleapis.com/v1beta.";
-    /// The address to listen on.
-    host: IpAddr = "HOST" "host" Kind::Ip, default "127.0.0.1", Restart;
-        zh "监听地址" "127.0.0.1 只允许本机访问；0.0.0.0 允许其他设备访问（容器需要）。";
-        en "Listen on" "127.0.0.1 lets in this machine only; 0.0.0.0 other devices too (containers need it).";
-    /// The port to listen on; 0 lets the system choose.
-    port: u16 = "PORT" "port" Kind::Integer(0, 65535), default "8000", Restart;
-        zh "端口" "监听端口；0 表示由系统选择。";
-        en "Port" "The port to listen on; 0 lets the system choose.";
-    /// The panel's own port; 0 when it is on the clients' port.
-    admin_port: u16 = "ADMIN_PORT" "admin-port" Kind::Integer(0, 65535), default "0", Restart;
-        zh "面板端口" "面板单独使用的端口；0 表示与客户端共用端口。";
-        en "Panel port" "A port of its own for the panel; 0 puts it on the clients' port.";
-    /// Where the database and the key file are.
-    data_dir: PathBuf = "DATA_DIR" "data-dir" Kind::Folder, default "", Restart;
-        zh "数据目录" "数据库和密钥文件所在的目录；容器里应当是持久卷。";
-        en "Data folder" "Where the database and the key file are; in a container, a lasting volume.";
-    /// The zone whose midnight begins a day in the statistics.
-    time_zone: TimeZone = "TZ" "tz" Kind::TimeZone, default "", Restart;
-        zh "时区" "统计以此时区的零点为一天的开始；留空使用系统时区。";
-        en "Time zone" "Its midnight begins a day in the statistics; when empty, the system's.";
-    /// What the master key is made from, instead of a key file.
-    secret_key: Option<Secret> = "SECRET_KEY" "secret-key" Kind::Text, default "", Restart, secret;
-        zh "主密钥" "用来加密数据库中的密钥：32 字节（十六进制或 base64），或至少 16 个字符的口令；留空时使用数据目录中的 master.key。";
-        en "Master key" "Seals the keys in the database: 32 bytes (hexadecimal or base64) or a passphrase of 16 characters or more; when empty, the file master.key in the data folder does.";
     /// How many calls to Google one request may take.
-    max_attempts: u32 = "MAX_RETRIES" "max-retries" Kind::Integer(1, 10), default "3", Restart;
+    max_attempts: u32 = Upstream "MAX_RETRIES" "max-retries" Kind::Integer(1, 10), default "3", Live;
         zh "最多尝试次数" "一个请求最多向 Google 尝试几次，每次换一个密钥。";
         en "Attempts" "How many times one request may be tried, each time with another key.";
     /// How long Google may be silent.
-    timeout: Duration = "TIME_OUT" "time-out" Kind::Integer(1, 3600), default "300", Restart;
+    timeout: Duration = Upstream "TIME_OUT" "time-out" Kind::Integer(1, 3600), default "300", Live;
         zh "超时（秒）" "Google 多久没有任何响应就放弃。";
         en "Timeout (seconds)" "How long Google may stay silent before an attempt is given up.";
+    /// Headers that every request to Google carries.
+    custom_headers: CustomHeaders = Upstream "CUSTOM_HEADERS" "custom-headers" Kind::Map,
+        default "", Live secret;
+        zh "附加请求头" "发往上游的每个请求都带上的请求头，写成 JSON 对象；中转网关可能需要。可能含有凭据，所以不显示。";
+        en "Extra headers" "Headers that every request to Google carries, as a JSON object; some gateways want them. They may hold a credential, so they are not shown.";
+
+    /// Models that are hidden and refused.
+    filtered_models: Vec<String> = Models "FILTERED_MODELS" "filtered-models" Kind::List,
+        default "", Live, check model_name;
+        zh "屏蔽的模型" "这些模型不出现在任何模型列表里，请求它们会得到 404。";
+        en "Filtered models" "These models are in no list, and whoever asks for one gets 404.";
+    /// The model that the panel tries and shows in its examples; empty: one is chosen.
+    test_model: String = Models "TEST_MODEL" "test-model" Kind::Text, default "", Live, check model_name;
+        zh "测试用模型" "面板的测试请求和示例使用的模型；留空时从 Google 的列表里自动选择。";
+        en "Model for tests" "The model of the panel's test request and examples; when empty, one of Google's list is chosen.";
+
+    /// The address to listen on.
+    host: IpAddr = Server "HOST" "host" Kind::Ip, default "127.0.0.1", Environment;
+        zh "监听地址" "127.0.0.1 只允许本机访问；0.0.0.0 允许其他设备访问（容器需要）。";
+        en "Listen on" "127.0.0.1 lets in this machine only; 0.0.0.0 other devices too (containers need it).";
+    /// The port to listen on; 0 lets the system choose.
+    port: u16 = Server "PORT" "port" Kind::Integer(0, 65535), default "8000", Environment;
+        zh "端口" "监听端口；0 表示由系统选择。";
+        en "Port" "The port to listen on; 0 lets the system choose.";
+    /// The port of the panel and its API; 0: the port that clients use.
+    admin_port: u16 = Server "ADMIN_PORT" "admin-port" Kind::Integer(0, 65535), default "0", Environment;
+        zh "面板端口" "面板和管理接口单独使用的端口，这样可以只对外开放客户端的端口；0 表示与客户端同一端口。";
+        en "Panel's port" "A port of its own for the panel and its API, so that only the clients' port need be open to others; 0 means the same port.";
     /// The largest request body, in MiB.
-    max_body_mb: u32 = "MAX_BODY_MB" "max-body-mb" Kind::Integer(1, 1024), default "100", Restart;
+    max_body_mb: u32 = Server "MAX_BODY_MB" "max-body-mb" Kind::Integer(1, 1024), default "100", Live;
         zh "请求体上限（MB）" "超过此大小的请求会被拒绝；图片和音频会占用请求体。";
         en "Largest body (MB)" "Larger requests are refused; images and audio count.";
+    /// The zone whose midnight begins a day in the statistics.
+    time_zone: TimeZone = Server "TZ" "tz" Kind::TimeZone, default "", Live;
+        zh "时区" "统计以此时区的零点为一天的开始；留空使用系统时区。";
+        en "Time zone" "Its midnight begins a day in the statistics; when empty, the system's.";
+    /// Where the database and the key file are.
+    data_dir: PathBuf = Server "DATA_DIR" "data-dir" Kind::Folder, default "", Environment;
+        zh "数据目录" "数据库和密钥文件所在的目录；容器里应当是持久卷。";
+        en "Data folder" "Where the database and the key file are; in a container, a lasting volume.";
+
+    /// `auto`, `sqlite` or `mysql`; see [`Settings::uses_mysql`].
+    database_type: String = Data "DATABASE_TYPE" "database-type" Kind::Choice(&["auto", "sqlite", "mysql"]),
+        default "auto", Environment;
+        zh "数据库类型" "auto 表示：设置了 MYSQL_HOST 或 MYSQL_SOCKET 就用 MySQL，否则用数据目录里的 SQLite 文件。";
+        en "Database" "auto means MySQL when MYSQL_HOST or MYSQL_SOCKET is set, else a SQLite file in the data folder.";
+    /// The MySQL server; empty: none.
+    mysql_host: String = Data "MYSQL_HOST" "mysql-host" Kind::Text, default "", Environment;
+        zh "MySQL 主机" "MySQL、MariaDB 或 TiDB 服务器的主机名或 IP 地址。";
+        en "MySQL host" "The name or IP address of the MySQL, MariaDB or TiDB server.";
+    /// The MySQL server's port.
+    mysql_port: u16 = Data "MYSQL_PORT" "mysql-port" Kind::Integer(1, 65535), default "3306", Environment;
+        zh "MySQL 端口" "数据库服务器的端口；TiDB Cloud 通常是 4000。";
+        en "MySQL port" "The port of the database server; TiDB Cloud's is usually 4000.";
+    /// Who signs in to MySQL.
+    mysql_user: String = Data "MYSQL_USER" "mysql-user" Kind::Text, default "", Environment;
+        zh "MySQL 用户名" "登录数据库的用户名；TiDB Cloud 的用户名带有前缀，例如 2abc.root。";
+        en "MySQL user" "Who signs in to the database; TiDB Cloud's users have a prefix, e.g. 2abc.root.";
+    /// With what.
+    mysql_password: Option<Secret> = Data "MYSQL_PASSWORD" "mysql-password" Kind::Text,
+        default "", Environment secret;
+        zh "MySQL 密码" "登录数据库的密码。";
+        en "MySQL password" "The password for the database.";
+    /// The database on the MySQL server; it is made when it is missing.
+    mysql_database: String = Data "MYSQL_DATABASE" "mysql-database" Kind::Text,
+        default "gemini_balance", Environment;
+        zh "MySQL 数据库名" "使用哪个数据库；不存在并且有权限时会自动创建。原版 gemini-balance 的数据库会被接管。";
+        en "MySQL database" "Which database to use; it is made when it is missing and that is allowed. One of the original gemini-balance is taken over.";
+    /// A unix socket instead of host and port; empty: none.
+    mysql_socket: String = Data "MYSQL_SOCKET" "mysql-socket" Kind::Text, default "", Environment;
+        zh "MySQL 套接字" "用 unix 套接字代替主机和端口时，它的路径。";
+        en "MySQL socket" "The path of a unix socket, to be used instead of host and port.";
+    /// How the connection to MySQL is protected; see [`Settings::mysql_tls`].
+    mysql_ssl_mode: String = Data "MYSQL_SSL_MODE" "mysql-ssl-mode"
+        Kind::Choice(&["auto", "disabled", "preferred", "required", "verify_ca", "verify_identity"]),
+        default "auto", Environment;
+        zh "MySQL 加密" "auto 表示：TiDB Cloud 或设置了 MYSQL_SSL_CA 时验证服务器证书（verify_identity），否则能加密就加密（preferred）。";
+        en "MySQL encryption" "auto verifies the server (verify_identity) for TiDB Cloud and when MYSQL_SSL_CA is set, and else encrypts when the server can (preferred).";
+    /// Who vouches for the MySQL server, as a file or as PEM text; empty: the authorities
+    /// that the system knows.
+    mysql_ssl_ca: String = Data "MYSQL_SSL_CA" "mysql-ssl-ca" Kind::File, default "", Environment;
+        zh "MySQL CA 证书" "验证数据库服务器用的 CA 证书：文件路径，或 PEM 内容本身（例如 Aiven 提供的 ca.pem）。";
+        en "MySQL CA certificate" "What the database server's certificate is checked with: the path of a file, or the PEM text itself (e.g. the ca.pem that Aiven gives).";
+    /// What the master key is made from, instead of a key file.
+    secret_key: Option<Secret> = Data "SECRET_KEY" "secret-key" Kind::Text, default "", Environment secret;
+        zh "主密钥" "用来加密数据库中的密钥：32 字节（十六进制或 base64），或至少 16 个字符的口令；留空时使用数据目录中的 master.key。";
+        en "Master key" "Seals the keys in the database: 32 bytes (hexadecimal or base64) or a passphrase of 16 characters or more; when empty, the file master.key in the data folder does.";
+    /// Hours between two backups of the SQLite database; 0: none.
+    backup_every_hours: u32 = Data "BACKUP_EVERY_HOURS" "backup-every-hours" Kind::Integer(0, 8760),
+        default "24", Live;
+        zh "备份间隔（小时）" "每隔多少小时备份一次 SQLite 数据库；0 表示不备份。MySQL 由其服务商备份。";
+        en "Backup every (hours)" "How often the SQLite database is backed up; 0 means never. MySQL is backed up by its host.";
+    /// How many scheduled backups are kept.
+    backup_keep: u32 = Data "BACKUP_KEEP" "backup-keep" Kind::Integer(1, 1000), default "7", Live;
+        zh "保留备份数" "保留最近多少份定时备份，更旧的会被删除。";
+        en "Backups kept" "How many scheduled backups are kept; older ones are deleted.";
+
     /// How much is logged: `error`, `warn`, `info`, `debug` or `trace`.
-    log_level: String = "LOG_LEVEL" "log-level" Kind::Choice(&["error", "warn", "info", "debug", "trace"]), default "info", Restart;
+    log_level: String = Logging "LOG_LEVEL" "log-level"
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]), default "info", Live;
         zh "日志级别" "日志的详细程度。";
         en "Log level" "How much is logged.";
-    /// What lets a program read `/metrics`.
-    metrics_token: Option<Secret> = "METRICS_TOKEN" "metrics-token" Kind::Text, default "", Live, secret, check refuse_placeholder;
-        zh "指标令牌" "读取 /metrics 用的令牌；留空时只有本机可以读取。";
-        en "Metrics token" "What lets a program read /metrics; when empty, only this machine may.";
+    /// `pretty` for people, `json` for programs.
+    log_format: String = Logging "LOG_FORMAT" "log-format" Kind::Choice(&["pretty", "json"]),
+        default "pretty", Environment;
+        zh "日志格式" "pretty 便于人阅读，json 便于程序处理。";
+        en "Log format" "pretty is for people, json for programs.";
+    /// Days that requests stay in the request log; their sums stay longer.
+    request_log_days: u32 = Logging "REQUEST_LOG_DAYS" "request-log-days" Kind::Integer(1, 3650),
+        default "30", Live;
+        zh "请求日志保留（天）" "请求日志保留多少天；按小时和按天的统计会一直保留。";
+        en "Request log (days)" "How many days requests stay in the log; sums by hour and day stay for good.";
+    /// Days that the details of failed requests stay.
+    error_detail_days: u32 = Logging "ERROR_DETAIL_DAYS" "error-detail-days" Kind::Integer(1, 3650),
+        default "7", Live;
+        zh "错误详情保留（天）" "失败请求的详情（Google 的答复、记录的请求体）保留多少天。";
+        en "Error details (days)" "How many days the details of failed requests stay: what Google said, and bodies when they are recorded.";
+    /// The size at which the oldest requests are deleted, in MiB; 0: as
+    /// [`Settings::database_limit_bytes`] says.
+    database_limit_mb: u32 = Logging "DATABASE_LIMIT_MB" "database-limit-mb" Kind::Integer(0, 1_000_000),
+        default "0", Live;
+        zh "数据库大小上限（MB）" "数据库超过此大小时，最旧的请求日志会被删除；0 表示自动：MySQL 700 MB（免费的 1 GB 数据库不会写满），SQLite 2048 MB。";
+        en "Largest database (MB)" "When the database is larger, the oldest requests are deleted; 0 chooses: 700 MB on MySQL, so that a free database of 1 GB never fills up, and 2048 MB on SQLite.";
+    /// Whether bodies of failed requests are recorded.
+    record_bodies: bool = Logging "RECORD_BODIES" "record-bodies" Kind::Boolean, default "false", Live;
+        zh "记录请求体" "把失败请求的内容（提示词、图片等）存入错误详情；默认关闭，因为其中可能有隐私。";
+        en "Record bodies" "Keeps what failed requests held (prompts, images) with their error details; off, because it may be private.";
+    /// How much of a body is recorded, in KiB.
+    record_body_kb: u32 = Logging "RECORD_BODY_KB" "record-body-kb" Kind::Integer(1, 1024), default "64", Live;
+        zh "请求体记录上限（KB）" "每个请求体最多记录多少，其余部分会被截去。";
+        en "Recorded body (KB)" "How much of each body is recorded at most; the rest is cut off.";
+    /// What Prometheus sends to read `/metrics`; none: only this machine may.
+    metrics_token: Option<Secret> = Logging "METRICS_TOKEN" "metrics-token" Kind::Text,
+        default "", Live secret, check refuse_placeholder;
+        zh "指标令牌" "Prometheus 读取 /metrics 时要带的令牌（Authorization: Bearer）；留空时只有本机可以读取。";
+        en "Metrics token" "What Prometheus must send to read /metrics (Authorization: Bearer); when empty, only this machine may.";
 }
 
+/// What a database may grow to when `DATABASE_LIMIT_MB` leaves it to the program.
+const MYSQL_LIMIT_MB: u32 = 700;
+const SQLITE_LIMIT_MB: u32 = 2048;
+
 impl Settings {
+    /// Refuses values that are acceptable one by one, but not together.
+    fn fit_together(self) -> Result<Self, Vec<SettingError>> {
+        let nowhere = self.mysql_host.is_empty() && self.mysql_socket.is_empty();
+        let missing = |name, reason: &str| SettingError {
+            name,
+            found: Some(String::new()),
+            reason: reason.to_owned(),
+        };
+        let mut errors = Vec::new();
+        if self.uses_mysql() && nowhere {
+            errors.push(missing(
+                "MYSQL_HOST",
+                "DATABASE_TYPE is mysql, so the host (or MYSQL_SOCKET) must be given",
+            ));
+        }
+        if self.uses_mysql() && self.mysql_user.is_empty() {
+            errors.push(missing(
+                "MYSQL_USER",
+                "the database is MySQL, so the user must be given",
+            ));
+        }
+        if errors.is_empty() {
+            Ok(self)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// What was given for a setting, as it was written; `None` when its default holds.
+    pub fn given(&self, name: &str) -> Option<&Secret> {
+        self.given.get(name)
+    }
+
+    /// The size at which the oldest requests are deleted, in bytes.
+    pub fn database_limit_bytes(&self) -> u64 {
+        let mb = match (self.database_limit_mb, self.uses_mysql()) {
+            (0, true) => MYSQL_LIMIT_MB,
+            (0, false) => SQLITE_LIMIT_MB,
+            (chosen, _) => chosen,
+        };
+        u64::from(mb) * 1024 * 1024
+    }
+
+    /// How long a session lasts after it was last used.
+    pub fn session_ms(&self) -> Millis {
+        Millis::from(self.session_hours) * 60 * 60 * 1_000
+    }
+
+    /// Whether a model (without `models/`) is one of `FILTERED_MODELS`.
+    pub fn filters(&self, model: &str) -> bool {
+        self.filtered_models
+            .iter()
+            .any(|name| name.strip_prefix("models/").unwrap_or(name) == model)
+    }
+
     /// What signs in to the panel besides the password: `AUTH_TOKEN`, else the first of
     /// `ALLOWED_TOKENS`.
     pub fn panel_token(&self) -> Option<&Secret> {
         self.auth_token.as_ref().or(self.allowed_tokens.first())
-    }
-
-    /// How long a session lasts after it was last used.
-    pub fn session_ms(&self) -> contract::Millis {
-        contract::Millis::from(self.session_hours) * 60 * 60 * 1_000
     }
 
     /// The largest request body, in bytes.

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{DECLARATIONS, Kind, SettingError, Settings};
+use crate::store::{DatabaseConfig, TlsMode};
 
 fn load(set: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
     Settings::load(|name| {
@@ -211,4 +212,97 @@ fn the_master_key_comes_from_secret_key_or_from_the_data_folder() {
     ];
     let from_text = load(&secret).unwrap().sealing_key().unwrap().0;
     assert_ne!(from_file.expose(), from_text.expose());
+}
+
+#[test]
+fn the_new_kinds_are_read_as_people_write_them() {
+    for (text, value) in [("true", true), ("ON", true), ("1", true), ("No", false)] {
+        assert_eq!(
+            load(&[("RECORD_BODIES", text)]).unwrap().record_bodies,
+            value
+        );
+    }
+    assert!(error("RECORD_BODIES", "maybe").contains("true or false"));
+
+    let filtered = [("FILTERED_MODELS", r#"["models/gemini-old","gemini-pro"]"#)];
+    let settings = load(&filtered).unwrap();
+    assert!(settings.filters("gemini-old") && settings.filters("gemini-pro"));
+    assert!(!settings.filters("gemini-pro-2"));
+    assert!(error("FILTERED_MODELS", "gemini pro").contains("name of a model"));
+
+    for text in [r#"{"X-Team":"a"}"#, "{'X-Team': 'a'}"] {
+        let settings = load(&[("CUSTOM_HEADERS", text)]).unwrap();
+        let headers = settings.custom_headers.headers();
+        assert_eq!(headers["x-team"], "a");
+        assert!(!format!("{settings:?}").contains("\"a\""));
+    }
+    for (text, why) in [
+        (r#"{"x-goog-api-key":"a"}"#, "leave it out"),
+        (r#"{"bad name":"a"}"#, "not the name of a header"),
+        (r#"{"x":"a\nb"}"#, "cannot hold"),
+        (r#"{"x":{}}"#, "JSON object"),
+        ("x: a", "JSON object"),
+    ] {
+        assert!(error("CUSTOM_HEADERS", text).contains(why), "{text}");
+    }
+}
+
+#[test]
+fn the_database_follows_from_what_is_given_for_it() {
+    let settings = load(&[]).unwrap();
+    assert!(!settings.uses_mysql());
+    assert_eq!(settings.database_limit_bytes(), 2048 << 20);
+
+    let tidb = [
+        (
+            "MYSQL_HOST",
+            "gateway01.eu-central-1.prod.aws.tidbcloud.com",
+        ),
+        ("MYSQL_USER", "2abc.root"),
+    ];
+    let settings = load(&tidb).unwrap();
+    assert!(settings.uses_mysql());
+    assert_eq!(settings.mysql_tls(), TlsMode::VerifyIdentity);
+    assert_eq!(settings.database_limit_bytes(), 700 << 20);
+
+    let local = [("MYSQL_SOCKET", "/run/mysqld.sock"), ("MYSQL_USER", "me")];
+    assert_eq!(load(&local).unwrap().mysql_tls(), TlsMode::Preferred);
+    let certificate = "-----BEGIN CERTIFICATE-----\\nMII\\n-----END CERTIFICATE-----";
+    let with_ca = [
+        ("MYSQL_HOST", "db"),
+        ("MYSQL_USER", "me"),
+        ("MYSQL_SSL_CA", certificate),
+    ];
+    let settings = load(&with_ca).unwrap();
+    assert_eq!(settings.mysql_tls(), TlsMode::VerifyIdentity);
+    let DatabaseConfig::Mysql(config) = settings.database() else {
+        panic!("a host is given");
+    };
+    assert_eq!((config.host.as_str(), config.port), ("db", 3306));
+    assert_eq!(config.tls_ca.as_deref(), Some(certificate));
+    let chosen = [
+        ("MYSQL_HOST", "db"),
+        ("MYSQL_USER", "me"),
+        ("MYSQL_SSL_MODE", "VERIFY-CA"),
+    ];
+    assert_eq!(load(&chosen).unwrap().mysql_tls(), TlsMode::VerifyCa);
+
+    let errors = load(&[("DATABASE_TYPE", "mysql")]).unwrap_err();
+    let names: Vec<_> = errors.iter().map(|error| error.name).collect();
+    assert_eq!(names, ["MYSQL_HOST", "MYSQL_USER"]);
+    let sqlite_after_all = [("DATABASE_TYPE", "sqlite"), ("MYSQL_HOST", "db")];
+    assert!(!load(&sqlite_after_all).unwrap().uses_mysql());
+}
+
+#[test]
+fn what_the_panel_can_change_takes_effect_at_once() {
+    for declaration in DECLARATIONS {
+        let live = declaration.applies == contract::admin::Applies::Live;
+        assert_eq!(live, !declaration.environment_only, "{}", declaration.name);
+    }
+    let order: Vec<_> = DECLARATIONS
+        .iter()
+        .map(|declaration| declaration.group)
+        .collect();
+    assert!(order.is_sorted(), "groups are shown one after the other");
 }

@@ -22,7 +22,7 @@ use crate::store::StoredToken;
 pub struct ClientTokens {
     by_hash: ArcSwap<HashMap<[u8; 32], Arc<Accepted>>>,
     /// Whose midnight begins a day of the limits.
-    time_zone: TimeZone,
+    time_zone: ArcSwap<TimeZone>,
 }
 
 /// A token to accept.
@@ -66,11 +66,16 @@ pub enum Refused {
 }
 
 impl ClientTokens {
+    /// From now on days begin at midnight of `time_zone`.
+    pub fn set_time_zone(&self, time_zone: TimeZone) {
+        self.time_zone.store(Arc::new(time_zone));
+    }
+
     /// No tokens yet; days begin at midnight of `time_zone`.
     pub fn new(time_zone: TimeZone) -> Self {
         Self {
             by_hash: ArcSwap::default(),
-            time_zone,
+            time_zone: ArcSwap::from_pointee(time_zone),
         }
     }
 
@@ -106,7 +111,7 @@ impl ClientTokens {
         let counts: HashMap<_, _> = counts.into_iter().collect();
         for accepted in self.by_hash.load().values() {
             if let Some(counts) = counts.get(&accepted.id) {
-                accepted.used.seed(now, &self.time_zone, *counts);
+                accepted.used.seed(now, &self.time_zone.load(), *counts);
             }
         }
     }
@@ -119,7 +124,7 @@ impl ClientTokens {
     /// What was done with a token today.
     pub fn usage(&self, id: i64, now: Millis) -> TokenUsage {
         self.find(id)
-            .map(|accepted| accepted.used.usage(now, &self.time_zone))
+            .map(|accepted| accepted.used.usage(now, &self.time_zone.load()))
             .unwrap_or_default()
     }
 
@@ -142,7 +147,7 @@ impl ClientTokens {
             .cloned()
             .ok_or(Refused::Unknown)?;
         accepted
-            .admit(clock, &self.time_zone)
+            .admit(clock, &self.time_zone.load())
             .map_err(|(token, limit)| Refused::Limit {
                 id: token.id,
                 name: token.name.clone(),

@@ -2,6 +2,7 @@
 //! this program has never heard of, and their order, survive.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,6 +12,7 @@ use contract::admin::Surface;
 use dialect::gemini::ApiStatus;
 use http::{HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
+use serde_json::value::RawValue;
 
 use super::problem::Problem;
 use super::trace::Trace;
@@ -114,7 +116,7 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
 
 /// GET `/v1beta/models`, with its pages.
 pub(super) async fn models(State(app): State<App>, request: Request) -> Response {
-    get(&app, request, "/models".into()).await
+    get(&app, request, "/models".into(), without_hidden).await
 }
 
 /// GET `/v1beta/models/{model}`.
@@ -124,7 +126,7 @@ pub(super) async fn model(State(app): State<App>, request: Request) -> Response 
         return Problem::no_such_model(target).render(Surface::Gemini);
     }
     let path = format!("/models/{target}");
-    get(&app, request, path.into()).await
+    get(&app, request, path.into(), |_, _| None).await
 }
 
 /// What of a query goes upstream.
@@ -147,7 +149,13 @@ fn is_model_id(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(known) && !name.bytes().all(|byte| byte == b'.')
 }
 
-async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
+/// Sends a GET on to Google, and its answer back, as `edited` makes it (`None`: as it is).
+async fn get(
+    app: &App,
+    request: Request,
+    path: Cow<'static, str>,
+    edited: impl FnOnce(&Trace, &[u8]) -> Option<Vec<u8>>,
+) -> Response {
     let (parts, _) = request.into_parts();
     let mut trace = match admit(app, &parts, Surface::Gemini) {
         Ok(trace) => trace,
@@ -169,10 +177,8 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
     };
     match app.upstream.call(&app.core, &call, &mut trace).await {
         Ok(Answer::Whole(mut whole)) => {
-            if trace.has_model_list()
-                && let Some(allowed) = only_allowed(&whole.body, &trace)
-            {
-                whole.body = allowed.into();
+            if let Some(body) = edited(&trace, &whole.body) {
+                whole.body = body.into();
             }
             forward(whole, trace)
         }
@@ -184,15 +190,29 @@ async fn get(app: &App, request: Request, path: Cow<'static, str>) -> Response {
     }
 }
 
-/// A page of models without those that the token may not use; the rest as Google sent it.
-/// `None` when it is no such page.
-fn only_allowed(page: &[u8], trace: &Trace) -> Option<Vec<u8>> {
-    let mut page: serde_json::Value = serde_json::from_slice(page).ok()?;
-    page.get_mut("models")?.as_array_mut()?.retain(|model| {
-        let name = model.get("name").and_then(serde_json::Value::as_str);
-        let id = name.map(|name| name.trim_start_matches("models/"));
-        id.is_some_and(|id| trace.may_use(id).is_ok())
-    });
+/// A page of Google's list without the models that this client may not see; all else in it stays
+/// as it was written. `None`: nothing is hidden, or it is not a list.
+fn without_hidden(trace: &Trace, page: &[u8]) -> Option<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    if !trace.hides_models() {
+        return None;
+    }
+    let mut page: BTreeMap<&str, &RawValue> = serde_json::from_slice(page).ok()?;
+    let models: Vec<&RawValue> = serde_json::from_str(page.get("models")?.get()).ok()?;
+    let hidden = |model: &&RawValue| {
+        serde_json::from_str(model.get()).is_ok_and(|Named { name }| {
+            trace
+                .may_use(name.strip_prefix("models/").unwrap_or(&name))
+                .is_err()
+        })
+    };
+    let shown: Vec<&RawValue> = models.into_iter().filter(|model| !hidden(model)).collect();
+    let shown = serde_json::value::to_raw_value(&shown).ok()?;
+    page.insert("models", &shown);
     serde_json::to_vec(&page).ok()
 }
 

@@ -192,7 +192,7 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
             Err(problem)
         }
         Err(Refused::Limit { id, name, limit }) => {
-            let problem = Problem::limited(&name, limit, &app.core.settings);
+            let problem = Problem::limited(&name, limit, &app.core.settings());
             Trace::turned_away(&app.core, surface, id, &problem, parts);
             Err(problem)
         }
@@ -202,7 +202,7 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
 /// Reads a request's body, up to the limit of the settings. What is beyond it is thrown
 /// away, so that the client gets to read why instead of finding the connection closed.
 async fn read_body(app: &App, mut body: Body) -> Result<Bytes, Problem> {
-    let limit = app.core.settings.max_body_bytes();
+    let limit = app.core.settings().max_body_bytes();
     let mut whole: Vec<Bytes> = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {

@@ -1,5 +1,7 @@
 //! The list of models, which every protocol has in a shape of its own.
 
+use std::borrow::Cow;
+
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -30,17 +32,20 @@ pub(super) async fn answer(
         Ok(models) => models,
         Err(problem) => return refuse(trace, surface, &problem),
     };
-    let allowed: Vec<Model>;
-    let models = match trace.has_model_list() {
-        false => models.as_slice(),
+    let shown: Cow<'_, [Model]> = match trace.hides_models() {
+        false => Cow::Borrowed(&models),
         true => {
-            let may_use = |model: &&Model| trace.may_use(model.id()).is_ok();
-            allowed = models.iter().filter(may_use).cloned().collect();
-            allowed.as_slice()
+            let shown = models
+                .iter()
+                .filter(|model| trace.may_use(model.id()).is_ok());
+            Cow::Owned(shown.cloned().collect())
         }
     };
-    let Some(body) = write(models, app.core.started_at / 1000) else {
+    let Some(body) = write(&shown, app.core.started_at / 1000) else {
         let wanted = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        if app.core.settings().filters(wanted) {
+            return refuse(trace, surface, &Problem::filtered(wanted));
+        }
         return refuse(trace, surface, &Problem::no_such_model(wanted));
     };
     trace.first_byte();

@@ -101,6 +101,17 @@ impl Problem {
         problem
     }
 
+    /// `FILTERED_MODELS` names this model.
+    pub fn filtered(model: &str) -> Self {
+        let mut problem = Self::not_found(format!(
+            "The model '{model}' is filtered by this server's settings (FILTERED_MODELS). \
+             GET /v1/models lists those that can be used."
+        ));
+        problem.code = Some("model_not_found");
+        problem.param = Some("model".into());
+        problem
+    }
+
     /// A limit of the token `name` stands in the way.
     pub fn limited(name: &str, limit: Limit, settings: &Settings) -> Self {
         let (kind, limit, wait) = match limit {

@@ -99,20 +99,21 @@ impl Trace {
     /// Notes what was asked for.
     ///
     /// # Errors
-    /// When the token may not use this model.
+    /// When this client may not use this model.
     pub fn asked(&mut self, model: &str, stream: bool) -> Result<(), Problem> {
         self.record.model = model.into();
         self.record.stream = stream;
         self.may_use(model)
     }
 
-    /// Whether the token may use this model.
+    /// Whether this client may use this model: by the settings and by its token.
     ///
     /// # Errors
     /// When it may not.
     pub fn may_use(&self, model: &str) -> Result<(), Problem> {
-        match &self.admitted {
-            Some(admitted) if !admitted.may_use(model) => {
+        match (&self.admitted, &self.core) {
+            (_, Some(core)) if core.settings().filters(model) => Err(Problem::filtered(model)),
+            (Some(admitted), _) if !admitted.may_use(model) => {
                 Err(Problem::forbidden_model(model, admitted))
             }
             _ => Ok(()),
@@ -127,10 +128,12 @@ impl Trace {
             .unwrap_or_default()
     }
 
-    /// Whether the token may use some models only.
-    pub fn has_model_list(&self) -> bool {
+    /// Whether there may be models that this client may not use.
+    pub fn hides_models(&self) -> bool {
+        let core = self.core.as_ref();
         let admitted = self.admitted.as_ref();
-        admitted.is_some_and(|admitted| !admitted.rules().models.is_empty())
+        core.is_some_and(|core| !core.settings().filtered_models.is_empty())
+            || admitted.is_some_and(|admitted| !admitted.rules().models.is_empty())
     }
 
     /// Notes that `key` is tried for `call`, at the address `base`.

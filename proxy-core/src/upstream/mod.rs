@@ -8,13 +8,17 @@
 mod classify;
 mod stream;
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Duration;
 
+use arc_swap::Guard;
+use axum::BoxError;
 use bytes::Bytes;
 use dialect::gemini::{ApiStatus, Peek};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
 use reqwest::Url;
+use tower_http::timeout::TimeoutBody;
 
 pub use stream::{OpenStream, Relay, Translate};
 
@@ -37,14 +41,17 @@ const MOST_TRIES: usize = 32;
 /// The pause before the same key is tried again; doubled each time.
 const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Connections to Google, and the rules for using them. Each worker has its own, so that
-/// no connection is shared between threads.
+/// Connections to Google. Each worker has its own, so that no connection is shared between
+/// threads. They outlive every change of settings: what can be changed is given with each
+/// request.
 #[derive(Clone)]
 pub struct Upstream {
     client: reqwest::Client,
-    base: Arc<str>,
-    max_attempts: u32,
 }
+
+/// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
+/// must not move.
+type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
 
 /// One call to be made, with whatever key.
 pub struct Call<'a> {
@@ -123,11 +130,11 @@ struct Setback {
 }
 
 impl Upstream {
-    /// Sets up connections as the settings say.
+    /// Sets up connections.
     ///
     /// # Errors
     /// When the TLS set-up of the system cannot be read.
-    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+    pub fn new() -> Result<Self, StartError> {
         // Another part of the process may have installed the same provider; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -135,16 +142,11 @@ impl Upstream {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(settings.timeout)
             .tcp_nodelay(true)
             .pool_idle_timeout(Duration::from_secs(90))
             .build()
             .map_err(|error| StartError::Upstream(error.to_string()))?;
-        Ok(Self {
-            client,
-            base: settings.base_url.as_str().trim_end_matches('/').into(),
-            max_attempts: settings.max_attempts,
-        })
+        Ok(Self { client })
     }
 
     /// Makes `call` with one key after the other until there is an answer or no sense in
@@ -158,6 +160,8 @@ impl Upstream {
         call: &Call<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
+        // One set of settings for all attempts; a change holds for the next request.
+        let settings = Guard::into_inner(core.settings());
         let mut tried: Vec<i64> = Vec::new();
         // A key whose attempt failed for no fault of its own, to be tried again when there
         // is no other.
@@ -181,8 +185,8 @@ impl Upstream {
                     Some(_) => break,
                 },
             };
-            trace.attempt(call, &key, &self.base);
-            let result = self.attempt(call, &key, trace).await;
+            trace.attempt(call, &key, &settings.base_url);
+            let result = self.attempt(&settings, call, &key, trace).await;
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -207,7 +211,7 @@ impl Upstream {
                 .settle(&key, call.model, setback.outcome, Some(&said));
             let consequence = setback.outcome.consequence();
             counted += u32::from(consequence.counts);
-            if consequence.retry == Retry::No || counted >= self.max_attempts {
+            if consequence.retry == Retry::No || counted >= settings.max_attempts {
                 return Err(setback.failure);
             }
             tried.push(key.id());
@@ -240,7 +244,10 @@ impl Upstream {
             expect: Expect::Anything,
         };
         let started = core.clock.monotonic();
-        let result = self.attempt(&call, key, &mut Trace::silent()).await;
+        let settings = Guard::into_inner(core.settings());
+        let result = self
+            .attempt(&settings, &call, key, &mut Trace::silent())
+            .await;
         let latency = core.clock.monotonic().saturating_sub(started);
         let (outcome, message) = match result {
             Ok(_) => (Outcome::Answered, String::new()),
@@ -261,23 +268,27 @@ impl Upstream {
 
     async fn attempt(
         &self,
+        settings: &Settings,
         call: &Call<'_>,
         key: &Picked,
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
-        let response = self.send(call, key).await.map_err(lost)?;
-        let status = response.status();
-        if !status.is_success() {
-            let body = read_up_to(response, ERROR_BODY_LIMIT)
-                .await
-                .unwrap_or_default();
-            return Err(refused(status, scrub(body, key)));
+        let asked = self.send(settings, call, key);
+        let response = tokio::time::timeout(settings.timeout, asked)
+            .await
+            .map_err(|_| Setback::too_slow())?
+            .map_err(|error| lost(error.into()))?;
+        let (head, body) = http::Response::from(response).into_parts();
+        let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
+        if !head.status.is_success() {
+            let body = read_up_to(body, ERROR_BODY_LIMIT).await.unwrap_or_default();
+            return Err(refused(head.status, scrub(body, key)));
         }
         match call.expect {
-            Expect::Stream => stream::open(response, key, trace).await.map(Answer::Stream),
+            Expect::Stream => stream::open(body, key, trace).await.map(Answer::Stream),
             expect => {
-                let headers = response.headers().clone();
-                let body = read_up_to(response, ANSWER_LIMIT).await?;
+                let headers = head.headers;
+                let body = read_up_to(body, ANSWER_LIMIT).await?;
                 if expect == Expect::Content {
                     let peek = Peek::of(&body).unwrap_or_default();
                     trace.usage(&peek);
@@ -290,10 +301,16 @@ impl Upstream {
         }
     }
 
-    async fn send(&self, call: &Call<'_>, key: &Picked) -> reqwest::Result<reqwest::Response> {
+    async fn send(
+        &self,
+        settings: &Settings,
+        call: &Call<'_>,
+        key: &Picked,
+    ) -> reqwest::Result<reqwest::Response> {
+        let base = settings.base_url.as_str();
         let mut address =
-            String::with_capacity(self.base.len() + call.path.len() + call.query.len() + 1);
-        address.push_str(&self.base);
+            String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
+        address.push_str(base);
         address.push_str(call.path);
         if !call.query.is_empty() {
             address.push('?');
@@ -303,8 +320,12 @@ impl Upstream {
             return self.client.get(&*address).send().await;
         };
         let mut request = reqwest::Request::new(call.method.clone(), url);
-        *request.headers_mut() = call.headers.clone();
-        request.headers_mut().insert(KEY_HEADER, key.header());
+        let headers = request.headers_mut();
+        *headers = call.headers.clone();
+        for (name, value) in settings.custom_headers.headers() {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers.insert(KEY_HEADER, key.header());
         if call.method != Method::GET {
             *request.body_mut() = Some(call.body.clone().into());
         }
@@ -317,6 +338,14 @@ impl Setback {
         Self {
             outcome: Outcome::Empty,
             failure: Failure::Empty,
+        }
+    }
+
+    fn too_slow() -> Self {
+        let what = "Google did not answer in time (TIME_OUT says how long that is)";
+        Self {
+            outcome: Outcome::TooSlow,
+            failure: Failure::TooSlow(what.to_owned()),
         }
     }
 
@@ -371,17 +400,16 @@ fn refused(status: StatusCode, body: Bytes) -> Setback {
 }
 
 /// What a lost connection means. The URL, which holds no key, is left out all the same.
-fn lost(error: reqwest::Error) -> Setback {
-    let (outcome, what) = if error.is_connect() {
-        (Outcome::Unreachable, "no connection to Google")
-    } else if error.is_timeout() {
-        let what = "Google did not answer in time (TIME_OUT says how long that is)";
-        return Setback {
-            outcome: Outcome::TooSlow,
-            failure: Failure::TooSlow(what.to_owned()),
-        };
-    } else {
-        (Outcome::Unreachable, "the connection to Google broke")
+fn lost(error: BoxError) -> Setback {
+    let error = match error.downcast::<reqwest::Error>() {
+        Ok(error) if error.is_timeout() && !error.is_connect() => return Setback::too_slow(),
+        Ok(error) => error,
+        // The only other error there is: a piece of the answer did not come in time.
+        Err(_) => return Setback::too_slow(),
+    };
+    let what = match error.is_connect() {
+        true => "no connection to Google",
+        false => "the connection to Google broke",
     };
     // The innermost cause is the one that tells: "connection refused", "no such host".
     let error = error.without_url();
@@ -392,22 +420,32 @@ fn lost(error: reqwest::Error) -> Setback {
         source = cause.source();
     }
     Setback {
-        outcome,
+        outcome: Outcome::Unreachable,
         failure: Failure::Unreachable(text),
     }
 }
 
-async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Setback> {
-    let Some(first) = response.chunk().await.map_err(lost)? else {
+/// The next piece of an answer; `None` at its end.
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Setback> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(lost)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+async fn read_up_to(mut body: Incoming, limit: usize) -> Result<Bytes, Setback> {
+    let Some(first) = next_piece(&mut body).await? else {
         return Ok(Bytes::new());
     };
-    let Some(second) = response.chunk().await.map_err(lost)? else {
+    let Some(second) = next_piece(&mut body).await? else {
         return Ok(first);
     };
     let mut whole = Vec::with_capacity(first.len() + second.len());
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
-    while let Some(more) = response.chunk().await.map_err(lost)? {
+    while let Some(more) = next_piece(&mut body).await? {
         if whole.len() + more.len() > limit {
             return Err(Setback {
                 outcome: Outcome::Unreachable,

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::BoxError;
 use bytes::Bytes;
 use dialect::gemini::{ApiStatus, Peek};
 use dialect::sse::Events;
 use http::StatusCode;
 use http_body::{Body, Frame};
 
-use super::{Setback, classify, lost, scrub};
+use super::{Incoming, Setback, classify, lost, scrub};
 use crate::pool::Picked;
 use crate::surface::trace::Trace;
 
@@ -27,7 +28,7 @@ const HOLD_THOUGHTS: Duration = Duration::from_secs(3);
 /// A stream that has shown content, with what came so far.
 pub struct OpenStream {
     held: VecDeque<Bytes>,
-    rest: reqwest::Body,
+    rest: Incoming,
 }
 
 /// What a surface makes of a stream of Gemini events.
@@ -57,11 +58,10 @@ pub trait Translate: Send + Unpin + 'static {
 /// Waits until the stream holds content. Until then, nothing was sent to the client and
 /// everything that goes wrong can be tried again.
 pub(super) async fn open(
-    response: reqwest::Response,
+    mut rest: Incoming,
     key: &Picked,
     trace: &mut Trace,
 ) -> Result<OpenStream, Setback> {
-    let mut rest = Box::pin(reqwest::Body::from(response));
     let mut held = VecDeque::new();
     let mut held_bytes = 0;
     let mut events = Events::new(EVENT_LIMIT);
@@ -108,10 +108,7 @@ pub(super) async fn open(
             break;
         }
     }
-    Ok(OpenStream {
-        held,
-        rest: *Pin::into_inner(rest),
-    })
+    Ok(OpenStream { held, rest })
 }
 
 /// The HTTP status that an error inside a stream would have had.
@@ -154,15 +151,12 @@ impl<T: Translate> Relay<T> {
         }
     }
 
-    fn next_chunk(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, reqwest::Error>>> {
+    fn next_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         if let Some(chunk) = self.stream.held.pop_front() {
             return Poll::Ready(Some(Ok(chunk)));
         }
         loop {
-            match ready!(Pin::new(&mut self.stream.rest).poll_frame(context)) {
+            match ready!(self.stream.rest.as_mut().poll_frame(context)) {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

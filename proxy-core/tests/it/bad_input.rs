@@ -138,6 +138,7 @@ async fn a_taken_port_is_named() {
     .unwrap();
     let error = proxy_core::start(proxy_core::CoreConfig {
         settings,
+        on_settings: None,
         master: vault::MasterKey::random().unwrap(),
         sealing: contract::admin::Sealing::SecretKey,
         clock: proxy_core::clock::Clock::system(),

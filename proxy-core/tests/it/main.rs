@@ -9,6 +9,8 @@ mod chat;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod native;
 #[cfg(test)]
 mod observe;

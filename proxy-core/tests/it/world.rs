@@ -71,6 +71,7 @@ impl World {
         let shown = clock.clone();
         let core = proxy_core::start(CoreConfig {
             settings: Settings::load(get).unwrap(),
+            on_settings: None,
             master: MasterKey::random().unwrap(),
             sealing: Sealing::SecretKey,
             clock: Clock::new(move || shown.now()),
@@ -94,6 +95,20 @@ impl World {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.core.address())
+    }
+
+    /// Changes settings of the running server.
+    pub fn set(&self, changed: &[(&str, &str)]) {
+        let core = self.core.core();
+        let before = core.settings();
+        let settings = Settings::load(|name| {
+            let changed = changed.iter().find(|(given, _)| *given == name);
+            match changed {
+                Some((_, value)) => Some((*value).to_owned()),
+                None => before.given(name).map(|text| text.expose().clone()),
+            }
+        });
+        core.apply_settings(settings.unwrap());
     }
 
     /// A POST in Google's style.

@@ -97,6 +97,7 @@ impl World {
         let clock = clock.clone();
         start(CoreConfig {
             settings,
+            on_settings: None,
             master: MasterKey::from_bytes([7; 32]),
             sealing: contract::admin::Sealing::SecretKey,
             clock: Clock::new(move || clock.now()),
