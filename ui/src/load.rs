@@ -1,13 +1,14 @@
 //! Data from the admin API, kept on screen while newer data is on its way or fails to come.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use contract::{ApiError, ErrorCode};
 use gloo::timers::callback::Interval;
 use serde::de::DeserializeOwned;
 use wasm_bindgen_futures::spawn_local;
-use yew::{Callback, hook, use_callback, use_context, use_effect_with, use_mut_ref, use_reducer};
+use yew::{
+    AttrValue, Callback, hook, use_callback, use_context, use_effect_with, use_mut_ref, use_reducer,
+};
 
 use crate::host::{Host, document_hidden};
 
@@ -70,57 +71,102 @@ pub struct SessionEnded(pub Callback<()>);
 pub struct Load<T> {
     /// What is known.
     pub result: LoadResult<T>,
-    /// Asks again now.
+    /// Asks again now; while a question is open, as soon as it is answered.
     pub reload: Callback<()>,
 }
 
-/// Reads `path` of the admin API now and every `every_ms` while somebody can see the
-/// page. Questions do not overtake each other: while one is open no other is sent.
+/// What is asked, and the question that is open, if any.
+#[derive(Default)]
+struct Asking {
+    /// The path that the component was last rendered with.
+    wanted: AttrValue,
+    open: Option<AttrValue>,
+    /// Somebody wants to know it again, because something has changed meanwhile.
+    again: bool,
+}
+
+/// Why a question is asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Why {
+    /// The page was opened, or is about something else now.
+    New,
+    /// Somebody has changed something.
+    Changed,
+    /// It is time.
+    Due,
+}
+
+/// Reads `path` of the admin API now, whenever the path changes (a filter in its query,
+/// say), and every `every_ms` while somebody can see the page. The last good data stays
+/// until newer data has come, also that of another path. Questions do not overtake each
+/// other: while one is open no other is sent, and the answer to an earlier path is
+/// thrown away.
 #[hook]
 pub fn use_load<T: DeserializeOwned + PartialEq + 'static>(
     host: Host,
-    path: &'static str,
+    path: impl Into<AttrValue>,
     every_ms: Option<u32>,
 ) -> Load<T> {
+    let path: AttrValue = path.into();
     let result = use_reducer(LoadResult::<T>::default);
-    let busy = use_mut_ref(|| Rc::new(Cell::new(false)));
+    let asking = use_mut_ref(Asking::default);
+    asking.borrow_mut().wanted = path.clone();
     let ended = use_context::<SessionEnded>();
 
-    let reload = {
+    // Neither callback depends on the path: a page may keep the first it got.
+    let ask = {
         let dispatch = result.dispatcher();
-        use_callback((host, path), move |(), (host, path)| {
-            let busy = busy.borrow().clone();
-            if busy.replace(true) {
-                return;
-            }
-            let (host, path) = (*host, *path);
-            let dispatch = dispatch.clone();
-            let ended = ended.clone();
-            spawn_local(async move {
-                let answer = host.get::<T>(path).await;
-                busy.set(false);
-                if let (Err(error), Some(SessionEnded(ended))) = (&answer, &ended)
-                    && matches!(
-                        error.code,
-                        ErrorCode::NotSignedIn | ErrorCode::SetupRequired
-                    )
-                {
-                    ended.emit(());
+        use_callback(host, move |why: Why, host| {
+            let path = {
+                let mut asking = asking.borrow_mut();
+                let path = asking.wanted.clone();
+                if asking.open.as_ref() == Some(&path) {
+                    asking.again |= why == Why::Changed;
+                    return;
                 }
-                // A component that is gone by now ignores this.
-                dispatch.dispatch(answer);
+                asking.open = Some(path.clone());
+                asking.again = false;
+                path
+            };
+            let host = *host;
+            let (asking, dispatch, ended) = (asking.clone(), dispatch.clone(), ended.clone());
+            spawn_local(async move {
+                loop {
+                    let answer = host.get::<T>(&path).await;
+                    if asking.borrow().open.as_ref() != Some(&path) {
+                        return;
+                    }
+                    if let (Err(error), Some(SessionEnded(ended))) = (&answer, &ended)
+                        && matches!(
+                            error.code,
+                            ErrorCode::NotSignedIn | ErrorCode::SetupRequired
+                        )
+                    {
+                        ended.emit(());
+                    }
+                    // A component that is gone by now ignores this.
+                    dispatch.dispatch(answer);
+                    let mut asking = asking.borrow_mut();
+                    if !std::mem::take(&mut asking.again) {
+                        asking.open = None;
+                        return;
+                    }
+                }
             });
         })
     };
+    let reload = {
+        let ask = ask.clone();
+        use_callback((), move |(), ()| ask.emit(Why::Changed))
+    };
 
     use_effect_with((path, every_ms), {
-        let reload = reload.clone();
         move |(_, every_ms)| {
-            reload.emit(());
+            ask.emit(Why::New);
             let interval = every_ms.map(|every| {
                 Interval::new(every, move || {
                     if !document_hidden() {
-                        reload.emit(());
+                        ask.emit(Why::Due);
                     }
                 })
             });

@@ -38,9 +38,27 @@ pub enum Route {
     /// The pool.
     #[at("/keys")]
     Keys,
+    /// Who may ask.
+    #[at("/tokens")]
+    Tokens,
     /// How clients get here.
     #[at("/connect")]
     Connect,
+    /// What was asked, and what went wrong.
+    #[at("/requests")]
+    Requests,
+    /// How much was asked.
+    #[at("/stats")]
+    Stats,
+    /// How this instance behaves.
+    #[at("/settings")]
+    Settings,
+    /// Where everything is kept.
+    #[at("/data")]
+    Data,
+    /// Who may use the panel.
+    #[at("/account")]
+    Account,
     /// The target of the set-up link; the dashboard once set up.
     #[at("/setup")]
     Setup,
@@ -123,7 +141,7 @@ fn BrowserRoot() -> Html {
         let dispatch = state.dispatcher();
         use_callback((), move |(), ()| {
             let dispatch = dispatch.clone();
-            spawn_local(async move { dispatch.dispatch(host.get("/api/state").await) });
+            spawn_local(async move { dispatch.dispatch(host.instance().await) });
         })
     };
     use_effect_with((), {

@@ -13,29 +13,94 @@ use super::{Desktop, Route, Skew, Theme, use_host, use_lang, use_prefs, use_toas
 use crate::controls::{Act, Kind};
 use crate::host::{self, Host};
 use crate::load::use_load;
-use crate::pages::{connect::Connect, dashboard::Dashboard, keys::Keys};
+use crate::pages::{
+    account::Account, connect::Connect, dashboard::Dashboard, data::Data, keys::Keys,
+    requests::Requests, settings::Settings, stats::Stats, tokens::Tokens,
+};
 use crate::text::Lang;
 use crate::window::{ProxyBar, ProxyTrouble};
 
 /// How often the dashboard's numbers are asked for, in milliseconds.
 const OVERVIEW_EVERY: u32 = 3_000;
 
-/// The navigation: route, address, test id, text, icon.
-const PAGES: [(Route, &str, &str, &str, Icon); 3] = [
+/// One entry of the navigation: route, address, test id, text, icon (a class of
+/// PatternFly's, as patternfly-yew does not name all of them).
+type Page = (
+    Route,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+/// The navigation in its groups, each with its title: what is looked at daily comes first.
+const GROUPS: [(&str, &[Page]); 2] = [
     (
-        Route::Dashboard,
-        "#/",
-        "nav-dashboard",
-        "nav.dashboard",
-        Icon::TachometerAlt,
+        "nav.daily",
+        &[
+            (
+                Route::Dashboard,
+                "#/",
+                "nav-dashboard",
+                "nav.dashboard",
+                "fas fa-tachometer-alt",
+            ),
+            (Route::Keys, "#/keys", "nav-keys", "nav.keys", "fas fa-key"),
+            (
+                Route::Tokens,
+                "#/tokens",
+                "nav-tokens",
+                "nav.tokens",
+                "fas fa-ticket-alt",
+            ),
+            (
+                Route::Connect,
+                "#/connect",
+                "nav-connect",
+                "nav.connect",
+                "pf-v6-pficon pf-v6-pficon-connected",
+            ),
+            (
+                Route::Requests,
+                "#/requests",
+                "nav-requests",
+                "nav.requests",
+                "fas fa-list",
+            ),
+            (
+                Route::Stats,
+                "#/stats",
+                "nav-stats",
+                "nav.stats",
+                "fas fa-chart-bar",
+            ),
+        ],
     ),
-    (Route::Keys, "#/keys", "nav-keys", "nav.keys", Icon::Key),
     (
-        Route::Connect,
-        "#/connect",
-        "nav-connect",
-        "nav.connect",
-        Icon::Connected,
+        "nav.manage",
+        &[
+            (
+                Route::Settings,
+                "#/settings",
+                "nav-settings",
+                "nav.settings",
+                "fas fa-cog",
+            ),
+            (
+                Route::Data,
+                "#/data",
+                "nav-data",
+                "nav.data",
+                "fas fa-database",
+            ),
+            (
+                Route::Account,
+                "#/account",
+                "nav-account",
+                "nav.account",
+                "fas fa-user",
+            ),
+        ],
     ),
 ];
 
@@ -52,8 +117,8 @@ pub fn Shell(props: &ShellProps) -> Html {
     let lang = use_lang();
     let desktop = use_context::<Desktop>();
     let route = match use_route::<Route>() {
-        Some(route @ (Route::Keys | Route::Connect)) => route,
-        _ => Route::Dashboard,
+        None | Some(Route::Setup | Route::NotFound) => Route::Dashboard,
+        Some(route) => route,
     };
     let overview = use_load::<Overview>(host, "/api/overview", Some(OVERVIEW_EVERY));
     let skew = use_reducer(Skew::default);
@@ -106,9 +171,14 @@ pub fn Shell(props: &ShellProps) -> Html {
                 <div class="pf-v6-c-page__sidebar-main">
                     <div class="pf-v6-c-page__sidebar-body gb-sidebar">
                         <nav class="pf-v6-c-nav" aria-label={lang.t("nav.label")}>
-                            <ul class="pf-v6-c-nav__list" role="list">
-                                { for PAGES.iter().map(|page| nav_item(lang, page, route)) }
-                            </ul>
+                            { for GROUPS.iter().map(|(title, pages)| html!(
+                                <section class="pf-v6-c-nav__section" aria-labelledby={*title} key={*title}>
+                                    <h2 class="pf-v6-c-nav__section-title" id={*title}>{ lang.t(title) }</h2>
+                                    <ul class="pf-v6-c-nav__list" role="list">
+                                        { for pages.iter().map(|page| nav_item(lang, page, route)) }
+                                    </ul>
+                                </section>
+                            )) }
                         </nav>
                         <div class="gb-sidebar__foot">
                             { version.map(|v| lang.f("nav.version", &[("version", &v)])).unwrap_or_default() }
@@ -125,8 +195,16 @@ pub fn Shell(props: &ShellProps) -> Html {
                     <ContextProvider<Skew> context={*skew}>
                         { match route {
                             Route::Keys => html!(<Keys changed={overview.reload.clone()} />),
+                            Route::Tokens => html!(<Tokens />),
                             Route::Connect => html!(<Connect />),
-                            _ => html!(<Dashboard overview={overview.result.clone()} />),
+                            Route::Requests => html!(<Requests />),
+                            Route::Stats => html!(<Stats />),
+                            Route::Settings => html!(<Settings />),
+                            Route::Data => html!(<Data />),
+                            Route::Account => html!(<Account />),
+                            Route::Dashboard | Route::Setup | Route::NotFound => html!(
+                                <Dashboard overview={overview.result.clone()} />
+                            ),
                         } }
                     </ContextProvider<Skew>>
                 </main>
@@ -135,11 +213,7 @@ pub fn Shell(props: &ShellProps) -> Html {
     )
 }
 
-fn nav_item(
-    lang: Lang,
-    page: &(Route, &'static str, &'static str, &'static str, Icon),
-    at: Route,
-) -> Html {
+fn nav_item(lang: Lang, page: &Page, at: Route) -> Html {
     let (route, href, id, text, icon) = *page;
     let here = route == at;
     html!(
@@ -150,7 +224,7 @@ fn nav_item(
                 data-testid={id}
                 aria-current={here.then_some("page")}
             >
-                <span class="pf-v6-c-nav__link-icon">{ icon }</span>
+                <span class="pf-v6-c-nav__link-icon"><i class={icon} aria-hidden="true" /></span>
                 <span class="pf-v6-c-nav__link-text">{ lang.t(text) }</span>
             </a>
         </li>

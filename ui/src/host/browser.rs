@@ -1,5 +1,8 @@
 //! What every webview has: `fetch`, clipboard, storage, the document.
 
+use std::cell::RefCell;
+
+use contract::admin::CSRF_HEADER;
 use contract::{ApiError, ErrorCode, Millis};
 use gloo::events::EventListener;
 use gloo::net::http::RequestBuilder;
@@ -12,6 +15,22 @@ use web_sys::{AbortController, HtmlTextAreaElement, MediaQueryList, RequestCrede
 
 /// How long a GET may take, in milliseconds.
 const PATIENCE: u32 = 20_000;
+
+thread_local! {
+    /// What changes must carry to show that they come from this page. Kept here and not in
+    /// the page's storage: another page must not find it.
+    static CSRF: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The token of the session, when it is known.
+pub fn csrf() -> Option<String> {
+    CSRF.with_borrow(Clone::clone)
+}
+
+/// Keeps the token of the session for the next change.
+pub fn set_csrf(token: Option<String>) {
+    CSRF.set(token);
+}
 
 /// Calls the page's own origin; answers status and body.
 pub async fn fetch(
@@ -27,10 +46,14 @@ pub async fn fetch(
         .and_then(Result::ok);
     let signal = limit.as_ref().map(AbortController::signal);
     let _timeout = limit.map(|limit| Timeout::new(PATIENCE, move || limit.abort()));
-    let request = RequestBuilder::new(path)
+    let changes = method != gloo::net::http::Method::GET;
+    let mut request = RequestBuilder::new(path)
         .method(method)
         .abort_signal(signal.as_ref())
         .credentials(RequestCredentials::SameOrigin);
+    if let Some(token) = csrf().filter(|_| changes) {
+        request = request.header(CSRF_HEADER, &token);
+    }
     let request = match body {
         Some(body) => request.json(&body),
         None => request.build(),

@@ -9,6 +9,7 @@ mod browser;
 mod in_browser;
 mod tauri;
 
+use contract::admin::InstanceState;
 use contract::desktop::{AdminCall, AdminReply, Copy, DesktopState, Link};
 use contract::{ApiError, ErrorCode};
 use serde::Serialize;
@@ -48,6 +49,9 @@ impl Method {
     }
 }
 
+/// Where an instance tells what anyone may know of it.
+const STATE: &str = "/api/state";
+
 impl Host {
     /// Looks for the window's bridge.
     pub fn detect() -> Self {
@@ -67,8 +71,20 @@ impl Host {
     ) -> Result<T, ApiError> {
         match self {
             Self::Browser => {
-                let (status, text) = browser::fetch(method.as_str(), path, body).await?;
-                interpret(status, parse(&text))
+                let answer = in_browser_call(method, path, body.clone()).await;
+                // The token belongs to the session. Signing in in another tab begins a new
+                // session in this one, too: its token is asked for, once.
+                let stale = matches!(&answer, Err(error) if error.code == ErrorCode::ForeignOrigin);
+                if method == Method::Get || !stale {
+                    return answer;
+                }
+                let before = browser::csrf();
+                let state: InstanceState = in_browser_call(Method::Get, STATE, None).await?;
+                if state.csrf.is_none() || state.csrf == before {
+                    return answer;
+                }
+                browser::set_csrf(state.csrf);
+                in_browser_call(method, path, body).await
             }
             Self::Window => {
                 let call = AdminCall {
@@ -81,6 +97,15 @@ impl Host {
                 interpret(reply.status, Some(reply.body))
             }
         }
+    }
+
+    /// What anyone may know of the instance. In the browser it brings the token that
+    /// changes must carry, which is kept for them. (The window needs none: nobody but the
+    /// panel reaches its bridge.)
+    pub async fn instance(self) -> Result<InstanceState, ApiError> {
+        let state: InstanceState = self.get(STATE).await?;
+        browser::set_csrf(state.csrf.clone());
+        Ok(state)
     }
 
     /// Reads `path` of the admin API.
@@ -139,6 +164,15 @@ pub use browser::{
     choose, copy_text, document_hidden, focus, is_wide, now, on_system_theme, remember, remembered,
     reported_language, set_dark, set_document_language, system_is_dark,
 };
+
+async fn in_browser_call<T: DeserializeOwned>(
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<T, ApiError> {
+    let (status, text) = browser::fetch(method.as_str(), path, body).await?;
+    interpret(status, parse(&text))
+}
 
 /// Parses a body that should be JSON; `None` when it is not.
 fn parse(text: &str) -> Option<Value> {
