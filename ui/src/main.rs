@@ -12,6 +12,7 @@ mod controls;
 mod host;
 mod load;
 mod pages;
+mod send;
 #[cfg(test)]
 mod testing;
 mod text;

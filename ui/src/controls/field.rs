@@ -33,6 +33,38 @@ pub struct TextFieldProps {
     pub disabled: bool,
     #[prop_or_default]
     pub max_length: Option<u32>,
+    /// The smallest and the largest, for a `kind` of `number`.
+    #[prop_or_default]
+    pub range: Option<(u32, u32)>,
+    /// Shows the label to screen readers only.
+    #[prop_or_default]
+    pub bare: bool,
+}
+
+/// What stands beneath a field, and the id by which the field refers to it.
+pub fn beneath(
+    id: &str,
+    problem: &Option<AttrValue>,
+    hint: &Option<AttrValue>,
+) -> (Option<String>, Html) {
+    let wrong = problem.is_some();
+    let Some(text) = problem.as_ref().or(hint.as_ref()) else {
+        return (None, Html::default());
+    };
+    let id = format!("{id}-beneath");
+    let html = html!(
+        <div class="pf-v6-c-form__helper-text">
+            <div class="pf-v6-c-helper-text" id={id.clone()} aria-live="polite">
+                <div class={classes!("pf-v6-c-helper-text__item", wrong.then_some("pf-m-error"))}>
+                    if wrong {
+                        <span class="pf-v6-c-helper-text__item-icon">{ Icon::ExclamationCircle }</span>
+                    }
+                    <span class="pf-v6-c-helper-text__item-text">{ text }</span>
+                </div>
+            </div>
+        </div>
+    );
+    (Some(id), html)
 }
 
 /// A line of text to type in, with its label.
@@ -47,15 +79,16 @@ pub fn TextField(props: &TextFieldProps) -> Html {
             .unwrap_or_default()
     });
     let wrong = props.problem.is_some();
-    let beneath = props.problem.clone().or_else(|| props.hint.clone());
-    let beneath_id = format!("{}-beneath", props.id);
+    let (beneath_id, beneath) = beneath(&props.id, &props.problem, &props.hint);
     html!(
         <div class="pf-v6-c-form__group">
-            <div class="pf-v6-c-form__group-label">
-                <label class="pf-v6-c-form__label" for={&props.id}>
-                    <span class="pf-v6-c-form__label-text">{ &props.label }</span>
-                </label>
-            </div>
+            if !props.bare {
+                <div class="pf-v6-c-form__group-label">
+                    <label class="pf-v6-c-form__label" for={&props.id}>
+                        <span class="pf-v6-c-form__label-text">{ &props.label }</span>
+                    </label>
+                </div>
+            }
             <div class="pf-v6-c-form__group-control">
                 <span class={classes!("pf-v6-c-form-control", wrong.then_some("pf-m-error"))}>
                     <input
@@ -69,23 +102,15 @@ pub fn TextField(props: &TextFieldProps) -> Html {
                         spellcheck="false"
                         disabled={props.disabled}
                         maxlength={props.max_length.map(|n| n.to_string())}
+                        min={props.range.map(|(min, _)| min.to_string())}
+                        max={props.range.map(|(_, max)| max.to_string())}
+                        aria-label={props.bare.then(|| props.label.clone())}
                         aria-invalid={wrong.then_some("true")}
-                        aria-describedby={beneath.is_some().then(|| beneath_id.clone())}
+                        aria-describedby={beneath_id}
                         {oninput}
                     />
                 </span>
-                if let Some(beneath) = beneath {
-                    <div class="pf-v6-c-form__helper-text">
-                        <div class="pf-v6-c-helper-text" id={beneath_id} aria-live="polite">
-                            <div class={classes!("pf-v6-c-helper-text__item", wrong.then_some("pf-m-error"))}>
-                                if wrong {
-                                    <span class="pf-v6-c-helper-text__item-icon">{ Icon::ExclamationCircle }</span>
-                                }
-                                <span class="pf-v6-c-helper-text__item-text">{ beneath }</span>
-                            </div>
-                        </div>
-                    </div>
-                }
+                { beneath }
             </div>
         </div>
     )

@@ -6,15 +6,25 @@
 //! content security policy forbids; hence these.
 
 mod act;
+mod area;
+mod card;
 mod copy;
+mod dialog;
+mod facts;
 mod field;
+mod moment;
 mod notice;
 mod spinner;
 mod switch;
 
 pub use act::{Act, Kind};
+pub use area::TextArea;
+pub use card::Card;
 pub use copy::{CopyButton, CopyField};
+pub use dialog::Dialog;
+pub use facts::Facts;
 pub use field::{Choice, Choices, TextField};
+pub use moment::Moment;
 pub use notice::{ErrorNote, Notice, Tone};
 pub use spinner::Spinner;
 pub use switch::Toggle;

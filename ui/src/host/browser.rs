@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use contract::admin::CSRF_HEADER;
 use contract::{ApiError, ErrorCode, Millis};
 use gloo::events::EventListener;
+use gloo::file::{Blob, ObjectUrl};
 use gloo::net::http::RequestBuilder;
 use gloo::timers::callback::Timeout;
 use gloo::utils::{document, document_element, window};
@@ -15,6 +16,9 @@ use web_sys::{AbortController, HtmlTextAreaElement, MediaQueryList, RequestCrede
 
 /// How long a GET may take, in milliseconds.
 const PATIENCE: u32 = 20_000;
+
+/// How long a browser may take to read a file that it is to save, in milliseconds.
+const KEPT_FOR_DOWNLOAD: u32 = 60_000;
 
 thread_local! {
     /// What changes must carry to show that they come from this page. Kept here and not in
@@ -76,6 +80,19 @@ fn unreachable(error: gloo::net::Error) -> ApiError {
 pub fn now() -> Millis {
     // A double holds whole milliseconds exactly for the next 280,000 years.
     js_sys::Date::now() as Millis
+}
+
+/// `at` as the computer's own clock shows it there and then: moved by its distance from UTC.
+#[cfg(target_arch = "wasm32")]
+pub fn local(at: Millis) -> Millis {
+    let date = js_sys::Date::new(&JsValue::from_f64(at as f64));
+    at - date.get_timezone_offset() as Millis * 60_000
+}
+
+/// Natively, where only tests render, there is no such clock: UTC.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn local(at: Millis) -> Millis {
+    at
 }
 
 /// Whether nobody can see the page, so that asking the server would be a waste.
@@ -180,4 +197,28 @@ pub fn focus(id: &str) {
     if let Some(element) = element {
         let _ = element.focus();
     }
+}
+
+/// Has the browser save `text` as a file.
+pub fn download(file_name: &str, text: &str) {
+    let blob = Blob::new_with_options(text, Some("text/plain;charset=utf-8"));
+    let url = ObjectUrl::from(blob);
+    let link = document()
+        .create_element("a")
+        .ok()
+        .and_then(|link| link.dyn_into::<web_sys::HtmlElement>().ok());
+    if let Some(link) = link {
+        let _ = link.set_attribute("href", &url);
+        let _ = link.set_attribute("download", file_name);
+        link.click();
+    }
+    // The browser reads it a moment later.
+    Timeout::new(KEPT_FOR_DOWNLOAD, move || drop(url)).forget();
+}
+
+/// The text of the file that was chosen in a file input, which is ready for the next one.
+pub async fn chosen_text(input: &web_sys::HtmlInputElement) -> Option<String> {
+    let file = input.files()?.get(0)?;
+    input.set_value("");
+    JsFuture::from(file.text()).await.ok()?.as_string()
 }

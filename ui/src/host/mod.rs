@@ -161,8 +161,9 @@ impl Host {
 }
 
 pub use browser::{
-    choose, copy_text, document_hidden, focus, is_wide, now, on_system_theme, remember, remembered,
-    reported_language, set_dark, set_document_language, system_is_dark,
+    choose, chosen_text, copy_text, document_hidden, download, focus, is_wide, local, now,
+    on_system_theme, remember, remembered, reported_language, set_dark, set_document_language,
+    system_is_dark,
 };
 
 async fn in_browser_call<T: DeserializeOwned>(

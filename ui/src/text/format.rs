@@ -51,6 +51,52 @@ pub fn ago(lang: Lang, now: Millis, then: Millis) -> String {
     lang.f("time.ago", &[("amount", &amount)]).to_string()
 }
 
+/// A moment as `2026-11-25 10:32`, which both languages read, by the clock whose
+/// milliseconds since 1970 these are.
+pub fn date_time(millis: Millis) -> String {
+    let minutes = millis.div_euclid(60_000);
+    let (year, month, day) = civil(minutes.div_euclid(1_440));
+    let minute = minutes.rem_euclid(1_440);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}",
+        minute / 60,
+        minute % 60
+    )
+}
+
+/// The date of a day counted from 1970-01-01, by the method of eras of 400 years that
+/// begin in March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// A size in bytes by its largest unit, e.g. `3.2 MiB`.
+pub fn size(bytes: u64) -> String {
+    let mut unit = "B";
+    let mut shown = bytes as f64;
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if shown < 1024.0 {
+            break;
+        }
+        shown /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{shown:.1} {unit}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +107,24 @@ mod tests {
         assert_eq!(number(999), "999");
         assert_eq!(number(1_000), "1,000");
         assert_eq!(number(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_moment_is_a_date_and_a_time_also_at_the_end_of_february() {
+        assert_eq!(date_time(0), "1970-01-01 00:00");
+        assert_eq!(date_time(951_782_400_000), "2000-02-29 00:00");
+        assert_eq!(date_time(1_764_066_779_999), "2025-11-25 10:32");
+        assert_eq!(date_time(4_107_542_399_000), "2100-02-28 23:59");
+        assert_eq!(date_time(4_107_542_400_000), "2100-03-01 00:00");
+        assert_eq!(date_time(-1), "1969-12-31 23:59");
+    }
+
+    #[test]
+    fn a_size_is_told_by_its_largest_unit() {
+        assert_eq!(size(0), "0 B");
+        assert_eq!(size(1_023), "1023 B");
+        assert_eq!(size(1_536), "1.5 KiB");
+        assert_eq!(size(5 * 1024 * 1024 * 1024), "5.0 GiB");
     }
 
     #[test]

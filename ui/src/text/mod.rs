@@ -14,7 +14,7 @@ use contract::{ApiError, ErrorCode};
 use serde::Serialize;
 use yew::AttrValue;
 
-pub use format::{ago, duration, number};
+pub use format::{ago, date_time, duration, number, size};
 
 /// A language of the panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
