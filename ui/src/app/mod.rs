@@ -53,6 +53,12 @@ pub enum Route {
     /// How this instance behaves.
     #[at("/settings")]
     Settings,
+    /// The configuration as a file.
+    #[at("/settings/transfer")]
+    Transfer,
+    /// What was changed, and by whom.
+    #[at("/settings/history")]
+    History,
     /// Where everything is kept.
     #[at("/data")]
     Data,

@@ -199,7 +199,7 @@ pub fn Shell(props: &ShellProps) -> Html {
                             Route::Connect => html!(<Connect />),
                             Route::Requests => html!(<Requests />),
                             Route::Stats => html!(<Stats />),
-                            Route::Settings => html!(<Settings />),
+                            Route::Settings | Route::Transfer | Route::History => html!(<Settings tab={route} />),
                             Route::Data => html!(<Data />),
                             Route::Account => html!(<Account />),
                             Route::Dashboard | Route::Setup | Route::NotFound => html!(
@@ -215,7 +215,12 @@ pub fn Shell(props: &ShellProps) -> Html {
 
 fn nav_item(lang: Lang, page: &Page, at: Route) -> Html {
     let (route, href, id, text, icon) = *page;
-    let here = route == at;
+    // Import, export and history are parts of the page of settings.
+    let page = match at {
+        Route::Transfer | Route::History => Route::Settings,
+        page => page,
+    };
+    let here = route == page;
     html!(
         <li class="pf-v6-c-nav__item" key={id}>
             <a

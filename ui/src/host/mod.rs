@@ -161,7 +161,7 @@ impl Host {
 }
 
 pub use browser::{
-    choose, chosen_text, copy_text, document_hidden, download, focus, is_wide, local, now,
+    choose, chosen_text, copy_text, document_hidden, download, focus, image, is_wide, local, now,
     on_system_theme, remember, remembered, reported_language, set_dark, set_document_language,
     system_is_dark,
 };

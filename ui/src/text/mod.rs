@@ -97,13 +97,17 @@ impl Lang {
     }
 }
 
+/// The names of the tags by which the contract's enums with fields tell their variant.
+const TAGS: [&str; 4] = ["state", "from", "kind", "engine"];
+
 /// The name of a variant on the wire, e.g. `wrong_password`; of an enum with fields,
-/// the name in its `state` tag.
+/// the name in its tag.
 pub fn wire_name(variant: &impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(name)) => name,
-        Ok(serde_json::Value::Object(fields)) => fields
-            .get("state")
+        Ok(serde_json::Value::Object(fields)) => TAGS
+            .iter()
+            .find_map(|tag| fields.get(*tag))
             .and_then(|name| name.as_str())
             .unwrap_or_default()
             .to_owned(),

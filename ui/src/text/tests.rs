@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use contract::ErrorCode;
-use contract::admin::{CooldownReason, KeyState, NotAKey, RejectReason, Surface, Warning};
+use contract::admin::{
+    Actor, AuditAction, BackupReason, CooldownReason, DatabaseState, Engine, KeyState, NotAKey,
+    Provenance, RejectReason, Sealing, SettingGroup, Surface, TransferFormat, Warning,
+};
 use contract::desktop::ProxyState;
 
 use super::{Lang, wire_name};
@@ -180,6 +183,98 @@ fn every_protocol_and_every_state_of_the_proxy_has_a_text() {
     );
 }
 
+fn each_has<T: serde::Serialize>(table: &str, all: &[T]) {
+    every_one_has(all.iter().map(|one| format!("{table}.{}", wire_name(one))));
+}
+
+#[test]
+fn everything_that_settings_and_their_history_name_has_a_text() {
+    use {Actor as A, AuditAction as D, Provenance as P, SettingGroup as G, TransferFormat as F};
+    each_has(
+        "setting_group",
+        &variants!(
+            G::Access => G::Access, G::Upstream => G::Upstream, G::Models => G::Models,
+            G::Server => G::Server, G::Data => G::Data, G::Logging => G::Logging,
+        ),
+    );
+    each_has(
+        "provenance",
+        &variants!(
+            P::Default => P::Default, P::Environment => P::Environment,
+            P::Panel { .. } => P::Panel { at: 0 },
+        ),
+    );
+    each_has(
+        "transfer.format",
+        &variants!(F::Json => F::Json, F::Encrypted => F::Encrypted, F::Env => F::Env),
+    );
+    each_has(
+        "actor",
+        &variants!(
+            A::Panel => A::Panel, A::Desktop => A::Desktop, A::CommandLine => A::CommandLine,
+            A::Environment => A::Environment, A::Program => A::Program,
+        ),
+    );
+    each_has(
+        "audit",
+        &variants!(
+            D::SettingsChanged => D::SettingsChanged, D::Imported => D::Imported,
+            D::TakenOver => D::TakenOver, D::Undone => D::Undone,
+            D::KeysAdded => D::KeysAdded, D::KeyChanged => D::KeyChanged,
+            D::KeyDeleted => D::KeyDeleted, D::KeyRestored => D::KeyRestored,
+            D::TokenCreated => D::TokenCreated, D::TokenChanged => D::TokenChanged,
+            D::TokenRevoked => D::TokenRevoked, D::SignedIn => D::SignedIn,
+            D::SignedOutEverywhere => D::SignedOutEverywhere,
+            D::PasswordChanged => D::PasswordChanged,
+            D::SecondFactorOn => D::SecondFactorOn, D::SecondFactorOff => D::SecondFactorOff,
+            D::Exported => D::Exported, D::BackupRestored => D::BackupRestored,
+            D::SealingKeyRotated => D::SealingKeyRotated,
+            D::ClearStorageAgreed => D::ClearStorageAgreed,
+            D::RecordsDeleted => D::RecordsDeleted,
+        ),
+    );
+}
+
+#[test]
+fn every_state_of_the_database_and_of_what_it_keeps_has_a_text() {
+    use {BackupReason as B, DatabaseState as S, Engine as E, Sealing as K};
+    let message = String::new;
+    let states = variants!(
+        S::Ready => S::Ready,
+        S::Unreachable { .. } => S::Unreachable { since: 0, message: message() },
+        S::ReadOnly { .. } => S::ReadOnly { since: 0, message: message() },
+    );
+    each_has("database.state", &states);
+    each_has("database.state_help", &states[1..]);
+    each_has(
+        "database.engine",
+        &variants!(
+            E::Sqlite { .. } => E::Sqlite { path: message() },
+            E::Mysql { .. } => E::Mysql {
+                server: message(), database: message(), version: message(), tls: true,
+            },
+        ),
+    );
+    let sealings = variants!(
+        K::SecretKey => K::SecretKey, K::KeyFile => K::KeyFile, K::Keychain => K::Keychain,
+        K::NotStored => K::NotStored, K::Clear => K::Clear,
+    );
+    every_one_has(sealings.iter().flat_map(|sealing| {
+        let name = wire_name(sealing);
+        [
+            format!("sealing.{name}.title"),
+            format!("sealing.{name}.help"),
+        ]
+    }));
+    each_has(
+        "backup_reason",
+        &variants!(
+            B::Scheduled => B::Scheduled, B::Manual => B::Manual,
+            B::BeforeMigration => B::BeforeMigration, B::BeforeRestore => B::BeforeRestore,
+        ),
+    );
+}
+
 /// All of the panel's source text except its tests.
 fn sources(dir: &Path, out: &mut String) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -237,6 +332,21 @@ fn no_text_is_left_over() {
         "surface_for.",
         "proxy.state.",
         "theme.",
+        "setting_group.",
+        "settings.only.",
+        "provenance.",
+        "transfer.format.",
+        "actor.",
+        "audit.",
+        "database.state.",
+        "database.state_help.",
+        "database.engine.",
+        "sealing.secret_key.",
+        "sealing.key_file.",
+        "sealing.keychain.",
+        "sealing.not_stored.",
+        "sealing.clear.",
+        "backup_reason.",
     ];
     for key in texts(Lang::En).keys() {
         let plain = key.trim_end_matches(".one").trim_end_matches(".other");
