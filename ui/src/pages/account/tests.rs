@@ -92,7 +92,7 @@ async fn a_password_is_sent_only_when_long_enough_and_typed_twice() {
     let html =
         render::<PasswordView>(password(Typed::default(), Some(ErrorCode::WrongPassword))).await;
     let field = html
-        .split("id=\"password-current-beneath\"")
+        .split("<div id=\"password-current-beneath\"")
         .nth(1)
         .unwrap();
     assert!(field.contains("That password is not right"), "{html}");
@@ -136,7 +136,7 @@ async fn the_second_factor_is_set_up_step_by_step() {
     };
     let html = render::<StepDialog>(step(scan, Some(ErrorCode::WrongSecondFactor))).await;
     assert!(html.contains("src=\"data:image/svg+xml,x\"") && html.contains("JBSWY3DP"));
-    let field = html.split("id=\"totp-code-beneath\"").nth(1).unwrap();
+    let field = html.split("<div id=\"totp-code-beneath\"").nth(1).unwrap();
     assert!(field.contains("That code is not right"), "{html}");
     let codes = Step::Codes(vec!["k3f9-7xq0".into(), "k3f9-7xq1".into()]);
     let html = in_chinese::<StepDialog>(step(codes, None)).await;
