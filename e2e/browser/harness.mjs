@@ -3,6 +3,7 @@
 //
 // `cargo xtask test --only browser` sets GB_SERVER_BIN, GB_FAKE_GOOGLE_BIN and GB_CHROMIUM.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -169,4 +170,31 @@ export async function signIn({ page, id }, server, password = PASSWORD) {
   await id('login-password').fill(password);
   await id('login-submit').click();
   await id('nav-dashboard').waitFor();
+}
+
+// Runs `body` with a server and a page of its own, and fails when the browser complained.
+export async function inPanel(t, { browser, google }, { env, ...options }, body) {
+  const server = await startServer(google, env);
+  t.after(() => server.stop());
+  const view = await openPage(browser, server.address, options);
+  t.after(() => view.close());
+  await body(view, server);
+  assert.deepEqual(view.complaints, [], 'the browser complained');
+}
+
+// Waits until an element shows this text.
+export const shows = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
+
+// Calls the admin API as the signed-in page does; answers status and JSON.
+export function admin(page, method, path, body) {
+  return page.evaluate(
+    async ([method, path, body]) => {
+      const { csrf } = await (await fetch('/api/state')).json();
+      const headers = { 'content-type': 'application/json', 'x-csrf-token': csrf };
+      const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+      const text = await answer.text();
+      return { status: answer.status, json: text ? JSON.parse(text) : null };
+    },
+    [method, path, body],
+  );
 }

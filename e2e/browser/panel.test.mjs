@@ -7,8 +7,10 @@ import {
   KEYS,
   PASSWORD,
   TOKEN,
+  inPanel,
   openBrowser,
   openPage,
+  shows,
   signIn,
   startGoogle,
   startServer,
@@ -25,20 +27,9 @@ after(async () => {
   await Promise.allSettled([browser?.close(), google?.stop()]);
 });
 
-// Runs `body` with a server and a page of its own, and fails when the browser complained.
-async function panel(t, { env, ...options }, body) {
-  const server = await startServer(google, env);
-  t.after(() => server.stop());
-  const view = await openPage(browser, server.address, options);
-  t.after(() => view.close());
-  await body(view, server);
-  assert.deepEqual(view.complaints, [], 'the browser complained');
-}
+const panel = (t, options, body) => inPanel(t, { browser, google }, options, body);
 
 const CONFIGURED = { AUTH_TOKEN: PASSWORD, ALLOWED_TOKENS: TOKEN };
-
-// Waits until an element shows this text.
-const shows = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
 
 test('from the first start to an answer', async (t) => {
   // Without a session the panel asks who it is and is told 401; that is no fault.
@@ -246,7 +237,8 @@ test('every page works by keyboard on a phone-sized screen without scrolling sid
     await id('login-password').fill(PASSWORD);
     await page.keyboard.press('Enter');
     await id('nav-toggle').waitFor();
-    for (const place of ['#/', '#/keys', '#/connect']) {
+    const places = ['#/', '#/keys', '#/tokens', '#/connect', '#/requests', '#/stats', '#/settings', '#/data', '#/account'];
+    for (const place of [...places, '#/settings/transfer', '#/settings/history']) {
       await page.goto(`${server.address}/${place}`);
       await page.locator('main h1').first().waitFor();
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

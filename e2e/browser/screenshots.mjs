@@ -3,7 +3,16 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PASSWORD, TOKEN, openBrowser, openPage, signIn, startGoogle, startServer } from './harness.mjs';
+import {
+  PASSWORD,
+  TOKEN,
+  admin as adminCall,
+  openBrowser,
+  openPage,
+  signIn,
+  startGoogle,
+  startServer,
+} from './harness.mjs';
 
 const folder = process.argv[2];
 if (!folder) throw new Error('usage: node screenshots.mjs FOLDER');
@@ -38,17 +47,7 @@ async function startOnUsualPort(google, env) {
   }
 }
 
-// Calls the admin API as the signed-in page does.
-function admin(page, method, path, body) {
-  return page.evaluate(
-    async ([method, path, body]) => {
-      const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-      return answer.status === 204 ? null : answer.json();
-    },
-    [method, path, body],
-  );
-}
+const admin = async (...call) => (await adminCall(...call)).json;
 
 // Traffic, so that there is something to see: answers, streams, an error, a quota met.
 async function live(address) {

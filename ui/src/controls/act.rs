@@ -48,6 +48,9 @@ pub struct ActProps {
     /// Sends the form it stands in.
     #[prop_or_default]
     pub submit: bool,
+    /// The id of the form that it sends, when it does not stand in it.
+    #[prop_or_default]
+    pub form: Option<AttrValue>,
     #[prop_or_default]
     pub small: bool,
     #[prop_or_default]
@@ -81,6 +84,7 @@ pub fn Act(props: &ActProps) -> Html {
         <button
             {class}
             type={if props.submit { "submit" } else { "button" }}
+            form={&props.form}
             data-testid={&props.id}
             disabled={props.disabled || props.busy}
             aria-label={spoken}

@@ -54,7 +54,7 @@ pub fn beneath(
     let id = format!("{id}-beneath");
     let html = html!(
         <div class="pf-v6-c-form__helper-text">
-            <div class="pf-v6-c-helper-text" id={id.clone()} aria-live="polite">
+            <div class="pf-v6-c-helper-text" id={id.clone()} data-testid={id.clone()} aria-live="polite">
                 <div class={classes!("pf-v6-c-helper-text__item", wrong.then_some("pf-m-error"))}>
                     if wrong {
                         <span class="pf-v6-c-helper-text__item-icon">{ Icon::ExclamationCircle }</span>

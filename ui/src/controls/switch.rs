@@ -10,16 +10,22 @@ pub struct ToggleProps {
     #[prop_or_default]
     pub disabled: bool,
     pub onchange: Callback<bool>,
+    /// It stands for something typed and not sent yet, so it moves at once.
+    #[prop_or_default]
+    pub at_once: bool,
 }
 
-/// An on/off switch that shows the server's truth: it moves when the answer has come.
+/// An on/off switch that shows the server's truth: it moves when the answer has come,
+/// unless it is to move at once.
 #[component]
 pub fn Toggle(props: &ToggleProps) -> Html {
     let onclick = {
-        let wanted = !props.on;
+        let (wanted, at_once) = (!props.on, props.at_once);
         props.onchange.reform(move |event: MouseEvent| {
             // Otherwise it would already have moved when the server refuses.
-            event.prevent_default();
+            if !at_once {
+                event.prevent_default();
+            }
             wanted
         })
     };

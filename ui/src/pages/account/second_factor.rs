@@ -13,6 +13,9 @@ use crate::send::use_send;
 /// Few recovery codes are this many or fewer.
 const FEW: u32 = 3;
 
+/// The id of the form of a step, which its button beneath the dialog sends.
+const FORM: &str = "totp-form";
+
 /// How far switching it on or off has come.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Step {
@@ -187,7 +190,6 @@ pub fn StepDialog(props: &StepDialogProps) -> Html {
     let onsubmit = props
         .onsubmit
         .reform(|event: SubmitEvent| event.prevent_default());
-    let go_on = props.onsubmit.clone();
     // Said at the field it is about.
     let (error, refused) = match &props.error {
         Some(error)
@@ -211,7 +213,7 @@ pub fn StepDialog(props: &StepDialogProps) -> Html {
                 "totp.off_title"
             }),
             html!(
-                <form class="pf-v6-c-form" {onsubmit}>
+                <form class="pf-v6-c-form" id={FORM} {onsubmit}>
                     <input type="text" name="username" autocomplete="username" value="Gemini Balance" hidden=true readonly=true />
                     if !*on {
                         <p>{ lang.t("totp.off_help") }</p>
@@ -237,7 +239,8 @@ pub fn StepDialog(props: &StepDialogProps) -> Html {
                         label={lang.t(if *on { "totp.go_on" } else { "totp.off" })}
                         busy={props.busy}
                         disabled={props.typed.is_empty()}
-                        onclick={go_on}
+                        submit=true
+                        form={FORM}
                     />
                     { cancel }
                 </>
@@ -246,7 +249,7 @@ pub fn StepDialog(props: &StepDialogProps) -> Html {
         Step::Scan { secret, picture } => (
             lang.t("totp.scan_title"),
             html!(
-                <form class="pf-v6-c-form" {onsubmit}>
+                <form class="pf-v6-c-form" id={FORM} {onsubmit}>
                     <p>{ lang.t("totp.scan") }</p>
                     <img class="gb-qr" src={picture} alt={lang.t("totp.qr")} width="220" height="220" data-testid="totp-qr" />
                     <div>
@@ -273,7 +276,8 @@ pub fn StepDialog(props: &StepDialogProps) -> Html {
                         label={lang.t("totp.confirm")}
                         busy={props.busy}
                         disabled={props.typed.trim().is_empty()}
-                        onclick={go_on}
+                        submit=true
+                        form={FORM}
                     />
                     { cancel }
                 </>

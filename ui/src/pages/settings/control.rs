@@ -49,7 +49,7 @@ pub fn Control(props: &ControlProps) -> Html {
             html!(
                 <>
                     <div class="gb-row gb-row--tight">
-                        <Toggle {id} {label} {on} onchange={oninput.reform(|on: bool| on.to_string())} />
+                        <Toggle {id} {label} {on} at_once=true onchange={oninput.reform(|on: bool| on.to_string())} />
                         <span aria-hidden="true">{ lang.t(if on { "settings.on" } else { "settings.off" }) }</span>
                     </div>
                     if let Some(problem) = problem {

@@ -190,18 +190,21 @@ pub fn ExportView(props: &ExportViewProps) -> Html {
                         <p>{ lang.f("transfer.export.copy_help", &[("file", &file.file_name)]) }</p>
                     }
                 </Notice>
-                <TextArea id="export-text" label={file.file_name.clone()} bare=true readonly=true rows={8} value={file.text.clone()} />
-                <div class="gb-row">
-                    <CopyButton id="export-copy" worded=true text={file.text.clone()} what={file.file_name.clone()} />
-                    if props.saves {
+                if props.saves {
+                    <div>
                         <Act
                             id="export-download"
                             kind={Kind::Link}
                             label={lang.t("transfer.download_again")}
                             onclick={Callback::from(move |()| download(&file.file_name, &file.text))}
                         />
-                    }
-                </div>
+                    </div>
+                } else {
+                    <TextArea id="export-text" label={file.file_name.clone()} bare=true readonly=true rows={8} value={file.text.clone()} />
+                    <div>
+                        <CopyButton id="export-copy" worded=true text={file.text.clone()} what={file.file_name.clone()} />
+                    </div>
+                }
             }
         </Card>
     )

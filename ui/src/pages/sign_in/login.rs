@@ -191,8 +191,8 @@ mod tests {
     async fn a_wrong_code_is_told_at_its_field() {
         let html = render::<LoginView>(props(Some(""), Some(ErrorCode::WrongSecondFactor))).await;
         let field = html
-            .split("login-code-beneath\"")
-            .nth(2)
+            .split("<div id=\"login-code-beneath\"")
+            .nth(1)
             .unwrap_or_default();
         assert!(field.contains("That code is not right"), "{html}");
     }
