@@ -8,6 +8,7 @@
 mod act;
 mod area;
 mod card;
+mod chart;
 mod copy;
 mod dialog;
 mod facts;
@@ -20,6 +21,7 @@ mod switch;
 pub use act::{Act, Kind};
 pub use area::TextArea;
 pub use card::Card;
+pub use chart::{Bar, BarChart, Unit};
 pub use copy::{CopyButton, CopyField};
 pub use dialog::Dialog;
 pub use facts::Facts;

@@ -1,6 +1,5 @@
 //! Is it running, can it answer, what happened today, what to mend.
 
-mod chart;
 mod errors;
 mod pool;
 mod traffic;
@@ -13,8 +12,6 @@ use yew::{AttrValue, Html, Properties, component, html};
 use crate::app::{use_lang, use_now};
 use crate::controls::{ErrorNote, Skeleton};
 use crate::load::LoadResult;
-
-pub use chart::HourChart;
 
 #[derive(PartialEq, Properties)]
 pub struct DashboardProps {
