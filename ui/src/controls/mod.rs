@@ -17,6 +17,7 @@ mod moment;
 mod notice;
 mod spinner;
 mod switch;
+mod tabs;
 
 pub use act::{Act, Kind};
 pub use area::TextArea;
@@ -30,6 +31,7 @@ pub use moment::Moment;
 pub use notice::{ErrorNote, Notice, Tone};
 pub use spinner::Spinner;
 pub use switch::Toggle;
+pub use tabs::{Tab, Tabs};
 
 use yew::{Html, Properties, component, html};
 

@@ -94,6 +94,9 @@ pub fn size(bytes: u64) -> String {
         format!("{bytes} B")
     } else {
         format!("{shown:.1} {unit}")
+    }
+}
+
 /// How long an answer took, e.g. `812 ms` or `3.2 s`; from a minute on as [`duration`].
 pub fn latency(lang: Lang, millis: u32) -> String {
     match millis {

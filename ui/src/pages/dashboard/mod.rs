@@ -13,6 +13,8 @@ use crate::app::{use_lang, use_now};
 use crate::controls::{ErrorNote, Skeleton};
 use crate::load::LoadResult;
 
+pub use errors::meaning;
+
 #[derive(PartialEq, Properties)]
 pub struct DashboardProps {
     /// The instance's last answer; the shell asks for it.
