@@ -28,6 +28,9 @@ use crate::app::{Route, use_host, use_lang};
 use crate::controls::{Act, ErrorNote, Skeleton, Tab, Tabs};
 use crate::load::{LoadResult, use_load};
 
+pub use filters::surface_of;
+pub use row::StatusLabel;
+
 use filters::{Filters, Known};
 use table::RequestTable;
 
