@@ -14,10 +14,12 @@ pub fn zone_here() -> Zone {
 /// browser does not know the name.
 pub fn zone_of(name: &str) -> Zone {
     let name = name.to_owned();
-    Zone::new(move |at| match shown_in(&name, at).as_deref().and_then(minutes_ahead) {
-        Some(minutes) => at + Millis::from(minutes) * 60_000,
-        None => local(at),
-    })
+    Zone::new(
+        move |at| match shown_in(&name, at).as_deref().and_then(minutes_ahead) {
+            Some(minutes) => at + Millis::from(minutes) * 60_000,
+            None => local(at),
+        },
+    )
 }
 
 /// A moment with the zone's distance from UTC, in English. Called by reflection, because
@@ -33,7 +35,9 @@ fn shown_in(zone: &str, at: Millis) -> Option<String> {
     let date = Date::new(&(at as f64).into());
     let show = Reflect::get(&date, &"toLocaleDateString".into()).ok()?;
     let show = show.dyn_into::<Function>().ok()?;
-    show.call2(&date, &"en-US".into(), &options).ok()?.as_string()
+    show.call2(&date, &"en-US".into(), &options)
+        .ok()?
+        .as_string()
 }
 
 /// Natively, where only tests render, no zone is known.

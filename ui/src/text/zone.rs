@@ -139,7 +139,15 @@ mod tests {
     #[test]
     fn what_no_field_sends_is_no_moment() {
         let utc = ahead(0);
-        for text in ["", "2026", "2026-13-01", "2026-01-00", "x-y-z", "2026-01-01T24:00", "-1-01-01"] {
+        for text in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-01-00",
+            "x-y-z",
+            "2026-01-01T24:00",
+            "-1-01-01",
+        ] {
             assert_eq!(utc.of_input(text), None, "{text}");
         }
     }

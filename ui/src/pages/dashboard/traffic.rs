@@ -85,6 +85,10 @@ mod tests {
             (bars[0].lower, bars[0].upper)
         };
         assert_eq!(parts(&[], &[]), (0, 0));
-        assert_eq!(parts(&[1], &[9]), (0, 1), "never more failures than requests");
+        assert_eq!(
+            parts(&[1], &[9]),
+            (0, 1),
+            "never more failures than requests"
+        );
     }
 }

@@ -104,9 +104,16 @@ fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
         )),
         Some((
             column("time"),
-            plain(format!("{} {}", zone.date(request.at), zone.time(request.at))),
+            plain(format!(
+                "{} {}",
+                zone.date(request.at),
+                zone.time(request.at)
+            )),
         )),
-        Some((column("status"), html!(<StatusLabel status={request.status} />))),
+        Some((
+            column("status"),
+            html!(<StatusLabel status={request.status} />),
+        )),
         Some((
             column("surface"),
             plain(format!(
@@ -157,12 +164,26 @@ fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
             .ttft_ms
             .map(|ms| (lang.t("requests.first_byte"), plain(latency(lang, ms)))),
         Some((column("took"), plain(latency(lang, request.latency_ms)))),
-        Some((lang.t("requests.prompt_tokens"), tokens(request.prompt_tokens))),
-        (request.cached_tokens > 0)
-            .then(|| (lang.t("requests.cached_tokens"), tokens(request.cached_tokens))),
-        Some((lang.t("requests.output_tokens"), tokens(request.output_tokens))),
-        (request.thought_tokens > 0)
-            .then(|| (lang.t("requests.thought_tokens"), tokens(request.thought_tokens))),
+        Some((
+            lang.t("requests.prompt_tokens"),
+            tokens(request.prompt_tokens),
+        )),
+        (request.cached_tokens > 0).then(|| {
+            (
+                lang.t("requests.cached_tokens"),
+                tokens(request.cached_tokens),
+            )
+        }),
+        Some((
+            lang.t("requests.output_tokens"),
+            tokens(request.output_tokens),
+        )),
+        (request.thought_tokens > 0).then(|| {
+            (
+                lang.t("requests.thought_tokens"),
+                tokens(request.thought_tokens),
+            )
+        }),
         Some((
             column("cost"),
             html!(

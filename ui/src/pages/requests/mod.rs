@@ -18,8 +18,7 @@ use std::rc::Rc;
 use contract::admin::{KeyView, RequestPage, RequestQuery, RequestResult, Stats, TokenView};
 use patternfly_yew::prelude::Icon;
 use yew::{
-    AttrValue, Callback, Html, Properties, component, html, use_effect_with, use_memo,
-    use_state_eq,
+    AttrValue, Callback, Html, Properties, component, html, use_effect_with, use_memo, use_state_eq,
 };
 
 use super::PageHead;
@@ -60,9 +59,15 @@ pub fn Requests() -> Html {
         live.then_some(PAGE_EVERY),
     );
     // What can be filtered by: all that exist now, and what was used lately.
-    let tokens = use_load::<Vec<TokenView>>(host, "/api/tokens", None).result.data;
-    let keys = use_load::<Vec<KeyView>>(host, "/api/keys", None).result.data;
-    let used = use_load::<Stats>(host, "/api/stats?range=month", None).result.data;
+    let tokens = use_load::<Vec<TokenView>>(host, "/api/tokens", None)
+        .result
+        .data;
+    let keys = use_load::<Vec<KeyView>>(host, "/api/keys", None)
+        .result
+        .data;
+    let used = use_load::<Stats>(host, "/api/stats?range=month", None)
+        .result
+        .data;
     let known = use_memo((tokens, keys, used), |(tokens, keys, used)| {
         Known::of(tokens.as_deref(), keys.as_deref(), used.as_deref())
     });

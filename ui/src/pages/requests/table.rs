@@ -6,7 +6,9 @@ use super::row::RequestRow;
 use crate::app::use_lang;
 
 /// The columns of the log and of the error log; the first has no title.
-const ALL: [&str; 7] = ["time", "model", "sender", "status", "tokens", "took", "cost"];
+const ALL: [&str; 7] = [
+    "time", "model", "sender", "status", "tokens", "took", "cost",
+];
 const ERRORS: [&str; 5] = ["time", "model", "sender", "status", "error"];
 
 #[derive(PartialEq, Properties)]

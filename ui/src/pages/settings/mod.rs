@@ -26,8 +26,7 @@ use contract::{ApiError, ErrorCode};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
-    AttrValue, Callback, Html, Properties, component, html, use_callback, use_reducer,
-    use_state_eq,
+    AttrValue, Callback, Html, Properties, component, html, use_callback, use_reducer, use_state_eq,
 };
 
 use super::PageHead;

@@ -102,10 +102,7 @@ pub fn bars(stats: &Stats, range: StatsRange, measure: Measure, zone: &Zone) -> 
             let (name, tick) = match range {
                 StatsRange::Day => {
                     let time = format!("{hour:02}:00");
-                    (
-                        format!("{date} {time}"),
-                        (hour % 6 == 0).then_some(time),
-                    )
+                    (format!("{date} {time}"), (hour % 6 == 0).then_some(time))
                 }
                 StatsRange::Week => (
                     format!("{date} {hour:02}:00"),

@@ -112,7 +112,11 @@ pub fn Rows(props: &RowsProps) -> Html {
     let by = props.by;
     let rows = by.rows(&props.stats);
     let title = lang.t(&format!("stats.by.{}", by.name()));
-    let requests = if by == By::Key { "stats.attempts" } else { "stats.requests" };
+    let requests = if by == By::Key {
+        "stats.attempts"
+    } else {
+        "stats.requests"
+    };
     let columns = [
         requests,
         "stats.errors",

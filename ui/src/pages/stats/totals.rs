@@ -16,20 +16,27 @@ pub struct TotalsProps {
 pub fn Totals(props: &TotalsProps) -> Html {
     let lang = use_lang();
     let sums = &props.sums;
-    let figure = |id: &'static str, name: &'static str, value: String, beneath: Option<AttrValue>| {
-        html!(
-            <div class="gb-figure">
-                <dt class="gb-caption">{ lang.t(name) }</dt>
-                <dd class="gb-figure__n" data-testid={id}>{ value }</dd>
-                if let Some(beneath) = beneath {
-                    <dd class="gb-small gb-muted">{ beneath }</dd>
-                }
-            </div>
-        )
-    };
+    let figure =
+        |id: &'static str, name: &'static str, value: String, beneath: Option<AttrValue>| {
+            html!(
+                <div class="gb-figure">
+                    <dt class="gb-caption">{ lang.t(name) }</dt>
+                    <dd class="gb-figure__n" data-testid={id}>{ value }</dd>
+                    if let Some(beneath) = beneath {
+                        <dd class="gb-small gb-muted">{ beneath }</dd>
+                    }
+                </div>
+            )
+        };
     let (requests, errors) = (sums.requests, sums.errors);
     let some = |n: u64, text: &str| (n > 0).then(|| lang.f(text, &[("n", &number(n))]));
-    let took = |ms: u32| if ms == 0 { "–".to_owned() } else { latency(lang, ms) };
+    let took = |ms: u32| {
+        if ms == 0 {
+            "–".to_owned()
+        } else {
+            latency(lang, ms)
+        }
+    };
     html!(
         <dl class="gb-figures">
             { figure(
