@@ -113,7 +113,13 @@ mod tests {
     fn what_is_shown_in_a_field_is_read_back_as_the_same_minute() {
         // An offset that changes on the day, as in a place with summer time.
         let berlin = Zone::new(|at| at + if at < AT { 120 } else { 60 } * MINUTE);
-        for at in [0, AT - 86_400_000, AT - 7_200_000, AT + 7_200_000, 951_782_400_000] {
+        for at in [
+            0,
+            AT - 86_400_000,
+            AT - 7_200_000,
+            AT + 7_200_000,
+            951_782_400_000,
+        ] {
             let minute = at - at.rem_euclid(MINUTE);
             assert_eq!(berlin.of_input(&berlin.to_input(minute)), Some(minute));
         }

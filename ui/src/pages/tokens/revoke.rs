@@ -3,7 +3,7 @@ use patternfly_yew::prelude::{Color, Label};
 use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use crate::app::{use_host, use_lang, use_toasts};
-use crate::controls::{Act, ErrorNote, Kind};
+use crate::controls::{Act, Dialog, ErrorNote, Kind};
 use crate::host::Method;
 use crate::send::use_send;
 
@@ -35,16 +35,17 @@ pub fn Revoke(props: &RevokeProps) -> Html {
             asking.set(on);
         })
     };
+    let button = html!(
+        <Act
+            id={format!("token-revoke-{id}")}
+            small=true
+            label={lang.t("tokens.revoke")}
+            aria_label={AttrValue::from(format!("{}: {}", lang.t("tokens.revoke"), props.token.name))}
+            onclick={ask.reform(|()| true)}
+        />
+    );
     if !*asking {
-        return html!(
-            <Act
-                id={format!("token-revoke-{id}")}
-                small=true
-                label={lang.t("tokens.revoke")}
-                aria_label={AttrValue::from(format!("{}: {}", lang.t("tokens.revoke"), props.token.name))}
-                onclick={ask.reform(|()| true)}
-            />
-        );
+        return button;
     }
     let revoke = {
         let (asking, changed) = (asking.setter(), props.changed.clone());
@@ -64,16 +65,27 @@ pub fn Revoke(props: &RevokeProps) -> Html {
             );
         })
     };
+    let onclose = ask.reform(|()| false);
+    let onclick = onclose.clone();
     html!(
-        <div class="gb-row gb-revoke">
-            if let Some(error) = sending.error.clone() {
-                <ErrorNote {error} />
-            }
-            <span class="gb-small">{ lang.t("tokens.sure") }</span>
-            <span class="gb-row gb-row--tight">
-                <Act id={format!("token-revoke-yes-{id}")} kind={Kind::Danger} small=true label={lang.t("tokens.revoke")} busy={sending.busy} onclick={revoke} />
-                <Act id={format!("token-revoke-no-{id}")} small=true label={lang.t("common.cancel")} onclick={ask.reform(|()| false)} />
-            </span>
-        </div>
+        <>
+            { button }
+            <Dialog
+                id="revoke-dialog"
+                title={lang.f("tokens.revoke_title", &[("name", &props.token.name)])}
+                {onclose}
+                actions={html!(
+                    <>
+                        <Act id={format!("token-revoke-yes-{id}")} kind={Kind::Danger} label={lang.t("tokens.revoke")} busy={sending.busy} onclick={revoke} />
+                        <Act id={format!("token-revoke-no-{id}")} label={lang.t("common.cancel")} {onclick} />
+                    </>
+                )}
+            >
+                <p>{ lang.t("tokens.sure") }</p>
+                if let Some(error) = sending.error.clone() {
+                    <ErrorNote {error} />
+                }
+            </Dialog>
+        </>
     )
 }
