@@ -91,6 +91,7 @@ pub fn BarChart(props: &BarChartProps) -> Html {
     let slot = width as f64 / props.bars.len().max(1) as f64;
     html!(
         <figure class={classes!("gb-chart", props.wide.then_some("gb-chart--wide"))}>
+            <div class="gb-chart__drawing">
             <svg viewBox={format!("-44 -8 {} {}", width + 50, HEIGHT + 28)} role="img" aria-label={&props.label}>
                 { for lines(top).iter().map(|n| {
                     let y = HEIGHT - scaled(*n, top);
@@ -113,6 +114,7 @@ pub fn BarChart(props: &BarChartProps) -> Html {
                     )
                 }) }
             </svg>
+            </div>
             <figcaption class="gb-legend gb-small">
                 <span><span class="gb-dot gb-dot--answered" aria-hidden="true" />{ &props.lower }</span>
                 if let Some(upper) = &props.upper {

@@ -65,7 +65,7 @@ pub fn RequestRow(props: &RequestRowProps) -> Html {
                     <div class="gb-small gb-muted gb-wrap-anywhere">{ name(lang, request.key.as_ref(), "requests.no_key") }</div>
                 </td>
                 <td class="pf-v6-c-table__td" data-label={of("status")}>
-                    <StatusLabel status={request.status} />
+                    <div><StatusLabel status={request.status} /></div>
                     if request.attempts > 1 {
                         <div class="gb-small gb-muted gb-nowrap">{ lang.n("requests.attempts", request.attempts.into()) }</div>
                     }

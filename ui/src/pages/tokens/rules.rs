@@ -149,10 +149,12 @@ pub fn in_words(lang: Lang, rules: &TokenRules) -> Vec<AttrValue> {
         ));
     }
     if rules.thoughts != ThoughtStyle::default() {
-        words.push(lang.of("thought_style", &rules.thoughts));
+        let how = lang.of("thought_style", &rules.thoughts);
+        words.push(lang.f("tokens.thoughts_are", &[("how", &how)]));
     }
     if rules.media != MediaStyle::default() {
-        words.push(lang.of("media_style", &rules.media));
+        let how = lang.of("media_style", &rules.media);
+        words.push(lang.f("tokens.media_are", &[("how", &how)]));
     }
     words
 }

@@ -87,7 +87,7 @@ fn row(lang: Lang, props: &TokenTableProps, token: &TokenView) -> Html {
                 { expiry(lang, now, token.rules.expires_at) }
             </td>
             <td class="pf-v6-c-table__td gb-actions" data-label={of("actions")}>
-                <div class="gb-row">
+                <div class="gb-row gb-row--tight">
                     <a class="pf-v6-c-button pf-m-link pf-m-inline gb-small" href={requests} data-testid={format!("token-requests-{id}")}>
                         { lang.t("tokens.requests") }
                     </a>
