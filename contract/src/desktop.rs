@@ -12,7 +12,7 @@
 //! | `proxy_use_port` | `port: u16` | [`DesktopState`] |
 //! | `vault_unlock` | `passphrase: Option<String>` | [`DesktopState`] |
 //! | `admin_call` | `call: `[`AdminCall`] | [`AdminReply`] |
-//! | `token_create` | `name: String` | [`crate::admin::TokenView`]; the secret is on the clipboard |
+//! | `token_create` | `name: String`, `rules: Option<`[`crate::admin::TokenRules`]`>` | [`crate::admin::TokenView`]; the secret is on the clipboard |
 //! | `copy` | `what: `[`enum@Copy`] | nothing |
 //! | `open_link` | `link: `[`Link`] | nothing |
 //! | `set_language` | `language: String` (`zh` or `en`) | nothing; the tray follows |

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use contract::admin::{TokenCreate, TokenCreated, TokenView};
+use contract::admin::{TokenCreate, TokenCreated, TokenRules, TokenView};
 use contract::desktop::AdminReply;
 use contract::{ApiError, ErrorCode};
 use http::Method;
@@ -34,7 +34,12 @@ impl Desktop {
         {
             return Ok(token);
         }
-        let created = self.create_token(NAME).await?;
+        let created = self
+            .create_token(&TokenCreate {
+                name: NAME.to_owned(),
+                rules: TokenRules::default(),
+            })
+            .await?;
         let secret = Secret::new(created.secret);
         let sealed = master
             .seal(IDENTITY, &secret)
@@ -62,13 +67,10 @@ impl Desktop {
     /// A new client token called `name`.
     ///
     /// # Errors
-    /// When the proxy does not run, the name is not acceptable, or the database fails.
-    pub async fn create_token(&self, name: &str) -> Result<TokenCreated, ApiError> {
-        let wish = serde_json::to_value(TokenCreate {
-            rules: contract::admin::TokenRules::default(),
-            name: name.to_owned(),
-        })
-        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    /// When the proxy does not run, the wish is not acceptable, or the database fails.
+    pub async fn create_token(&self, wish: &TokenCreate) -> Result<TokenCreated, ApiError> {
+        let wish = serde_json::to_value(wish)
+            .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
         read(self.ask(Method::POST, "/api/tokens", Some(wish)).await?)
     }
 

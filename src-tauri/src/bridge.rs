@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use contract::admin::{ConnectInfo, Surface, TokenView};
+use contract::admin::{ConnectInfo, Surface, TokenCreate, TokenRules, TokenView};
 use contract::desktop::{AdminCall, AdminReply, Copy, DesktopState, Link, STATE_CHANGED};
 use contract::{ApiError, ErrorCode};
 use http::Method;
@@ -95,15 +95,21 @@ async fn token_create(
     desktop: Shared<'_>,
     clipboard: State<'_, Clipboard>,
     name: String,
+    rules: Option<TokenRules>,
 ) -> Answer<TokenView> {
-    let created = Box::pin(desktop.create_token(&name)).await?;
+    let wish = TokenCreate {
+        name,
+        rules: rules.unwrap_or_default(),
+    };
+    let created = Box::pin(desktop.create_token(&wish)).await?;
     let copied = clipboard.copy_secret(&Secret::new(created.secret));
     if let Err(mut error) = copied {
         // Nobody would ever see it, so it must not exist.
         if let Err(left) = Box::pin(desktop.delete_token(created.token.id)).await {
             tracing::warn!(error = %left, "a token that nobody has was not deleted");
             error.message.push_str(&format!(
-                " The token {name} was made all the same and nobody has it: delete it in the list."
+                " The token {} was made all the same and nobody has it: delete it in the list.",
+                wish.name
             ));
         }
         return Err(error);

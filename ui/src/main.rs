@@ -7,6 +7,7 @@
 //! them), requests to any origin but the instance's own, and secrets, except what the
 //! user is typing and a new client token that the browser must show once.
 
+mod address;
 mod app;
 mod controls;
 mod host;

@@ -8,26 +8,32 @@
 mod act;
 mod area;
 mod card;
+mod chart;
 mod copy;
 mod dialog;
 mod facts;
 mod field;
 mod moment;
 mod notice;
+mod picks;
 mod spinner;
 mod switch;
+mod tabs;
 
 pub use act::{Act, Kind};
 pub use area::TextArea;
 pub use card::Card;
+pub use chart::{Bar, BarChart, Unit};
 pub use copy::{CopyButton, CopyField};
 pub use dialog::Dialog;
 pub use facts::Facts;
 pub use field::{Choice, Choices, TextField};
 pub use moment::Moment;
 pub use notice::{ErrorNote, Notice, Tone};
+pub use picks::Picks;
 pub use spinner::Spinner;
 pub use switch::Toggle;
+pub use tabs::{Tab, Tabs};
 
 use yew::{Html, Properties, component, html};
 

@@ -8,6 +8,7 @@ mod browser;
 #[cfg(all(test, target_arch = "wasm32"))]
 mod in_browser;
 mod tauri;
+mod zone;
 
 use contract::admin::InstanceState;
 use contract::desktop::{AdminCall, AdminReply, Copy, DesktopState, Link};
@@ -165,6 +166,8 @@ pub use browser::{
     on_system_theme, remember, remembered, reported_language, set_dark, set_document_language,
     system_is_dark,
 };
+
+pub use zone::{zone_here, zone_of};
 
 async fn in_browser_call<T: DeserializeOwned>(
     method: Method,

@@ -66,7 +66,7 @@ pub fn date_time(millis: Millis) -> String {
 
 /// The date of a day counted from 1970-01-01, by the method of eras of 400 years that
 /// begin in March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(super) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -97,9 +97,77 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// How long an answer took, e.g. `812 ms` or `3.2 s`; from a minute on as [`duration`].
+pub fn latency(lang: Lang, millis: u32) -> String {
+    match millis {
+        0..1_000 => lang.f("time.ms", &[("n", &millis)]).to_string(),
+        1_000..60_000 => {
+            let seconds = format!("{}.{}", millis / 1_000, millis % 1_000 / 100);
+            lang.f("time.s", &[("n", &seconds)]).to_string()
+        }
+        _ => duration(lang, millis.into()),
+    }
+}
+
+/// Millionths of a US dollar as an amount of money, with as many digits as matter.
+pub fn cost(lang: Lang, micros: u64) -> String {
+    let (dollars, rest) = (micros / 1_000_000, micros % 1_000_000);
+    let amount = match micros {
+        0 => "0".to_owned(),
+        1..1_000 => format!("0.{rest:06}"),
+        1_000..1_000_000 => format!("0.{:04}", rest / 100),
+        _ => format!("{}.{:02}", number(dollars), rest / 10_000),
+    };
+    lang.f("money.usd", &[("n", &amount)]).to_string()
+}
+
+/// A part of a whole in percent. What is there is never shown as nothing, and what is
+/// missing never as all.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 || part == 0 {
+        return "0%".to_owned();
+    }
+    if part >= whole {
+        return "100%".to_owned();
+    }
+    let tenths = (u128::from(part) * 1_000 / u128::from(whole)).clamp(1, 999);
+    if tenths < 100 {
+        format!("{}.{}%", tenths / 10, tenths % 10)
+    } else {
+        format!("{}%", tenths / 10)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_answer_took_is_shown_in_the_unit_that_fits() {
+        assert_eq!(latency(Lang::En, 812), "812 ms");
+        assert_eq!(latency(Lang::En, 3_249), "3.2 s");
+        assert_eq!(latency(Lang::En, 61_000), "1 min 1 s");
+        assert_eq!(latency(Lang::Zh, 812), "812 毫秒");
+    }
+
+    #[test]
+    fn small_costs_do_not_vanish_and_large_ones_have_cents() {
+        assert_eq!(cost(Lang::En, 0), "$0");
+        assert_eq!(cost(Lang::En, 75), "$0.000075");
+        assert_eq!(cost(Lang::En, 12_345), "$0.0123");
+        assert_eq!(cost(Lang::En, 1_234_567_890), "$1,234.56");
+        assert_eq!(cost(Lang::Zh, 12_345), "0.0123 美元");
+    }
+
+    #[test]
+    fn a_rare_error_is_not_none_and_a_rare_success_not_none_either() {
+        assert_eq!(percent(0, 0), "0%");
+        assert_eq!(percent(0, 10), "0%");
+        assert_eq!(percent(1, 1_000_000), "0.1%");
+        assert_eq!(percent(37, 1_000), "3.7%");
+        assert_eq!(percent(999_999, 1_000_000), "99%");
+        assert_eq!(percent(7, 7), "100%");
+    }
 
     #[test]
     fn numbers_are_grouped_by_thousands() {

@@ -7,6 +7,7 @@
 mod format;
 #[cfg(test)]
 mod tests;
+mod zone;
 
 use std::fmt::Display;
 
@@ -14,7 +15,8 @@ use contract::{ApiError, ErrorCode};
 use serde::Serialize;
 use yew::AttrValue;
 
-pub use format::{ago, date_time, duration, number, size};
+pub use format::{ago, cost, date_time, duration, latency, number, percent, size};
+pub use zone::Zone;
 
 /// A language of the panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use contract::ErrorCode;
 use contract::admin::{
-    Actor, AuditAction, BackupReason, CooldownReason, DatabaseState, Engine, KeyState, NotAKey,
-    Provenance, RejectReason, Sealing, SettingGroup, Surface, TransferFormat, Warning,
+    Actor, AuditAction, BackupReason, CooldownReason, DatabaseState, Engine, KeyState, MediaStyle,
+    NotAKey, Provenance, RejectReason, Sealing, SettingGroup, StatsRange, Surface, ThoughtStyle,
+    TransferFormat, Warning,
 };
 use contract::desktop::ProxyState;
 
@@ -275,6 +276,24 @@ fn every_state_of_the_database_and_of_what_it_keeps_has_a_text() {
     );
 }
 
+#[test]
+fn every_style_of_a_token_and_every_range_of_statistics_has_a_text() {
+    use {MediaStyle as M, StatsRange as R, ThoughtStyle as T};
+    let thoughts = variants!(
+        T::Native => T::Native, T::Inline => T::Inline, T::Hidden => T::Hidden,
+    );
+    each_has("thought_style", &thoughts);
+    each_has(
+        "media_style",
+        &variants!(M::Markdown => M::Markdown, M::Field => M::Field),
+    );
+    let ranges = variants!(
+        R::Day => R::Day, R::Week => R::Week, R::Month => R::Month, R::Year => R::Year,
+    );
+    each_has("stats.range", &ranges);
+    each_has("stats.range_title", &ranges);
+}
+
 /// All of the panel's source text except its tests.
 fn sources(dir: &Path, out: &mut String) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -347,6 +366,19 @@ fn no_text_is_left_over() {
         "sealing.not_stored.",
         "sealing.clear.",
         "backup_reason.",
+        "tokens.column.",
+        "tokens.limit.",
+        "tokens.field.",
+        "thought_style.",
+        "media_style.",
+        "requests.column.",
+        "requests.span.",
+        "stats.range.",
+        "stats.range_title.",
+        "stats.measure.",
+        "stats.by.",
+        "stats.column.",
+        "stats.no_",
     ];
     for key in texts(Lang::En).keys() {
         let plain = key.trim_end_matches(".one").trim_end_matches(".other");

@@ -1,11 +1,9 @@
 use contract::admin::{ConnectInfo, Surface};
-use yew::{
-    AttrValue, Callback, Html, MouseEvent, Properties, classes, component, html, use_state_eq,
-};
+use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use super::{TOKEN_PLACEHOLDER, base_url};
 use crate::app::use_lang;
-use crate::controls::CopyButton;
+use crate::controls::{Choice, CopyButton, Picks};
 
 /// An example for programmers.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,11 +97,16 @@ pub struct SnippetsCardProps {
 #[component]
 pub fn SnippetsCard(props: &SnippetsCardProps) -> Html {
     let lang = use_lang();
-    let chosen = use_state_eq(|| 0_usize);
+    let chosen = use_state_eq(AttrValue::default);
     let token = props.token.as_deref().unwrap_or(TOKEN_PLACEHOLDER);
     let all = snippets(&props.info, token);
-    let Some(snippet) = all.get(*chosen).or_else(|| all.first()) else {
+    let found = all.iter().find(|one| one.id == chosen.as_str());
+    let Some(snippet) = found.or_else(|| all.first()) else {
         return Html::default();
+    };
+    let onchange = {
+        let chosen = chosen.setter();
+        Callback::from(move |id: AttrValue| chosen.set(id))
     };
     html!(
         <div class="pf-v6-c-card" data-testid="snippets-card">
@@ -115,28 +118,13 @@ pub fn SnippetsCard(props: &SnippetsCardProps) -> Html {
                     { lang.t("snippets.help") }
                     if props.token.is_none() { { " " }{ lang.f("snippets.placeholder", &[("token", &TOKEN_PLACEHOLDER)]) } }
                 </p>
-                <div class="pf-v6-c-toggle-group gb-wrap" role="group" aria-label={lang.t("snippets.title")}>
-                    { for all.iter().enumerate().map(|(i, one)| {
-                        let here = one.id == snippet.id;
-                        let onclick = {
-                            let chosen = chosen.setter();
-                            Callback::from(move |_: MouseEvent| chosen.set(i))
-                        };
-                        html!(
-                            <div class="pf-v6-c-toggle-group__item" key={one.id}>
-                                <button
-                                    type="button"
-                                    class={classes!("pf-v6-c-toggle-group__button", here.then_some("pf-m-selected"))}
-                                    aria-pressed={here.to_string()}
-                                    data-testid={format!("snippet-{}", one.id)}
-                                    {onclick}
-                                >
-                                    <span class="pf-v6-c-toggle-group__text">{ one.name }</span>
-                                </button>
-                            </div>
-                        )
-                    }) }
-                </div>
+                <Picks
+                    id="snippet"
+                    label={lang.t("snippets.title")}
+                    choices={all.iter().map(|one| Choice { value: one.id.into(), text: one.name.into() }).collect::<Vec<_>>()}
+                    chosen={snippet.id}
+                    {onchange}
+                />
                 <div class="pf-v6-c-code-block gb-code">
                     <div class="pf-v6-c-code-block__header">
                         <div class="pf-v6-c-code-block__actions">

@@ -1,11 +1,12 @@
 use std::rc::Rc;
 
 use contract::Millis;
-use contract::admin::{Overview, RequestError};
+use contract::admin::{Overview, RequestError, RequestQuery, RequestResult};
 use patternfly_yew::prelude::{Color, Icon, Label};
-use yew::{Html, Properties, component, html};
+use yew::{AttrValue, Html, Properties, component, html};
 
 use crate::app::use_lang;
+use crate::pages::requests::link;
 use crate::text::{Lang, ago};
 
 #[derive(PartialEq, Properties)]
@@ -22,7 +23,14 @@ pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
     html!(
         <div class="pf-v6-c-card gb-dashboard__errors" data-testid="errors-card">
             <div class="pf-v6-c-card__title">
-                <h2 class="pf-v6-c-card__title-text">{ lang.t("dashboard.errors.title") }</h2>
+                <div class="gb-row">
+                    <h2 class="pf-v6-c-card__title-text">{ lang.t("dashboard.errors.title") }</h2>
+                    if !errors.is_empty() {
+                        <a class="pf-v6-c-button pf-m-link pf-m-inline gb-push" href={all_errors()} data-testid="errors-all">
+                            { lang.t("dashboard.errors.all") }
+                        </a>
+                    }
+                </div>
             </div>
             <div class="pf-v6-c-card__body">
                 if errors.is_empty() {
@@ -46,7 +54,7 @@ fn one(lang: Lang, error: &RequestError, now: Millis) -> Html {
             <div class="gb-errors__head">
                 <Label color={Color::Red} compact=true label={error.status.to_string()} />
                 <strong>{ lang.t(meaning(error.status)) }</strong>
-                <span class="gb-muted gb-small">{ ago(lang, now, error.at) }</span>
+                <a class="gb-small" href={this_one(error)} title={lang.t("dashboard.errors.look")}>{ ago(lang, now, error.at) }</a>
             </div>
             <div class="gb-small gb-muted">
                 { lang.of("surface", &error.surface) }
@@ -58,8 +66,26 @@ fn one(lang: Lang, error: &RequestError, now: Millis) -> Html {
     )
 }
 
+/// The error log.
+fn all_errors() -> AttrValue {
+    link(&RequestQuery {
+        result: Some(RequestResult::Failed),
+        ..RequestQuery::default()
+    })
+}
+
+/// One request in the error log. The dashboard does not know its number, but when it ended.
+fn this_one(error: &RequestError) -> AttrValue {
+    link(&RequestQuery {
+        result: Some(RequestResult::Failed),
+        from: Some(error.at),
+        to: Some(error.at + 1),
+        ..RequestQuery::default()
+    })
+}
+
 /// The text that explains an HTTP status to someone who does not know HTTP.
-fn meaning(status: u16) -> &'static str {
+pub fn meaning(status: u16) -> &'static str {
     match status {
         400 | 413 | 422 => "status.bad_request",
         401 => "status.unauthorized",

@@ -1,6 +1,5 @@
 //! Is it running, can it answer, what happened today, what to mend.
 
-mod chart;
 mod errors;
 mod pool;
 mod traffic;
@@ -14,7 +13,7 @@ use crate::app::{use_lang, use_now};
 use crate::controls::{ErrorNote, Skeleton};
 use crate::load::LoadResult;
 
-pub use chart::HourChart;
+pub use errors::meaning;
 
 #[derive(PartialEq, Properties)]
 pub struct DashboardProps {

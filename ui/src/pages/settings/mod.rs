@@ -26,13 +26,12 @@ use contract::{ApiError, ErrorCode};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
-    AttrValue, Callback, Html, Properties, classes, component, html, use_callback, use_reducer,
-    use_state_eq,
+    AttrValue, Callback, Html, Properties, component, html, use_callback, use_reducer, use_state_eq,
 };
 
 use super::PageHead;
 use crate::app::{Route, Toast, Toasts, use_host, use_lang, use_toasts};
-use crate::controls::Tone;
+use crate::controls::{Tab, Tabs, Tone};
 use crate::host::{Host, Method};
 use crate::load::use_load;
 use crate::send::use_send;
@@ -223,22 +222,15 @@ pub fn Settings(props: &SettingsProps) -> Html {
     html!(
         <>
             <PageHead title={lang.t("settings.title")} subtitle={lang.t("settings.subtitle")} />
-            <section class="pf-v6-c-page__main-section gb-tabs">
-                <nav class="pf-v6-c-tabs" aria-label={lang.t("settings.title")}>
-                    <ul class="pf-v6-c-tabs__list" role="list">
-                        { for TABS.iter().map(|(route, href, id, text)| {
-                            let here = *route == props.tab;
-                            html!(
-                                <li class={classes!("pf-v6-c-tabs__item", here.then_some("pf-m-current"))} key={*id}>
-                                    <a class="pf-v6-c-tabs__link" href={*href} data-testid={*id} aria-current={here.then_some("page")}>
-                                        <span class="pf-v6-c-tabs__item-text">{ lang.t(text) }</span>
-                                    </a>
-                                </li>
-                            )
-                        }) }
-                    </ul>
-                </nav>
-            </section>
+            <Tabs
+                label={lang.t("settings.title")}
+                tabs={TABS.iter().map(|(route, href, id, text)| Tab {
+                    href: (*href).into(),
+                    id: (*id).into(),
+                    text: lang.t(text),
+                    here: *route == props.tab,
+                }).collect::<Vec<_>>()}
+            />
             { body }
             if let Some(report) = (*review).clone() {
                 <Review
