@@ -1,5 +1,5 @@
 use contract::ApiError;
-use contract::admin::{TokenPatch, TokenView};
+use contract::admin::{Origin, TokenPatch, TokenView};
 use yew::{AttrValue, Callback, Html, Properties, SubmitEvent, component, html, use_state_eq};
 
 use super::rules::{Draft, RulesFields};
@@ -29,9 +29,11 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
     let name = use_state_eq(|| AttrValue::from(props.token.name.clone()));
     let draft = use_state_eq(|| Draft::of(&props.token.rules, &zone_here()));
     let rules = draft.read(&zone_here());
+    // What a token of the environment is called says where it is from.
+    let named = props.token.origin == Origin::Panel;
     let save = {
         let patch = rules.clone().map(|rules| TokenPatch {
-            name: Some(name.trim().to_owned()),
+            name: named.then(|| name.trim().to_owned()),
             rules: Some(rules),
         });
         let (id, sending) = (props.token.id, sending.clone());
@@ -63,6 +65,7 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
     };
     html!(
         <EditView
+            {named}
             name={(*name).clone()}
             draft={(*draft).clone()}
             ready={rules.is_some() && !name.trim().is_empty()}
@@ -78,6 +81,8 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 pub struct EditViewProps {
+    /// The name can be changed.
+    pub named: bool,
     pub name: AttrValue,
     pub draft: Draft,
     pub ready: bool,
@@ -118,13 +123,17 @@ pub fn EditView(props: &EditViewProps) -> Html {
             )}
         >
             <form class="gb-stack" id={FORM} {onsubmit}>
-                <TextField
-                    id="edit-name"
-                    label={lang.t("tokens.name")}
-                    value={&props.name}
-                    max_length={Some(100)}
-                    oninput={props.onname.clone()}
-                />
+                if props.named {
+                    <TextField
+                        id="edit-name"
+                        label={lang.t("tokens.name")}
+                        value={&props.name}
+                        max_length={Some(100)}
+                        oninput={props.onname.clone()}
+                    />
+                } else {
+                    <p><strong>{ &props.name }</strong></p>
+                }
                 <RulesFields id="edit" draft={props.draft.clone()} onchange={props.onrules.clone()} />
             </form>
             if let Some(error) = props.error.clone() {

@@ -65,6 +65,9 @@ fn row(lang: Lang, props: &TokenTableProps, token: &TokenView) -> Html {
                 <div><strong class="gb-wrap-anywhere">{ &token.name }</strong></div>
                 <div class="gb-mono gb-small gb-muted">{ &token.masked }</div>
                 <div class="gb-small gb-muted">{ last_used(lang, now, token) }</div>
+                if token.origin == Origin::Environment {
+                    <Label color={Color::Grey} compact=true label={lang.t("tokens.of_environment").to_string()} />
+                }
             </td>
             <td class="pf-v6-c-table__td" data-label={of("today")}>
                 <div>{ lang.n("keys.requests", usage.requests_today) }</div>
@@ -88,19 +91,19 @@ fn row(lang: Lang, props: &TokenTableProps, token: &TokenView) -> Html {
             </td>
             <td class="pf-v6-c-table__td gb-actions" data-label={of("actions")}>
                 <div class="gb-row gb-row--tight">
-                    <a class="pf-v6-c-button pf-m-link pf-m-inline gb-small" href={requests} data-testid={format!("token-requests-{id}")}>
+                    <a class="pf-v6-c-button pf-m-link pf-m-inline gb-small gb-nowrap" href={requests} data-testid={format!("token-requests-{id}")}>
                         { lang.t("tokens.requests") }
                     </a>
+                    <Act
+                        id={format!("token-edit-{id}")}
+                        small=true
+                        label={lang.t("tokens.edit")}
+                        aria_label={AttrValue::from(format!("{}: {}", lang.t("tokens.edit"), token.name))}
+                        onclick={props.edit.reform(move |()| edited.clone())}
+                    />
                     if token.origin == Origin::Panel {
-                        <Act
-                            id={format!("token-edit-{id}")}
-                            small=true
-                            label={lang.t("tokens.edit")}
-                            aria_label={AttrValue::from(format!("{}: {}", lang.t("tokens.edit"), token.name))}
-                            onclick={props.edit.reform(move |()| edited.clone())}
-                        />
+                        <Revoke token={token.clone()} changed={props.changed.clone()} />
                     }
-                    <Revoke token={token.clone()} changed={props.changed.clone()} />
                 </div>
             </td>
         </tr>

@@ -89,12 +89,12 @@ async fn a_token_whose_time_is_over_says_so_in_both_languages() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_token_of_the_environment_can_neither_be_edited_nor_revoked_here() {
+async fn a_token_of_the_environment_gets_limits_here_and_cannot_be_revoked() {
     let mut env = token(-1);
     env.origin = Origin::Environment;
     let html = render::<TokensView>(props(vec![env, token(2)])).await;
     assert!(html.contains("from ALLOWED_TOKENS"), "{html}");
-    assert!(!html.contains("token-revoke--1") && !html.contains("token-edit--1"));
+    assert!(!html.contains("token-revoke--1") && html.contains("token-edit--1"));
     assert!(html.contains("token-revoke-2") && html.contains("token-edit-2"));
 }
 
@@ -140,6 +140,7 @@ async fn the_form_holds_the_rules_and_keeps_what_the_server_refused() {
         ..TokenRules::default()
     };
     let html = render::<EditView>(EditViewProps {
+        named: true,
         name: "laptop".into(),
         draft: Draft::of(&rules, &Zone::new(|at| at)),
         ready: true,
