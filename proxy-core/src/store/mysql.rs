@@ -33,8 +33,11 @@ const CONNECTIONS: u32 = 5;
 /// Below the five minutes after which balancers in front of hosted servers drop silently.
 const IDLE: Duration = Duration::from_secs(240);
 const LIFETIME: Duration = Duration::from_secs(300);
-/// How long one waits for a connection. The panel waits for this; no client does.
+/// How long connecting may take; a database that sleeps when it is not used takes a while.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long one waits for a connection that is there already or soon. The panel waits for
+/// this; no client does.
+const POOL_PATIENCE: Duration = Duration::from_secs(4);
 /// How long one waits for another process that is migrating.
 const LOCK_PATIENCE_SECONDS: i64 = 60;
 
@@ -137,25 +140,13 @@ pub(super) async fn open(config: &MysqlConfig) -> Result<(Connections, String), 
     let place = Arc::new(config.place());
     let failed = |error| StoreError::of(&place, error);
     let options = config.options().database(&config.database);
-    let connect = async {
-        match options.connect().await {
-            Ok(connection) => Ok(connection),
-            Err(error) => match failed(error) {
-                StoreError::NoDatabase { .. } => {
-                    make_database(config, &place).await?;
-                    options.connect().await.map_err(failed)
-                }
-                other => Err(other),
-            },
+    let mut connection = match connect(&options, &place).await {
+        Err(StoreError::NoDatabase { .. }) => {
+            make_database(config, &place).await?;
+            connect(&options, &place).await?
         }
+        result => result?,
     };
-    // A host that swallows packets would keep this waiting for minutes.
-    let mut connection = tokio::time::timeout(PATIENCE, connect)
-        .await
-        .map_err(|_| StoreError::Unreachable {
-            place: place.clone(),
-            what: format!("no answer within {} seconds", PATIENCE.as_secs()),
-        })??;
     let version: String = sqlx::query_scalar("SELECT VERSION()")
         .fetch_one(&mut connection)
         .await
@@ -169,10 +160,35 @@ pub(super) async fn open(config: &MysqlConfig) -> Result<(Connections, String), 
         .max_connections(CONNECTIONS)
         .idle_timeout(Some(IDLE))
         .max_lifetime(Some(LIFETIME))
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(POOL_PATIENCE)
         .connect_lazy_with(options);
     let pools = Pools::Mysql(pool);
     Ok((Connections { pools, place }, version))
+}
+
+async fn connect(
+    options: &MySqlConnectOptions,
+    place: &Arc<Place>,
+) -> Result<MySqlConnection, StoreError> {
+    // A host that swallows packets would keep this waiting for minutes.
+    match tokio::time::timeout(PATIENCE, options.connect()).await {
+        Ok(result) => result.map_err(|error| StoreError::of(place, error)),
+        Err(_) => Err(StoreError::Unreachable {
+            place: place.clone(),
+            what: format!("no answer within {} seconds", PATIENCE.as_secs()),
+        }),
+    }
+}
+
+/// Connects once. Says why that fails, which a pool of connections does not: it tries again
+/// and again and then has run out of time.
+pub(super) async fn probe(config: &MysqlConfig) -> Result<(), StoreError> {
+    let place = Arc::new(config.place());
+    let options = config.options().database(&config.database);
+    let connection = connect(&options, &place).await?;
+    // A courtesy to the server.
+    let _ = connection.close().await;
+    Ok(())
 }
 
 /// `CREATE DATABASE`, where the user may.

@@ -7,7 +7,7 @@ use contract::admin::{DatabaseState, Engine};
 use tokio::sync::watch;
 
 use super::database::query;
-use super::{DatabaseConfig, Place, Store, StoreError, revision_in};
+use super::{DatabaseConfig, Place, Store, StoreError, mysql, revision_in};
 
 /// What [`Store::tend`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,19 @@ impl Store {
             }
             None => return self.db().map(|_| 0),
         };
-        revision_in(connections.read()).await
+        let DatabaseConfig::Mysql(config) = &self.inner.config else {
+            return revision_in(connections.read()).await;
+        };
+        if matches!(self.state(), DatabaseState::Unreachable { .. }) {
+            mysql::probe(config).await?;
+        }
+        match revision_in(connections.read()).await {
+            Err(StoreError::Unreachable { .. }) => {
+                mysql::probe(config).await?;
+                revision_in(connections.read()).await
+            }
+            result => result,
+        }
     }
 
     async fn try_write(&self) -> Result<(), StoreError> {
