@@ -89,7 +89,6 @@ impl Deref for Shared {
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     tls: bool,
-    limit: Option<u32>,
 }
 
 impl Builder {
@@ -98,15 +97,6 @@ impl Builder {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
-        self
-    }
-
-    /// With this many megabytes for all tables together. A server without any of ours
-    /// takes 12 of them, so fewer than 16 make no sense. When they are used up, writing
-    /// fails with error 1114, as on a disk that is full.
-    #[must_use]
-    pub fn limited_space(mut self, megabytes: u32) -> Self {
-        self.limit = Some(megabytes);
         self
     }
 
@@ -137,7 +127,7 @@ impl Deref for MariaDb {
 }
 
 impl MariaDb {
-    /// A server as it comes: no TLS, no limit.
+    /// A server as it comes, without TLS.
     pub async fn start() -> Self {
         Builder::default().start().await
     }
@@ -157,13 +147,6 @@ impl MariaDb {
             arguments.extend(made.arguments);
             made.ca_pem
         });
-        if let Some(megabytes) = wishes.limit {
-            arguments.extend([
-                // Everything in the one file that has a limit.
-                "--innodb-file-per-table=0".to_owned(),
-                format!("--innodb-data-file-path=ibdata1:12M:autoextend:max:{megabytes}M"),
-            ]);
-        }
         let access = Access::new(dir.path().join("s"));
         programs.install(dir.path(), access.first_statements());
         let mut server = Self {
@@ -253,14 +236,16 @@ impl MariaDb {
             .await;
     }
 
-    /// Uses up the space of [`Builder::limited_space`], to the last kilobytes. What fits
-    /// into pages a table already has can still be written, as on a real full disk.
+    /// Makes it behave as on a disk that is full: its file cannot grow any more, and what
+    /// is free in it is used up. Writing then fails with error 1114. What fits into pages
+    /// that a table already has can still be written, as on a real full disk.
+    ///
+    /// # Panics
+    /// When it is not running.
     pub async fn fill_up(&self) {
-        self.execute(
-            "CREATE DATABASE IF NOT EXISTS ballast;
-             CREATE TABLE IF NOT EXISTS ballast.stones (stone LONGBLOB) ENGINE=InnoDB",
-        )
-        .await;
+        self.execute("CREATE DATABASE ballast; CREATE TABLE ballast.stones (stone LONGBLOB)")
+            .await;
+        self.running().limit_files(&self.dir);
         for size in [1 << 20, 1 << 17, 1 << 14, 1 << 12] {
             let insert = format!("INSERT INTO ballast.stones VALUES (REPEAT('x', {size}))");
             loop {
@@ -273,15 +258,16 @@ impl MariaDb {
         }
     }
 
-    /// Makes room after [`Self::fill_up`]: the server is started anew with a larger disk, so
-    /// its connections break. (A full InnoDB has no room for dropping a table either.)
-    pub async fn free_space(&mut self) {
-        self.stop().await;
-        for argument in &mut self.arguments {
-            if argument.starts_with("--innodb-data-file-path=") {
-                *argument = "--innodb-data-file-path=ibdata1:12M:autoextend".to_owned();
-            }
-        }
-        self.start_again().await;
+    /// Takes back [`Self::fill_up`]: the disk has grown.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub async fn free_space(&self) {
+        self.running().unlimit_files();
+        self.execute("DROP DATABASE ballast").await;
+    }
+
+    fn running(&self) -> &Process {
+        self.process.as_ref().expect("it is running")
     }
 }

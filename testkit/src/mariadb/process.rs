@@ -18,8 +18,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 3_000;
 
 /// Small and fast. Durability is against a killed process and not against a power cut, so
-/// nothing waits for a disk.
-const SMALL: [&str; 2] = ["--innodb-log-file-size=10M", "--innodb-flush-method=nosync"];
+/// nothing waits for a disk. One file for all tables, in small steps: see
+/// [`Process::limit_files`].
+const SMALL: [&str; 4] = [
+    "--innodb-log-file-size=10M",
+    "--innodb-flush-method=nosync",
+    "--innodb-file-per-table=0",
+    "--innodb-autoextend-increment=1",
+];
 const QUICK: [&str; 8] = [
     "--bind-address=127.0.0.1",
     "--innodb-buffer-pool-size=32M",
@@ -31,6 +37,10 @@ const QUICK: [&str; 8] = [
     // Every test of a run may have a pool or two on it.
     "--max-connections=500",
 ];
+
+/// Starts the server. It outlives the signal for a file that is too large, which then is
+/// an error like that of a full disk.
+const START: &str = r#"trap '' XFSZ; exec "$@""#;
 
 /// Ends the server when its test is gone without having done so: reading fails when the
 /// other end of the pipe is closed, which the kernel does however a process ends.
@@ -86,9 +96,7 @@ impl Programs {
         let mut command = Command::new(&self.install);
         command
             .arg("--no-defaults")
-            .arg(format!("--datadir={}", folder.join("data").display()))
-            // Servers that are made at the same time take each other's temporary tables.
-            .arg(format!("--tmpdir={}", folder.display()))
+            .args(own_folders(folder))
             .env("TMPDIR", folder)
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(SMALL)
@@ -121,13 +129,14 @@ impl Programs {
             .open(&log)
             .expect("the folder is ours");
         let errors = output.try_clone().expect("a second handle");
-        let mut command = Command::new(&self.server);
+        let mut command = Command::new("sh");
         command
+            .args(["-c", START, "sh"])
+            .arg(&self.server)
             .arg("--no-defaults")
-            .arg(format!("--datadir={}", folder.join("data").display()))
+            .args(own_folders(folder))
             .arg(format!("--socket={}", socket.display()))
             .arg(format!("--port={port}"))
-            .arg(format!("--tmpdir={}", folder.display()))
             .args(SMALL)
             .args(QUICK)
             .args(as_root(folder))
@@ -139,7 +148,7 @@ impl Programs {
         if first.exists() {
             command.arg(format!("--init-file={}", first.display()));
         }
-        let child = command.spawn().expect("mariadbd was found");
+        let child = command.spawn().expect("a shell");
         let guard = Command::new("sh")
             .args(["-c", GUARD, "sh", &child.id().to_string()])
             .arg(folder)
@@ -173,6 +182,17 @@ fn find(name: &str) -> PathBuf {
                  its service need not run), or let `cargo xtask test` do it"
             )
         })
+}
+
+/// Where it keeps its files. Temporary ones, too: a server that starts removes those of
+/// others that it finds.
+fn own_folders(folder: &Path) -> [String; 2] {
+    let temporary = folder.join("tmp");
+    fs::create_dir_all(&temporary).expect("the folder is ours");
+    [
+        format!("--datadir={}", folder.join("data").display()),
+        format!("--tmpdir={}", temporary.display()),
+    ]
 }
 
 /// MariaDB runs as root only when told so.
@@ -215,6 +235,27 @@ impl Process {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Lets no file of the server grow beyond the size that the one with all tables has
+    /// now. Its log and the others are smaller, and do not grow.
+    pub(super) fn limit_files(&self, folder: &TempDir) {
+        let tables = fs::metadata(folder.path().join("data/ibdata1")).expect("InnoDB's file");
+        self.set_limit(&format!("{}:unlimited", tables.len()));
+    }
+
+    /// Lets files grow again.
+    pub(super) fn unlimit_files(&self) {
+        self.set_limit("unlimited:unlimited");
+    }
+
+    fn set_limit(&self, limit: &str) {
+        let status = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={limit}"))
+            .status()
+            .expect("`prlimit` is there; it belongs to util-linux");
+        assert!(status.success(), "prlimit failed");
     }
 
     fn last_words(&self) -> String {

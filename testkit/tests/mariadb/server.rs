@@ -75,7 +75,7 @@ async fn a_server_comes_back_on_its_port_with_its_data() {
 
 #[tokio::test]
 async fn a_full_server_refuses_until_space_is_freed() {
-    let mut server = MariaDb::builder().limited_space(24).start().await;
+    let server = MariaDb::start().await;
     server
         .execute("CREATE DATABASE d; CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, b BLOB)")
         .await;
