@@ -52,21 +52,25 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
     core.store.write_snapshot(|id| core.pool.saved(id)).await;
     loop {
         tokio::select! {
+            biased;
+            // First, so that the snapshot has it also when it was the last thing before the end.
+            () = core.store.changed() => {}
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
         pause = match core.store.tend().await {
             Tended::Unchanged => EVERY,
-            Tended::Changed => {
-                match reload(&core, &mut environment_written).await {
-                    Ok(()) => rounds = SNAPSHOT_ROUNDS,
-                    Err(error) => {
-                        tracing::warn!(%error, "what changed in the database cannot be read; it is tried again");
-                        core.store.read_again();
-                    }
+            Tended::Changed => match reload(&core, &mut environment_written).await {
+                Ok(()) => {
+                    rounds = SNAPSHOT_ROUNDS;
+                    EVERY
                 }
-                EVERY
-            }
+                Err(error) => {
+                    tracing::warn!(%error, "what changed in the database cannot be read; it is tried again");
+                    core.store.read_again();
+                    (pause * 2).min(LONGEST_PAUSE)
+                }
+            },
             Tended::Away => (pause * 2).min(LONGEST_PAUSE),
         };
         rounds += 1;

@@ -147,6 +147,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<Sta
 ))]
 pub(super) async fn restore(State(admin): State<Admin>, Id(id): Id) -> Result<Json<KeyView>> {
     let core = &admin.core;
+    let _changing = core.change.lock().await;
     let Some(key) = core.store.restore_key(id).await? else {
         return Err(no_such_key());
     };

@@ -29,12 +29,12 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use contract::admin::{DatabaseState, Sealing};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use vault::{MasterKey, Secret};
 
 use self::database::{Connections, Tx, Via, query};
@@ -96,6 +96,8 @@ struct Inner {
     last: ArcSwapOption<Loaded>,
     /// The revision of the database that memory shows.
     revision: AtomicI64,
+    /// Woken by every change that was made here.
+    changed: Notify,
 }
 
 /// The secrets of the environment by their numbers.
@@ -140,6 +142,7 @@ impl Store {
                 environment: Mutex::default(),
                 last: ArcSwapOption::empty(),
                 revision: AtomicI64::new(-1),
+                changed: Notify::new(),
             }),
         };
         match store.connect().await {
@@ -256,23 +259,18 @@ impl Store {
         self.db()?.begin_exclusive().await
     }
 
-    /// Ends a transaction that changed keys, tokens or settings: other processes on the same
-    /// database see by the revision that they have to read them anew.
+    /// Ends a transaction that changed keys, tokens or settings: by the revision all processes
+    /// on the same database see that they have to read them anew. So does this one: whoever
+    /// makes a change puts it into memory, but not into what is kept for when the database is
+    /// away.
     async fn commit_change(&self, mut tx: Tx) -> Result<(), StoreError> {
         query("UPDATE counters SET value = value + 1 WHERE name = 'revision'")
             .execute(&mut tx)
             .await?;
-        let revision = revision_in(&mut tx).await?;
-        tx.commit().await?;
-        // Whoever made the change puts it into memory, so it is not read once more; unless
-        // somebody else changed something in between.
-        let _ = self.inner.revision.compare_exchange(
-            revision - 1,
-            revision,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        Ok(())
+        let result = tx.commit().await;
+        // Also when no answer came: it may have been done.
+        self.inner.changed.notify_one();
+        result
     }
 
     /// The number of the newest migration that this version has.

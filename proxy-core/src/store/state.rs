@@ -110,6 +110,12 @@ impl Store {
         }
     }
 
+    /// Returns when a change was made through this store, which the next [`Store::tend`] then
+    /// tells of. One that nobody waited for is not forgotten.
+    pub async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+
     async fn look(&self) -> Result<i64, StoreError> {
         let result = self.try_look().await;
         match &result {

@@ -500,6 +500,7 @@ async fn a_tokens_rules_and_its_day_are_kept(world: World) {
     assert!(changed.unwrap());
     assert!(store.change_token(-1, None, Some(&rules)).await.unwrap());
     assert!(!store.change_token(77, None, Some(&rules)).await.unwrap());
+    store.load().await.unwrap();
     assert_eq!(store.revision(), revision + 2, "other servers notice");
     let refused = store.change_token(-1, Some("mine"), None).await;
     assert!(refused.unwrap_err().to_string().contains("ALLOWED_TOKENS"));
