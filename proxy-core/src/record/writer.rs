@@ -46,6 +46,18 @@ pub(super) struct Writer {
     refusals: u32,
 }
 
+/// Returns when the database is said to be ready since this was last looked at. It may be
+/// ready all along and refuse a batch; that is no reason to try again at once.
+async fn turned_ready(state: &mut watch::Receiver<DatabaseState>) {
+    while state.changed().await.is_ok() {
+        if *state.borrow_and_update() == DatabaseState::Ready {
+            return;
+        }
+    }
+    // The store has ended.
+    std::future::pending().await
+}
+
 /// Why the writer stopped waiting.
 enum Woken {
     /// Something may be there to write.
@@ -139,8 +151,7 @@ impl Writer {
             () = stop.cancelled() => Woken::Stop,
             Some(done) = self.flushes.recv() => Woken::Flush(done),
             () = tokio::time::sleep_until(at) => Woken::Work,
-            Ok(_) = self.state.wait_for(|state| *state == DatabaseState::Ready),
-                if self.state.has_changed().unwrap_or(false) => Woken::Work,
+            () = turned_ready(&mut self.state) => Woken::Work,
             Some(first) = self.queued.recv() => {
                 self.gathered.push(first);
                 Woken::Spool

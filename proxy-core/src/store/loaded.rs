@@ -89,6 +89,7 @@ impl Store {
         if let Some(last) = self.inner.last.load_full() {
             return last;
         }
+        self.inner.environment.lock().unsettled = true;
         let mut loaded = self.read_snapshot().unwrap_or_default();
         let now = self.inner.clock.now();
         loaded
@@ -272,6 +273,16 @@ impl Store {
         }
         environment.keys = keys.into_iter().collect();
         environment.tokens = tokens.into_iter().collect();
+        if std::mem::take(&mut environment.unsettled) {
+            drop(environment);
+            // Records have waited for this.
+            self.inner.state.send_modify(|_| {});
+        }
+    }
+
+    /// Whether a record may name a key or a token by a number that is going to be exchanged.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.inner.environment.lock().unsettled
     }
 
     /// The number of a key in a record: one that was given while the database was away is

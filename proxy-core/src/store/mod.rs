@@ -110,6 +110,8 @@ struct Environment {
     /// Numbers given while the database was away, and the ones they have since.
     renumbered_keys: HashMap<i64, i64>,
     renumbered_tokens: HashMap<i64, i64>,
+    /// Numbers were given while the database was away, and it has not exchanged them yet.
+    unsettled: bool,
 }
 
 impl Store {

@@ -90,8 +90,13 @@ pub struct FailedRequest {
 
 impl Store {
     /// Writes a batch in one transaction. What comes of it moves the state of the database.
+    /// Refused while the environment's keys and tokens have no lasting numbers: a record would
+    /// lose them.
     pub(crate) async fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let connections = self.db()?;
+        if self.is_unsettled() {
+            return Err(StoreError::Away(self.inner.place.clone()));
+        }
         let result = self.write_to(&connections, batch).await;
         self.note(&result);
         result

@@ -27,7 +27,8 @@ impl Store {
         self.inner.state.borrow().clone()
     }
 
-    /// The same, to wait for changes of.
+    /// The same, to wait for changes of. One is also told of when records can be written that
+    /// could not for another reason.
     pub fn watch_state(&self) -> watch::Receiver<DatabaseState> {
         self.inner.state.subscribe()
     }

@@ -205,21 +205,24 @@ async fn without_the_server_the_environment_and_the_snapshot_serve() {
     wire.heal().await;
     assert_eq!(store.tend().await, Tended::Changed);
     assert_eq!(store.state(), DatabaseState::Ready);
+    // A record made meanwhile belongs to the token's lasting number, and waits for that.
+    let mut made_meanwhile = record(7);
+    made_meanwhile.token_id = Some(tokens[2]);
+    let batch = Batch {
+        requests: vec![made_meanwhile],
+        ..Batch::default()
+    };
+    let mut state = store.watch_state();
+    assert!(matches!(
+        store.write(&batch).await,
+        Err(StoreError::Away(_))
+    ));
     store
         .sync_environment(&[], &secrets(&[TOKEN, "sk-another-one"]))
         .await
         .unwrap();
-    // A record made meanwhile belongs to the token's lasting number.
-    let mut made_meanwhile = record(7);
-    made_meanwhile.token_id = Some(tokens[2]);
-    let requests = vec![made_meanwhile];
-    store
-        .write(&Batch {
-            requests,
-            ..Batch::default()
-        })
-        .await
-        .unwrap();
+    state.changed().await.unwrap();
+    store.write(&batch).await.unwrap();
     let loaded = store.load().await.unwrap();
     let another = loaded.tokens.iter().find(|token| token.id == -2).unwrap();
     assert_eq!(another.last_used_at, Some(7));
