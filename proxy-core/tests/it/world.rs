@@ -1,5 +1,6 @@
 //! One Google, one Gemini Balance, one client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::admin::{KeyView, Sealing};
@@ -24,22 +25,26 @@ pub const KEYS: [&str; 3] = [
 pub const NOON: i64 = 1_795_348_800_000;
 
 pub struct World {
-    pub google: FakeGoogle,
+    pub google: Arc<FakeGoogle>,
     pub core: Running,
     pub clock: VirtualClock,
     pub http: reqwest::Client,
-    _dir: tempfile::TempDir,
+    _ground: Ground,
 }
 
-impl World {
-    /// A Google that knows the first `keys` of [`KEYS`], each in its own project, and a
-    /// server that has them.
-    pub async fn with_keys(keys: usize) -> Self {
-        Self::start(keys, |google| google, &[]).await
-    }
+/// What a server is started from, and what outlives it.
+#[derive(Clone)]
+pub struct Ground {
+    google: Arc<FakeGoogle>,
+    clock: VirtualClock,
+    master: MasterKey,
+    dir: Arc<tempfile::TempDir>,
+    settings: Vec<(String, String)>,
+}
 
-    /// The same, with another Google and more settings.
-    pub async fn start(
+impl Ground {
+    /// A Google that knows all [`KEYS`], and settings with the first `keys` of them.
+    pub async fn new(
         keys: usize,
         google: impl FnOnce(Builder) -> Builder,
         settings: &[(&str, &str)],
@@ -50,29 +55,67 @@ impl World {
             builder = builder.key(*key, format!("project-{number}"));
         }
         let google = google(builder).start().await;
-        let dir = tempfile::tempdir().unwrap();
-        let keys = KEYS[..keys].join(",");
-        let base_url = google.base_url();
-        let data_dir = dir.path().display().to_string();
-        let get = |name: &str| {
-            let given = settings.iter().find(|(given, _)| *given == name);
-            if let Some((_, value)) = given {
-                return Some((*value).to_owned());
-            }
-            Some(match name {
-                "API_KEYS" => keys.clone(),
-                "ALLOWED_TOKENS" => TOKEN.to_owned(),
-                "BASE_URL" => base_url.clone(),
-                "DATA_DIR" => data_dir.clone(),
-                "PORT" => "0".to_owned(),
-                _ => return None,
-            })
+        let ground = Self {
+            clock,
+            master: MasterKey::random().unwrap(),
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            settings: vec![("BASE_URL".to_owned(), google.base_url())],
+            google: Arc::new(google),
         };
-        let shown = clock.clone();
+        ground
+            .with(&[
+                ("API_KEYS", &KEYS[..keys].join(",")),
+                ("ALLOWED_TOKENS", TOKEN),
+                ("PORT", "0"),
+            ])
+            .with(settings)
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn with(mut self, settings: &[(&str, &str)]) -> Self {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.settings.splice(0..0, settings);
+        self
+    }
+
+    /// The same with this database of a server, reached by this port.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn on_mysql(self, server: &testkit::mariadb::Access, port: u16, database: &str) -> Self {
+        self.with(&[
+            ("MYSQL_HOST", server.host()),
+            ("MYSQL_PORT", &port.to_string()),
+            ("MYSQL_USER", server.user()),
+            ("MYSQL_PASSWORD", server.password()),
+            ("MYSQL_DATABASE", database),
+        ])
+    }
+
+    /// The same with a data folder of its own, for a second server.
+    #[must_use]
+    pub fn elsewhere(mut self) -> Self {
+        self.dir = Arc::new(tempfile::tempdir().unwrap());
+        self
+    }
+
+    /// Starts a server.
+    pub async fn start(&self) -> World {
+        let data_dir = self.dir.path().display().to_string();
+        let get = |name: &str| {
+            let given = self.settings.iter().find(|(given, _)| given == name);
+            match given {
+                Some((_, value)) => Some(value.clone()),
+                None => (name == "DATA_DIR").then(|| data_dir.clone()),
+            }
+        };
+        let shown = self.clock.clone();
         let core = proxy_core::start(CoreConfig {
             settings: Settings::load(get).unwrap(),
             on_settings: None,
-            master: MasterKey::random().unwrap(),
+            master: self.master.clone(),
             sealing: Sealing::SecretKey,
             clock: Clock::new(move || shown.now()),
             panel: None,
@@ -84,13 +127,30 @@ impl World {
             .timeout(Duration::from_secs(30))
             .build()
             .unwrap();
-        Self {
-            google,
+        World {
+            google: self.google.clone(),
             core,
-            clock,
+            clock: self.clock.clone(),
             http,
-            _dir: dir,
+            _ground: self.clone(),
         }
+    }
+}
+
+impl World {
+    /// A Google that knows all [`KEYS`], each in its own project, and a server that has the
+    /// first `keys` of them.
+    pub async fn with_keys(keys: usize) -> Self {
+        Self::start(keys, |google| google, &[]).await
+    }
+
+    /// The same, with another Google and more settings.
+    pub async fn start(
+        keys: usize,
+        google: impl FnOnce(Builder) -> Builder,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        Ground::new(keys, google, settings).await.start().await
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -137,16 +197,30 @@ impl World {
 
     /// Asks the admin API from within the process, as the desktop window does.
     pub async fn admin<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
+        let (status, body) = self.ask_admin("GET", path, None).await;
+        assert_eq!(status, 200, "GET {path}: {body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// The same by any method; answers the status and the body, `null` when there is none.
+    pub async fn ask_admin(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
         let router = proxy_core::admin::router(self.core.core().clone(), Access::Trusted);
-        let request = http::Request::get(path)
-            .body(axum::body::Body::empty())
-            .unwrap();
-        let response = router.oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200, "GET {path}");
+        let mut request = http::Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or(axum::body::Body::empty(), |body| body.to_string().into());
+        let response = router.oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX)
             .await
             .unwrap();
-        serde_json::from_slice(&body).unwrap()
+        (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
     /// What is shown of a key.
