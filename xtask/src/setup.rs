@@ -373,23 +373,36 @@ pub(crate) const PYTHON: SystemPackages = SystemPackages {
     ],
 };
 
-/// The database server that tests start for themselves. Its service is not used.
+/// The database server that tests start for themselves. Debian's packages with `core` in their
+/// names hold the programs and no service, so nothing runs afterwards that did not before;
+/// elsewhere a service has to be switched on first.
 pub(crate) const MARIADB: SystemPackages = SystemPackages {
     says: "the MariaDB that the tests of the store run on; about 20 seconds",
     packages: &[
         package(
             Found::Program(&["mariadbd"]),
-            "mariadb-server",
+            "mariadb-server-core",
             "mariadb-server",
             "mariadb",
         ),
         package(
             Found::Program(&["mariadb"]),
-            "mariadb-client",
+            "mariadb-client-core",
             "mariadb",
             "mariadb-clients",
         ),
     ],
+};
+
+/// SQLite's own program, by which tests look into a database without our code.
+pub(crate) const SQLITE: SystemPackages = SystemPackages {
+    says: "SQLite's own program, to check our databases by; a few seconds",
+    packages: &[package(
+        Found::Program(&["sqlite3"]),
+        "sqlite3",
+        "sqlite",
+        "sqlite",
+    )],
 };
 
 /// What the benchmark compares with and loads by.
@@ -456,11 +469,12 @@ pub(crate) fn system(workspace: &Workspace, group: &SystemPackages) -> Result<()
             .args(arguments);
         shell::run(&mut command)
     };
-    let install = [
-        &["install", "-y", "-qq", "--no-install-recommends"][..],
-        debian.as_slice(),
-    ]
-    .concat();
+    // A developer's MySQL is not to go because MariaDB comes; on CI nobody misses it.
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    if !shell::in_ci() {
+        install.push("--no-remove");
+    }
+    install.extend(&debian);
     // A machine that never listed its packages knows none of them; an old list may name
     // versions that are gone.
     if !apt_has_lists() || run(&install).is_err() {

@@ -133,6 +133,7 @@ pub(crate) fn build(run: &Run<'_>) -> Result<Outcome> {
 
 pub(crate) fn set_up_tests(workspace: &Workspace) -> Result<()> {
     setup::system(workspace, &setup::MARIADB)?;
+    setup::system(workspace, &setup::SQLITE)?;
     setup::cargo_tool(workspace, &setup::NEXTEST).map(drop)
 }
 

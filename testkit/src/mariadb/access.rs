@@ -163,7 +163,7 @@ impl Access {
         tokio::task::spawn_blocking(move || {
             let mut child = client
                 .spawn()
-                .expect("`mariadb` is there; Debian's package is mariadb-client");
+                .expect("`mariadb` is there; Debian's package is mariadb-client-core");
             if let Some(mut stdin) = child.stdin.take() {
                 // It may be gone already, and says why on stderr.
                 let _ = stdin.write_all(sql.as_bytes());

@@ -178,8 +178,8 @@ fn find(name: &str) -> PathBuf {
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| {
             panic!(
-                "there is no {name}: install MariaDB (Debian: apt-get install mariadb-server; \
-                 its service need not run), or let `cargo xtask test` do it"
+                "there is no {name}: install MariaDB (Debian: apt-get install mariadb-server-core \
+                 mariadb-client-core), or let `cargo xtask test` do it"
             )
         })
 }
