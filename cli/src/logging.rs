@@ -174,8 +174,7 @@ fn asked_for(variable: impl Fn(&str) -> Option<String>) -> bool {
         variable(name).is_some_and(|given| given.trim().eq_ignore_ascii_case(value))
     };
     let given = |name: &str| variable(name).is_some_and(|given| !given.trim().is_empty());
-    let named =
-        given("OTEL_EXPORTER_OTLP_ENDPOINT") || given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let named = given("OTEL_EXPORTER_OTLP_ENDPOINT") || given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
     named && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
 }
 
@@ -246,11 +245,7 @@ mod tests {
     struct Counted(Arc<AtomicUsize>);
 
     impl<S: Subscriber> Layer<S> for Counted {
-        fn on_event(
-            &self,
-            _: &tracing::Event<'_>,
-            _: tracing_subscriber::layer::Context<'_, S>,
-        ) {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -288,6 +283,7 @@ mod tests {
     fn without_a_collector_nothing_is_made_of_a_request() {
         let settings = Settings::load(|name| match name {
             "LOG_LEVEL" => Some("trace".to_owned()),
+            "DATA_DIR" => Some("/unused".to_owned()),
             _ => None,
         });
         let settings = settings.unwrap_or_else(|errors| panic!("{errors:?}"));
