@@ -110,6 +110,10 @@ struct Collector {
 }
 
 impl Collector {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the test's runtime; the core's TaskTracker is in another process"
+    )]
     async fn start(status: StatusCode) -> Self {
         let came = Arc::<Mutex<Vec<_>>>::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -220,7 +224,7 @@ async fn a_chats_spans_reach_the_collector_below_the_clients_own() {
             "POST /v1/chat/completions",
             "generate_content gemini-2.5-flash",
             "generate_content gemini-2.5-flash",
-            "POST /v1beta/models/{*target}",
+            "POST /v1beta/models/{target}",
             "generate_content gemini-2.5-flash",
         ]
     );
@@ -305,12 +309,8 @@ async fn a_collector_that_refuses_costs_no_answer_and_one_line() {
     }
     let log = program.log().await;
     assert_eq!(collector.came().len(), 6, "each span, once");
-    let complaints = log.matches("HTTP export failed with status code: 400");
-    let at_the_end = log
-        .matches("the last spans did not reach the collector")
-        .count();
-    assert_eq!(complaints.count(), 1 + at_the_end, "{log}");
-    assert_eq!(at_the_end, 1, "{log}");
+    let complaints = log.matches("BatchSpanProcessor.ExportError");
+    assert_eq!(complaints.count(), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,7 +340,7 @@ async fn each_line_in_json_parses_and_tells_whose_request_it_is_but_no_secret() 
     let wrong = "sk-somebody-guesses";
     chat(wrong, 401).await;
     google.disable_key(KEY, Refusal::Invalid);
-    chat(TOKEN, 503).await;
+    chat(TOKEN, 502).await;
     let log = program.log().await;
 
     let lines: Vec<serde_json::Value> = log
@@ -356,7 +356,7 @@ async fn each_line_in_json_parses_and_tells_whose_request_it_is_but_no_secret() 
         let of = |line: &&serde_json::Value| line["span"]["request_id"] == id;
         lines.iter().filter(of).collect::<Vec<_>>()
     };
-    for (id, status) in ids.iter().zip([200, 200, 401, 503]) {
+    for (id, status) in ids.iter().zip([200, 200, 401, 502]) {
         let about = about(id);
         let ended = about
             .iter()
