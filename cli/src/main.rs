@@ -4,11 +4,11 @@
 //! the signal to stop.
 
 mod commands;
+mod logging;
 mod panel;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,12 +16,9 @@ use clap::{Arg, ArgMatches, Command};
 use proxy_core::clock::Clock;
 use proxy_core::settings::{DECLARATIONS, Declaration, OnSettings, Settings};
 use proxy_core::{CoreConfig, Running};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt, reload};
 
 /// How long streams may go on after the signal to stop. Render and Kubernetes kill a
-/// container 30 seconds after they asked it to end.
+/// container 30 seconds after they asked it to end; [`logging::FLUSH`] needs the rest.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 fn main() -> ExitCode {
@@ -80,41 +77,17 @@ fn flag(declaration: &Declaration) -> Arg {
 
 fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     let settings = settings(matches)?;
-    let log = log(&settings);
-    tokio::runtime::Builder::new_multi_thread()
+    let clock = Clock::system();
+    let log = logging::start(&settings, &clock);
+    let done = tokio::runtime::Builder::new_multi_thread()
         // Requests run on the core's own workers; this is for the store and the signals.
         .worker_threads(1)
         .enable_all()
         .build()
         .context("the operating system refused to start the runtime")?
-        .block_on(run(settings, log))
-}
-
-/// Starts the log on the standard error output; gives what makes it follow `LOG_LEVEL`.
-fn log(settings: &Settings) -> OnSettings {
-    // memory_serve names every embedded file at start, and the spans for OpenTelemetry would
-    // cost every request something for nothing.
-    let filter = |settings: &Settings| {
-        EnvFilter::new(format!(
-            "{},memory_serve=warn,{}=off",
-            settings.log_level,
-            proxy_core::observe::spans::TARGET
-        ))
-    };
-    let (wanted, level) = reload::Layer::new(filter(settings));
-    let (pretty, json) = match settings.log_format.as_str() {
-        "json" => (None, Some(fmt::layer().json().with_writer(std::io::stderr))),
-        _ => (Some(fmt::layer().with_writer(std::io::stderr)), None),
-    };
-    tracing_subscriber::registry()
-        .with(wanted)
-        .with(pretty)
-        .with(json)
-        .init();
-    Arc::new(move |settings| {
-        // Fails only when the log has ended, with the program.
-        let _ = level.reload(filter(settings));
-    })
+        .block_on(run(settings, clock, log.follow.clone()));
+    log.end();
+    done
 }
 
 fn password(matches: &ArgMatches) -> anyhow::Result<()> {
@@ -144,14 +117,14 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
     })
 }
 
-async fn run(settings: Settings, log: OnSettings) -> anyhow::Result<()> {
+async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Result<()> {
     let (master, sealing) = settings.sealing_key()?;
     let running = proxy_core::start(CoreConfig {
         settings,
         on_settings: Some(log),
         master,
         sealing,
-        clock: Clock::system(),
+        clock,
         panel: panel::router(),
     })
     .await?;

@@ -1,7 +1,7 @@
 use contract::admin::Overview;
-use testkit::google::Fault;
+use testkit::google::{Fault, Refusal};
 
-use crate::world::{TOKEN, World, ask};
+use crate::world::{KEYS, TOKEN, World, ask};
 
 const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
 
@@ -145,4 +145,150 @@ async fn with_a_token_whoever_sends_it_reads_the_metrics_and_nobody_else() {
             .unwrap()
             .starts_with("text/plain; version=0.0.4")
     );
+}
+
+/// The dashboard that `docs/observability.md` tells to import.
+const DASHBOARD: &str = include_str!("../../../docs/grafana/gemini-balance.json");
+
+/// What in an expression is neither a metric nor a label.
+const PROMQL: [&str; 14] = [
+    "sum",
+    "min",
+    "rate",
+    "increase",
+    "histogram_quantile",
+    "topk",
+    "count",
+    "by",
+    "time",
+    "or",
+    "vector",
+    "label_values",
+    "job",
+    "instance",
+];
+
+/// Each selector of an expression: the metric, and the labels that it asks for.
+fn selectors(expression: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut found = Vec::new();
+    let mut rest = expression;
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || "[{(\"".contains(c)) {
+        rest = &rest[start..];
+        if let Some(range) = rest.strip_prefix('[') {
+            rest = range.split_once(']').unwrap().1;
+            continue;
+        }
+        if !rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            rest = &rest[1..];
+            continue;
+        }
+        let end = rest.find(|c| !named(c)).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        rest = after;
+        if name == "by" {
+            rest = rest.split_once(')').unwrap().1;
+        } else if !PROMQL.contains(&name) {
+            let mut labels = Vec::new();
+            if let Some(asked) = rest.strip_prefix('{') {
+                let (asked, after) = asked.split_once('}').unwrap();
+                labels = asked.split(',').collect();
+                rest = after;
+            }
+            found.push((name, labels));
+        }
+    }
+    found
+}
+
+/// Every text under `name` in a JSON value.
+fn texts<'a>(value: &'a serde_json::Value, name: &str, found: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (field, value) in fields {
+                if let (true, Some(text)) = (field == name, value.as_str()) {
+                    found.push(text);
+                }
+                texts(value, name, found);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts(item, name, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_asks_for_each_number_that_there_is_and_for_no_other() {
+    let world = World::with_keys(1).await;
+    world
+        .gemini(GENERATE, ask("hi"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    let refused = world.http.get(world.url("/v1/models")).send().await;
+    assert_eq!(refused.unwrap().status(), 401);
+    world.google.disable_key(KEYS[0], Refusal::Invalid);
+    let failed = world.gemini(GENERATE, ask("hi")).await;
+    assert!(failed.status().is_server_error());
+    failed.text().await.unwrap();
+    let metrics = world.http.get(world.url("/metrics")).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let lines: Vec<_> = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    let lines_of = |name: &str| -> Vec<&str> {
+        let of = |line: &&&str| line.split(['{', ' ']).next() == Some(name);
+        lines.iter().filter(of).copied().collect()
+    };
+
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let mut expressions = Vec::new();
+    texts(&dashboard, "expr", &mut expressions);
+    assert!(expressions.len() > 20, "{expressions:?}");
+    texts(&dashboard, "query", &mut expressions);
+    expressions.retain(|expression| *expression != "prometheus");
+    let mut asked = std::collections::BTreeSet::new();
+    for expression in expressions {
+        let grouped = expression
+            .split_once("by (")
+            .map_or("", |(_, grouped)| grouped);
+        let grouped = grouped.split_once(')').map_or("", |(grouped, _)| grouped);
+        for (name, labels) in selectors(expression) {
+            let given = lines_of(name);
+            assert!(!given.is_empty(), "{name} in {expression}");
+            asked.insert(name.to_owned());
+            for label in labels {
+                let (label, value) = label.split_once('=').unwrap();
+                // Prometheus adds these two.
+                if ["job", "instance"].contains(&label) {
+                    continue;
+                }
+                let values = value.trim_start_matches('~').trim_matches('"').split('|');
+                let shown = |value| format!("{label}=\"{value}\"");
+                let mut shown = values.map(shown);
+                assert!(
+                    shown.any(|shown| given.iter().any(|line| line.contains(&shown))),
+                    "{label}={value} in {expression}"
+                );
+            }
+            for label in grouped.split(", ").filter(|label| !label.is_empty()) {
+                let label = format!("{label}=\"");
+                let told = given.iter().any(|line| line.contains(&label));
+                assert!(told, "{label} in {expression}");
+            }
+        }
+    }
+    for line in metrics.lines() {
+        let Some(typed) = line.strip_prefix("# TYPE ") else {
+            continue;
+        };
+        let (name, kind) = typed.split_once(' ').unwrap();
+        let shown = match kind {
+            "histogram" => asked.contains(&format!("{name}_bucket")),
+            _ => asked.contains(name),
+        };
+        assert!(shown, "no panel shows {name}");
+    }
 }
