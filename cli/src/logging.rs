@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,15 +105,21 @@ where
 {
     match settings.log_format.as_str() {
         "json" => fmt::layer().json().with_writer(std::io::stderr).boxed(),
-        _ => fmt::layer().with_writer(std::io::stderr).boxed(),
+        _ => fmt::layer()
+            .with_writer(std::io::stderr)
+            // Colours are for eyes; a file or a platform's log shows their codes.
+            .with_ansi(std::io::stderr().is_terminal())
+            .boxed(),
     }
 }
 
-/// What is logged. memory_serve names every embedded file at start, and the spans are the
-/// collector's.
+/// What is logged. memory_serve names every embedded file at start, the pool of connections
+/// speaks of each that a database which is away has lost, and the spans are the collector's.
 fn filter(settings: &Settings) -> EnvFilter {
     let level = &settings.log_level;
-    EnvFilter::new(format!("{level},memory_serve=warn,{TARGET}=off"))
+    EnvFilter::new(format!(
+        "{level},memory_serve=warn,sqlx_core=warn,{TARGET}=off"
+    ))
 }
 
 /// Lets each complaint of OpenTelemetry's crates through once in [`SELDOM`]: a collector that
