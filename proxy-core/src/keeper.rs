@@ -49,6 +49,7 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
     let mut environment_written = core.store.revision() >= 0;
     let mut pause = EVERY;
     let mut rounds = 0;
+    let mut said = String::new();
     core.store.write_snapshot(|id| core.pool.saved(id)).await;
     loop {
         tokio::select! {
@@ -63,11 +64,20 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             Tended::Changed => match reload(&core, &mut environment_written).await {
                 Ok(()) => {
                     rounds = SNAPSHOT_ROUNDS;
+                    said.clear();
                     EVERY
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what changed in the database cannot be read; it is tried again");
                     core.store.read_again();
+                    // Once: it may last until the server is started anew.
+                    let error = error.to_string();
+                    if said != error {
+                        tracing::warn!(
+                            error,
+                            "what changed in the database cannot be read; it is tried again"
+                        );
+                        said = error;
+                    }
                     (pause * 2).min(LONGEST_PAUSE)
                 }
             },
