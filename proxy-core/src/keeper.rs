@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::Core;
+use crate::settings::Settings;
 use crate::store::{Loaded, Store, StoreError, Tended};
+use crate::takeover;
 
 /// How often a database that answers is asked for changes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,21 +27,22 @@ const SNAPSHOT_ROUNDS: u32 = 60;
 /// When the database is there but cannot be used.
 pub(crate) async fn first_load(
     store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
+    settings: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, keys, tokens).await {
-        Err(error) if store.is_mysql() && error.may_pass() => Ok(store.load_offline(keys, tokens)),
+    match read(store, settings).await {
+        Err(error) if store.is_mysql() && error.may_pass() => {
+            Ok(store.load_offline(&settings.api_keys, &settings.allowed_tokens))
+        }
         result => result,
     }
 }
 
-async fn read(
-    store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
-) -> Result<Arc<Loaded>, StoreError> {
-    store.sync_environment(keys, tokens).await?;
+async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreError> {
+    let unstored = takeover::at_start(store, settings).await?;
+    let with = |own: &[Secret], unstored: &[Secret]| [own, unstored].concat();
+    let keys = with(&settings.api_keys, &unstored.keys);
+    let tokens = with(&settings.allowed_tokens, &unstored.tokens);
+    store.sync_environment(&keys, &tokens).await?;
     store.load().await
 }
 
@@ -97,7 +100,7 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
         core.store.load().await?
     } else {
         let settings = Guard::into_inner(core.settings());
-        read(&core.store, &settings.api_keys, &settings.allowed_tokens).await?
+        read(&core.store, &settings).await?
     };
     core.show(&loaded);
     if !std::mem::replace(environment_written, true) {

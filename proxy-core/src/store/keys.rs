@@ -275,7 +275,7 @@ impl Store {
 
     /// Makes sure that all of these are there; one that was deleted comes back under its old
     /// number. Gives for each its number and whether it is new (or back).
-    async fn put_keys(
+    pub(super) async fn put_keys(
         &self,
         tx: &mut Tx,
         found: &[FoundKey],
@@ -332,6 +332,15 @@ impl Store {
                 Ok((row.get("fingerprint")?, known))
             })
             .collect()
+    }
+
+    /// The numbers of all keys that are not deleted, by their fingerprints.
+    pub(super) async fn key_ids(&self, tx: &mut Tx) -> Result<HashMap<[u8; 32], i64>, StoreError> {
+        let rows = self.key_rows(tx).await?;
+        let alive = rows.into_iter().filter(|(_, row)| !row.deleted);
+        Ok(alive
+            .filter_map(|(fingerprint, row)| Some((fingerprint.try_into().ok()?, row.id)))
+            .collect())
     }
 
     async fn insert_keys(
@@ -403,7 +412,7 @@ impl Store {
     /// What an equal key is recognised by. Keyed, so that it tells nothing to who has only
     /// the database; without a lasting master key a plain hash, which a key of Google's has
     /// enough random characters for.
-    fn fingerprint(&self, secret: &Secret) -> [u8; 32] {
+    pub(super) fn fingerprint(&self, secret: &Secret) -> [u8; 32] {
         match self.lasting_master() {
             Some(seal) => seal.master.fingerprint(FINGERPRINT, secret),
             None => Sha256::new()

@@ -8,7 +8,7 @@ use super::seal::{panel_place, panel_value, put_panel_value};
 use super::{Store, StoreError};
 
 /// The hash of the password (argon2id, PHC string).
-const PASSWORD: &str = "password";
+pub(super) const PASSWORD: &str = "password";
 /// The secret that the authenticator app knows as well, sealed.
 const TOTP: &str = "totp";
 /// The last step whose code was taken, in decimal.

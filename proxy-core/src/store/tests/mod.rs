@@ -202,6 +202,7 @@ macro_rules! on_both {
 }
 
 // Behind the macro that they use.
+mod original;
 mod rotation;
 
 on_both! {
