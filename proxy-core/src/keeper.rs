@@ -39,9 +39,12 @@ pub(crate) async fn first_load(
 
 async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreError> {
     let unstored = takeover::at_start(store, settings).await?;
-    let with = |own: &[Secret], unstored: &[Secret]| [own, unstored].concat();
-    let keys = with(&settings.api_keys, &unstored.keys);
-    let tokens = with(&settings.allowed_tokens, &unstored.tokens);
+    let with = |own: &[Secret], unstored: Vec<Secret>| {
+        let more = unstored.into_iter().filter(|one| !own.contains(one));
+        own.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    let keys = with(&settings.api_keys, unstored.keys);
+    let tokens = with(&settings.allowed_tokens, unstored.tokens);
     store.sync_environment(&keys, &tokens).await?;
     store.load().await
 }

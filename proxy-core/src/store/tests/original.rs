@@ -94,14 +94,14 @@ impl World {
     async fn original(&self, sql: &str) {
         match &self.mysql {
             Some((server, config)) => {
-                let sql = sql.replace("AUTO", "AUTO_INCREMENT");
+                let sql = sql.replace(" AUTO,", " AUTO_INCREMENT,");
                 let database = &config.database;
                 server
                     .execute(&format!("USE `{database}`; SET NAMES utf8mb4; {sql}"))
                     .await;
             }
             None => {
-                let sql: &'static str = sql.replace(" AUTO", "").leak();
+                let sql: &'static str = sql.replace(" AUTO,", ",").leak();
                 run_from_outside(&self.folder.path().join("default_db"), sql).await;
             }
         }
@@ -112,7 +112,9 @@ impl World {
             // The default of the MySQL 8 that the original is deployed with.
             let database = &config.database;
             server
-                .execute(&format!("ALTER DATABASE `{database}` CHARACTER SET utf8mb4"))
+                .execute(&format!(
+                    "ALTER DATABASE `{database}` CHARACTER SET utf8mb4"
+                ))
                 .await;
         }
         self.original(TABLES).await;
@@ -309,10 +311,10 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
         [
             "https://gateway.example/v1beta",
             "sealed",
-            "gemini-pro-vision,chat-bison-001",
+            r#"["gemini-pro-vision", "chat-bison-001"]"#,
             "warn",
             "7",
-            "true"
+            "True"
         ]
     );
     let seen = table(&store, "SELECT value AS r FROM environment_seen").await;

@@ -8,8 +8,8 @@
 //!
 //! Without a sealing key (MySQL only) nothing secret is stored: keys and tokens are read from
 //! the original's table at every start, like those of the environment, until a key comes.
-
-mod mapping;
+//!
+//! What each of its settings becomes is one table, in `settings/original.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault::{MasterKey, Secret};
 
-use self::mapping::Becomes;
 use crate::admin::hash_password;
 use crate::clock::Clock;
+use crate::settings::original::{self, Becomes};
 use crate::settings::{DECLARATIONS, Settings, list_items, refuse_placeholder};
 use crate::store::{
     Findings, FoundKey, FoundSetting, FoundSum, Original, OriginalSum, Source, Store, StoreConfig,
@@ -32,6 +32,9 @@ use crate::store::{
 const FILES: [&str; 2] = ["default_db", "data/default_db"];
 /// What the original's page writes into an empty list of keys, and saves as one.
 const EMPTY_FIELD: &str = "请在此处输入";
+
+/// Signs in to the original's panel, and lets clients in.
+const PANEL_TOKEN: &str = "AUTH_TOKEN";
 
 /// Keys and tokens of the original that are served although they are stored nowhere else.
 #[derive(Default)]
@@ -116,8 +119,8 @@ async fn find(
         let hash = tokio::task::spawn_blocking(move || hash_password(&password)).await;
         match hash {
             Ok(Ok(hash)) => findings.password_hash = Some(hash),
-            Ok(Err(what)) => findings.ignore("AUTH_TOKEN", &what),
-            Err(error) => findings.ignore("AUTH_TOKEN", &error.to_string()),
+            Ok(Err(what)) => findings.ignore(PANEL_TOKEN, &what),
+            Err(error) => findings.ignore(PANEL_TOKEN, &error.to_string()),
         }
     }
     if store.sealing() == Sealing::NotStored {
@@ -153,29 +156,31 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
         if is_empty(value.expose()) {
             continue;
         }
-        match mapping::of(name) {
-            Becomes::Keys => {
-                for secret in items(&mut findings, name, value) {
-                    let label = String::new();
-                    findings.keys.push(FoundKey { secret, label });
+        match original::original(name).map(|setting| setting.becomes) {
+            // For the panel see `panel_password`.
+            _ if name == PANEL_TOKEN => {
+                let token = vec![value.expose().trim().to_owned()];
+                for token in accepted(&mut findings, name, token) {
+                    findings.add_token(format!("{name} (original)"), token);
                 }
             }
-            Becomes::Tokens => {
-                let tokens = items(&mut findings, name, value);
+            Some(Becomes::Keys) => {
+                for secret in accepted(&mut findings, name, list_items(value.expose())) {
+                    findings.add_key(secret);
+                }
+            }
+            Some(Becomes::Tokens) => {
+                let tokens = accepted(&mut findings, name, list_items(value.expose()));
                 for (at, token) in tokens.into_iter().enumerate() {
                     findings.add_token(format!("{name} {} (original)", at + 1), token);
                 }
             }
-            // It is let in as a client as well; see `panel_password` for the panel.
-            Becomes::PanelToken => {
-                for token in items(&mut findings, name, value) {
-                    findings.add_token(format!("{name} (original)"), token);
-                }
-            }
-            Becomes::Nothing(reason) => findings.ignore(name, reason),
-            Becomes::Setting(ours, write) => {
-                findings.add_setting(name, ours, write, value, settings)
-            }
+            Some(Becomes::Setting {
+                name: ours,
+                translate,
+            }) => findings.add_setting(name, ours, translate, value, settings),
+            Some(Becomes::Nothing(reason)) => findings.ignore(name, reason.en),
+            None => findings.ignore(name, "the original has no setting of this name"),
         }
     }
     findings
@@ -185,12 +190,8 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
     findings
 }
 
-/// The secrets of a list that can be used; of the others it is said why not.
-fn items(findings: &mut Findings, name: &str, value: &Secret) -> Vec<Secret> {
-    let texts = match mapping::of(name) {
-        Becomes::PanelToken => vec![value.expose().trim().to_owned()],
-        _ => list_items(value.expose()),
-    };
+/// The secrets that can be used; of the others it is said why not.
+fn accepted(findings: &mut Findings, name: &str, texts: Vec<String>) -> Vec<Secret> {
     let mut accepted = Vec::new();
     for (at, text) in texts.into_iter().enumerate() {
         match usable(&text) {
@@ -220,7 +221,7 @@ fn panel_password(original: &Original, findings: &mut Findings) -> Option<Secret
         let found = settings.find(|(name, _)| name == wanted)?.1.as_ref()?;
         (!is_empty(found.expose())).then_some(found)
     };
-    let password = match value("AUTH_TOKEN") {
+    let password = match value(PANEL_TOKEN) {
         Some(token) => Secret::from(token.expose().trim()),
         None => Secret::new(
             list_items(value("ALLOWED_TOKENS")?.expose())
@@ -232,7 +233,7 @@ fn panel_password(original: &Original, findings: &mut Findings) -> Option<Secret
         Ok(()) => Some(password),
         Err(_) => {
             findings.ignore(
-                "AUTH_TOKEN",
+                PANEL_TOKEN,
                 "what signed in to the original's panel is the value of an example, which \
                  everybody knows; choose a password with the set-up link",
             );
@@ -250,6 +251,13 @@ fn is_empty(text: &str) -> bool {
 }
 
 impl Findings {
+    fn add_key(&mut self, secret: Secret) {
+        if !self.keys.iter().any(|known| known.secret == secret) {
+            let label = String::new();
+            self.keys.push(FoundKey { secret, label });
+        }
+    }
+
     fn add_token(&mut self, name: String, token: Secret) {
         if !self.tokens.iter().any(|(_, known)| *known == token) {
             self.tokens.push((name, token));
@@ -260,7 +268,7 @@ impl Findings {
         &mut self,
         theirs: &str,
         ours: &'static str,
-        write: fn(&str) -> Result<String, &'static str>,
+        translate: fn(&str) -> String,
         value: &Secret,
         settings: &Settings,
     ) {
@@ -272,10 +280,7 @@ impl Findings {
             );
             return;
         };
-        let text = match write(value.expose().trim()) {
-            Ok(text) => Secret::new(text),
-            Err(reason) => return self.ignore(theirs, reason),
-        };
+        let text = Secret::new(translate(value.expose()));
         if text.expose() == declaration.default {
             return;
         }
