@@ -9,6 +9,7 @@
 
 mod database;
 mod live;
+pub mod original;
 mod parse;
 mod table;
 #[cfg(test)]
