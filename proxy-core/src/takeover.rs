@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use contract::admin::{Sealing, SettingProblem, Takeover};
+use contract::admin::{Actor, Sealing, SettingProblem, Takeover};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault::{MasterKey, Secret};
@@ -77,7 +77,7 @@ async fn try_at_start(store: &Store, settings: &Settings) -> Result<Unstored, St
     let Some(findings) = find(store, settings, &source, with_log).await? else {
         return Ok(Unstored::default());
     };
-    let now = store.take_over(&findings).await?;
+    let now = store.take_over(&findings, Actor::Program).await?;
     if now != done {
         tracing::info!(
             keys = findings.keys.len(),
@@ -427,7 +427,7 @@ impl FileTakeover {
         let findings = find(&self.store, settings, &source, true)
             .await?
             .ok_or_else(|| TakeoverError::NotOriginal(file.to_path_buf()))?;
-        self.store.take_over(&findings).await?;
+        self.store.take_over(&findings, Actor::CommandLine).await?;
         Ok(self.store.takeover().await?.unwrap_or_default())
     }
 

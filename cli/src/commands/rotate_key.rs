@@ -35,13 +35,6 @@ pub fn command() -> Command {
              need the old key.",
         )
         .arg(
-            Arg::new(VARIABLE)
-                .env(VARIABLE)
-                .hide(true)
-                // The variable only: other users can see command lines.
-                .long("new-secret-key-of-the-environment"),
-        )
-        .arg(
             Arg::new(FILE)
                 .long(FILE)
                 .value_name("FILE")
@@ -100,7 +93,7 @@ async fn rotate(
 fn given(matches: &ArgMatches) -> anyhow::Result<Option<Secret>> {
     let line = match (
         matches.get_one::<PathBuf>(FILE),
-        matches.get_one::<String>(VARIABLE),
+        std::env::var(VARIABLE).ok(),
     ) {
         (Some(file), _) if file.as_os_str() == "-" => {
             let mut line = String::new();
@@ -112,7 +105,8 @@ fn given(matches: &ArgMatches) -> anyhow::Result<Option<Secret>> {
         }
         (Some(file), _) => std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()))?,
-        (None, Some(text)) => text.clone(),
+        // The variable has no flag: other users can see command lines.
+        (None, Some(text)) => text,
         (None, None) => return Ok(None),
     };
     let line = Secret::new(line);

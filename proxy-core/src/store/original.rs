@@ -177,7 +177,11 @@ impl Store {
 
     /// Brings what was found into our tables, in one transaction, unless that was done before.
     /// Without a sealing key secrets are left out. Gives what has been taken over since.
-    pub(crate) async fn take_over(&self, findings: &Findings) -> Result<TakenOver, StoreError> {
+    pub(crate) async fn take_over(
+        &self,
+        findings: &Findings,
+        by: Actor,
+    ) -> Result<TakenOver, StoreError> {
         let connections = self.db()?;
         let mut tx = self.begin().await?;
         let before = TakenOver {
@@ -244,7 +248,8 @@ impl Store {
         let json = serde_json::to_vec(&report)
             .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
         put_panel_value(&mut tx, REPORT, json).await?;
-        self.note_takeover(&mut tx).await?;
+        self.note_in_audit(&mut tx, by, AuditAction::TakenOver)
+            .await?;
         self.commit_change(tx).await?;
         Ok(now)
     }
@@ -396,14 +401,20 @@ impl Store {
         Ok(())
     }
 
-    async fn note_takeover(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    /// An entry of the audit log without details and without a way back.
+    pub(super) async fn note_in_audit(
+        &self,
+        tx: &mut Tx,
+        by: Actor,
+        action: AuditAction,
+    ) -> Result<(), StoreError> {
         query(
             "INSERT INTO audit (at, actor, address, action, subject, changes, inverse) \
              VALUES (?, ?, NULL, ?, '', '[]', NULL)",
         )
         .bind(self.inner.clock.now())
-        .bind(word(&Actor::Program))
-        .bind(word(&AuditAction::TakenOver))
+        .bind(word(&by))
+        .bind(word(&action))
         .execute(tx)
         .await
         .map(drop)

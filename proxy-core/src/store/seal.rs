@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use contract::admin::Sealing;
+use contract::admin::{Actor, AuditAction, Sealing};
 use vault::{KeyFile, KeyFileError, MasterKey, Secret};
 
 use super::database::{Connections, Tx, Via, query, query_built};
@@ -424,6 +424,8 @@ impl Store {
         query("DELETE FROM panel WHERE name = ?")
             .bind(super::sessions::TOKEN_SEEN)
             .execute(&mut *tx)
+            .await?;
+        self.note_in_audit(tx, Actor::CommandLine, AuditAction::SealingKeyRotated)
             .await?;
         self.put_check(tx, new).await
     }
