@@ -1,7 +1,5 @@
 //! Another sealing key, whatever happens on the way.
 
-use std::sync::Arc;
-
 use contract::admin::{Sealing, TokenRules};
 use vault::{KeyFile, MasterKey, Secret};
 
@@ -222,17 +220,17 @@ async fn a_running_server_goes_on_with_the_new_key_file(world: World) {
 }
 
 async fn a_running_server_with_an_old_secret_key_writes_nothing_with_it(mut world: World) {
-    let (server, command) = (Arc::new(world.open().await), world.open().await);
+    let (server, command) = (world.open().await, world.open().await);
     fill(&server).await;
     server.load().await.unwrap();
     // A change that is under way while the key changes: one comes after the other.
-    let adding = {
-        let server = server.clone();
-        tokio::spawn(async move { server.add_keys(&[key("AIzaSyInBetween", "")]).await })
-    };
-    let rotated_now = command.rotate_secret_key(rotated()).await;
+    let in_between = [key("AIzaSyInBetween", "")];
+    let (added, rotated_now) = tokio::join!(
+        server.add_keys(&in_between),
+        command.rotate_secret_key(rotated())
+    );
     rotated_now.unwrap();
-    let added = adding.await.unwrap().is_ok();
+    let added = added.is_ok();
 
     assert!(is_other_key(
         server.add_keys(&[key("AIzaSyLater", "")]).await
