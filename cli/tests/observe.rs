@@ -319,11 +319,15 @@ async fn a_collector_that_refuses_costs_no_answer_and_one_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_address_that_is_none_it_serves_and_says_so() {
     let google = google().await;
-    let program = Program::start(&google, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[")]);
+    let program = Program::start(
+        &google,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cr@[")],
+    );
     assert_eq!(program.chat(TOKEN, None).await.0, 200);
     let log = program.log().await;
     assert!(log.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{log}");
     assert!(log.contains("no spans are sent"), "{log}");
+    assert!(!log.contains("s3cr"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
