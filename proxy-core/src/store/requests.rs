@@ -130,27 +130,41 @@ impl Store {
     }
 
     /// Notes that the writer's batch is being written; false when it was before.
-    async fn claim(&self, tx: &mut Tx, writer: &str, number: i64) -> Result<bool, StoreError> {
+    pub(super) async fn claim(
+        &self,
+        tx: &mut Tx,
+        writer: &str,
+        number: i64,
+    ) -> Result<bool, StoreError> {
+        let now = self.inner.clock.now();
+        // Changed before it is looked at: this waits for the same batch's first try, whose
+        // connection may be lost and whose transaction may still be going to end.
+        let done = query(
+            "UPDATE record_writers SET last_batch = ?, updated_at = ? \
+             WHERE writer = ? AND last_batch < ?",
+        )
+        .bind(number)
+        .bind(now)
+        .bind(writer)
+        .bind(number)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows > 0 {
+            return Ok(true);
+        }
         let row = query("SELECT last_batch FROM record_writers WHERE writer = ?")
             .bind(writer)
             .fetch_optional(&mut *tx)
             .await?;
-        let last: Option<i64> = row.map(|row| row.get("last_batch")).transpose()?;
-        let now = self.inner.clock.now();
-        match last {
-            Some(last) if last >= number => return Ok(false),
-            Some(_) => {
-                query("UPDATE record_writers SET last_batch = ?, updated_at = ? WHERE writer = ?")
-            }
-            None => query(
-                "INSERT INTO record_writers (last_batch, updated_at, writer) VALUES (?, ?, ?)",
-            ),
+        if row.is_some() {
+            return Ok(false);
         }
-        .bind(number)
-        .bind(now)
-        .bind(writer)
-        .execute(tx)
-        .await?;
+        query("INSERT INTO record_writers (last_batch, updated_at, writer) VALUES (?, ?, ?)")
+            .bind(number)
+            .bind(now)
+            .bind(writer)
+            .execute(tx)
+            .await?;
         Ok(true)
     }
 

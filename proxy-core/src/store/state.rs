@@ -155,7 +155,18 @@ impl Store {
         match revision_in(connections.read()).await {
             Err(StoreError::Unreachable { .. }) => {
                 mysql::probe(config).await?;
-                revision_in(connections.read()).await
+                match revision_in(connections.read()).await {
+                    // The server answers and its old connections do not: a machine between has
+                    // forgotten them. They would be waited for until the system gives them up.
+                    Err(StoreError::Unreachable { .. }) => {
+                        self.connect().await?;
+                        match self.inner.connections.load_full() {
+                            Some(connections) => revision_in(connections.read()).await,
+                            None => self.db().map(|_| 0),
+                        }
+                    }
+                    result => result,
+                }
             }
             result => result,
         }

@@ -244,6 +244,37 @@ async fn a_batch_whose_answer_was_lost_is_not_written_twice() {
 }
 
 #[tokio::test]
+async fn a_batch_is_not_written_beside_its_own_first_try() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let (server, config) = world.mysql.as_ref().unwrap();
+    let waiting = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist \
+         WHERE db = '{}' AND info LIKE 'UPDATE record_writers%'",
+        config.database
+    );
+    // The writer's very first batch makes its row, later ones change it.
+    for number in [1, 2] {
+        let mut first_try = store.db().unwrap().begin_records().await.unwrap();
+        let fresh = store.claim(&mut first_try, "writer", number).await;
+        assert!(fresh.unwrap());
+        let batch = Batch {
+            number: Some(("writer".to_owned(), number)),
+            requests: vec![record(5)],
+            ..Batch::default()
+        };
+        let commit = async {
+            while server.execute(&waiting).await.trim() != "1" {}
+            first_try.commit().await
+        };
+        let (second_try, first_try) = tokio::join!(store.write(&batch), commit);
+        second_try.unwrap();
+        first_try.unwrap();
+    }
+    assert!(store.sums_since(0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_written_is_told_from_one_that_is_away() {
     let server = MariaDb::start().await;
     let mut world = World::on_mysql().await;
