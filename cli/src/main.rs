@@ -25,7 +25,15 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
-        Some(("password", matches)) => password(matches),
+        Some(("password", matches)) => command_on_data(matches, |settings| {
+            commands::password::run(settings, matches)
+        }),
+        Some(("rotate-key", matches)) => command_on_data(matches, |settings| {
+            commands::rotate_key::run(settings, matches)
+        }),
+        Some(("takeover", matches)) => command_on_data(matches, |settings| {
+            commands::takeover::run(settings, matches)
+        }),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -46,10 +54,14 @@ fn command() -> Command {
             "Every flag has an environment variable of the same meaning; the flag wins. \
              Prefer the environment for secrets: other users can see command lines.",
         );
-    let mut password = commands::password::command();
+    let mut on_data = [
+        commands::password::command(),
+        commands::rotate_key::command(),
+        commands::takeover::command(),
+    ];
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
-        password = password.arg(flag(declaration));
+        on_data = on_data.map(|command| command.arg(flag(declaration)));
     }
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
@@ -57,7 +69,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve)
-        .subcommand(password)
+        .subcommands(on_data)
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
@@ -90,13 +102,20 @@ fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     done
 }
 
-fn password(matches: &ArgMatches) -> anyhow::Result<()> {
+/// Runs a command on the data of an instance, which may be running.
+fn command_on_data<Done>(
+    matches: &ArgMatches,
+    run: impl FnOnce(Settings) -> Done,
+) -> anyhow::Result<()>
+where
+    Done: Future<Output = anyhow::Result<()>>,
+{
     let settings = settings(matches)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the operating system refused to start the runtime")?
-        .block_on(commands::password::run(settings, matches))
+        .block_on(run(settings))
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::Core;
+use crate::settings::Settings;
 use crate::store::{Loaded, Store, StoreError, Tended};
+use crate::takeover;
 
 /// How often a database that answers is asked for changes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,21 +27,25 @@ const SNAPSHOT_ROUNDS: u32 = 60;
 /// When the database is there but cannot be used.
 pub(crate) async fn first_load(
     store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
+    settings: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, keys, tokens).await {
-        Err(error) if store.is_mysql() && error.may_pass() => Ok(store.load_offline(keys, tokens)),
+    match read(store, settings).await {
+        Err(error) if store.is_mysql() && error.may_pass() => {
+            Ok(store.load_offline(&settings.api_keys, &settings.allowed_tokens))
+        }
         result => result,
     }
 }
 
-async fn read(
-    store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
-) -> Result<Arc<Loaded>, StoreError> {
-    store.sync_environment(keys, tokens).await?;
+async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreError> {
+    let unstored = takeover::at_start(store, settings).await?;
+    let with = |own: &[Secret], unstored: Vec<Secret>| {
+        let more = unstored.into_iter().filter(|one| !own.contains(one));
+        own.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    let keys = with(&settings.api_keys, unstored.keys);
+    let tokens = with(&settings.allowed_tokens, unstored.tokens);
+    store.sync_environment(&keys, &tokens).await?;
     store.load().await
 }
 
@@ -49,6 +55,7 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
     let mut environment_written = core.store.revision() >= 0;
     let mut pause = EVERY;
     let mut rounds = 0;
+    let mut said = String::new();
     core.store.write_snapshot(|id| core.pool.saved(id)).await;
     loop {
         tokio::select! {
@@ -63,11 +70,20 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             Tended::Changed => match reload(&core, &mut environment_written).await {
                 Ok(()) => {
                     rounds = SNAPSHOT_ROUNDS;
+                    said.clear();
                     EVERY
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what changed in the database cannot be read; it is tried again");
                     core.store.read_again();
+                    // Once: it may last until the server is started anew.
+                    let error = error.to_string();
+                    if said != error {
+                        tracing::warn!(
+                            error,
+                            "what changed in the database cannot be read; it is tried again"
+                        );
+                        said = error;
+                    }
                     (pause * 2).min(LONGEST_PAUSE)
                 }
             },
@@ -87,7 +103,7 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
         core.store.load().await?
     } else {
         let settings = Guard::into_inner(core.settings());
-        read(&core.store, &settings.api_keys, &settings.allowed_tokens).await?
+        read(&core.store, &settings).await?
     };
     core.show(&loaded);
     if !std::mem::replace(environment_written, true) {

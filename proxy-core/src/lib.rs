@@ -18,10 +18,12 @@ pub mod pool;
 mod private_file;
 pub mod record;
 pub mod reset;
+pub mod rotation;
 mod server;
 pub mod settings;
 pub mod store;
 pub mod surface;
+pub mod takeover;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -154,8 +156,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         data_dir: settings.data_dir.clone(),
     };
     let store = Store::open(database, clock.clone()).await?;
-    let (keys, tokens) = (&settings.api_keys, &settings.allowed_tokens);
-    let loaded = keeper::first_load(&store, keys, tokens).await?;
+    let loaded = keeper::first_load(&store, &settings).await?;
 
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();

@@ -106,25 +106,82 @@ impl KeyFile {
         &self.path
     }
 
+    /// The file in which a key lies that is to replace this one's: beside it.
+    pub fn replacement(&self) -> Self {
+        Self {
+            path: self.path.with_extension("key.new"),
+        }
+    }
+
+    /// The key in the file, if there is one.
+    ///
+    /// # Errors
+    /// See [`KeyFileError`].
+    pub fn load(&self) -> Result<Option<MasterKey>, KeyFileError> {
+        match File::open(&self.path) {
+            Ok(file) => self.read(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Saves a key, in place of what the file held. It appears with its whole content or
+    /// not at all, and is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the file is as it was.
+    pub fn save(&self, key: &MasterKey) -> Result<(), KeyFileError> {
+        let save = || {
+            let draft = self.new_draft(key)?;
+            std::fs::rename(&draft, &self.path)
+                .inspect_err(|_| {
+                    let _ = std::fs::remove_file(&draft);
+                })
+                .and_then(|()| self.sync_folder())
+        };
+        save().map_err(|source| self.io(source))
+    }
+
+    /// Puts the key of [`KeyFile::replacement`] in this one's place. Nothing happens when
+    /// somebody else has done so already.
+    ///
+    /// # Errors
+    /// When the system refuses; then both are as they were.
+    pub fn replace(&self) -> Result<(), KeyFileError> {
+        match std::fs::rename(&self.replacement().path, &self.path) {
+            Ok(()) => self.sync_folder().map_err(|source| self.io(source)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Deletes the file, if there is one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&self) -> Result<(), KeyFileError> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.io(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The key in the file; a new random one, saved, when there is no file. When two
     /// processes start at once, both get the same.
     ///
     /// # Errors
     /// See [`KeyFileError`].
     pub fn load_or_create(&self) -> Result<MasterKey, KeyFileError> {
-        match File::open(&self.path) {
-            Ok(file) => self.read(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = MasterKey::random()?;
-                if self.save_new(&key).map_err(|source| self.io(source))? {
-                    return Ok(key);
-                }
-                // Another process was faster: its key is the one.
-                let file = File::open(&self.path).map_err(|source| self.io(source))?;
-                self.read(file)
-            }
-            Err(error) => Err(self.io(error)),
+        if let Some(key) = self.load()? {
+            return Ok(key);
         }
+        let key = MasterKey::random()?;
+        if self.save_new(&key).map_err(|source| self.io(source))? {
+            return Ok(key);
+        }
+        // Another process was faster: its key is the one.
+        let file = File::open(&self.path).map_err(|source| self.io(source))?;
+        self.read(file)
     }
 
     fn read(&self, file: File) -> Result<MasterKey, KeyFileError> {
@@ -154,6 +211,21 @@ impl KeyFile {
     /// Saves a key where no file is yet; false when one has come into being. The file
     /// appears with its whole content or not at all.
     fn save_new(&self, key: &MasterKey) -> io::Result<bool> {
+        let draft = self.new_draft(key)?;
+        // A link, unlike a rename, does not replace what another process has put there.
+        let saved = match std::fs::hard_link(&draft, &self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // Some file systems (FAT, some container volumes) have no hard links.
+            Err(_) => std::fs::rename(&draft, &self.path).map(|()| true),
+        };
+        // Gone already after a rename.
+        let _ = std::fs::remove_file(&draft);
+        saved
+    }
+
+    /// A file of another name beside this one that holds the key.
+    fn new_draft(&self, key: &MasterKey) -> io::Result<PathBuf> {
         if let Some(folder) = self.path.parent() {
             create_private_folder(folder)?;
         }
@@ -162,33 +234,26 @@ impl KeyFile {
         let draft = self
             .path
             .with_extension(format!("new-{:016x}", u64::from_ne_bytes(random)));
-        let saved = self.write_draft(&draft, key).and_then(|()| {
-            // A link, unlike a rename, does not replace what another process has put there.
-            match std::fs::hard_link(&draft, &self.path) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                // Some file systems (FAT, some container volumes) have no hard links.
-                Err(_) => std::fs::rename(&draft, &self.path).map(|()| true),
-            }
-        });
-        // Gone already after a rename.
-        let _ = std::fs::remove_file(&draft);
-        saved
+        write_draft(&draft, key).inspect_err(|_| {
+            let _ = std::fs::remove_file(&draft);
+        })?;
+        Ok(draft)
     }
 
-    fn write_draft(&self, draft: &Path, key: &MasterKey) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
+    /// A rename is on the disk when its folder is.
+    #[cfg(unix)]
+    fn sync_folder(&self) -> io::Result<()> {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+            _ => Ok(()),
         }
-        let mut file = options.open(draft)?;
-        let text = Zeroizing::new(STANDARD.encode(key.expose()));
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
+    }
+
+    /// Windows keeps renames in its journal, and has no such call.
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on unix")]
+    fn sync_folder(&self) -> io::Result<()> {
+        Ok(())
     }
 
     fn io(&self, source: io::Error) -> KeyFileError {
@@ -197,6 +262,21 @@ impl KeyFile {
             source,
         }
     }
+}
+
+fn write_draft(draft: &Path, key: &MasterKey) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(draft)?;
+    let text = Zeroizing::new(STANDARD.encode(key.expose()));
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
 }
 
 /// Makes a folder, and those above it, which only its owner may enter. One that exists
@@ -280,6 +360,23 @@ mod tests {
             .unwrap()
             .count();
         assert_eq!(files, 1, "no draft is left behind");
+    }
+
+    #[test]
+    fn a_replacement_takes_the_place_of_a_key_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = KeyFile::in_folder(folder.path());
+        assert!(file.load().unwrap().is_none());
+        let old = file.load_or_create().unwrap();
+        let new = MasterKey::random().unwrap();
+        file.replacement().save(&new).unwrap();
+        assert_eq!(file.load().unwrap().unwrap().expose(), old.expose());
+        file.replace().unwrap();
+        assert_eq!(file.load().unwrap().unwrap().expose(), new.expose());
+        file.replace().unwrap();
+        file.replacement().remove().unwrap();
+        assert_eq!(file.load().unwrap().unwrap().expose(), new.expose());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It works on the database itself, with the settings that the server has, so it needs no
 //! password and no running server; one that runs takes the new password at once.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -11,6 +11,8 @@ use proxy_core::clock::Clock;
 use proxy_core::reset::PanelReset;
 use proxy_core::settings::Settings;
 use vault::Secret;
+
+use super::say;
 
 /// Keeps the second factor.
 const KEEP: &str = "keep-second-factor";
@@ -110,11 +112,4 @@ fn agrees() -> anyhow::Result<bool> {
         .read_line(&mut answer)
         .context("the answer cannot be read from the terminal")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stderr().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("cannot write to standard error")
 }

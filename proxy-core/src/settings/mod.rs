@@ -9,6 +9,7 @@
 
 mod database;
 mod live;
+pub mod original;
 mod parse;
 mod table;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use contract::admin::{Applies, SettingGroup, SettingKind, Texts};
 pub(crate) use live::Live;
 pub use live::OnSettings;
 pub use parse::{CustomHeaders, SettingError};
+pub(crate) use parse::{list_items, refuse_placeholder};
 pub use table::{DECLARATIONS, Settings};
 
 /// One setting, as declared.

@@ -306,3 +306,53 @@ fn what_the_panel_can_change_takes_effect_at_once() {
         .collect();
     assert!(order.is_sorted(), "groups are shown one after the other");
 }
+
+#[test]
+fn each_setting_of_the_original_becomes_one_of_ours_or_has_a_reason() {
+    use super::original::{Becomes, ORIGINAL, original};
+    assert_eq!(ORIGINAL.len(), 73);
+    let mut names = HashSet::new();
+    for setting in ORIGINAL {
+        assert!(names.insert(setting.name), "{} comes twice", setting.name);
+        match setting.becomes {
+            Becomes::Setting { name, .. } => assert!(
+                DECLARATIONS
+                    .iter()
+                    .any(|declaration| declaration.name == name),
+                "{} becomes {name}, which is not declared",
+                setting.name
+            ),
+            Becomes::Nothing(reason) => {
+                assert!(!reason.zh.is_ascii() && reason.en.is_ascii(), "{reason:?}");
+                let ours = DECLARATIONS.iter().any(|ours| ours.name == setting.name);
+                assert!(!ours, "{} is declared here, too", setting.name);
+            }
+            Becomes::Keys | Becomes::Tokens => {}
+        }
+    }
+    let translated = |name: &str, value: &str| match original(name).unwrap().becomes {
+        Becomes::Setting { name, translate } => {
+            let value = translate(value);
+            load(&[(name, &value)]).unwrap();
+            (name, value)
+        }
+        other => panic!("{name}: {other:?}"),
+    };
+    for (name, value, ours, ours_value) in [
+        ("ADMIN_SESSION_EXPIRE", "3600", "SESSION_HOURS", "1"),
+        ("ADMIN_SESSION_EXPIRE", "3601", "SESSION_HOURS", "2"),
+        ("LOG_LEVEL", "WARNING", "LOG_LEVEL", "warn"),
+        ("MAX_RETRIES", "0", "MAX_RETRIES", "1"),
+        ("TIME_OUT", "300.0", "TIME_OUT", "300"),
+        ("TIMEZONE", "Asia/Shanghai", "TZ", "Asia/Shanghai"),
+        (
+            "ERROR_LOG_RECORD_REQUEST_BODY",
+            "True",
+            "RECORD_BODIES",
+            "True",
+        ),
+    ] {
+        let expected = (ours, ours_value.to_owned());
+        assert_eq!(translated(name, value), expected);
+    }
+}

@@ -100,9 +100,10 @@ pub enum StoreError {
     Newer(Arc<Place>),
     /// The secrets in it were sealed with another master key.
     #[error(
-        "the keys in {0} were sealed with another master key. Put back the SECRET_KEY (or the \
-         file master.key, or the keychain entry) that was used before; if it is lost, {way} \
-         and enter your Gemini keys again", way = .0.anew()
+        "the secrets in {0} are sealed with another master key. Start with the SECRET_KEY (or \
+         the file master.key, or the keychain entry) that was used last: after \
+         `gemini-balance rotate-key` the new one. If it is lost, {way} and enter your Gemini \
+         keys again", way = .0.anew()
     )]
     OtherMasterKey(Arc<Place>),
     /// Another process holds the write lock.
@@ -167,6 +168,9 @@ pub enum StoreError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandom,
+    /// The file with the master key cannot be used.
+    #[error(transparent)]
+    KeyFile(Arc<vault::KeyFileError>),
     /// Anything else.
     #[error("{place} failed: {what}")]
     Failed {

@@ -80,14 +80,18 @@ impl Store {
         if let Some(last) = self.last_when_away() {
             return Ok(last.keys.clone());
         }
+        let mut keys = self.open_keys().await?;
+        if keys.iter().any(Option::is_none) && self.opens_after_all(self.db()?.read()).await? {
+            keys = self.open_keys().await?;
+        }
+        Ok(keys.into_iter().flatten().collect())
+    }
+
+    async fn open_keys(&self) -> Result<Vec<Option<StoredKey>>, StoreError> {
         let rows = query(COLUMNS_OF_LIVE_KEYS)
             .fetch_all(self.db()?.read())
             .await?;
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in &rows {
-            keys.extend(self.key_of(row)?);
-        }
-        Ok(keys)
+        rows.iter().map(|row| self.key_of(row)).collect()
     }
 
     /// One key, unless it does not exist or is deleted.
@@ -95,11 +99,22 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn key(&self, id: i64) -> Result<Option<StoredKey>, StoreError> {
+        match self.open_key(id).await? {
+            None => Ok(None),
+            Some(Some(key)) => Ok(Some(key)),
+            Some(None) => match self.opens_after_all(self.db()?.read()).await? {
+                true => Ok(self.open_key(id).await?.flatten()),
+                false => Ok(None),
+            },
+        }
+    }
+
+    async fn open_key(&self, id: i64) -> Result<Option<Option<StoredKey>>, StoreError> {
         let row = query(COLUMNS_OF_ONE_KEY)
             .bind(id)
             .fetch_optional(self.db()?.read())
             .await?;
-        row.map_or(Ok(None), |row| self.key_of(&row))
+        row.map(|row| self.key_of(&row)).transpose()
     }
 
     /// For each secret whether there is a key (not deleted) that equals it.
@@ -260,7 +275,7 @@ impl Store {
 
     /// Makes sure that all of these are there; one that was deleted comes back under its old
     /// number. Gives for each its number and whether it is new (or back).
-    async fn put_keys(
+    pub(super) async fn put_keys(
         &self,
         tx: &mut Tx,
         found: &[FoundKey],
@@ -317,6 +332,15 @@ impl Store {
                 Ok((row.get("fingerprint")?, known))
             })
             .collect()
+    }
+
+    /// The numbers of all keys that are not deleted, by their fingerprints.
+    pub(super) async fn key_ids(&self, tx: &mut Tx) -> Result<HashMap<[u8; 32], i64>, StoreError> {
+        let rows = self.key_rows(tx).await?;
+        let alive = rows.into_iter().filter(|(_, row)| !row.deleted);
+        Ok(alive
+            .filter_map(|(fingerprint, row)| Some((fingerprint.try_into().ok()?, row.id)))
+            .collect())
     }
 
     async fn insert_keys(
@@ -388,7 +412,7 @@ impl Store {
     /// What an equal key is recognised by. Keyed, so that it tells nothing to who has only
     /// the database; without a lasting master key a plain hash, which a key of Google's has
     /// enough random characters for.
-    fn fingerprint(&self, secret: &Secret) -> [u8; 32] {
+    pub(super) fn fingerprint(&self, secret: &Secret) -> [u8; 32] {
         match self.lasting_master() {
             Some(seal) => seal.master.fingerprint(FINGERPRINT, secret),
             None => Sha256::new()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use contract::Millis;
 use contract::admin::{DatabaseState, Origin, TokenRules};
 use serde::{Deserialize, Serialize};
-use vault::Secret;
+use vault::{MasterKey, Secret};
 
 use super::keys::StoredKey;
 use super::tokens::StoredToken;
@@ -189,6 +189,22 @@ impl Store {
                 tracing::warn!(%error, "the snapshot for starts without the database cannot be written");
             }
             Err(error) => tracing::warn!(%error, "writing the snapshot broke off"),
+        }
+    }
+
+    /// Seals the snapshot with another key, if there is one.
+    pub(super) fn reseal_snapshot(&self, old: &MasterKey, new: &MasterKey) {
+        let path = self.snapshot_path();
+        let Ok(sealed) = std::fs::read(&path) else {
+            return;
+        };
+        let resealed = old
+            .open(PLACE, &sealed)
+            .and_then(|text| new.seal(PLACE, &text));
+        // One that cannot be opened is written anew by the server.
+        let Ok(resealed) = resealed else { return };
+        if let Err(error) = crate::private_file::write(&path, &resealed) {
+            tracing::warn!(%error, "the snapshot for starts without the database cannot be written");
         }
     }
 

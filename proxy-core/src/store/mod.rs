@@ -17,6 +17,7 @@ mod error;
 mod keys;
 mod loaded;
 mod mysql;
+mod original;
 mod requests;
 mod seal;
 mod sessions;
@@ -43,6 +44,7 @@ pub use error::{Place, StoreError};
 pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
 pub use mysql::{MysqlConfig, TlsMode};
+pub(crate) use original::{Findings, FoundSetting, FoundSum, Original, OriginalSum, Source, SumOf};
 pub(crate) use requests::Batch;
 pub use requests::{FailedRequest, KeyCounts, QuarterSums};
 use seal::Seal;
@@ -139,7 +141,7 @@ impl Store {
                 connections: ArcSwapOption::empty(),
                 state: watch::Sender::new(DatabaseState::Ready),
                 version: Mutex::default(),
-                seal: ArcSwap::from_pointee(Seal { master, sealing }),
+                seal: ArcSwap::from_pointee(Seal::new(master, sealing)),
                 clock,
                 environment: Mutex::default(),
                 last: ArcSwapOption::empty(),
@@ -256,9 +258,12 @@ impl Store {
             .ok_or_else(|| StoreError::Closed(self.inner.place.clone()))
     }
 
-    /// A transaction that may write and that no other change runs beside.
+    /// A transaction that may write and that no other change runs beside. Secrets are to be
+    /// sealed within it: that the key is still the right one holds until its end.
     async fn begin(&self) -> Result<Tx, StoreError> {
-        self.db()?.begin_exclusive().await
+        let mut tx = self.db()?.begin_exclusive().await?;
+        self.refresh_seal(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Ends a transaction that changed keys, tokens or settings: by the revision all processes

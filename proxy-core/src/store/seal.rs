@@ -4,11 +4,17 @@
 //! those of the environment are in memory, and new ones are refused. Who agrees to storing
 //! them in clear gets a master key that is in the database itself ([`CLEAR_KEY`]), so there
 //! is one way of writing and reading, and a real key that comes later seals everything anew.
+//!
+//! The key can be replaced while servers run ([`Store::rotate_key_file`],
+//! [`Store::rotate_secret_key`]). The transaction that seals everything anew is the only point
+//! of no return. Every other change looks, in its own transaction, whether the check is still
+//! the one it knows ([`Store::refresh_seal`]), so nothing sealed with an old key is ever
+//! written after a new one; and what cannot be opened is first looked at in that light.
 
 use std::sync::Arc;
 
-use contract::admin::Sealing;
-use vault::{MasterKey, Secret};
+use contract::admin::{Actor, AuditAction, Sealing};
+use vault::{KeyFile, KeyFileError, MasterKey, Secret};
 
 use super::database::{Connections, Tx, Via, query, query_built};
 use super::{Store, StoreError};
@@ -22,6 +28,42 @@ const CLEAR_KEY: &str = "clear_key";
 pub(super) struct Seal {
     pub(super) master: MasterKey,
     pub(super) sealing: Sealing,
+    /// What the database has at [`CHECK`], as far as is known here.
+    check: Option<Vec<u8>>,
+    /// The database was sealed anew with a key that is not known here.
+    is_stale: bool,
+}
+
+impl Seal {
+    /// Of what one starts with; the database has not been asked yet.
+    pub(super) fn new(master: MasterKey, sealing: Sealing) -> Self {
+        Self {
+            master,
+            sealing,
+            check: None,
+            is_stale: false,
+        }
+    }
+
+    fn checked(master: MasterKey, sealing: Sealing, check: Vec<u8>) -> Self {
+        Self {
+            check: Some(check),
+            ..Self::new(master, sealing)
+        }
+    }
+
+    fn opens(&self, check: &[u8]) -> bool {
+        self.master.open(&panel_place(CHECK), check).is_ok()
+    }
+}
+
+/// What [`Store::refresh_seal`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refreshed {
+    /// The key is the one that was known.
+    Same,
+    /// Another key has been put in use here.
+    Another,
 }
 
 /// Where sealed things are. `identity` is an expression for what each is sealed for.
@@ -108,6 +150,9 @@ impl Store {
         if seal.sealing == Sealing::NotStored {
             return Err(StoreError::NoSealingKey);
         }
+        if seal.is_stale {
+            return Err(StoreError::OtherMasterKey(self.inner.place.clone()));
+        }
         seal.master
             .seal(place, secret)
             .map_err(|error| self.seal_failed(error))
@@ -133,13 +178,13 @@ impl Store {
         let clear = clear
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
             .map(MasterKey::from_bytes);
-        match (seal.sealing, clear, check) {
+        let settled = match (seal.sealing, clear, check) {
             // Agreed to earlier, in this process or in another.
-            (Sealing::NotStored | Sealing::Clear, Some(master), _) => {
-                let sealing = Sealing::Clear;
-                self.inner.seal.store(Seal { master, sealing }.into());
-            }
-            (Sealing::NotStored, None, None) => {}
+            (Sealing::NotStored | Sealing::Clear, Some(master), check) => Some(Seal {
+                check,
+                ..Seal::new(master, Sealing::Clear)
+            }),
+            (Sealing::NotStored, None, None) => None,
             // A key has come: what was in clear is sealed with it.
             (_, Some(clear), _) => {
                 self.reseal(&mut tx, &clear, &seal.master).await?;
@@ -148,22 +193,139 @@ impl Store {
                     .execute(&mut tx)
                     .await?;
                 tracing::info!("the secrets that were stored in clear are sealed now");
+                let check = panel_value(&mut tx, CHECK).await?;
+                Some(Seal {
+                    check,
+                    ..Seal::new(seal.master.clone(), seal.sealing)
+                })
             }
-            (_, None, Some(sealed)) => {
-                seal.master
-                    .open(&panel_place(CHECK), &sealed)
-                    .map_err(|error| self.seal_failed(error))?;
+            (_, None, Some(check)) => {
+                let master = match seal.opens(&check) {
+                    true => seal.master.clone(),
+                    false => self
+                        .key_of_rotation(&check)
+                        .ok_or_else(|| StoreError::OtherMasterKey(self.inner.place.clone()))?,
+                };
+                // A rotation holds this transaction's lock from before it writes the new key's
+                // file until it has sealed with it. So a file that is here now is either the
+                // one in use, or was left by a rotation that did not get that far.
+                self.tidy_key_files(seal.sealing, &master)?;
+                Some(Seal::checked(master, seal.sealing, check))
             }
-            (_, None, None) => self.put_check(&mut tx, &seal.master).await?,
+            (_, None, None) => {
+                let check = self.put_check(&mut tx, &seal.master).await?;
+                Some(Seal::checked(seal.master.clone(), seal.sealing, check))
+            }
+        };
+        tx.commit().await?;
+        if let Some(settled) = settled {
+            self.inner.seal.store(settled.into());
         }
-        tx.commit().await
+        Ok(())
     }
 
-    async fn put_check(&self, tx: &mut Tx, master: &MasterKey) -> Result<(), StoreError> {
+    /// Looks whether the database is still sealed with the key that is known here, and puts
+    /// the new one in use where it can be found: in the key file, or beside it. Otherwise
+    /// nothing is sealed any more until a new start ([`Store::seal`] refuses).
+    pub(super) async fn refresh_seal(
+        &self,
+        via: impl Into<Via<'_>>,
+    ) -> Result<Refreshed, StoreError> {
+        let seal = self.inner.seal.load_full();
+        if seal.sealing == Sealing::NotStored {
+            return Ok(Refreshed::Same);
+        }
+        let check = panel_value(via, CHECK).await?;
+        let Some(check) = check.filter(|check| seal.check.as_ref() != Some(check)) else {
+            return Ok(Refreshed::Same);
+        };
+        if seal.opens(&check) {
+            let same = Seal::checked(seal.master.clone(), seal.sealing, check);
+            self.inner.seal.store(same.into());
+            return Ok(Refreshed::Same);
+        }
+        if let Some(master) = self.key_of_rotation(&check) {
+            tracing::info!("the sealing key was replaced; the new key file is in use");
+            let new = Seal::checked(master, seal.sealing, check);
+            self.inner.seal.store(new.into());
+            return Ok(Refreshed::Another);
+        }
+        if !seal.is_stale {
+            let error = StoreError::OtherMasterKey(self.inner.place.clone());
+            tracing::error!(
+                %error,
+                "the sealing key was replaced; requests go on, but nothing secret can be saved \
+                 until this server is started with the new one"
+            );
+            let stale = Seal {
+                check: seal.check.clone(),
+                is_stale: true,
+                ..Seal::new(seal.master.clone(), seal.sealing)
+            };
+            self.inner.seal.store(stale.into());
+        }
+        Ok(Refreshed::Same)
+    }
+
+    /// Called when something cannot be opened: true when another key is in use since, so that
+    /// reading once more helps.
+    ///
+    /// # Errors
+    /// When the database was sealed anew with a key that is not known here.
+    pub(super) async fn opens_after_all(&self, via: Via<'_>) -> Result<bool, StoreError> {
+        let refreshed = self.refresh_seal(via).await?;
+        if self.inner.seal.load().is_stale {
+            return Err(StoreError::OtherMasterKey(self.inner.place.clone()));
+        }
+        Ok(refreshed == Refreshed::Another)
+    }
+
+    /// The key file; only where the key comes from there.
+    fn key_file(&self) -> Option<KeyFile> {
+        let seal = self.inner.seal.load();
+        (seal.sealing == Sealing::KeyFile).then(|| KeyFile::in_folder(&self.inner.data_dir))
+    }
+
+    /// The key in the key file or beside it that opens the check.
+    fn key_of_rotation(&self, check: &[u8]) -> Option<MasterKey> {
+        let file = self.key_file()?;
+        [file.clone(), file.replacement()].iter().find_map(|file| {
+            let master = file
+                .load()
+                .inspect_err(|error| tracing::warn!(%error, "a key file cannot be read"))
+                .ok()??;
+            Seal::new(master.clone(), Sealing::KeyFile)
+                .opens(check)
+                .then_some(master)
+        })
+    }
+
+    /// Leaves one key file, the one with `master`.
+    fn tidy_key_files(&self, sealing: Sealing, master: &MasterKey) -> Result<(), StoreError> {
+        if sealing != Sealing::KeyFile {
+            return Ok(());
+        }
+        let file = KeyFile::in_folder(&self.inner.data_dir);
+        let beside = file.replacement();
+        // One that is damaged is of no rotation that got anywhere.
+        let Ok(Some(new)) = beside.load() else {
+            return Ok(());
+        };
+        if new.expose() == master.expose() {
+            file.replace()?;
+            tracing::info!("the new key file of a rotation that broke off is in its place");
+        } else {
+            beside.remove()?;
+        }
+        Ok(())
+    }
+
+    async fn put_check(&self, tx: &mut Tx, master: &MasterKey) -> Result<Vec<u8>, StoreError> {
         let sealed = master
             .seal(&panel_place(CHECK), &CHECK.into())
             .map_err(|error| self.seal_failed(error))?;
-        put_panel_value(tx, CHECK, sealed).await
+        put_panel_value(tx, CHECK, sealed.clone()).await?;
+        Ok(sealed)
     }
 
     /// From now on secrets are stored in clear. Nothing happens when there is a key.
@@ -188,28 +350,98 @@ impl Store {
                 master
             }
         };
+        let check = panel_value(&mut tx, CHECK).await?;
         self.commit_change(tx).await?;
-        let sealing = Sealing::Clear;
-        self.inner.seal.store(Seal { master, sealing }.into());
+        let seal = Seal {
+            check,
+            ..Seal::new(master, Sealing::Clear)
+        };
+        self.inner.seal.store(seal.into());
         Ok(())
     }
 
-    /// Seals every secret with another master key, which is used from now on.
+    /// Makes a new key file and seals every secret with it. A crash at any point leaves a
+    /// database that the next start opens: the new key is on the disk, beside the old one,
+    /// before anything is sealed with it.
     ///
     /// # Errors
-    /// When the database cannot be written; then the old key stays in use.
-    pub async fn rotate_master(&self, new: MasterKey, sealing: Sealing) -> Result<(), StoreError> {
+    /// When the secrets are not sealed with the key file, or it or the database cannot be
+    /// written; then the old key stays in use.
+    pub async fn rotate_key_file(&self) -> Result<(), StoreError> {
+        let file = self.key_file().ok_or(StoreError::NoSealingKey)?;
+        let new = MasterKey::random().map_err(|error| self.seal_failed(error))?;
         let mut tx = self.begin().await?;
-        let old = self.inner.seal.load_full();
-        self.reseal(&mut tx, &old.master, &new).await?;
-        self.commit_change(tx).await?;
-        self.inner.seal.store(
-            Seal {
-                master: new,
-                sealing,
+        // The new key's place may hold the one in use, after a rotation that broke off.
+        self.tidy_key_files(Sealing::KeyFile, &self.inner.seal.load().master)?;
+        file.replacement().save(&new)?;
+        let check = match self.seal_anew(&mut tx, &new).await {
+            Ok(check) => check,
+            Err(error) => {
+                // Nothing was sealed with it. When the lock went with the connection, what
+                // lies there may be another rotation's.
+                if !error.is_outage() {
+                    let _ = file.replacement().remove();
+                }
+                return Err(error);
             }
-            .into(),
-        );
+        };
+        // From here on it is not known whether it is needed until the database has said so.
+        self.finish_rotation(tx, new.clone(), Sealing::KeyFile, check)
+            .await?;
+        file.replace()?;
+        match file.load()? {
+            Some(found) if found.expose() == new.expose() => {}
+            // Whatever happened to the file: without this key the secrets are lost.
+            _ => file.save(&new)?,
+        }
+        Ok(())
+    }
+
+    /// Seals every secret with the key that another `SECRET_KEY` stands for.
+    ///
+    /// # Errors
+    /// When secrets are not stored, or stored in clear, or the database cannot be written;
+    /// then the old key stays in use.
+    pub async fn rotate_secret_key(&self, new: MasterKey) -> Result<(), StoreError> {
+        if matches!(self.sealing(), Sealing::NotStored | Sealing::Clear) {
+            return Err(StoreError::NoSealingKey);
+        }
+        let mut tx = self.begin().await?;
+        let check = self.seal_anew(&mut tx, &new).await?;
+        self.finish_rotation(tx, new, Sealing::SecretKey, check)
+            .await
+    }
+
+    /// Seals everything in the database with `new`; gives the new check.
+    async fn seal_anew(&self, tx: &mut Tx, new: &MasterKey) -> Result<Vec<u8>, StoreError> {
+        let old = self.inner.seal.load_full();
+        if old.is_stale {
+            return Err(StoreError::OtherMasterKey(self.inner.place.clone()));
+        }
+        self.reseal(tx, &old.master, new).await?;
+        // A hash that the old key made; the next start makes it anew instead of taking
+        // AUTH_TOKEN for another one.
+        query("DELETE FROM panel WHERE name = ?")
+            .bind(super::sessions::TOKEN_SEEN)
+            .execute(&mut *tx)
+            .await?;
+        self.note_in_audit(tx, Actor::CommandLine, AuditAction::SealingKeyRotated)
+            .await?;
+        self.put_check(tx, new).await
+    }
+
+    async fn finish_rotation(
+        &self,
+        tx: Tx,
+        new: MasterKey,
+        sealing: Sealing,
+        check: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let old = self.inner.seal.load_full();
+        self.commit_change(tx).await?;
+        self.reseal_snapshot(&old.master, &new);
+        let seal = Seal::checked(new, sealing, check);
+        self.inner.seal.store(seal.into());
         Ok(())
     }
 
@@ -241,9 +473,15 @@ impl Store {
                 }
                 let identity = identity(&name);
                 let sealed: Vec<u8> = row.get("s")?;
-                let secret = old
-                    .open(&identity, &sealed)
-                    .map_err(|error| self.seal_failed(error))?;
+                let secret = match old.open(&identity, &sealed) {
+                    Ok(secret) => secret,
+                    Err(vault::SealError::Refused) => {
+                        // It was lost before, and must not keep the others from a new key.
+                        tracing::error!(table, "a row cannot be opened; it is left as it is");
+                        continue;
+                    }
+                    Err(error) => return Err(self.seal_failed(error)),
+                };
                 let sealed = new
                     .seal(&identity, &secret)
                     .map_err(|error| self.seal_failed(error))?;
@@ -269,6 +507,12 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+impl From<KeyFileError> for StoreError {
+    fn from(error: KeyFileError) -> Self {
+        Self::KeyFile(Arc::new(error))
     }
 }
 

@@ -8,7 +8,7 @@ use super::seal::{panel_place, panel_value, put_panel_value};
 use super::{Store, StoreError};
 
 /// The hash of the password (argon2id, PHC string).
-const PASSWORD: &str = "password";
+pub(super) const PASSWORD: &str = "password";
 /// The secret that the authenticator app knows as well, sealed.
 const TOTP: &str = "totp";
 /// The last step whose code was taken, in decimal.
@@ -16,7 +16,7 @@ const TOTP_USED: &str = "totp_used";
 /// SHA-256 of each recovery code that is left, one after the other.
 const RECOVERY: &str = "totp_recovery";
 /// Keyed hash of the `AUTH_TOKEN` that the sessions began under.
-const TOKEN_SEEN: &str = "panel_token";
+pub(super) const TOKEN_SEEN: &str = "panel_token";
 
 /// How long a hash is, in bytes.
 const HASH: usize = 32;
@@ -232,7 +232,14 @@ impl Store {
         let Some(sealed) = panel_value(db.read(), TOTP).await? else {
             return Ok(None);
         };
-        let secret = self.unseal(&panel_place(TOTP), &sealed)?;
+        let place = panel_place(TOTP);
+        let secret = match self.unseal(&place, &sealed) {
+            Err(StoreError::OtherMasterKey(_)) if self.opens_after_all(db.read()).await? => {
+                let sealed = panel_value(db.read(), TOTP).await?.unwrap_or_default();
+                self.unseal(&place, &sealed)?
+            }
+            opened => opened?,
+        };
         let used = panel_value(db.read(), TOTP_USED).await?;
         let recovery = panel_value(db.read(), RECOVERY).await?.unwrap_or_default();
         Ok(Some(StoredFactor {
@@ -255,8 +262,8 @@ impl Store {
         recovery: &[[u8; HASH]],
         except: Option<[u8; HASH]>,
     ) -> Result<(), StoreError> {
-        let sealed = self.seal(&panel_place(TOTP), secret)?;
         let mut tx = self.begin().await?;
+        let sealed = self.seal(&panel_place(TOTP), secret)?;
         put_panel_value(&mut tx, TOTP, sealed).await?;
         put_panel_value(&mut tx, TOTP_USED, used.to_string().into_bytes()).await?;
         put_panel_value(&mut tx, RECOVERY, recovery.concat()).await?;

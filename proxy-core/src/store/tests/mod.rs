@@ -201,6 +201,10 @@ macro_rules! on_both {
     };
 }
 
+// Behind the macro that they use.
+mod original;
+mod rotation;
+
 on_both! {
     keys_come_back_after_a_restart_with_what_was_known_of_them
     the_same_key_is_one_key_and_a_deleted_one_can_come_back

@@ -1,0 +1,260 @@
+//! The settings of the original program (snailyp/gemini-balance), and what each is here.
+//!
+//! One table, read by the import of a `.env`, by the takeover of its database, and by the
+//! test that writes `docs/settings.md`. Deliberately absent: reading the original's
+//! database, and any of its code or texts.
+
+use super::Text;
+
+/// One setting of the original.
+#[derive(Debug)]
+pub struct OriginalSetting {
+    /// Its name there.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub becomes: Becomes,
+}
+
+/// What becomes of a setting of the original.
+#[derive(Clone, Copy, Debug)]
+pub enum Becomes {
+    /// A setting here, whose value is written the same way or translated.
+    Setting {
+        /// Its name here.
+        name: &'static str,
+        /// Translates a value as the original writes it; one that makes no sense comes back
+        /// as it is, so that it is refused with its reason.
+        translate: fn(&str) -> String,
+    },
+    /// Gemini keys, which are no setting here but a list in the panel.
+    Keys,
+    /// Client tokens, likewise.
+    Tokens,
+    /// Nothing, and why.
+    Nothing(Text),
+}
+
+/// What the original's name stands for; `None` when it had no such setting.
+pub fn original(name: &str) -> Option<&'static OriginalSetting> {
+    ORIGINAL.iter().find(|setting| setting.name == name)
+}
+
+const fn same(name: &'static str) -> OriginalSetting {
+    becomes(name, name, as_it_is)
+}
+
+const fn becomes(
+    name: &'static str,
+    ours: &'static str,
+    translate: fn(&str) -> String,
+) -> OriginalSetting {
+    OriginalSetting {
+        name,
+        becomes: Becomes::Setting {
+            name: ours,
+            translate,
+        },
+    }
+}
+
+const fn nothing(name: &'static str, reason: Text) -> OriginalSetting {
+    OriginalSetting {
+        name,
+        becomes: Becomes::Nothing(reason),
+    }
+}
+
+const FILE: Text = Text {
+    zh: "SQLite 数据库文件的位置由 DATA_DIR 决定。",
+    en: "The SQLite file is in the folder that DATA_DIR names.",
+};
+const VERTEX: Text = Text {
+    zh: "暂不支持 Vertex Express，请继续使用 Gemini API 密钥。",
+    en: "Vertex Express is not supported yet; use keys of the Gemini API.",
+};
+const ROUTING: Text = Text {
+    zh: "不需要：客户端常用的各种路径都直接可用。",
+    en: "Not needed: the paths that clients use all work as they are.",
+};
+const HEALTH: Text = Text {
+    zh: "不需要：密钥的状态由 Google 的答复决定，额度用完的密钥会休息到额度恢复，被拒绝的密钥会停用。",
+    en: "Not needed: what Google answers decides about a key. One without quota rests until it \
+         has some again, one that is refused is no longer used.",
+};
+const PROXIES: Text = Text {
+    zh: "暂不支持通过代理服务器访问 Google；可以用 BASE_URL 指向一个中转地址。",
+    en: "Going to Google through a proxy is not supported yet; BASE_URL can name a gateway.",
+};
+const BY_REQUEST: Text = Text {
+    zh: "不需要：由客户端在每个请求里决定，并原样转发给 Google。",
+    en: "Not needed: the client says so in each request, which is passed on to Google as it is.",
+};
+const SUFFIXES: Text = Text {
+    zh: "不需要：没有带后缀的模型名，客户端在请求里使用 Google 的参数（工具、思考、图片）。",
+    en: "Not needed: there are no model names with suffixes; clients use Google's parameters \
+         (tools, thinking, images) in the request.",
+};
+const SHOWN_BY_TOKEN: Text = Text {
+    zh: "改为在面板里按客户端令牌设置思考过程和媒体的呈现方式。",
+    en: "Chosen for each client token in the panel: how thoughts and media are shown.",
+};
+const SPEECH: Text = Text {
+    zh: "暂不支持 OpenAI 格式的语音接口；Gemini 原生接口可以生成语音。",
+    en: "OpenAI's speech route is not supported yet; Gemini's own routes can speak.",
+};
+const IMAGES: Text = Text {
+    zh: "暂不支持 Imagen 图片接口；能生成图片的 Gemini 模型可以直接使用。",
+    en: "The route for Imagen is not supported yet; Gemini's models that draw can be used.",
+};
+const IMAGE_HOSTS: Text = Text {
+    zh: "不支持图床：图片直接在答复里返回，不会发给第三方。",
+    en: "Pictures go back in the answer and to no third party, so there are no image hosts.",
+};
+const STREAMS: Text = Text {
+    zh: "不需要：流式答复到达后立刻转发，不人为放慢。",
+    en: "Not needed: streams are passed on as they come and never slowed down.",
+};
+const FAKE_STREAMS: Text = Text {
+    zh: "不需要：使用 Google 真正的流，并在收到内容之前自动重试空答复。",
+    en: "Not needed: Google's real stream is used, and an empty one is tried again unseen.",
+};
+const UPDATES: Text = Text {
+    zh: "不需要：服务器不自动检查更新。",
+    en: "Not needed: the server does not look for updates.",
+};
+const ALWAYS_LIMITED: Text = Text {
+    zh: "不需要：日志总是按天数和大小清理，见 REQUEST_LOG_DAYS、ERROR_DETAIL_DAYS、DATABASE_LIMIT_MB。",
+    en: "Not needed: logs are always limited by age and size, see REQUEST_LOG_DAYS, \
+         ERROR_DETAIL_DAYS and DATABASE_LIMIT_MB.",
+};
+const FILES: Text = Text {
+    zh: "暂不支持 Files 接口；Google 自己会在 48 小时后删除文件。",
+    en: "The Files API is not supported yet; Google deletes files after 48 hours itself.",
+};
+
+/// Every setting of the original (v2.2.8), in its order.
+pub static ORIGINAL: &[OriginalSetting] = &[
+    same("DATABASE_TYPE"),
+    nothing("SQLITE_DATABASE", FILE),
+    same("MYSQL_HOST"),
+    same("MYSQL_PORT"),
+    same("MYSQL_USER"),
+    same("MYSQL_PASSWORD"),
+    same("MYSQL_DATABASE"),
+    same("MYSQL_SOCKET"),
+    OriginalSetting {
+        name: "API_KEYS",
+        becomes: Becomes::Keys,
+    },
+    OriginalSetting {
+        name: "ALLOWED_TOKENS",
+        becomes: Becomes::Tokens,
+    },
+    same("AUTH_TOKEN"),
+    same("BASE_URL"),
+    same("CUSTOM_HEADERS"),
+    nothing("VERTEX_API_KEYS", VERTEX),
+    nothing("VERTEX_EXPRESS_BASE_URL", VERTEX),
+    nothing("URL_NORMALIZATION_ENABLED", ROUTING),
+    nothing("MAX_FAILURES", HEALTH),
+    becomes("TIME_OUT", "TIME_OUT", whole_number),
+    becomes("MAX_RETRIES", "MAX_RETRIES", attempts),
+    nothing("PROXIES", PROXIES),
+    nothing("PROXIES_USE_CONSISTENCY_HASH_BY_API_KEY", PROXIES),
+    same("TEST_MODEL"),
+    nothing("IMAGE_MODELS", SUFFIXES),
+    nothing("SEARCH_MODELS", SUFFIXES),
+    same("FILTERED_MODELS"),
+    nothing("TOOLS_CODE_EXECUTION_ENABLED", BY_REQUEST),
+    nothing("URL_CONTEXT_ENABLED", BY_REQUEST),
+    nothing("URL_CONTEXT_MODELS", BY_REQUEST),
+    nothing("SHOW_SEARCH_LINK", SUFFIXES),
+    nothing("SHOW_THINKING_PROCESS", SHOWN_BY_TOKEN),
+    nothing("THINKING_MODELS", SUFFIXES),
+    nothing("THINKING_BUDGET_MAP", BY_REQUEST),
+    nothing("SAFETY_SETTINGS", BY_REQUEST),
+    nothing("TTS_MODEL", SPEECH),
+    nothing("TTS_VOICE_NAME", SPEECH),
+    nothing("TTS_SPEED", SPEECH),
+    nothing("PAID_KEY", IMAGES),
+    nothing("CREATE_IMAGE_MODEL", IMAGES),
+    nothing("UPLOAD_PROVIDER", IMAGE_HOSTS),
+    nothing("SMMS_SECRET_TOKEN", IMAGE_HOSTS),
+    nothing("PICGO_API_KEY", IMAGE_HOSTS),
+    nothing("PICGO_API_URL", IMAGE_HOSTS),
+    nothing("CLOUDFLARE_IMGBED_URL", IMAGE_HOSTS),
+    nothing("CLOUDFLARE_IMGBED_AUTH_CODE", IMAGE_HOSTS),
+    nothing("CLOUDFLARE_IMGBED_UPLOAD_FOLDER", IMAGE_HOSTS),
+    nothing("OSS_ENDPOINT", IMAGE_HOSTS),
+    nothing("OSS_ENDPOINT_INNER", IMAGE_HOSTS),
+    nothing("OSS_ACCESS_KEY", IMAGE_HOSTS),
+    nothing("OSS_ACCESS_KEY_SECRET", IMAGE_HOSTS),
+    nothing("OSS_BUCKET_NAME", IMAGE_HOSTS),
+    nothing("OSS_REGION", IMAGE_HOSTS),
+    nothing("STREAM_OPTIMIZER_ENABLED", STREAMS),
+    nothing("STREAM_MIN_DELAY", STREAMS),
+    nothing("STREAM_MAX_DELAY", STREAMS),
+    nothing("STREAM_SHORT_TEXT_THRESHOLD", STREAMS),
+    nothing("STREAM_LONG_TEXT_THRESHOLD", STREAMS),
+    nothing("STREAM_CHUNK_SIZE", STREAMS),
+    nothing("FAKE_STREAM_ENABLED", FAKE_STREAMS),
+    nothing("FAKE_STREAM_EMPTY_DATA_INTERVAL_SECONDS", FAKE_STREAMS),
+    nothing("CHECK_INTERVAL_HOURS", HEALTH),
+    becomes("TIMEZONE", "TZ", as_it_is),
+    nothing("GITHUB_REPO_OWNER", UPDATES),
+    nothing("GITHUB_REPO_NAME", UPDATES),
+    becomes("LOG_LEVEL", "LOG_LEVEL", log_level),
+    becomes("ERROR_LOG_RECORD_REQUEST_BODY", "RECORD_BODIES", as_it_is),
+    nothing("AUTO_DELETE_ERROR_LOGS_ENABLED", ALWAYS_LIMITED),
+    becomes(
+        "AUTO_DELETE_ERROR_LOGS_DAYS",
+        "ERROR_DETAIL_DAYS",
+        whole_number,
+    ),
+    nothing("AUTO_DELETE_REQUEST_LOGS_ENABLED", ALWAYS_LIMITED),
+    becomes(
+        "AUTO_DELETE_REQUEST_LOGS_DAYS",
+        "REQUEST_LOG_DAYS",
+        whole_number,
+    ),
+    nothing("FILES_CLEANUP_ENABLED", FILES),
+    nothing("FILES_CLEANUP_INTERVAL_HOURS", FILES),
+    nothing("FILES_USER_ISOLATION_ENABLED", FILES),
+    becomes("ADMIN_SESSION_EXPIRE", "SESSION_HOURS", seconds_as_hours),
+];
+
+fn as_it_is(value: &str) -> String {
+    value.trim().to_owned()
+}
+
+/// A number that the original may have stored as Python prints it (`300.0`).
+fn whole_number(value: &str) -> String {
+    let value = value.trim();
+    value.strip_suffix(".0").unwrap_or(value).to_owned()
+}
+
+/// There, 0 attempts let every request fail; nobody wants that back.
+fn attempts(value: &str) -> String {
+    match whole_number(value).parse::<u32>() {
+        Ok(number) => number.clamp(1, 10).to_string(),
+        Err(_) => as_it_is(value),
+    }
+}
+
+/// Python's words for it.
+fn log_level(value: &str) -> String {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "warning" => "warn".to_owned(),
+        "critical" | "fatal" => "error".to_owned(),
+        "notset" => "trace".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Whole hours, at least as long.
+fn seconds_as_hours(value: &str) -> String {
+    match whole_number(value).parse::<u32>() {
+        Ok(seconds) => seconds.div_ceil(3600).max(1).to_string(),
+        Err(_) => as_it_is(value),
+    }
+}
