@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
-        Some(("password", matches)) => password(matches),
+        Some(("password", matches)) => command_runs(matches, commands::password::run),
+        Some(("backup", matches)) => command_runs(matches, commands::backup::make),
+        Some(("backups", matches)) => command_runs(matches, commands::backup::list),
+        Some(("restore", matches)) => command_runs(matches, commands::backup::restore),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -49,18 +52,22 @@ fn command() -> Command {
             "Every flag has an environment variable of the same meaning; the flag wins. \
              Prefer the environment for secrets: other users can see command lines.",
         );
-    let mut password = commands::password::command();
+    let mut others = vec![commands::password::command()];
+    others.extend(commands::backup::commands());
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
-        password = password.arg(flag(declaration));
     }
+    // What they work on is found by the same settings.
+    let others = others
+        .into_iter()
+        .map(|command| command.args(DECLARATIONS.iter().map(flag)));
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One address and one token for all your Gemini keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve)
-        .subcommand(password)
+        .subcommands(others)
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
@@ -117,13 +124,17 @@ fn log(settings: &Settings) -> OnSettings {
     })
 }
 
-fn password(matches: &ArgMatches) -> anyhow::Result<()> {
+/// Runs a command that works on the database and ends.
+fn command_runs(
+    matches: &ArgMatches,
+    run: impl AsyncFnOnce(Settings, &ArgMatches) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let settings = settings(matches)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the operating system refused to start the runtime")?
-        .block_on(commands::password::run(settings, matches))
+        .block_on(run(settings, matches))
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {

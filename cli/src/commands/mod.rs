@@ -1,3 +1,4 @@
 //! What the command line does besides serving.
 
+pub mod backup;
 pub mod password;

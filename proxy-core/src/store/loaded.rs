@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use contract::Millis;
 use contract::admin::{DatabaseState, Origin, TokenRules};
@@ -272,6 +273,23 @@ impl Store {
         }
         environment.keys = keys.into_iter().collect();
         environment.tokens = tokens.into_iter().collect();
+        self.inner
+            .environment_written
+            .store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this database knows the keys and tokens of the environment: not before it was
+    /// reached, nor when a backup has taken its place.
+    pub(crate) fn knows_environment(&self) -> bool {
+        self.inner.environment_written.load(Ordering::Relaxed)
+    }
+
+    /// Another database has taken this one's place: everything has to be read.
+    pub(super) fn was_exchanged(&self) {
+        self.inner
+            .environment_written
+            .store(false, Ordering::Relaxed);
+        self.read_again();
     }
 
     /// The number of a key in a record: one that was given while the database was away is
