@@ -6,6 +6,7 @@
 //! [`spool::SPOOL_BYTES`], also over a restart, and are written later in order. What is to be kept of a key's state is not queued:
 //! only its newest state matters, so it waits in a map and cannot be dropped.
 
+pub mod slots;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use contract::Millis;
 use contract::admin::Surface;
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -75,6 +78,81 @@ pub struct RequestRecord {
     /// What the client was told when it went wrong, scrubbed of secrets. Its presence is
     /// what makes a request count as failed.
     pub error: Option<Box<str>>,
+    /// The Google project of the key, when Google told it.
+    #[serde(default)]
+    pub project: Option<Box<str>>,
+    /// What it would have cost on the paid tier, in millionths of a US dollar; absent when the
+    /// price is not known.
+    #[serde(default)]
+    pub cost_micros: Option<u64>,
+    /// More about one that failed.
+    #[serde(default)]
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What is kept of a failed request for as long as `ERROR_DETAIL_DAYS`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detail {
+    /// What Google said, scrubbed of secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_message: Option<Box<str>>,
+    /// Google's HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
+    /// What the client called itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Box<str>>,
+    /// The client's body, when bodies are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Box<str>>,
+    /// Only the beginning of the body is kept.
+    pub body_truncated: bool,
+}
+
+impl Detail {
+    /// How much text it holds, in bytes.
+    fn text_bytes(&self) -> usize {
+        [&self.upstream_message, &self.user_agent, &self.body]
+            .into_iter()
+            .flatten()
+            .map(|text| text.len())
+            .sum()
+    }
+}
+
+impl RequestRecord {
+    /// How much text it holds that may be long, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let detail = self.detail.as_ref().map_or(0, |detail| detail.text_bytes());
+        self.model.len() + self.error.as_ref().map_or(0, |error| error.len()) + detail
+    }
+
+    /// One of which nothing is known yet.
+    pub fn blank(surface: Surface) -> Self {
+        Self {
+            request_id: Box::default(),
+            at: 0,
+            surface,
+            model: Box::default(),
+            key_id: None,
+            failed_keys: Vec::new(),
+            token_id: None,
+            status: 0,
+            stream: false,
+            attempts: 0,
+            latency_ms: 0,
+            ttft_ms: None,
+            prompt_tokens: 0,
+            output_tokens: 0,
+            thought_tokens: 0,
+            cached_tokens: 0,
+            error: None,
+            project: None,
+            cost_micros: None,
+            detail: None,
+        }
+    }
 }
 
 /// Takes records without ever waiting. Clones share one queue.
@@ -94,6 +172,8 @@ struct Shared {
     spooled: AtomicU64,
     /// The last attempt to write failed.
     failing: AtomicBool,
+    /// Whose hours and days the sums are of.
+    time_zone: ArcSwap<TimeZone>,
     /// The newest state of each key that has changed since the last write.
     key_states: Mutex<HashMap<i64, SavedKeyState>>,
     key_state_changed: Notify,
@@ -101,13 +181,26 @@ struct Shared {
 
 impl Recorder {
     /// Starts the writing task on `tracker`. It ends when `stop` is cancelled, after a last
-    /// write of all that is queued; what cannot be written then waits on disk, too.
-    pub fn start(store: Store, tracker: &TaskTracker, stop: CancellationToken) -> Self {
-        Self::start_with(store, tracker, stop, spool::SPOOL_BYTES)
+    /// write of all that is queued; what cannot be written then waits on disk, too. Sums are
+    /// of the hours and days of `time_zone`.
+    pub fn start(
+        store: Store,
+        time_zone: TimeZone,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self::start_with(store, time_zone, tracker, stop, spool::SPOOL_BYTES)
+    }
+
+    /// From now on sums are of the hours and days of `time_zone`. What was summed up before
+    /// stays as it is.
+    pub fn set_time_zone(&self, time_zone: TimeZone) {
+        self.shared.time_zone.store(Arc::new(time_zone));
     }
 
     fn start_with(
         store: Store,
+        time_zone: TimeZone,
         tracker: &TaskTracker,
         stop: CancellationToken,
         spool_bytes: u64,
@@ -119,6 +212,7 @@ impl Recorder {
             written: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            time_zone: ArcSwap::from_pointee(time_zone),
             key_states: Mutex::default(),
             key_state_changed: Notify::new(),
         });

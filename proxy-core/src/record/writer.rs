@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::admin::DatabaseState;
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -204,6 +205,7 @@ impl Writer {
             let batch = Batch {
                 number: Some((waiting.writer.clone(), waiting.number)),
                 requests,
+                time_zone: TimeZone::clone(&self.shared.time_zone.load()),
                 ..Batch::default()
             };
             match self.store.write(&batch).await {
@@ -245,6 +247,7 @@ impl Writer {
             number: (!requests.is_empty()).then(|| self.next_number()),
             requests,
             key_states: std::mem::take(&mut self.key_states),
+            time_zone: TimeZone::clone(&self.shared.time_zone.load()),
         };
         if batch.is_empty() {
             return Ok(());

@@ -22,6 +22,7 @@ mod seal;
 mod sessions;
 mod sqlite;
 mod state;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -44,10 +45,11 @@ pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
 pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use requests::Batch;
-pub use requests::{FailedRequest, KeyCounts, QuarterSums};
+pub use requests::FailedRequest;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
+pub use sums::{NamedTally, SumKind, Tally};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;

@@ -291,22 +291,8 @@ impl Drop for Trace {
 
 fn blank(surface: Surface, token_id: Option<i64>) -> RequestRecord {
     RequestRecord {
-        request_id: Box::default(),
-        at: 0,
-        surface,
-        model: Box::default(),
-        key_id: None,
-        failed_keys: Vec::new(),
         token_id,
         status: CLIENT_GONE,
-        stream: false,
-        attempts: 0,
-        latency_ms: 0,
-        ttft_ms: None,
-        prompt_tokens: 0,
-        output_tokens: 0,
-        thought_tokens: 0,
-        cached_tokens: 0,
-        error: None,
+        ..RequestRecord::blank(surface)
     }
 }
