@@ -6,6 +6,8 @@
 //! [`spool::SPOOL_BYTES`], also over a restart, and are written later in order. What is to be kept of a key's state is not queued:
 //! only its newest state matters, so it waits in a map and cannot be dropped.
 
+pub mod price;
+pub mod scrub;
 pub mod slots;
 mod spool;
 #[cfg(test)]
@@ -14,7 +16,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use contract::Millis;
@@ -37,6 +39,10 @@ const ERROR_CHARS: usize = 1000;
 /// The most characters of a model's name that are kept: it is the client's text, and a column
 /// of the database has a width.
 const MODEL_CHARS: usize = 200;
+
+/// How much text of recorded bodies may wait at once, in bytes; beyond it a record comes
+/// without its body.
+const BODIES: usize = 32 * 1024 * 1024;
 
 /// What is kept of one request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -166,6 +172,8 @@ pub struct Recorder {
 struct Shared {
     /// Records that found no room.
     dropped: AtomicU64,
+    /// The text of bodies that wait, in bytes.
+    bodies: AtomicUsize,
     /// Records that were written by this process, those of earlier runs not included.
     written: AtomicU64,
     /// Records that wait on disk.
@@ -209,6 +217,7 @@ impl Recorder {
         let (flushes, flush_requests) = mpsc::channel(16);
         let shared = Arc::new(Shared {
             dropped: AtomicU64::new(0),
+            bodies: AtomicUsize::new(0),
             written: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
             failing: AtomicBool::new(false),
@@ -234,7 +243,10 @@ impl Recorder {
             cut(error, ERROR_CHARS);
         }
         cut(&mut record.model, MODEL_CHARS);
-        if self.queue.try_send(record).is_err() {
+        self.shared.admit_body(&mut record);
+        if let Err(refused) = self.queue.try_send(record) {
+            let record = refused.into_inner();
+            self.shared.bodies_left(std::slice::from_ref(&record));
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -276,8 +288,31 @@ impl Recorder {
     }
 }
 
+impl Shared {
+    /// Counts a body that begins to wait, or takes it away when there are enough.
+    fn admit_body(&self, record: &mut RequestRecord) {
+        let Some(detail) = &mut record.detail else {
+            return;
+        };
+        let length = detail.body.as_ref().map_or(0, |body| body.len());
+        if self.bodies.fetch_add(length, Ordering::Relaxed) + length > BODIES && length > 0 {
+            self.bodies.fetch_sub(length, Ordering::Relaxed);
+            detail.body = None;
+            detail.body_truncated = true;
+        }
+    }
+
+    /// These records wait in memory no more.
+    fn bodies_left(&self, records: &[RequestRecord]) {
+        let details = records.iter().filter_map(|record| record.detail.as_ref());
+        let bodies = details.filter_map(|detail| detail.body.as_ref());
+        let length = bodies.map(|body| body.len()).sum();
+        self.bodies.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
 /// Leaves the first `chars` characters.
-fn cut(text: &mut Box<str>, chars: usize) {
+pub(crate) fn cut(text: &mut Box<str>, chars: usize) {
     if let Some((end, _)) = text.char_indices().nth(chars) {
         *text = text[..end].into();
     }

@@ -253,6 +253,7 @@ impl Writer {
             return Ok(());
         }
         let result = self.store.write(&batch).await;
+        self.shared.bodies_left(&batch.requests);
         let written = u64::try_from(batch.requests.len()).unwrap_or(u64::MAX);
         match &result {
             Ok(()) => {
@@ -283,6 +284,7 @@ impl Writer {
             let requests = std::mem::take(&mut self.gathered);
             let (_, number) = self.next_number();
             self.put(number, &requests).await;
+            self.shared.bodies_left(&requests);
         }
     }
 
