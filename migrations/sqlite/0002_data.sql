@@ -63,6 +63,7 @@ CREATE INDEX requests_token ON requests (token_id, at);
 CREATE INDEX requests_key ON requests (key_id, at);
 CREATE INDEX requests_model ON requests (model, at);
 CREATE INDEX requests_status ON requests (status, at);
+CREATE INDEX requests_surface ON requests (surface, at);
 CREATE INDEX requests_request_id ON requests (request_id);
 
 -- Sums by the hour ('h') and by the day ('d') of the server's time zone, of everything

@@ -196,6 +196,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     });
     core.show(&loaded);
     core.seed_tokens().await;
+    core.tracker
+        .spawn(keeper::tidy(core.clone(), stopped.clone()));
     core.tracker.spawn(keeper::keep(core.clone(), stopped));
     let listeners = server::Listeners {
         clients: listener,

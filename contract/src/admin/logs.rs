@@ -8,6 +8,7 @@ use crate::Millis;
 /// Which requests to list; sent as query parameters. Everything absent means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestQuery {
     /// At or after this moment.
@@ -173,6 +174,7 @@ pub struct RecordsDeleted {
 /// What statistics to give; sent as query parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
     /// How far back.

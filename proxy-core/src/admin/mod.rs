@@ -18,8 +18,10 @@ mod headers;
 mod import;
 mod keys;
 mod overview;
+mod requests;
 mod sessions;
 mod sign_in;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -112,6 +114,10 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(stats::show))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::delete))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

@@ -44,6 +44,14 @@ pub(super) enum Engine {
 }
 
 impl Engine {
+    /// What follows a table's name in a `SELECT` that is to use this index.
+    pub(super) fn with_index(self, index: &'static str) -> String {
+        match self {
+            Self::Sqlite => format!(" INDEXED BY {index}"),
+            Self::Mysql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
     /// The end of an `INSERT` into a table whose row may be there already: adds the new
     /// numbers of `columns` to it. `key` are the columns of the primary key.
     pub(super) fn on_conflict(self, key: &str, columns: &[&str]) -> String {

@@ -16,8 +16,10 @@ mod database;
 mod error;
 mod keys;
 mod loaded;
+mod log;
 mod mysql;
 mod requests;
+mod retention;
 mod seal;
 mod sessions;
 mod sqlite;
@@ -43,9 +45,11 @@ use crate::clock::Clock;
 pub use error::{Place, StoreError};
 pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
+pub use log::Place as LogPlace;
 pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use requests::Batch;
 pub use requests::FailedRequest;
+pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
@@ -225,15 +229,14 @@ impl Store {
             .map(drop)
     }
 
-    /// What was deleted in the last run can no longer be restored: its secrets go.
+    /// What was deleted in the last run can no longer be restored: its secrets go. The rows
+    /// stay, so that requests of then keep the names; of a token there is no secret, only a
+    /// hash of random bits.
     async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
         let mut tx = connections.begin_exclusive().await?;
-        for statement in [
-            "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
-            "DELETE FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
-        ] {
-            query(statement).execute(&mut tx).await?;
-        }
+        query("UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL")
+            .execute(&mut tx)
+            .await?;
         query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
             .execute(&mut tx)
