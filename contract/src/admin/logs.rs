@@ -31,6 +31,7 @@ pub struct RequestQuery {
     pub surface: Option<Surface>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(inline))]
     pub result: Option<RequestResult>,
     /// With exactly this HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +179,7 @@ pub struct RecordsDeleted {
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
     /// How far back.
+    #[cfg_attr(feature = "openapi", param(inline))]
     pub range: StatsRange,
     /// The curve of this client token only.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -100,7 +100,10 @@ pub(super) async fn delete(
     // What comes while this runs stays.
     let now = core.clock.now().saturating_add(1);
     let before = which.before.unwrap_or(now);
-    let deleted = core.store.delete_requests(before, which.failed_only).await?;
+    let deleted = core
+        .store
+        .delete_requests(before, which.failed_only)
+        .await?;
     Ok(Json(RecordsDeleted { deleted }))
 }
 

@@ -95,11 +95,15 @@ pub(super) async fn show(
     let mut keys = of(SumKind::Key);
     let mut tokens = of(SumKind::Token);
     for rows in [&mut keys, &mut tokens] {
-        rows.iter_mut().for_each(|row| row.id = row.name.parse().ok());
+        rows.iter_mut()
+            .for_each(|row| row.id = row.name.parse().ok());
     }
     let ids = |rows: &[StatsRow]| rows.iter().filter_map(|row| row.id).collect::<Vec<_>>();
     let names = core.store.key_names(ids(&keys)).await?;
-    for (id, name) in keys.iter_mut().filter_map(|row| Some((row.id?, &mut row.name))) {
+    for (id, name) in keys
+        .iter_mut()
+        .filter_map(|row| Some((row.id?, &mut row.name)))
+    {
         let mut named = Named {
             id,
             name: names.get(&id).cloned().unwrap_or_default(),
@@ -108,7 +112,10 @@ pub(super) async fn show(
         *name = named.name;
     }
     let names = core.store.token_names(ids(&tokens)).await?;
-    for (id, name) in tokens.iter_mut().filter_map(|row| Some((row.id?, &mut row.name))) {
+    for (id, name) in tokens
+        .iter_mut()
+        .filter_map(|row| Some((row.id?, &mut row.name)))
+    {
         *name = names.get(&id).cloned().unwrap_or_else(|| format!("#{id}"));
     }
     Ok(Json(Stats {

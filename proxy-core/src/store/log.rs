@@ -95,7 +95,9 @@ fn filters(query: &RequestQuery) -> Vec<Filter> {
         Some(RequestResult::Ok) => (None, result),
         _ => (result, None),
     };
-    let key = query.key.map(|id| filter("key_id", "requests_key", id.into()));
+    let key = query
+        .key
+        .map(|id| filter("key_id", "requests_key", id.into()));
     let token = query
         .token
         .map(|id| filter("token_id", "requests_token", id.into()));
@@ -220,7 +222,10 @@ impl Store {
             ],
         );
         if let Some(Place { at, id }) = after {
-            range.and("at <= ? AND (at < ? OR id < ?)", [at.into(), at.into(), id.into()]);
+            range.and(
+                "at <= ? AND (at < ? OR id < ?)",
+                [at.into(), at.into(), id.into()],
+            );
         }
         let mut end = None;
         if !others.is_empty() || text.is_some() {
@@ -236,7 +241,10 @@ impl Store {
                 .await?;
             if let Some(row) = row {
                 let (at, id) = (row.get("at")?, row.get("id")?);
-                range.and("at >= ? AND (at > ? OR id >= ?)", [at, at, id].map(Value::from));
+                range.and(
+                    "at >= ? AND (at > ? OR id >= ?)",
+                    [at, at, id].map(Value::from),
+                );
                 end = Some(Place { at, id });
             }
             for filter in others {
@@ -256,8 +264,11 @@ impl Store {
             .bind(one_more)
             .fetch_all(connections.read())
             .await?;
-        let mut requests: Vec<RequestView> =
-            rows.iter().take(limit).map(view).collect::<Result<_, _>>()?;
+        let mut requests: Vec<RequestView> = rows
+            .iter()
+            .take(limit)
+            .map(view)
+            .collect::<Result<_, _>>()?;
         self.name(&mut requests).await?;
         let next = match requests.last() {
             Some(last) if rows.len() > limit => Some(Place {
@@ -312,10 +323,14 @@ impl Store {
     /// Puts the names of keys and tokens in, and the projects of keys.
     async fn name(&self, requests: &mut [RequestView]) -> Result<(), StoreError> {
         let ids = |of: fn(&RequestView) -> &Option<Named>, requests: &[RequestView]| {
-            let ids = requests.iter().filter_map(move |request| of(request).as_ref());
+            let ids = requests
+                .iter()
+                .filter_map(move |request| of(request).as_ref());
             ids.map(|named| named.id).collect::<BTreeSet<i64>>()
         };
-        let keys = self.key_names(ids(|request| &request.key, requests)).await?;
+        let keys = self
+            .key_names(ids(|request| &request.key, requests))
+            .await?;
         let tokens = self
             .token_names(ids(|request| &request.token, requests))
             .await?;
@@ -338,7 +353,8 @@ impl Store {
         &self,
         ids: impl IntoIterator<Item = i64>,
     ) -> Result<HashMap<i64, String>, StoreError> {
-        self.names("SELECT id, label AS name FROM gemini_keys", ids).await
+        self.names("SELECT id, label AS name FROM gemini_keys", ids)
+            .await
     }
 
     /// The names of client tokens, deleted ones included.

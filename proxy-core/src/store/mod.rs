@@ -234,9 +234,11 @@ impl Store {
     /// hash of random bits.
     async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
         let mut tx = connections.begin_exclusive().await?;
-        query("UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL")
-            .execute(&mut tx)
-            .await?;
+        query(
+            "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
+        )
+        .execute(&mut tx)
+        .await?;
         query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
             .execute(&mut tx)

@@ -77,7 +77,10 @@ impl Store {
             let row = query("SELECT COUNT(*) AS requests FROM requests")
                 .fetch_optional(connections.read())
                 .await?;
-            let requests: u64 = row.map(|row| row.number("requests")).transpose()?.unwrap_or(0);
+            let requests: u64 = row
+                .map(|row| row.number("requests"))
+                .transpose()?
+                .unwrap_or(0);
             let row = query("SELECT at FROM requests ORDER BY at LIMIT 1 OFFSET ?")
                 .bind(requests / PART)
                 .fetch_optional(connections.read())

@@ -1,5 +1,6 @@
 //! The store on both engines: what is in [`on_both`] holds for SQLite and for a real MariaDB.
 
+mod bench;
 mod mysql;
 mod records;
 mod sqlite;
