@@ -1,6 +1,5 @@
 //! The statistics: sums by the hour and by the day.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use axum::extract::State;
@@ -11,7 +10,7 @@ use super::Admin;
 use super::answer::{Asked, Failure, Json, Result};
 use super::requests::{flush, name_key};
 use crate::record::slots::{self, Period};
-use crate::store::{NamedTally, SumKind, Tally};
+use crate::store::{SumKind, Tally};
 
 /// How many models, keys and tokens are listed.
 const ROWS: usize = 20;
@@ -77,18 +76,20 @@ pub(super) async fn show(
         })
         .collect();
 
-    let mut totals = core.store.totals(period, &LISTED, since).await?;
-    totals.sort_by(|a, b| {
-        let order = |total: &NamedTally| Reverse(total.tally.requests);
-        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
+    let spans = slots::spans(period, since, core.clock.now(), &zone);
+    let totals = core.store.totals(&spans, &LISTED).await?;
+    let mut totals: Vec<_> = totals.into_iter().collect();
+    totals.sort_by(|((_, a_name), a), ((_, b_name), b)| {
+        let order = b.requests.cmp(&a.requests);
+        order.then_with(|| a_name.cmp(b_name))
     });
     let of = |kind: SumKind| {
-        let rows = totals.iter().filter(move |total| total.kind == kind);
+        let rows = totals.iter().filter(move |((of, _), _)| *of == kind);
         rows.take(ROWS)
-            .map(|total| StatsRow {
+            .map(|((_, name), tally)| StatsRow {
                 id: None,
-                name: total.name.clone(),
-                sums: Sums::from(total.tally),
+                name: name.clone(),
+                sums: Sums::from(*tally),
             })
             .collect::<Vec<_>>()
     };

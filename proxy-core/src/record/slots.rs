@@ -20,6 +20,8 @@ pub enum Period {
     Hour,
     /// From midnight to midnight.
     Day,
+    /// A month of the calendar.
+    Month,
 }
 
 /// When the slot of a moment began. The moment itself outside the years that the calendar
@@ -27,6 +29,10 @@ pub enum Period {
 pub fn begin(period: Period, at: Millis, zone: &TimeZone) -> Millis {
     let local = |at: Zoned| match period {
         Period::Day => at.start_of_day().ok().map(|start| start.timestamp()),
+        Period::Month => {
+            let first = at.first_of_month().and_then(|first| first.start_of_day());
+            first.ok().map(|start| start.timestamp())
+        }
         Period::Hour => {
             let quarters = i64::from(at.minute()) * 60 + i64::from(at.second());
             let since = quarters * 1000 + i64::from(at.millisecond());
@@ -55,7 +61,7 @@ pub fn last(period: Period, count: usize, now: Millis, zone: &TimeZone) -> Vec<M
 /// Finds the slots of many moments that are close together.
 pub(crate) struct Slots<'a> {
     zone: &'a TimeZone,
-    known: HashMap<Millis, (Millis, Millis)>,
+    known: HashMap<Millis, [(Period, Millis); 3]>,
 }
 
 impl<'a> Slots<'a> {
@@ -66,17 +72,48 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// When the hour and the day of a moment began.
-    pub(crate) fn of(&mut self, at: Millis) -> [(Period, Millis); 2] {
+    /// When the hour, the day and the month of a moment began.
+    pub(crate) fn of(&mut self, at: Millis) -> [(Period, Millis); 3] {
         let quarter = at.div_euclid(QUARTER_MS) * QUARTER_MS;
-        let (hour, day) = *self.known.entry(quarter).or_insert_with(|| {
-            (
-                begin(Period::Hour, quarter, self.zone),
-                begin(Period::Day, quarter, self.zone),
-            )
+        let slots = self.known.entry(quarter).or_insert_with(|| {
+            [Period::Hour, Period::Day, Period::Month]
+                .map(|period| (period, begin(period, quarter, self.zone)))
         });
-        [(Period::Hour, hour), (Period::Day, day)]
+        *slots
     }
+}
+
+/// A span of slots, to be summed up: those that begin in `from..to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The length of the slots.
+    pub period: Period,
+    /// The first.
+    pub from: Millis,
+    /// Before this moment.
+    pub to: Millis,
+}
+
+/// Few slots that hold everything since the slot that began at `since`. What is longer than
+/// two months is summed up by months, as far as they are whole.
+pub fn spans(period: Period, since: Millis, now: Millis, zone: &TimeZone) -> Vec<Span> {
+    const MONTHS_FROM: Millis = 62 * 24 * 60 * 60 * 1000;
+    // Sums that were made in another time zone begin some hours before or after.
+    const ZONES_APART: Millis = 26 * 60 * 60 * 1000;
+    let span = |period, from, to| Span { period, from, to };
+    if period != Period::Day || now - since < MONTHS_FROM {
+        return vec![span(period, since, Millis::MAX)];
+    }
+    let month = begin(Period::Month, since, zone);
+    let months = match month == since {
+        true => month,
+        // A month has 28 to 31 days, so this is in the next one.
+        false => begin(Period::Month, month + MONTHS_FROM / 2 + ZONES_APART, zone),
+    };
+    vec![
+        span(Period::Day, since, months),
+        span(Period::Month, months - ZONES_APART, Millis::MAX),
+    ]
 }
 
 #[cfg(test)]
@@ -100,6 +137,34 @@ mod tests {
         let hours = last(Period::Hour, 26, next, &zone);
         let expected: Vec<Millis> = (0..26).map(|hour| day + hour * 3_600_000).collect();
         assert_eq!(hours, expected);
+    }
+
+    #[test]
+    fn a_year_is_some_days_and_whole_months() {
+        let zone = TimeZone::get("Asia/Shanghai").unwrap();
+        let now = at("2026-11-25T12:00:00Z");
+        let midnight = |text: &str| at(&format!("{text}T00:00:00+08:00"));
+        let since = last(Period::Day, 365, now, &zone)[0];
+        assert_eq!(since, midnight("2025-11-26"));
+        let [days, months] = spans(Period::Day, since, now, &zone)[..] else {
+            panic!("two spans");
+        };
+        let december = midnight("2025-12-01");
+        assert_eq!(
+            (days.period, days.from, days.to),
+            (Period::Day, since, december)
+        );
+        assert_eq!(months.period, Period::Month);
+        assert!(months.from < december && months.from > midnight("2025-11-01"));
+        for first in ["2026-01-01", "2026-02-01", "2026-03-01"] {
+            let spans = spans(Period::Day, midnight(first), now, &zone);
+            assert_eq!(spans[0].from, spans[0].to, "{first}: no day besides");
+        }
+        for (date, next) in [("2026-01-02", "2026-02-01"), ("2026-01-31", "2026-02-01")] {
+            let spans = spans(Period::Day, midnight(date), now, &zone);
+            assert_eq!(spans[0].to, midnight(next), "{date}");
+        }
+        assert_eq!(spans(Period::Hour, since, now, &zone).len(), 1);
     }
 
     #[test]

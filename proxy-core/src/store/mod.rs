@@ -53,7 +53,7 @@ pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
-pub use sums::{NamedTally, SumKind, Tally};
+pub use sums::{SumKind, Tally, Totals};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;

@@ -1,4 +1,4 @@
-//! Sums over requests by the hour and by the day: what the dashboard, the statistics and the
+//! Sums over requests by the hour, the day and the month: what the dashboard, the statistics and the
 //! limits of tokens are read from. They stay when requests are deleted.
 //!
 //! They are added to in the transaction that writes the requests, so both tell the same.
@@ -13,7 +13,7 @@ use super::database::{Connections, Row, Statement, Tx, query, query_built};
 use super::requests::surface_name;
 use super::{Store, StoreError};
 use crate::record::RequestRecord;
-use crate::record::slots::{Period, Slots};
+use crate::record::slots::{Period, Slots, Span};
 use crate::surface::limits::DayCounts;
 
 /// The most rows in one statement; each has [`VALUES`] values.
@@ -39,7 +39,7 @@ const COLUMNS: [&str; 10] = [
 const VALUES: usize = 4 + COLUMNS.len();
 
 /// What a row is the sum of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SumKind {
     /// What counted towards a token's limits, by the day only: without the requests that the
     /// limits turned away.
@@ -59,7 +59,7 @@ pub enum SumKind {
 }
 
 impl SumKind {
-    /// As it is in the table. The order of the variants is that of these names.
+    /// As it is in the table.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Admitted => "admitted",
@@ -87,11 +87,12 @@ impl SumKind {
     }
 }
 
-/// As it is in the table. Days sort before hours there, as `BTreeMap`s of it must, too.
+/// As it is in the table.
 pub(super) fn period_name(period: Period) -> &'static str {
     match period {
         Period::Day => "d",
         Period::Hour => "h",
+        Period::Month => "m",
     }
 }
 
@@ -215,16 +216,8 @@ impl From<Tally> for Sums {
 /// The rows of a batch by their primary key.
 type Rows = BTreeMap<(&'static str, &'static str, Millis, String), Tally>;
 
-/// One name and its sums.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedTally {
-    /// What they are of.
-    pub kind: SumKind,
-    /// A number or a name, by the kind.
-    pub name: String,
-    /// The sums.
-    pub tally: Tally,
-}
+/// Sums by what they are of: a kind, and a number or a name.
+pub type Totals = HashMap<(SumKind, String), Tally>;
 
 impl Store {
     /// Adds requests to the sums. The rows are in the order of the primary key: servers that
@@ -327,38 +320,36 @@ impl Store {
             .collect()
     }
 
-    /// The sums over all slots since then, of every name of these kinds, in no order.
+    /// The sums over these spans, of every name of these kinds.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn totals(
-        &self,
-        period: Period,
-        kinds: &[SumKind],
-        since: Millis,
-    ) -> Result<Vec<NamedTally>, StoreError> {
+    pub async fn totals(&self, spans: &[Span], kinds: &[SumKind]) -> Result<Totals, StoreError> {
         let columns = COLUMNS.map(|column| format!("CAST(SUM({column}) AS SIGNED) AS {column}"));
+        let columns = columns.join(", ");
         let marks = vec!["?"; kinds.len()].join(", ");
-        let mut statement = query_built(format!(
-            "SELECT kind, name, {} FROM sums WHERE period = ? AND kind IN ({marks}) AND at >= ? \
-             GROUP BY kind, name",
-            columns.join(", ")
-        ))
-        .bind(period_name(period));
-        for kind in kinds {
-            statement = statement.bind(kind.name());
-        }
-        let rows = statement.bind(since).fetch_all(self.db()?.read()).await?;
-        let mut totals = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Some(kind) = SumKind::of(&row.get::<String>("kind")?) else {
-                continue;
-            };
-            totals.push(NamedTally {
-                kind,
-                name: row.get("name")?,
-                tally: Tally::of_row(row)?,
-            });
+        let mut totals = Totals::new();
+        for Span { period, from, to } in spans.iter().filter(|span| span.from < span.to) {
+            let mut statement = query_built(format!(
+                "SELECT kind, name, {columns} FROM sums WHERE period = ? AND kind IN ({marks}) \
+                 AND at >= ? AND at < ? GROUP BY kind, name"
+            ))
+            .bind(period_name(*period));
+            for kind in kinds {
+                statement = statement.bind(kind.name());
+            }
+            let rows = statement
+                .bind(*from)
+                .bind(*to)
+                .fetch_all(self.db()?.read())
+                .await?;
+            for row in &rows {
+                let Some(kind) = SumKind::of(&row.get::<String>("kind")?) else {
+                    continue;
+                };
+                let total = totals.entry((kind, row.get("name")?)).or_default();
+                total.add(&Tally::of_row(row)?);
+            }
         }
         Ok(totals)
     }
@@ -394,10 +385,15 @@ impl Store {
     }
 
     async fn by_id(&self, kind: SumKind, since: Millis) -> Result<HashMap<i64, Tally>, StoreError> {
-        let totals = self.totals(Period::Day, &[kind], since).await?;
+        let day = Span {
+            period: Period::Day,
+            from: since,
+            to: Millis::MAX,
+        };
+        let totals = self.totals(&[day], &[kind]).await?;
         let numbered = totals
             .into_iter()
-            .filter_map(|total| Some((total.name.parse().ok()?, total.tally)));
+            .filter_map(|((_, name), tally)| Some((name.parse().ok()?, tally)));
         Ok(numbered.collect())
     }
 

@@ -152,7 +152,8 @@ async fn measure(world: &World, count: i64) -> (Times, Duration, u64) {
         times
             .take(&format!("statistics of {name}: curve of a key"), of_key)
             .await;
-        let lists = async || store.totals(period, &LISTED, since).await;
+        let spans = slots::spans(period, since, end, &zone);
+        let lists = async || store.totals(&spans, &LISTED).await;
         times
             .take(&format!("statistics of {name}: lists"), lists)
             .await;
@@ -288,7 +289,9 @@ async fn measure(world: &World, count: i64) -> (Times, Duration, u64) {
         .take("size of the database", async || store.bytes().await)
         .await;
     let bytes = store.bytes().await.unwrap();
-    let total: Tally = store.totals(Period::Day, &[SumKind::All], 0).await.unwrap()[0].tally;
+    let all = slots::spans(Period::Day, 0, end, &zone);
+    let totals = store.totals(&all, &[SumKind::All]).await.unwrap();
+    let total: Tally = totals[&(SumKind::All, String::new())];
     assert_eq!(i64::try_from(total.requests).unwrap(), count);
     store.close().await;
     (times, written, bytes)

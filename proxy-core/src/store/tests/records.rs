@@ -102,10 +102,14 @@ fn expected(requests: &[RequestRecord], zone: &TimeZone) -> Table {
         if request.status != 404 && met {
             names.push(("model", request.model.to_string(), &whole));
         }
-        for (letter, period) in [("h", Period::Hour), ("d", Period::Day)] {
+        for (letter, period) in [
+            ("h", Period::Hour),
+            ("d", Period::Day),
+            ("m", Period::Month),
+        ] {
             let at = slots::begin(period, request.at, zone);
             for (kind, name, numbers) in &names {
-                if (letter, *kind) == ("h", "admitted") {
+                if letter != "d" && *kind == "admitted" {
                     continue;
                 }
                 let key = (letter.to_owned(), (*kind).to_owned(), at, name.clone());
