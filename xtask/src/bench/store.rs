@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 use super::Options;
+use crate::setup;
 use crate::shell;
 use crate::workspace::Workspace;
 
@@ -17,6 +18,7 @@ pub(super) const NAME: &str = "store";
 /// Measures, writes `bench/store.md` and prints it.
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     println!("Building with all optimisations; writing a million requests twice takes minutes.");
+    setup::system(workspace, &setup::MARIADB)?;
     let path = workspace.root.join("bench").join("store.md");
     let mut command = shell::cargo(workspace);
     command

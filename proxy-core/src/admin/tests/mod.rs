@@ -4,6 +4,7 @@ mod access;
 mod data;
 mod description;
 mod limits;
+mod logs;
 mod second_factor;
 mod security;
 
