@@ -1,24 +1,30 @@
 //! The task that looks after the database: it connects to one that is away, reads what
 //! another process has changed there, keeps the snapshot for a start without it, and makes
-//! the backups that are due.
+//! the backups that are due. Beside it, the one that deletes what has been kept long enough.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
+use contract::Millis;
+use contract::admin::DatabaseState;
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::Core;
 use crate::backups::Schedule;
 use crate::settings::Settings;
-use crate::store::{Loaded, Store, StoreError, Tended};
+use crate::store::{Keep, Loaded, Store, StoreError, Tended};
 use crate::takeover;
 
 /// How often a database that answers is asked for changes.
 const EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two tries to reach one that does not.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often old records are deleted, in milliseconds.
+const TIDY_EVERY_MS: Millis = 10 * 60 * 1000;
+/// How often it is looked whether it is time.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How often the snapshot is written, in rounds of [`EVERY`], for what the pool has learned.
 const SNAPSHOT_ROUNDS: u32 = 60;
 
@@ -107,6 +113,40 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = backed_up => {}
         }
+    }
+}
+
+/// Deletes what need not be kept, until `stop`. Every [`TIDY_EVERY_MS`] by the clock, which
+/// is looked at more often: a machine that slept catches up.
+pub(crate) async fn tidy(core: Arc<Core>, stop: CancellationToken) {
+    let mut details_until = 0;
+    let mut next = core.clock.now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let now = core.clock.now();
+        if now < next || core.store.state() != DatabaseState::Ready {
+            continue;
+        }
+        next = now + TIDY_EVERY_MS;
+        let keep = keep_by(&core.settings());
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = core.store.tidy(&keep, &mut details_until) => done,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "old records cannot be deleted; it is tried again");
+        }
+    }
+}
+
+fn keep_by(settings: &Settings) -> Keep {
+    Keep {
+        request_days: settings.request_log_days,
+        detail_days: settings.error_detail_days,
+        bytes: settings.database_limit_bytes(),
     }
 }
 

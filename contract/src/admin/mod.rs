@@ -33,6 +33,10 @@
 //! | POST `/api/data/backups/{name}/restore` | | 204; requests go on meanwhile |
 //! | DELETE `/api/data/backups/{name}` | | 204 |
 //! | GET `/api/stats/today` | | [`Today`] |
+//! | GET `/api/stats` | [`StatsQuery`] in the query | [`Stats`] |
+//! | GET `/api/requests` | [`RequestQuery`] in the query | [`RequestPage`] |
+//! | GET `/api/requests/{id}` | | [`RequestDetail`] |
+//! | POST `/api/requests/delete` | [`RecordsDelete`] | [`RecordsDeleted`] |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |
 //! | POST `/api/test` | [`TestRequest`] | [`TestAnswer`] |

@@ -1,7 +1,7 @@
 //! How the admin API reads bodies and says what went wrong.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use contract::{ApiError, ErrorCode};
 use http::request::Parts;
@@ -158,6 +158,25 @@ pub(super) fn is_json(headers: &http::HeaderMap) -> bool {
 
 pub(super) fn not_json() -> Failure {
     Failure::invalid("The body must be sent with the header Content-Type: application/json.")
+}
+
+/// What a query says, as the fields of a type.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(asked)| Self(asked))
+            .map_err(|_| {
+                Failure::invalid(format!(
+                    "The query does not have the parameters that /api/openapi.json describes \
+                     for {}.",
+                    parts.uri.path()
+                ))
+            })
+    }
 }
 
 /// The number in a path.

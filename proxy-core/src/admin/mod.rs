@@ -19,8 +19,10 @@ mod headers;
 mod import;
 mod keys;
 mod overview;
+mod requests;
 mod sessions;
 mod sign_in;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -118,6 +120,10 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(data::back_up))
         .routes(routes!(data::restore))
         .routes(routes!(data::delete))
+        .routes(routes!(stats::show))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::delete))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

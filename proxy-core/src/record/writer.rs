@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::admin::DatabaseState;
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -232,6 +233,7 @@ impl Writer {
             let batch = Batch {
                 number: Some((waiting.writer.clone(), waiting.number)),
                 requests,
+                time_zone: TimeZone::clone(&self.shared.time_zone.load()),
                 ..Batch::default()
             };
             let (result, _) = self.write(&batch, true).await;
@@ -294,11 +296,13 @@ impl Writer {
             number: (!requests.is_empty()).then(|| self.next_number()),
             requests,
             key_states: std::mem::take(&mut self.key_states),
+            time_zone: TimeZone::clone(&self.shared.time_zone.load()),
         };
         if batch.is_empty() {
             return Ok(());
         }
         let (result, on_disk) = self.write(&batch, false).await;
+        self.shared.bodies_left(&batch.requests);
         let written = u64::try_from(batch.requests.len()).unwrap_or(u64::MAX);
         match &result {
             Ok(()) => {
@@ -333,6 +337,7 @@ impl Writer {
             let requests = std::mem::take(&mut self.gathered);
             let (_, number) = self.next_number();
             self.put(number, &requests).await;
+            self.shared.bodies_left(&requests);
         }
     }
 

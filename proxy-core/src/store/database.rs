@@ -41,6 +41,47 @@ pub(super) enum Pools {
     Mysql(MySqlPool),
 }
 
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    Sqlite,
+    Mysql,
+}
+
+impl Engine {
+    /// What follows a table's name in a `SELECT` that is to use this index.
+    pub(super) fn with_index(self, index: &'static str) -> String {
+        match self {
+            Self::Sqlite => format!(" INDEXED BY {index}"),
+            Self::Mysql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
+    /// The end of an `INSERT` into a table whose row may be there already: adds the new
+    /// numbers of `columns` to it. `key` are the columns of the primary key.
+    pub(super) fn on_conflict(self, key: &str, columns: &[&str]) -> String {
+        let sums = |new: fn(&str) -> String| {
+            let sums: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{column} = {column} + {}", new(column)))
+                .collect();
+            sums.join(", ")
+        };
+        match self {
+            // https://sqlite.org/lang_upsert.html; an unqualified column is the old value.
+            Self::Sqlite => format!(
+                " ON CONFLICT ({key}) DO UPDATE SET {}",
+                sums(|column| format!("excluded.{column}"))
+            ),
+            // MySQL 8.0.20 calls VALUES() old, but MariaDB and TiDB have nothing else.
+            Self::Mysql => format!(
+                " ON DUPLICATE KEY UPDATE {}",
+                sums(|column| format!("VALUES({column})"))
+            ),
+        }
+    }
+}
+
 /// A transaction. Dropping it takes everything back.
 pub(super) struct Tx {
     inner: TxInner,
@@ -65,6 +106,14 @@ impl Connections {
                 .await?;
         }
         Ok(tx)
+    }
+
+    /// Which engine this is, for the few statements that differ.
+    pub(super) fn engine(&self) -> Engine {
+        match self.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Mysql(_) => Engine::Mysql,
+        }
     }
 
     /// A transaction of the one task that writes records. Such rows are only added, so it

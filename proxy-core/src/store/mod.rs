@@ -18,13 +18,16 @@ mod error;
 mod facts;
 mod keys;
 mod loaded;
+mod log;
 mod mysql;
 mod original;
 mod requests;
+mod retention;
 mod seal;
 mod sessions;
 mod sqlite;
 mod state;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -46,13 +49,16 @@ pub use error::{Place, StoreError};
 pub use facts::Facts;
 pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
+pub use log::Place as LogPlace;
 pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use original::{Findings, FoundSetting, FoundSum, Original, OriginalSum, Source, SumOf};
 pub(crate) use requests::Batch;
-pub use requests::{FailedRequest, KeyCounts, QuarterSums};
+pub use requests::FailedRequest;
+pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
+pub use sums::{SumKind, Tally, Totals};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
@@ -244,15 +250,16 @@ impl Store {
             .map(drop)
     }
 
-    /// What was deleted in the last run can no longer be restored: its secrets go.
+    /// What was deleted in the last run can no longer be restored: its secrets go. The rows
+    /// stay, so that requests of then keep the names; of a token there is no secret, only a
+    /// hash of random bits.
     async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
         let mut tx = connections.begin_exclusive().await?;
-        for statement in [
+        query(
             "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
-            "DELETE FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
-        ] {
-            query(statement).execute(&mut tx).await?;
-        }
+        )
+        .execute(&mut tx)
+        .await?;
         query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
             .execute(&mut tx)

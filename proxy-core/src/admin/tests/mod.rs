@@ -5,6 +5,7 @@ mod backups;
 mod data;
 mod description;
 mod limits;
+mod logs;
 mod second_factor;
 mod security;
 

@@ -113,7 +113,7 @@ async fn a_migration_that_broke_off_is_run_again() {
         })
         .await
         .unwrap();
-    assert_eq!(store.sums_since(0).await.unwrap().len(), 1);
+    assert_eq!(store.hours_since(0).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn a_batch_whose_answer_was_lost_is_not_written_twice() {
     for number in [1, 1, 2, 1, 2] {
         store.write(&batch(number)).await.unwrap();
     }
-    assert_eq!(store.sums_since(0).await.unwrap()[0].requests, 2);
+    assert_eq!(store.hours_since(0).await.unwrap()[0].1.requests, 2);
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn a_batch_is_not_written_beside_its_own_first_try() {
         second_try.unwrap();
         first_try.unwrap();
     }
-    assert!(store.sums_since(0).await.unwrap().is_empty());
+    assert!(store.hours_since(0).await.unwrap().is_empty());
 }
 
 #[tokio::test]
