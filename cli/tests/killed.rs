@@ -31,7 +31,7 @@ const KEY: &str = "AIzaSyTestKeyNumber00000000000000000001";
 const CLIENTS: u64 = 8;
 /// How many records are in the database, and how many answers come after that, when the
 /// program is killed.
-const RECORDED: u64 = 1500;
+const RECORDED: u64 = 1000;
 const MORE: u64 = 200;
 /// A record is written within a quarter of a second after the answer, as users are told; how
 /// long that takes is up to the machine, which may be compiling beside it.
