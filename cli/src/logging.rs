@@ -44,6 +44,12 @@ const SELDOM: Duration = Duration::from_secs(300);
 /// What spans and our own crate are called when nothing else is set.
 const NAME: &str = "gemini-balance";
 
+/// The variables that name a collector.
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
+
 /// The log, and where spans go.
 pub(crate) struct Log {
     /// Makes the log follow `LOG_LEVEL`.
@@ -166,6 +172,7 @@ fn spans() -> Option<SdkTracerProvider> {
             Some(provider)
         }
         Err(error) => {
+            let error = without_addresses(error.to_string());
             tracing::error!(
                 "no spans are sent to OpenTelemetry's collector: {error}. Correct the \
                  variables that begin with OTEL_EXPORTER_OTLP_, and start again"
@@ -183,6 +190,17 @@ fn asked_for(variable: impl Fn(&str) -> Option<String>) -> bool {
     let given = |name: &str| variable(name).is_some_and(|given| !given.trim().is_empty());
     let named = given("OTEL_EXPORTER_OTLP_ENDPOINT") || given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
     named && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
+/// An error's text without the collector's address, which can hold a password.
+fn without_addresses(mut error: String) -> String {
+    for name in ENDPOINTS {
+        let address = std::env::var(name).unwrap_or_default();
+        if !address.trim().is_empty() {
+            error = error.replace(address.trim(), "…");
+        }
+    }
+    error
 }
 
 /// What sends batches of spans to the collector.

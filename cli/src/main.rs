@@ -25,15 +25,12 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
-        Some(("password", matches)) => command_on_data(matches, |settings| {
-            commands::password::run(settings, matches)
-        }),
-        Some(("rotate-key", matches)) => command_on_data(matches, |settings| {
-            commands::rotate_key::run(settings, matches)
-        }),
-        Some(("takeover", matches)) => command_on_data(matches, |settings| {
-            commands::takeover::run(settings, matches)
-        }),
+        Some(("password", matches)) => command_runs(matches, commands::password::run),
+        Some(("rotate-key", matches)) => command_runs(matches, commands::rotate_key::run),
+        Some(("takeover", matches)) => command_runs(matches, commands::takeover::run),
+        Some(("backup", matches)) => command_runs(matches, commands::backup::make),
+        Some(("backups", matches)) => command_runs(matches, commands::backup::list),
+        Some(("restore", matches)) => command_runs(matches, commands::backup::restore),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -54,22 +51,26 @@ fn command() -> Command {
             "Every flag has an environment variable of the same meaning; the flag wins. \
              Prefer the environment for secrets: other users can see command lines.",
         );
-    let mut on_data = [
+    let mut others = vec![
         commands::password::command(),
         commands::rotate_key::command(),
         commands::takeover::command(),
     ];
+    others.extend(commands::backup::commands());
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
-        on_data = on_data.map(|command| command.arg(flag(declaration)));
     }
+    // What they work on is found by the same settings.
+    let others = others
+        .into_iter()
+        .map(|command| command.args(DECLARATIONS.iter().map(flag)));
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One address and one token for all your Gemini keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve)
-        .subcommands(on_data)
+        .subcommands(others)
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
@@ -102,20 +103,17 @@ fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
     done
 }
 
-/// Runs a command on the data of an instance, which may be running.
-fn command_on_data<Done>(
+/// Runs a command that works on the database and ends.
+fn command_runs(
     matches: &ArgMatches,
-    run: impl FnOnce(Settings) -> Done,
-) -> anyhow::Result<()>
-where
-    Done: Future<Output = anyhow::Result<()>>,
-{
+    run: impl AsyncFnOnce(Settings, &ArgMatches) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let settings = settings(matches)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the operating system refused to start the runtime")?
-        .block_on(run(settings))
+        .block_on(run(settings, matches))
 }
 
 fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {

@@ -187,6 +187,7 @@ async fn a_chats_spans_reach_the_collector_below_the_clients_own() {
             // Of the requests without a sampled parent, none.
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             ("OTEL_TRACES_SAMPLER_ARG", "0"),
+            ("LOG_LEVEL", "trace"),
         ],
     );
     assert_eq!(program.chat(TOKEN, None).await.0, 200);
@@ -287,7 +288,9 @@ async fn a_chats_spans_reach_the_collector_below_the_clients_own() {
             assert!(!sent.contains(secret), "{sent}");
         }
     }
-    assert!(!log.contains("s3cr"), "{log}");
+    for secret in [KEY, TOKEN, PROMPT, "s3cr"] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,17 +319,21 @@ async fn a_collector_that_refuses_costs_no_answer_and_one_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_address_that_is_none_it_serves_and_says_so() {
     let google = google().await;
-    let program = Program::start(&google, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[")]);
+    let program = Program::start(
+        &google,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cr@[")],
+    );
     assert_eq!(program.chat(TOKEN, None).await.0, 200);
     let log = program.log().await;
     assert!(log.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{log}");
     assert!(log.contains("no spans are sent"), "{log}");
+    assert!(!log.contains("s3cr"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_line_in_json_parses_and_tells_whose_request_it_is_but_no_secret() {
     let google = google().await;
-    let environment = [("LOG_FORMAT", "json"), ("LOG_LEVEL", "debug")];
+    let environment = [("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace")];
     let program = Program::start(&google, &environment);
     let mut ids = Vec::new();
     let mut chat = async |token: &str, expected| {

@@ -105,6 +105,7 @@ CREATE TABLE IF NOT EXISTS requests (
     KEY requests_key (key_id, at),
     KEY requests_model (model, at),
     KEY requests_status (status, at),
+    KEY requests_surface (surface, at),
     KEY requests_request_id (request_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

@@ -63,11 +63,12 @@ CREATE INDEX requests_token ON requests (token_id, at);
 CREATE INDEX requests_key ON requests (key_id, at);
 CREATE INDEX requests_model ON requests (model, at);
 CREATE INDEX requests_status ON requests (status, at);
+CREATE INDEX requests_surface ON requests (surface, at);
 CREATE INDEX requests_request_id ON requests (request_id);
 
--- Sums by the hour ('h') and by the day ('d') of the server's time zone, of everything
--- ('all') and of each 'model', 'key', 'token', 'surface' and 'status'. Kept when requests
--- are deleted.
+-- Sums by the hour ('h'), the day ('d') and the month ('m') of the server's time zone, of
+-- everything ('all') and of each 'model', 'key', 'token', 'surface' and 'status'; by the day
+-- also of what counted towards a token's limits ('admitted'). Kept when requests are deleted.
 CREATE TABLE sums (
     period         TEXT    NOT NULL,
     kind           TEXT    NOT NULL,

@@ -1,22 +1,30 @@
 //! The task that looks after the database: it connects to one that is away, reads what
-//! another process has changed there, and keeps the snapshot for a start without it.
+//! another process has changed there, keeps the snapshot for a start without it, and makes
+//! the backups that are due. Beside it, the one that deletes what has been kept long enough.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
+use contract::Millis;
+use contract::admin::DatabaseState;
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::Core;
+use crate::backups::Schedule;
 use crate::settings::Settings;
-use crate::store::{Loaded, Store, StoreError, Tended};
+use crate::store::{Keep, Loaded, Store, StoreError, Tended};
 use crate::takeover;
 
 /// How often a database that answers is asked for changes.
 const EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two tries to reach one that does not.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often old records are deleted, in milliseconds.
+const TIDY_EVERY_MS: Millis = 10 * 60 * 1000;
+/// How often it is looked whether it is time.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How often the snapshot is written, in rounds of [`EVERY`], for what the pool has learned.
 const SNAPSHOT_ROUNDS: u32 = 60;
 
@@ -51,8 +59,7 @@ async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreEr
 
 /// Runs until `stop`.
 pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
-    // At the start the environment has not reached a database that was away.
-    let mut environment_written = core.store.revision() >= 0;
+    let mut schedule = Schedule::new(core.clock.now());
     let mut pause = EVERY;
     let mut rounds = 0;
     let mut said = String::new();
@@ -67,7 +74,7 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
         }
         pause = match core.store.tend().await {
             Tended::Unchanged => EVERY,
-            Tended::Changed => match reload(&core, &mut environment_written).await {
+            Tended::Changed => match reload(&core).await {
                 Ok(()) => {
                     rounds = SNAPSHOT_ROUNDS;
                     said.clear();
@@ -94,20 +101,75 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             rounds = 0;
             core.store.write_snapshot(|id| core.pool.saved(id)).await;
         }
+        let settings = Guard::into_inner(core.settings());
+        let backed_up = schedule.run(
+            &core.store,
+            core.clock.now(),
+            settings.backup_every_hours,
+            settings.backup_keep,
+        );
+        // Half a copy is worth nothing, and the end does not wait for a large one.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = backed_up => {}
+        }
     }
 }
 
-async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), StoreError> {
+/// Deletes what need not be kept, until `stop`. Every [`TIDY_EVERY_MS`] by the clock, which
+/// is looked at more often: a machine that slept catches up.
+pub(crate) async fn tidy(core: Arc<Core>, stop: CancellationToken) {
+    let mut details_until = 0;
+    let mut next = core.clock.now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let now = core.clock.now();
+        if now < next || core.store.state() != DatabaseState::Ready {
+            continue;
+        }
+        next = now + TIDY_EVERY_MS;
+        let keep = keep_by(&core.settings());
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = core.store.tidy(&keep, &mut details_until) => done,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "old records cannot be deleted; it is tried again");
+        }
+    }
+}
+
+fn keep_by(settings: &Settings) -> Keep {
+    Keep {
+        request_days: settings.request_log_days,
+        detail_days: settings.error_detail_days,
+        bytes: settings.database_limit_bytes(),
+    }
+}
+
+async fn reload(core: &Core) -> Result<(), StoreError> {
     let _changing = core.change.lock().await;
-    let loaded = if *environment_written {
-        core.store.load().await?
-    } else {
-        let settings = Guard::into_inner(core.settings());
-        read(&core.store, &settings).await?
+    read_anew(core).await
+}
+
+/// Puts into memory what is in the database now. To be called while [`Core::change`] is held.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) async fn read_anew(core: &Core) -> Result<(), StoreError> {
+    let settings = Guard::into_inner(core.settings());
+    // The environment has not reached a database that was away at the start, nor one that
+    // was a backup a moment ago.
+    let is_new = !core.store.knows_environment();
+    let loaded = match is_new {
+        true => read(&core.store, &settings).await?,
+        false => core.store.load().await?,
     };
     core.show(&loaded);
-    if !std::mem::replace(environment_written, true) {
-        let settings = Guard::into_inner(core.settings());
+    if is_new {
         core.store
             .end_sessions_of_another(settings.panel_token())
             .await?;

@@ -11,6 +11,7 @@
 //! keychain, command lines, and anything of Tauri.
 
 pub mod admin;
+pub mod backups;
 pub mod clock;
 mod keeper;
 pub mod observe;
@@ -161,7 +162,12 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
+    let recorder = Recorder::start(
+        store.clone(),
+        settings.time_zone.clone(),
+        &tracker,
+        stop.clone(),
+    );
     // From here on, whatever returns early ends the writer.
     let stop = stop.drop_guard();
     let saver = recorder.clone();
@@ -192,6 +198,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     });
     core.show(&loaded);
     core.seed_tokens().await;
+    core.tracker
+        .spawn(keeper::tidy(core.clone(), stopped.clone()));
     core.tracker.spawn(keeper::keep(core.clone(), stopped));
     let listeners = server::Listeners {
         clients: listener,
@@ -272,6 +280,7 @@ impl Core {
             *self.models.lock() = None;
         }
         self.tokens.set_time_zone(settings.time_zone.clone());
+        self.recorder.set_time_zone(settings.time_zone.clone());
         self.settings.replace(settings);
     }
 

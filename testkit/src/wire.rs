@@ -41,6 +41,8 @@ pub enum Cut {
     BeforeServer,
     /// The server has answered, and the client never sees that.
     AfterAnswer,
+    /// Nothing is cut: it stalls, with the bytes on their way, until it is healed.
+    Stall,
 }
 
 /// How the wire is.
@@ -287,6 +289,11 @@ async fn carry(client: &TcpStream, server: &mut Option<TcpStream>, shared: &Shar
         match shared.trapped(bytes) {
             None => false,
             Some(Cut::BeforeServer) => true,
+            Some(Cut::Stall) => {
+                shared.counts.send_modify(|counts| counts.struck += 1);
+                shared.state.send_replace(State::Stalled);
+                false
+            }
             Some(Cut::AfterAnswer) => {
                 answer_is_lost.store(true, Ordering::Relaxed);
                 false
@@ -332,6 +339,7 @@ async fn pump(
             // Until this connection is cut with the others.
             return pending().await;
         }
+        whole(shared).await;
         while !piece.is_empty() {
             to.writable().await?;
             match to.try_write(piece) {

@@ -47,6 +47,7 @@ cargo xtask <command>
                                         --only: one or more of the stages below.
   panel                                 build the panel (ui/dist) and nothing else.
   bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
+                                        --only store: the panel's queries on a million requests; writes bench/store.md.
   screenshots                           docs/images/*.png of every page, in both languages and themes.
   setup                                 install what `test` needs, and nothing else.
 

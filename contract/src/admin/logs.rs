@@ -8,6 +8,7 @@ use crate::Millis;
 /// Which requests to list; sent as query parameters. Everything absent means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestQuery {
     /// At or after this moment.
@@ -30,6 +31,7 @@ pub struct RequestQuery {
     pub surface: Option<Surface>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(inline))]
     pub result: Option<RequestResult>,
     /// With exactly this HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,9 +175,11 @@ pub struct RecordsDeleted {
 /// What statistics to give; sent as query parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
     /// How far back.
+    #[cfg_attr(feature = "openapi", param(inline))]
     pub range: StatsRange,
     /// The curve of this client token only.
     #[serde(skip_serializing_if = "Option::is_none")]

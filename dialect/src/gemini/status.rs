@@ -19,6 +19,8 @@ pub struct ApiStatus {
     pub message: String,
     /// `reason` of the `google.rpc.ErrorInfo`, e.g. `API_KEY_INVALID`.
     pub reason: Option<String>,
+    /// The number of the key's project, from `metadata.consumer` of the `google.rpc.ErrorInfo`.
+    pub project: Option<String>,
     /// All violations of the `google.rpc.QuotaFailure`.
     pub violations: Vec<Violation>,
     /// `google.rpc.RetryInfo`, or what the message says ("Please retry in 5.2s").
@@ -66,6 +68,8 @@ struct Detail<'a> {
     #[serde(borrow, default)]
     reason: Option<Str<'a>>,
     #[serde(borrow, default)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(borrow, default)]
     violations: Option<Vec<WireViolation<'a>>>,
     #[serde(borrow, default)]
     retry_delay: Option<Str<'a>>,
@@ -90,6 +94,12 @@ enum QuotaValue<'a> {
     Number(u64),
     Text(#[serde(borrow)] Cow<'a, str>),
     Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    consumer: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +146,13 @@ impl From<WireError<'_>> for ApiStatus {
         for detail in wire.details.unwrap_or_default() {
             if status.reason.is_none() {
                 status.reason = owned(detail.reason);
+            }
+            if let Some(consumer) = detail.metadata.and_then(|metadata| metadata.consumer) {
+                let consumer = consumer.into_cow();
+                // `projects/123`; a key that is refused can stand here, too: `api_key:AIza…`.
+                if let Some(project) = consumer.strip_prefix("projects/") {
+                    status.project = Some(project.to_owned());
+                }
             }
             if let Some(delay) = detail.retry_delay {
                 status.retry_after = seconds(&delay);

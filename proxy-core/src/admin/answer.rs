@@ -1,7 +1,7 @@
 //! How the admin API reads bodies and says what went wrong.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use contract::{ApiError, ErrorCode};
 use http::request::Parts;
@@ -78,6 +78,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::FromEnvironment(message) => Self::invalid(message),
+            StoreError::BadBackup { .. } | StoreError::NoBackups(_) => {
+                Self::invalid(error.to_string())
+            }
+            StoreError::NoBackup(_) => Self::new(ErrorCode::NotFound, error.to_string()),
             StoreError::NoSealingKey => Self::new(ErrorCode::SealingKeyNeeded, error.to_string()),
             error => {
                 tracing::error!(%error, "the admin API cannot use the database");
@@ -156,6 +160,25 @@ pub(super) fn not_json() -> Failure {
     Failure::invalid("The body must be sent with the header Content-Type: application/json.")
 }
 
+/// What a query says, as the fields of a type.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(asked)| Self(asked))
+            .map_err(|_| {
+                Failure::invalid(format!(
+                    "The query does not have the parameters that /api/openapi.json describes \
+                     for {}.",
+                    parts.uri.path()
+                ))
+            })
+    }
+}
+
 /// The number in a path.
 pub(super) struct Id(pub(super) i64);
 
@@ -167,5 +190,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .await
             .map(|Path(id)| Self(id))
             .map_err(|_| Failure::new(ErrorCode::NotFound, "What is addressed is not a number."))
+    }
+}
+
+/// The name in a path.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|_| Failure::new(ErrorCode::NotFound, "What is addressed has no such name."))
     }
 }

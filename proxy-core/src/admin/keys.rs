@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::answer::{Failure, Id, Json, Result};
 use super::{Admin, import, overview};
 use crate::Core;
-use crate::store::{KeyCounts, StoredKey};
+use crate::store::{StoredKey, Tally};
 
 /// All keys, oldest first.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", security(("session" = [])), responses(
@@ -181,18 +181,15 @@ async fn one(core: &Core, id: i64) -> Result<KeyView> {
     Ok(view(core, key, &counts))
 }
 
-async fn counts_of_today(core: &Core) -> Result<HashMap<i64, KeyCounts>> {
+async fn counts_of_today(core: &Core) -> Result<HashMap<i64, Tally>> {
     if overview::is_away(core) {
         return Ok(HashMap::new());
     }
     core.recorder.flush().await;
-    Ok(core
-        .store
-        .key_counts_since(overview::midnight(core))
-        .await?)
+    Ok(core.store.key_counts(overview::midnight(core)).await?)
 }
 
-fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, KeyCounts>) -> KeyView {
+fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
     let counts = counts.get(&key.id).copied().unwrap_or_default();
     let status = core.pool.status(key.id);
     let (state, cooldowns, last_used_at, last_error) = match status {

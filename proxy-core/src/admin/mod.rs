@@ -12,14 +12,17 @@
 
 mod account;
 mod answer;
+mod data;
 mod gate;
 mod guard;
 mod headers;
 mod import;
 mod keys;
 mod overview;
+mod requests;
 mod sessions;
 mod sign_in;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -112,6 +115,15 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(data::show))
+        .routes(routes!(data::agree_clear))
+        .routes(routes!(data::back_up))
+        .routes(routes!(data::restore))
+        .routes(routes!(data::delete))
+        .routes(routes!(stats::show))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::delete))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::answer::{Failure, Json, Result};
 use super::{Access, Admin, guard};
 use crate::Core;
+use crate::record::slots::{self, Period};
 use crate::store::StoredKey;
 
 /// How many failed requests the dashboard shows.
@@ -220,9 +221,8 @@ pub(super) fn is_away(core: &Core) -> bool {
 
 /// When the current day began in the server's time zone.
 pub(crate) fn midnight(core: &Core) -> Millis {
-    local(core, core.clock.now())
-        .and_then(|now| now.start_of_day().ok())
-        .map_or(0, |start| start.timestamp().as_millisecond())
+    let zone = core.settings().time_zone.clone();
+    slots::begin(Period::Day, core.clock.now(), &zone)
 }
 
 /// A moment in the server's time zone; `None` outside the years that the calendar knows.
@@ -244,25 +244,25 @@ async fn sums_of_today(core: &Core) -> Result<Today> {
         dropped_records: core.recorder.dropped(),
         ..Today::default()
     };
-    let quarters = match is_away(core) {
+    let hours = match is_away(core) {
         true => Vec::new(),
-        false => core.store.sums_since(since).await?,
+        false => core.store.hours_since(since).await?,
     };
-    for quarter in quarters {
-        today.requests += quarter.requests;
-        today.errors += quarter.errors;
-        today.prompt_tokens += quarter.prompt_tokens;
-        today.output_tokens += quarter.output_tokens;
+    for (at, sums) in hours {
+        today.requests += sums.requests;
+        today.errors += sums.errors;
+        today.prompt_tokens += sums.prompt_tokens;
+        today.output_tokens += sums.output_tokens + sums.thought_tokens;
         // Not the difference to midnight: an hour is missing or comes twice when clocks change.
-        let hour = local(core, quarter.at).and_then(|at| usize::try_from(at.hour()).ok());
+        let hour = local(core, at).and_then(|at| usize::try_from(at.hour()).ok());
         if let Some(hour) = hour
             && let (Some(requests), Some(errors)) = (
                 today.requests_by_hour.get_mut(hour),
                 today.errors_by_hour.get_mut(hour),
             )
         {
-            *requests += quarter.requests;
-            *errors += quarter.errors;
+            *requests += sums.requests;
+            *errors += sums.errors;
         }
     }
     Ok(today)

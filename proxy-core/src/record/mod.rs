@@ -6,6 +6,9 @@
 //! [`spool::SPOOL_BYTES`], also over a restart, and are written later in order. What is to be kept of a key's state is not queued:
 //! only its newest state matters, so it waits in a map and cannot be dropped.
 
+pub mod price;
+pub mod scrub;
+pub mod slots;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -13,10 +16,12 @@ mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use contract::Millis;
 use contract::admin::Surface;
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -34,6 +39,10 @@ const ERROR_CHARS: usize = 1000;
 /// The most characters of a model's name that are kept: it is the client's text, and a column
 /// of the database has a width.
 const MODEL_CHARS: usize = 200;
+
+/// How much text of recorded bodies may wait at once, in bytes; beyond it a record comes
+/// without its body.
+const BODIES: usize = 32 * 1024 * 1024;
 
 /// What is kept of one request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,6 +84,81 @@ pub struct RequestRecord {
     /// What the client was told when it went wrong, scrubbed of secrets. Its presence is
     /// what makes a request count as failed.
     pub error: Option<Box<str>>,
+    /// The Google project of the key, when Google told it.
+    #[serde(default)]
+    pub project: Option<Box<str>>,
+    /// What it would have cost on the paid tier, in millionths of a US dollar; absent when the
+    /// price is not known.
+    #[serde(default)]
+    pub cost_micros: Option<u64>,
+    /// More about one that failed.
+    #[serde(default)]
+    pub detail: Option<Box<Detail>>,
+}
+
+/// What is kept of a failed request for as long as `ERROR_DETAIL_DAYS`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detail {
+    /// What Google said, scrubbed of secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_message: Option<Box<str>>,
+    /// Google's HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
+    /// What the client called itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Box<str>>,
+    /// The client's body, when bodies are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Box<str>>,
+    /// Only the beginning of the body is kept.
+    pub body_truncated: bool,
+}
+
+impl Detail {
+    /// How much text it holds, in bytes.
+    fn text_bytes(&self) -> usize {
+        [&self.upstream_message, &self.user_agent, &self.body]
+            .into_iter()
+            .flatten()
+            .map(|text| text.len())
+            .sum()
+    }
+}
+
+impl RequestRecord {
+    /// How much text it holds that may be long, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let detail = self.detail.as_ref().map_or(0, |detail| detail.text_bytes());
+        self.model.len() + self.error.as_ref().map_or(0, |error| error.len()) + detail
+    }
+
+    /// One of which nothing is known yet.
+    pub fn blank(surface: Surface) -> Self {
+        Self {
+            request_id: Box::default(),
+            at: 0,
+            surface,
+            model: Box::default(),
+            key_id: None,
+            failed_keys: Vec::new(),
+            token_id: None,
+            status: 0,
+            stream: false,
+            attempts: 0,
+            latency_ms: 0,
+            ttft_ms: None,
+            prompt_tokens: 0,
+            output_tokens: 0,
+            thought_tokens: 0,
+            cached_tokens: 0,
+            error: None,
+            project: None,
+            cost_micros: None,
+            detail: None,
+        }
+    }
 }
 
 /// Takes records without ever waiting. Clones share one queue.
@@ -88,12 +172,16 @@ pub struct Recorder {
 struct Shared {
     /// Records that found no room.
     dropped: AtomicU64,
+    /// The text of bodies that wait, in bytes.
+    bodies: AtomicUsize,
     /// Records that were written by this process, those of earlier runs not included.
     written: AtomicU64,
     /// Records that wait on disk.
     spooled: AtomicU64,
     /// The last attempt to write failed.
     failing: AtomicBool,
+    /// Whose hours and days the sums are of.
+    time_zone: ArcSwap<TimeZone>,
     /// The newest state of each key that has changed since the last write.
     key_states: Mutex<HashMap<i64, SavedKeyState>>,
     key_state_changed: Notify,
@@ -101,13 +189,26 @@ struct Shared {
 
 impl Recorder {
     /// Starts the writing task on `tracker`. It ends when `stop` is cancelled, after a last
-    /// write of all that is queued; what cannot be written then waits on disk, too.
-    pub fn start(store: Store, tracker: &TaskTracker, stop: CancellationToken) -> Self {
-        Self::start_with(store, tracker, stop, spool::SPOOL_BYTES)
+    /// write of all that is queued; what cannot be written then waits on disk, too. Sums are
+    /// of the hours and days of `time_zone`.
+    pub fn start(
+        store: Store,
+        time_zone: TimeZone,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self::start_with(store, time_zone, tracker, stop, spool::SPOOL_BYTES)
+    }
+
+    /// From now on sums are of the hours and days of `time_zone`. What was summed up before
+    /// stays as it is.
+    pub fn set_time_zone(&self, time_zone: TimeZone) {
+        self.shared.time_zone.store(Arc::new(time_zone));
     }
 
     fn start_with(
         store: Store,
+        time_zone: TimeZone,
         tracker: &TaskTracker,
         stop: CancellationToken,
         spool_bytes: u64,
@@ -116,9 +217,11 @@ impl Recorder {
         let (flushes, flush_requests) = mpsc::channel(16);
         let shared = Arc::new(Shared {
             dropped: AtomicU64::new(0),
+            bodies: AtomicUsize::new(0),
             written: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            time_zone: ArcSwap::from_pointee(time_zone),
             key_states: Mutex::default(),
             key_state_changed: Notify::new(),
         });
@@ -140,7 +243,10 @@ impl Recorder {
             cut(error, ERROR_CHARS);
         }
         cut(&mut record.model, MODEL_CHARS);
-        if self.queue.try_send(record).is_err() {
+        self.shared.admit_body(&mut record);
+        if let Err(refused) = self.queue.try_send(record) {
+            let record = refused.into_inner();
+            self.shared.bodies_left(std::slice::from_ref(&record));
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -182,8 +288,31 @@ impl Recorder {
     }
 }
 
+impl Shared {
+    /// Counts a body that begins to wait, or takes it away when there are enough.
+    fn admit_body(&self, record: &mut RequestRecord) {
+        let Some(detail) = &mut record.detail else {
+            return;
+        };
+        let length = detail.body.as_ref().map_or(0, |body| body.len());
+        if self.bodies.fetch_add(length, Ordering::Relaxed) + length > BODIES && length > 0 {
+            self.bodies.fetch_sub(length, Ordering::Relaxed);
+            detail.body = None;
+            detail.body_truncated = true;
+        }
+    }
+
+    /// These records wait in memory no more.
+    fn bodies_left(&self, records: &[RequestRecord]) {
+        let details = records.iter().filter_map(|record| record.detail.as_ref());
+        let bodies = details.filter_map(|detail| detail.body.as_ref());
+        let length = bodies.map(|body| body.len()).sum();
+        self.bodies.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
 /// Leaves the first `chars` characters.
-fn cut(text: &mut Box<str>, chars: usize) {
+pub(crate) fn cut(text: &mut Box<str>, chars: usize) {
     if let Some((end, _)) = text.char_indices().nth(chars) {
         *text = text[..end].into();
     }

@@ -1,4 +1,5 @@
 use contract::admin::{Sealing, Surface};
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +27,7 @@ impl World {
     async fn on(folder: TempDir) -> Self {
         let store = open(&folder).await;
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let recorder = Recorder::start(store.clone(), &tracker, stop.clone());
+        let recorder = Recorder::start(store.clone(), TimeZone::UTC, &tracker, stop.clone());
         Self {
             folder,
             store,
@@ -43,8 +44,8 @@ impl World {
     }
 
     async fn written(&self) -> u64 {
-        let sums = self.store.sums_since(0).await.unwrap();
-        sums.iter().map(|sum| sum.requests).sum()
+        let sums = self.store.hours_since(0).await.unwrap();
+        sums.iter().map(|(_, sums)| sums.requests).sum()
     }
 }
 
@@ -60,23 +61,15 @@ async fn open(folder: &TempDir) -> Store {
 
 fn record() -> RequestRecord {
     RequestRecord {
-        request_id: Box::default(),
         at: 1,
-        surface: Surface::Gemini,
         model: "gemini-2.5-pro".into(),
         key_id: Some(1),
-        failed_keys: Vec::new(),
-        token_id: None,
         status: 200,
-        stream: false,
         attempts: 1,
         latency_ms: 1,
-        ttft_ms: None,
         prompt_tokens: 1,
         output_tokens: 1,
-        thought_tokens: 0,
-        cached_tokens: 0,
-        error: None,
+        ..RequestRecord::blank(Surface::Gemini)
     }
 }
 
@@ -183,7 +176,13 @@ async fn what_waits_on_disk_is_bounded_and_what_is_beyond_is_counted() {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let one = u64::try_from(serde_json::to_vec(&[record()]).unwrap().len()).unwrap();
     // Room for three batches of one record.
-    let recorder = Recorder::start_with(store, &tracker, stop.clone(), 3 * one + one / 2);
+    let recorder = Recorder::start_with(
+        store,
+        TimeZone::UTC,
+        &tracker,
+        stop.clone(),
+        3 * one + one / 2,
+    );
     for _ in 0..5 {
         recorder.record(record());
         recorder.flush().await;

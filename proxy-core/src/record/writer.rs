@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::admin::DatabaseState;
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ const GATHER: Duration = Duration::from_millis(250);
 /// The pause after a failed write; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After how long a write is no longer only waited for: what waits behind it goes to disk.
+const LONG: Duration = Duration::from_secs(1);
 /// How often the last write at shutdown is tried.
 const LAST_TRIES: u32 = 3;
 /// How often a batch is tried that a database refuses while it answers; then it is set
@@ -206,6 +209,21 @@ impl Writer {
     }
 
     async fn try_write_all(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.write_spooled().await?;
+            self.take_queued();
+            let more = self.gathered.len() == BATCH;
+            let fresh = std::mem::take(&mut *self.shared.key_states.lock());
+            self.key_states.extend(fresh);
+            self.write_gathered().await?;
+            if !more && self.spool.next().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what waits on disk.
+    async fn write_spooled(&mut self) -> Result<(), StoreError> {
         while let Some(waiting) = self.spool.next() {
             let Some(requests) = self.spool.read(&waiting).await else {
                 self.spool.set_aside().await;
@@ -215,9 +233,11 @@ impl Writer {
             let batch = Batch {
                 number: Some((waiting.writer.clone(), waiting.number)),
                 requests,
+                time_zone: TimeZone::clone(&self.shared.time_zone.load()),
                 ..Batch::default()
             };
-            match self.store.write(&batch).await {
+            let (result, _) = self.write(&batch, true).await;
+            match result {
                 Ok(()) => self.spool.done().await,
                 Err(error) if error.may_pass() || self.refusals < REFUSALS => {
                     self.refusals += u32::from(!error.may_pass());
@@ -236,19 +256,39 @@ impl Writer {
             self.refusals = 0;
             self.spool_changed();
         }
+        Ok(())
+    }
+
+    /// Writes a batch. When that takes long, it goes to disk meanwhile (unless it came from
+    /// there), and what comes behind it, too: the queue is not to run over, and if the process
+    /// ends suddenly, little is to be lost. Gives what came of it, and whether the batch is on
+    /// disk.
+    async fn write(&mut self, batch: &Batch, mut on_disk: bool) -> (Result<(), StoreError>, bool) {
+        let store = self.store.clone();
+        let writing = store.write(batch);
+        tokio::pin!(writing);
+        tokio::select! {
+            result = &mut writing => return (result, on_disk),
+            () = tokio::time::sleep(LONG) => {}
+        }
+        if let (false, Some((name, number))) = (on_disk, &batch.number) {
+            on_disk = self.spool.put(name, *number, &batch.requests).await.is_ok();
+            if !on_disk {
+                // Behind it nothing may go to disk: it would be written first.
+                return (writing.await, false);
+            }
+        }
         loop {
-            self.take_queued();
-            let more = self.gathered.len() == BATCH;
-            let fresh = std::mem::take(&mut *self.shared.key_states.lock());
-            self.key_states.extend(fresh);
-            self.write_gathered().await?;
-            if !more {
-                return Ok(());
+            self.put_aside().await;
+            tokio::select! {
+                result = &mut writing => return (result, on_disk),
+                () = tokio::time::sleep(GATHER) => {}
             }
         }
     }
 
-    /// Writes what was gathered as a batch. One that fails goes to disk under the number it
+    /// Writes what was gathered as a batch, with nothing on disk before it. One that fails goes
+    /// to disk under the number it
     /// was tried with: it may have been committed although no answer came.
     async fn write_gathered(&mut self) -> Result<(), StoreError> {
         let requests = std::mem::take(&mut self.gathered);
@@ -256,19 +296,25 @@ impl Writer {
             number: (!requests.is_empty()).then(|| self.next_number()),
             requests,
             key_states: std::mem::take(&mut self.key_states),
+            time_zone: TimeZone::clone(&self.shared.time_zone.load()),
         };
         if batch.is_empty() {
             return Ok(());
         }
-        let result = self.store.write(&batch).await;
+        let (result, on_disk) = self.write(&batch, false).await;
+        self.shared.bodies_left(&batch.requests);
         let written = u64::try_from(batch.requests.len()).unwrap_or(u64::MAX);
         match &result {
             Ok(()) => {
                 self.shared.written.fetch_add(written, Ordering::Relaxed);
+                if on_disk {
+                    self.spool.done().await;
+                    self.spool_changed();
+                }
             }
             Err(_) => {
                 self.key_states = batch.key_states;
-                if let Some((_, number)) = batch.number {
+                if let (false, Some((_, number))) = (on_disk, batch.number) {
                     self.put(number, &batch.requests).await;
                 }
             }
@@ -291,6 +337,7 @@ impl Writer {
             let requests = std::mem::take(&mut self.gathered);
             let (_, number) = self.next_number();
             self.put(number, &requests).await;
+            self.shared.bodies_left(&requests);
         }
     }
 

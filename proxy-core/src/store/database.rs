@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
@@ -17,6 +18,10 @@ use sqlx::{
 
 use super::StoreError;
 use super::error::Place;
+
+/// How long a server may take for one statement. What the panel asks for takes a tenth of a
+/// second, and a row that another process has locked is free again after much less than this.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Open connections, and where they lead, for errors.
 #[derive(Clone)]
@@ -34,6 +39,47 @@ pub(super) enum Pools {
         reader: SqlitePool,
     },
     Mysql(MySqlPool),
+}
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    Sqlite,
+    Mysql,
+}
+
+impl Engine {
+    /// What follows a table's name in a `SELECT` that is to use this index.
+    pub(super) fn with_index(self, index: &'static str) -> String {
+        match self {
+            Self::Sqlite => format!(" INDEXED BY {index}"),
+            Self::Mysql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
+    /// The end of an `INSERT` into a table whose row may be there already: adds the new
+    /// numbers of `columns` to it. `key` are the columns of the primary key.
+    pub(super) fn on_conflict(self, key: &str, columns: &[&str]) -> String {
+        let sums = |new: fn(&str) -> String| {
+            let sums: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{column} = {column} + {}", new(column)))
+                .collect();
+            sums.join(", ")
+        };
+        match self {
+            // https://sqlite.org/lang_upsert.html; an unqualified column is the old value.
+            Self::Sqlite => format!(
+                " ON CONFLICT ({key}) DO UPDATE SET {}",
+                sums(|column| format!("excluded.{column}"))
+            ),
+            // MySQL 8.0.20 calls VALUES() old, but MariaDB and TiDB have nothing else.
+            Self::Mysql => format!(
+                " ON DUPLICATE KEY UPDATE {}",
+                sums(|column| format!("VALUES({column})"))
+            ),
+        }
+    }
 }
 
 /// A transaction. Dropping it takes everything back.
@@ -62,6 +108,14 @@ impl Connections {
         Ok(tx)
     }
 
+    /// Which engine this is, for the few statements that differ.
+    pub(super) fn engine(&self) -> Engine {
+        match self.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Mysql(_) => Engine::Mysql,
+        }
+    }
+
     /// A transaction of the one task that writes records. Such rows are only added, so it
     /// keeps nobody waiting on MySQL.
     pub(super) async fn begin_records(&self) -> Result<Tx, StoreError> {
@@ -69,13 +123,16 @@ impl Connections {
     }
 
     async fn begin(&self, sqlite: &'static str) -> Result<Tx, StoreError> {
-        let inner = match &self.pools {
-            Pools::Sqlite { writer, .. } => writer.begin_with(sqlite).await.map(TxInner::Sqlite),
-            Pools::Mysql(pool) => pool.begin().await.map(TxInner::Mysql),
+        let work = async {
+            match &self.pools {
+                Pools::Sqlite { writer, .. } => {
+                    writer.begin_with(sqlite).await.map(TxInner::Sqlite)
+                }
+                Pools::Mysql(pool) => pool.begin().await.map(TxInner::Mysql),
+            }
         };
-        let inner = inner.map_err(|error| StoreError::of(&self.place, error))?;
         Ok(Tx {
-            inner,
+            inner: in_time(&self.place, work).await?,
             place: self.place.clone(),
         })
     }
@@ -94,12 +151,35 @@ impl Connections {
 
 impl Tx {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self.inner {
-            TxInner::Sqlite(tx) => tx.commit().await,
-            TxInner::Mysql(tx) => tx.commit().await,
-        }
-        .map_err(|error| StoreError::of(&self.place, error))
+        let work = async {
+            match self.inner {
+                TxInner::Sqlite(tx) => tx.commit().await,
+                TxInner::Mysql(tx) => tx.commit().await,
+            }
+        };
+        in_time(&self.place, work).await
     }
+}
+
+/// Waits for a server as long as one may: a connection can die without a word, and then
+/// the system would wait for minutes.
+async fn in_time<T>(
+    place: &Arc<Place>,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    let result = match **place {
+        Place::Sqlite(_) => work.await,
+        Place::Mysql { .. } => match tokio::time::timeout(PATIENCE, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                return Err(StoreError::Unreachable {
+                    place: place.clone(),
+                    what: format!("no answer within {} seconds", PATIENCE.as_secs()),
+                });
+            }
+        },
+    };
+    result.map_err(|error| StoreError::of(place, error))
 }
 
 /// Where a statement runs.
@@ -222,58 +302,64 @@ impl Statement {
     pub(super) async fn execute(self, via: impl Into<Via<'_>>) -> Result<Done, StoreError> {
         let via = via.into();
         let place = via.place();
-        let result = match via {
-            Via::Read(Connections {
-                pools: Pools::Sqlite { reader: pool, .. },
-                ..
-            })
-            | Via::Write(Connections {
-                pools: Pools::Sqlite { writer: pool, .. },
-                ..
-            }) => self.sqlite().execute(pool).await.map(Done::from),
-            Via::Read(Connections {
-                pools: Pools::Mysql(pool),
-                ..
-            })
-            | Via::Write(Connections {
-                pools: Pools::Mysql(pool),
-                ..
-            }) => self.mysql().execute(pool).await.map(Done::from),
-            Via::In(tx) => match &mut tx.inner {
-                TxInner::Sqlite(tx) => self.sqlite().execute(&mut **tx).await.map(Done::from),
-                TxInner::Mysql(tx) => self.mysql().execute(&mut **tx).await.map(Done::from),
-            },
+        let work = async {
+            match via {
+                Via::Read(Connections {
+                    pools: Pools::Sqlite { reader: pool, .. },
+                    ..
+                })
+                | Via::Write(Connections {
+                    pools: Pools::Sqlite { writer: pool, .. },
+                    ..
+                }) => self.sqlite().execute(pool).await.map(Done::from),
+                Via::Read(Connections {
+                    pools: Pools::Mysql(pool),
+                    ..
+                })
+                | Via::Write(Connections {
+                    pools: Pools::Mysql(pool),
+                    ..
+                }) => self.mysql().execute(pool).await.map(Done::from),
+                Via::In(tx) => match &mut tx.inner {
+                    TxInner::Sqlite(tx) => self.sqlite().execute(&mut **tx).await.map(Done::from),
+                    TxInner::Mysql(tx) => self.mysql().execute(&mut **tx).await.map(Done::from),
+                },
+            }
         };
-        result.map_err(|error| StoreError::of(&place, error))
+        in_time(&place, work).await
     }
 
     /// Runs it and gives all rows.
     pub(super) async fn fetch_all(self, via: impl Into<Via<'_>>) -> Result<Vec<Row>, StoreError> {
         let via = via.into();
         let place = via.place();
-        let result = match via {
-            Via::Read(Connections {
-                pools: Pools::Sqlite { reader: pool, .. },
-                ..
-            })
-            | Via::Write(Connections {
-                pools: Pools::Sqlite { writer: pool, .. },
-                ..
-            }) => self.sqlite().fetch_all(pool).await.map(Rows::Sqlite),
-            Via::Read(Connections {
-                pools: Pools::Mysql(pool),
-                ..
-            })
-            | Via::Write(Connections {
-                pools: Pools::Mysql(pool),
-                ..
-            }) => self.mysql().fetch_all(pool).await.map(Rows::Mysql),
-            Via::In(tx) => match &mut tx.inner {
-                TxInner::Sqlite(tx) => self.sqlite().fetch_all(&mut **tx).await.map(Rows::Sqlite),
-                TxInner::Mysql(tx) => self.mysql().fetch_all(&mut **tx).await.map(Rows::Mysql),
-            },
+        let work = async {
+            match via {
+                Via::Read(Connections {
+                    pools: Pools::Sqlite { reader: pool, .. },
+                    ..
+                })
+                | Via::Write(Connections {
+                    pools: Pools::Sqlite { writer: pool, .. },
+                    ..
+                }) => self.sqlite().fetch_all(pool).await.map(Rows::Sqlite),
+                Via::Read(Connections {
+                    pools: Pools::Mysql(pool),
+                    ..
+                })
+                | Via::Write(Connections {
+                    pools: Pools::Mysql(pool),
+                    ..
+                }) => self.mysql().fetch_all(pool).await.map(Rows::Mysql),
+                Via::In(tx) => match &mut tx.inner {
+                    TxInner::Sqlite(tx) => {
+                        self.sqlite().fetch_all(&mut **tx).await.map(Rows::Sqlite)
+                    }
+                    TxInner::Mysql(tx) => self.mysql().fetch_all(&mut **tx).await.map(Rows::Mysql),
+                },
+            }
         };
-        let rows = result.map_err(|error| StoreError::of(&place, error))?;
+        let rows = in_time(&place, work).await?;
         let row = |inner| Row {
             inner,
             place: place.clone(),

@@ -12,17 +12,22 @@
 //! Deliberately absent: secrets in clear, unless the user agreed to that (see [`seal`]).
 //! Keys are sealed with the master key, tokens, session cookies and the password are hashed.
 
+mod backup;
 mod database;
 mod error;
+mod facts;
 mod keys;
 mod loaded;
+mod log;
 mod mysql;
 mod original;
 mod requests;
+mod retention;
 mod seal;
 mod sessions;
 mod sqlite;
 mod state;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -30,7 +35,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use contract::admin::{DatabaseState, Sealing};
@@ -41,15 +46,19 @@ use vault::{MasterKey, Secret};
 use self::database::{Connections, Tx, Via, query};
 use crate::clock::Clock;
 pub use error::{Place, StoreError};
+pub use facts::Facts;
 pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
+pub use log::Place as LogPlace;
 pub use mysql::{MysqlConfig, TlsMode};
 pub(crate) use original::{Findings, FoundSetting, FoundSum, Original, OriginalSum, Source, SumOf};
 pub(crate) use requests::Batch;
-pub use requests::{FailedRequest, KeyCounts, QuarterSums};
+pub use requests::FailedRequest;
+pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub use state::Tended;
+pub use sums::{SumKind, Tally, Totals};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
@@ -87,6 +96,8 @@ struct Inner {
     data_dir: PathBuf,
     /// Absent as long as the database has never been reached, and while it is exchanged.
     connections: ArcSwapOption<Connections>,
+    /// Held by whoever copies the file or exchanges it.
+    exchange: tokio::sync::Mutex<()>,
     state: watch::Sender<DatabaseState>,
     /// What the server calls itself; empty for SQLite, and when it was never reached.
     version: Mutex<String>,
@@ -94,6 +105,8 @@ struct Inner {
     clock: Clock,
     /// The secrets of the environment, which are known without the database.
     environment: Mutex<Environment>,
+    /// The database knows the keys and tokens of the environment.
+    environment_written: AtomicBool,
     /// What was last read, for when the database is away.
     last: ArcSwapOption<Loaded>,
     /// The revision of the database that memory shows.
@@ -123,6 +136,19 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; a database that cannot be used is left as it is.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, StoreError> {
+        let store = Self::unopened(config, clock);
+        match store.connect().await {
+            Ok(()) => Ok(store),
+            Err(error) if store.is_mysql() && error.may_pass() => {
+                store.note(&Err(error));
+                Ok(store)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A store whose database has not been touched.
+    pub(crate) fn unopened(config: StoreConfig, clock: Clock) -> Self {
         let StoreConfig {
             database,
             master,
@@ -133,29 +159,23 @@ impl Store {
             DatabaseConfig::Sqlite(path) => Place::Sqlite(path.clone()),
             DatabaseConfig::Mysql(config) => config.place(),
         };
-        let store = Self {
+        Self {
             inner: Arc::new(Inner {
                 config: database,
                 place: Arc::new(place),
                 data_dir,
                 connections: ArcSwapOption::empty(),
+                exchange: tokio::sync::Mutex::default(),
                 state: watch::Sender::new(DatabaseState::Ready),
                 version: Mutex::default(),
                 seal: ArcSwap::from_pointee(Seal::new(master, sealing)),
                 clock,
                 environment: Mutex::default(),
+                environment_written: AtomicBool::new(false),
                 last: ArcSwapOption::empty(),
                 revision: AtomicI64::new(-1),
                 changed: Notify::new(),
             }),
-        };
-        match store.connect().await {
-            Ok(()) => Ok(store),
-            Err(error) if store.is_mysql() && error.may_pass() => {
-                store.note(&Err(error));
-                Ok(store)
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -230,15 +250,16 @@ impl Store {
             .map(drop)
     }
 
-    /// What was deleted in the last run can no longer be restored: its secrets go.
+    /// What was deleted in the last run can no longer be restored: its secrets go. The rows
+    /// stay, so that requests of then keep the names; of a token there is no secret, only a
+    /// hash of random bits.
     async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
         let mut tx = connections.begin_exclusive().await?;
-        for statement in [
+        query(
             "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
-            "DELETE FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
-        ] {
-            query(statement).execute(&mut tx).await?;
-        }
+        )
+        .execute(&mut tx)
+        .await?;
         query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
             .execute(&mut tx)

@@ -1,29 +1,30 @@
-//! The request records: written in batches, summed up for the panel.
+//! The request records: written in batches, with few statements each.
 
 use std::collections::HashMap;
 
 use contract::Millis;
 use contract::admin::Surface;
+use jiff::tz::TimeZone;
 
-use super::database::{Connections, Tx, query, query_built};
+use super::database::{Connections, Tx, Value, query, query_built};
 use super::{Store, StoreError};
 use crate::pool::SavedKeyState;
 use crate::record::RequestRecord;
 
-/// Sums are asked for in slots of this length: every time zone in use is a whole number of
-/// quarters of an hour away from UTC, so a slot never lies across two local hours.
-const SLOT_MS: Millis = 15 * 60 * 1000;
-
-/// Rows in one statement.
-const ROWS: usize = 50;
+/// The numbers of rows that one statement inserts. Any number of records is a few of them, and
+/// each stays prepared: on a server far away what counts is how often it is asked.
+const ROWS: [usize; 13] = [256, 128, 64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1];
+/// The most text in one statement, in bytes; servers take no larger ones than 16 MiB at most.
+const TEXT: usize = 1024 * 1024;
+/// The most rows that [`set_by_id`] changes with one statement.
+const ROWS_BY_ID: usize = 128;
 
 /// The columns of a record, in the order in which they are bound.
 const COLUMNS: &str = "request_id, at, surface, model, key_id, failed_keys, token_id, status, \
     stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
-    cached_tokens, error, failed";
+    cached_tokens, error, failed, project, cost_micros, detail";
 
-/// The statement that inserts that many records. Only two lengths occur, so both stay
-/// prepared.
+/// The statement that inserts that many records.
 fn insert(rows: usize) -> String {
     let marks = vec!["?"; COLUMNS.split(',').count()].join(", ");
     let values = vec![format!("({marks})"); rows].join(", ");
@@ -31,13 +32,25 @@ fn insert(rows: usize) -> String {
 }
 
 /// What one transaction of the recorder's writer holds.
-#[derive(Default)]
 pub(crate) struct Batch {
     /// Who writes it, and its number there: one that was committed, although the answer was
     /// lost, is not written twice.
     pub(crate) number: Option<(String, i64)>,
     pub(crate) requests: Vec<RequestRecord>,
     pub(crate) key_states: HashMap<i64, SavedKeyState>,
+    /// Whose hours and days the sums are of.
+    pub(crate) time_zone: TimeZone,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            number: None,
+            requests: Vec::new(),
+            key_states: HashMap::new(),
+            time_zone: TimeZone::UTC,
+        }
+    }
 }
 
 impl Batch {
@@ -45,30 +58,6 @@ impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.key_states.is_empty()
     }
-}
-
-/// Sums over a quarter of an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QuarterSums {
-    /// When the quarter began.
-    pub at: Millis,
-    /// Requests, failed ones included.
-    pub requests: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Input tokens.
-    pub prompt_tokens: u64,
-    /// Output tokens, thoughts included.
-    pub output_tokens: u64,
-}
-
-/// What happened with one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyCounts {
-    /// Attempts.
-    pub requests: u64,
-    /// Those of them that failed.
-    pub errors: u64,
 }
 
 /// One failed request as kept.
@@ -108,49 +97,60 @@ impl Store {
             Some((writer, number)) => self.claim(&mut tx, writer, *number).await?,
             None => true,
         };
-        if fresh && !batch.requests.is_empty() {
+        if fresh {
             self.write_requests(&mut tx, &batch.requests).await?;
         }
-        // In the order of their numbers, so that two servers lock them in the same order.
-        let mut states: Vec<_> = batch.key_states.iter().collect();
-        states.sort_unstable_by_key(|(id, _)| **id);
-        for (id, state) in states {
-            let Some(id) = self.lasting_key(*id) else {
-                continue;
-            };
+        let mut states: Vec<(i64, Value)> = Vec::with_capacity(batch.key_states.len());
+        for (id, state) in &batch.key_states {
             let text = serde_json::to_string(state)
                 .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
-            query("UPDATE gemini_keys SET saved_state = ? WHERE id = ?")
-                .bind(text)
-                .bind(id)
-                .execute(&mut tx)
+            states.extend(self.lasting_key(*id).map(|id| (id, text.into())));
+        }
+        set_by_id(&mut tx, "gemini_keys", "saved_state", states).await?;
+        if fresh {
+            // Last, because all servers on this database meet here: nobody waits long.
+            self.add_sums(connections, &mut tx, &batch.requests, &batch.time_zone)
                 .await?;
         }
         tx.commit().await
     }
 
     /// Notes that the writer's batch is being written; false when it was before.
-    async fn claim(&self, tx: &mut Tx, writer: &str, number: i64) -> Result<bool, StoreError> {
+    pub(super) async fn claim(
+        &self,
+        tx: &mut Tx,
+        writer: &str,
+        number: i64,
+    ) -> Result<bool, StoreError> {
+        let now = self.inner.clock.now();
+        // Changed before it is looked at: this waits for the same batch's first try, whose
+        // connection may be lost and whose transaction may still be going to end.
+        let done = query(
+            "UPDATE record_writers SET last_batch = ?, updated_at = ? \
+             WHERE writer = ? AND last_batch < ?",
+        )
+        .bind(number)
+        .bind(now)
+        .bind(writer)
+        .bind(number)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows > 0 {
+            return Ok(true);
+        }
         let row = query("SELECT last_batch FROM record_writers WHERE writer = ?")
             .bind(writer)
             .fetch_optional(&mut *tx)
             .await?;
-        let last: Option<i64> = row.map(|row| row.get("last_batch")).transpose()?;
-        let now = self.inner.clock.now();
-        match last {
-            Some(last) if last >= number => return Ok(false),
-            Some(_) => {
-                query("UPDATE record_writers SET last_batch = ?, updated_at = ? WHERE writer = ?")
-            }
-            None => query(
-                "INSERT INTO record_writers (last_batch, updated_at, writer) VALUES (?, ?, ?)",
-            ),
+        if row.is_some() {
+            return Ok(false);
         }
-        .bind(number)
-        .bind(now)
-        .bind(writer)
-        .execute(tx)
-        .await?;
+        query("INSERT INTO record_writers (last_batch, updated_at, writer) VALUES (?, ?, ?)")
+            .bind(number)
+            .bind(now)
+            .bind(writer)
+            .execute(tx)
+            .await?;
         Ok(true)
     }
 
@@ -159,10 +159,9 @@ impl Store {
         tx: &mut Tx,
         requests: &[RequestRecord],
     ) -> Result<(), StoreError> {
-        // Many rows to a statement cost a fraction of as many statements.
-        let (chunks, rest) = requests.as_chunks::<ROWS>();
-        let chunks = chunks.iter().map(|chunk| chunk.as_slice());
-        for requests in chunks.chain(rest.chunks(1)) {
+        let mut rest = requests;
+        while let Some((requests, after)) = next_rows(rest) {
+            rest = after;
             let mut statement = query_built(insert(requests.len()));
             for request in requests {
                 let failed_keys: Vec<i64> = request
@@ -188,7 +187,10 @@ impl Store {
                     .bind(request.thought_tokens)
                     .bind(request.cached_tokens)
                     .bind(request.error.as_deref())
-                    .bind(request.error.is_some());
+                    .bind(request.error.is_some())
+                    .bind(request.project.as_deref())
+                    .bind(request.cost_micros)
+                    .bind(self.written_detail(request)?);
             }
             statement.execute(&mut *tx).await?;
         }
@@ -199,85 +201,17 @@ impl Store {
                 *at = request.at.max(*at);
             }
         }
-        let mut tokens_used: Vec<_> = tokens_used.into_iter().collect();
-        tokens_used.sort_unstable();
-        for (id, at) in tokens_used {
-            query("UPDATE client_tokens SET last_used_at = ? WHERE id = ?")
-                .bind(at)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(())
+        let tokens_used = tokens_used.into_iter().map(|(id, at)| (id, at.into()));
+        set_by_id(tx, "client_tokens", "last_used_at", tokens_used.collect()).await
     }
 
-    /// Sums of everything since then, by quarters of an hour; quarters without a request are
-    /// absent.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn sums_since(&self, since: Millis) -> Result<Vec<QuarterSums>, StoreError> {
-        let rows = query(
-            "SELECT at - at % ? AS slot, COUNT(*) AS requests, COUNT(error) AS errors, \
-             CAST(SUM(prompt_tokens) AS SIGNED) AS prompt, \
-             CAST(SUM(output_tokens + thought_tokens) AS SIGNED) AS output \
-             FROM requests WHERE at >= ? GROUP BY slot ORDER BY slot",
-        )
-        .bind(SLOT_MS)
-        .bind(since)
-        .fetch_all(self.db()?.read())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(QuarterSums {
-                    at: row.get("slot")?,
-                    requests: row.number("requests")?,
-                    errors: row.number("errors")?,
-                    prompt_tokens: row.number("prompt")?,
-                    output_tokens: row.number("output")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Attempts by key since then; a request that was tried on three keys counts for each.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn key_counts_since(
-        &self,
-        since: Millis,
-    ) -> Result<HashMap<i64, KeyCounts>, StoreError> {
-        let mut counts: HashMap<i64, KeyCounts> = HashMap::new();
-        let last_tried = query(
-            "SELECT key_id, COUNT(*) AS requests, COUNT(error) AS errors FROM requests \
-             WHERE at >= ? AND key_id IS NOT NULL GROUP BY key_id",
-        )
-        .bind(since)
-        .fetch_all(self.db()?.read())
-        .await?;
-        for row in &last_tried {
-            let count = counts.entry(row.get("key_id")?).or_default();
-            count.requests += row.number::<u64>("requests")?;
-            count.errors += row.number::<u64>("errors")?;
-        }
-        let tried_before = query(
-            "SELECT failed_keys, COUNT(*) AS requests FROM requests \
-             WHERE at >= ? AND failed_keys IS NOT NULL GROUP BY failed_keys",
-        )
-        .bind(since)
-        .fetch_all(self.db()?.read())
-        .await?;
-        for row in &tried_before {
-            let times: u64 = row.number("requests")?;
-            let ids: String = row.get("failed_keys")?;
-            for id in ids.split(',').filter_map(|id| id.parse().ok()) {
-                let count = counts.entry(id).or_default();
-                count.requests += times;
-                count.errors += times;
-            }
-        }
-        Ok(counts)
+    fn written_detail(&self, request: &RequestRecord) -> Result<Option<String>, StoreError> {
+        let Some(detail) = &request.detail else {
+            return Ok(None);
+        };
+        serde_json::to_string(detail)
+            .map(Some)
+            .map_err(|error| StoreError::failed(&self.inner.place, &error))
     }
 
     /// The newest failed requests, newest first.
@@ -307,12 +241,63 @@ impl Store {
     }
 }
 
+/// The rows of the next statement, and those after them: as many as are prepared at once, and
+/// no more than [`TEXT`] unless it is one row. `None` at the end.
+fn next_rows(rest: &[RequestRecord]) -> Option<(&[RequestRecord], &[RequestRecord])> {
+    let mut text = 0;
+    let fitting = rest
+        .iter()
+        .take_while(|request| {
+            text += request.text_bytes();
+            text <= TEXT
+        })
+        .count()
+        .max(1);
+    let length = ROWS.into_iter().find(|length| *length <= fitting)?;
+    rest.split_at_checked(length)
+}
+
+/// Sets one column of several rows, each to its own value, with one statement for
+/// [`ROWS_BY_ID`] rows. In the order of their numbers, so that two servers lock them in the
+/// same order.
+async fn set_by_id(
+    tx: &mut Tx,
+    table: &'static str,
+    column: &'static str,
+    mut values: Vec<(i64, Value)>,
+) -> Result<(), StoreError> {
+    values.sort_unstable_by_key(|(id, _)| *id);
+    for chunk in values.chunks(ROWS_BY_ID) {
+        // The last row fills the length up to a power of two: few statements are prepared.
+        let length = chunk.len().next_power_of_two();
+        let filled = || {
+            chunk
+                .iter()
+                .chain(chunk.last().into_iter().cycle())
+                .take(length)
+        };
+        let mut statement = query_built(format!(
+            "UPDATE {table} SET {column} = CASE id {} ELSE {column} END WHERE id IN ({})",
+            vec!["WHEN ? THEN ?"; length].join(" "),
+            vec!["?"; length].join(", ")
+        ));
+        for (id, value) in filled() {
+            statement = statement.bind(*id).bind(value.clone());
+        }
+        for (id, _) in filled() {
+            statement = statement.bind(*id);
+        }
+        statement.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 fn joined(ids: &[i64]) -> Option<String> {
     let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
     (!ids.is_empty()).then(|| ids.join(","))
 }
 
-fn surface_name(surface: Surface) -> &'static str {
+pub(super) fn surface_name(surface: Surface) -> &'static str {
     match surface {
         Surface::Openai => "openai",
         Surface::Gemini => "gemini",
@@ -320,7 +305,7 @@ fn surface_name(surface: Surface) -> &'static str {
     }
 }
 
-fn surface_of(name: &str) -> Surface {
+pub(super) fn surface_of(name: &str) -> Surface {
     match name {
         "openai" => Surface::Openai,
         "anthropic" => Surface::Anthropic,

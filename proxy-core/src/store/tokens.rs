@@ -10,7 +10,6 @@ use vault::Secret;
 use super::database::{Row, Tx, query};
 use super::keys::origin_of;
 use super::{Store, StoreError};
-use crate::surface::limits::DayCounts;
 
 /// What the environment's tokens are fingerprinted for.
 const FINGERPRINT: &str = "client_tokens/fingerprint";
@@ -138,35 +137,6 @@ impl Store {
             .await?;
         self.commit_change(tx).await?;
         Ok(true)
-    }
-
-    /// What was done with each token since then. Requests that their token's limits turned
-    /// away are left out: they count towards no limit.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn token_counts(&self, since: Millis) -> Result<Vec<(i64, DayCounts)>, StoreError> {
-        let rows = query(
-            "SELECT token_id, COUNT(*) AS requests, \
-             CAST(SUM(failed) AS SIGNED) AS errors, \
-             CAST(SUM(prompt_tokens + output_tokens + thought_tokens) AS SIGNED) AS tokens \
-             FROM requests WHERE at >= ? AND token_id IS NOT NULL AND (attempts > 0 OR failed = 0) \
-             GROUP BY token_id",
-        )
-        .bind(since)
-        .fetch_all(self.db()?.read())
-        .await?;
-        let counts = |row: &Row| {
-            Ok((
-                row.get("token_id")?,
-                DayCounts {
-                    requests: row.number("requests")?,
-                    errors: row.number("errors")?,
-                    tokens: row.number("tokens")?,
-                },
-            ))
-        };
-        rows.iter().map(counts).collect()
     }
 
     /// Rules as they are kept.

@@ -73,6 +73,7 @@ pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Re
 
 async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<Vec<u8>, Problem> {
     let body = read_body(app, body).await?;
+    trace.sent(&body);
     let asked = count_tokens_request(&body, &ModelMap::default())?;
     trace.asked(&asked.model, false)?;
     let call = Call {

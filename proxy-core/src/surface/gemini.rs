@@ -69,6 +69,7 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         Ok(body) => body,
         Err(problem) => return refuse(trace, Surface::Gemini, &problem),
     };
+    trace.sent(&body);
 
     let asked = parts.uri.query().unwrap_or_default();
     let wants_array = expect == Expect::Stream && !asked.split('&').any(|pair| pair == "alt=sse");

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::Peek;
 use dialect::style::Style;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use http::request::Parts;
 use tracing::Span;
 
@@ -15,8 +18,10 @@ use crate::Core;
 use crate::observe::spans::Spans;
 use crate::observe::{Ended, RequestId, surface_name};
 use crate::pool::{Outcome, Picked};
-use crate::record::RequestRecord;
-use crate::upstream::Call;
+use crate::record::scrub::scrub;
+use crate::record::{Detail, RequestRecord, price};
+use crate::settings::Settings;
+use crate::upstream::{Call, Failure};
 
 /// The notes of one request. Dropping them files exactly one record, so a request that
 /// the client abandons, or whose handler fails, is counted as well.
@@ -26,6 +31,12 @@ pub struct Trace {
     record: RequestRecord,
     /// The key last tried, to show.
     key: Option<Picked>,
+    /// What the client called itself.
+    agent: Option<HeaderValue>,
+    /// The client's body, when bodies are recorded.
+    body: Option<Bytes>,
+    /// What Google said when the last try failed, and its status.
+    said: Option<(String, Option<u16>)>,
     /// When the client got its first byte, since `started`.
     first_byte: Option<Duration>,
     /// The log's span: what is said after the handler has returned belongs to it, too.
@@ -39,6 +50,15 @@ pub struct Trace {
 /// The status that is filed when the client went away before the answer was complete
 /// (nginx's "client closed request").
 const CLIENT_GONE: u16 = 499;
+
+/// The most characters that are kept of what a client calls itself.
+const AGENT_CHARS: usize = 200;
+/// The most characters that are kept of what Google said.
+const MESSAGE_CHARS: usize = 4_000;
+/// The most characters that are kept of a project's name.
+const PROJECT_CHARS: usize = 200;
+/// No secret that can be recognised is longer, in bytes.
+const SECRET_BYTES: usize = 256;
 
 impl Trace {
     /// Starts the notes of a request: a client's that a token let in, or the panel's own.
@@ -60,6 +80,9 @@ impl Trace {
             core: Some(core.clone()),
             record,
             key: None,
+            agent: parts.headers.get(USER_AGENT).cloned(),
+            body: None,
+            said: None,
             first_byte: None,
             span: Span::current(),
             spans: Spans::begin(parts),
@@ -88,6 +111,9 @@ impl Trace {
             started: Duration::ZERO,
             record: blank(Surface::Gemini, None),
             key: None,
+            agent: None,
+            body: None,
+            said: None,
             first_byte: None,
             span: Span::none(),
             spans: Spans::none(),
@@ -104,6 +130,14 @@ impl Trace {
         self.record.model = model.into();
         self.record.stream = stream;
         self.may_use(model)
+    }
+
+    /// Notes what the client sent, when the settings say that bodies are recorded.
+    pub fn sent(&mut self, body: &Bytes) {
+        let core = self.core.as_ref();
+        if core.is_some_and(|core| core.settings().record_bodies) {
+            self.body = Some(body.clone());
+        }
     }
 
     /// Whether this client may use this model: by the settings and by its token.
@@ -141,10 +175,24 @@ impl Trace {
         self.record.attempts = self.record.attempts.saturating_add(1);
         self.record.failed_keys.extend(self.record.key_id);
         self.record.key_id = Some(key.id());
+        self.record.project = None;
         self.key = Some(key.clone());
         if self.core.is_some() {
             self.spans.attempt(call, key, base);
         }
+    }
+
+    /// Notes why a try failed.
+    pub fn failed(&mut self, failure: &Failure) {
+        let (status, project) = match failure {
+            Failure::Refused { status, said, .. } => {
+                let project = said.as_ref().and_then(|said| said.project.as_deref());
+                (Some(status.as_u16()), project)
+            }
+            _ => (None, None),
+        };
+        self.record.project = project.map(|project| first_chars(project, PROJECT_CHARS));
+        self.said = Some((failure.in_short(), status));
     }
 
     /// Notes how the try ended.
@@ -188,7 +236,8 @@ impl Trace {
     }
 
     /// Tells the pool of something that the key met after the answer had begun.
-    pub fn settle(&self, outcome: Outcome, said: &str) {
+    pub fn settle(&mut self, outcome: Outcome, said: &str) {
+        self.said = Some((said.to_owned(), None));
         if let (Some(core), Some(key)) = (&self.core, &self.key) {
             core.pool
                 .settle(key, &self.record.model, outcome, Some(said));
@@ -213,6 +262,39 @@ impl Trace {
     fn elapsed(&self) -> Duration {
         let now = self.core.as_ref().map(|core| core.clock.monotonic());
         now.unwrap_or_default().saturating_sub(self.started)
+    }
+
+    /// What is kept of a failure besides the record itself.
+    fn detail(&mut self, settings: &Settings) -> Detail {
+        let known = || {
+            let key = self.key.as_ref().map(Picked::secret);
+            key.into_iter()
+                .chain(&settings.api_keys)
+                .chain(&settings.allowed_tokens)
+                .chain(&settings.auth_token)
+        };
+        let (message, upstream_status) = match &self.said {
+            Some((said, status)) => (Some(scrub(said, known())), *status),
+            None => (None, None),
+        };
+        let agent = self.agent.as_ref();
+        let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        let mut detail = Detail {
+            upstream_message: message.map(|said| first_chars(&said, MESSAGE_CHARS)),
+            upstream_status,
+            user_agent: agent.map(|agent| first_chars(&agent, AGENT_CHARS)),
+            ..Detail::default()
+        };
+        if let Some(body) = &self.body {
+            let most = usize::try_from(settings.record_body_kb).map_or(0, |kb| kb * 1024);
+            // What stands across the end must be seen whole to be recognised as a secret.
+            let read = body.get(..most + SECRET_BYTES).unwrap_or(body);
+            let mut text = scrub(&String::from_utf8_lossy(read), known());
+            text.truncate(text.floor_char_boundary(most));
+            detail.body = Some(text.into());
+            detail.body_truncated = body.len() > most;
+        }
+        detail
     }
 
     /// The one line that is logged of a request. Texts of errors are left out: they can
@@ -252,6 +334,12 @@ pub(super) fn refused(core: &Core, surface: Surface, problem: &Problem) {
     );
 }
 
+/// The first characters of a text, without control characters.
+fn first_chars(text: &str, chars: usize) -> Box<str> {
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(chars).collect::<String>().into()
+}
+
 /// In whole milliseconds.
 fn millis(duration: Duration) -> u32 {
     duration.as_millis().try_into().unwrap_or(u32::MAX)
@@ -267,6 +355,13 @@ impl Drop for Trace {
         if !self.ended {
             self.record.status = CLIENT_GONE;
             self.record.error = Some("The client went away before the answer was complete.".into());
+        }
+        self.record.cost_micros = price::cost_micros(&self.record);
+        if self.record.error.is_some() {
+            let detail = self.detail(&core.settings());
+            if detail != Detail::default() {
+                self.record.detail = Some(detail.into());
+            }
         }
         if let Some(admitted) = &self.admitted {
             let tokens = [
@@ -291,22 +386,8 @@ impl Drop for Trace {
 
 fn blank(surface: Surface, token_id: Option<i64>) -> RequestRecord {
     RequestRecord {
-        request_id: Box::default(),
-        at: 0,
-        surface,
-        model: Box::default(),
-        key_id: None,
-        failed_keys: Vec::new(),
         token_id,
         status: CLIENT_GONE,
-        stream: false,
-        attempts: 0,
-        latency_ms: 0,
-        ttft_ms: None,
-        prompt_tokens: 0,
-        output_tokens: 0,
-        thought_tokens: 0,
-        cached_tokens: 0,
-        error: None,
+        ..RequestRecord::blank(surface)
     }
 }

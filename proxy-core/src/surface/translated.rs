@@ -85,6 +85,7 @@ async fn attempt<P: Protocol>(
     trace: &mut Trace,
 ) -> Result<Answered<P::Stream>, Problem> {
     let body = read_body(app, body).await?;
+    trace.sent(&body);
     let mut asked = P::read(&body)?;
     drop(body);
     trace.asked(asked.model(), asked.wants_stream())?;

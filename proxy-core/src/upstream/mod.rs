@@ -201,6 +201,7 @@ impl Upstream {
                 Err(setback) => setback,
             };
             let said = setback.failure.in_short();
+            trace.failed(&setback.failure);
             tracing::debug!(
                 key = key.id(),
                 key_masked = key.masked(),

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod anthropic;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod chat;
@@ -14,13 +16,15 @@ mod live;
 mod native;
 #[cfg(test)]
 mod observe;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod outage;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
 mod streams;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod two_servers;
 #[cfg(test)]
 mod world;

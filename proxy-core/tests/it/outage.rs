@@ -282,9 +282,36 @@ async fn connections_that_break_in_the_middle_of_a_query_cost_no_answer_and_no_r
     }
     until_said(&world, &["ok"]).await;
 
-    // Nothing comes through and nothing breaks: the worst of all, because nobody says so.
-    println!("stalled");
+    let asked = traffic.end().await;
+    assert_one_record_each(world, &server, &database, asked).await;
+}
+
+/// Nothing comes through and nothing breaks: the worst of all, because nobody says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_database_that_falls_silent_while_traffic_flows_costs_no_answer_and_no_record() {
+    let server = testkit::mariadb::shared().await;
+    let wire = Wire::to_port(server.port()).await;
+    let database = server.fresh_database().await;
+    let ground = Ground::new(3, |google| google, &[]).await;
+    let world = ground
+        .on_mysql(&server, wire.port(), &database)
+        .start()
+        .await;
+    let mut traffic = Traffic::on(&world);
+    traffic.more(50).await;
+
+    println!("between two statements");
     wire.stall();
+    until_said(&world, &["unreachable"]).await;
+    traffic.more(50).await;
+    wire.heal().await;
+    until_said(&world, &["ok"]).await;
+
+    // What was on its way arrives much later, when the same records have been sent again or
+    // are about to be.
+    println!("within one");
+    wire.cut_on("COMMIT", Cut::Stall);
+    wire.wait_for(|counts| counts.struck == 1).await;
     until_said(&world, &["unreachable"]).await;
     traffic.more(50).await;
     wire.heal().await;

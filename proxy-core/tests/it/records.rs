@@ -1,7 +1,7 @@
-use contract::admin::Overview;
-use testkit::google::{Cut, Fault};
+use contract::admin::{Overview, RequestDetail, RequestPage};
+use testkit::google::{Cut, Fault, Refusal};
 
-use crate::world::{World, ask};
+use crate::world::{KEYS, TOKEN, World, ask};
 
 const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
 const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
@@ -71,4 +71,72 @@ async fn a_client_that_leaves_is_recorded_as_such_and_tries_that_failed_are_coun
         failed += world.key(key).await.errors_today;
     }
     assert_eq!(failed, 2, "the 503 and the answer nobody waited for");
+}
+
+#[tokio::test]
+async fn a_failure_is_kept_with_its_details_and_without_secrets() {
+    let newest = async |world: &World| {
+        let page: RequestPage = world.admin("/api/requests").await;
+        let path = format!("/api/requests/{}", page.requests[0].id);
+        world.admin::<RequestDetail>(&path).await
+    };
+    let world = World::with_keys(1).await;
+    world
+        .gemini(GENERATE, ask("hi"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    let good = newest(&world).await;
+    assert!(good.request.cost_micros.is_some_and(|cost| cost > 0));
+    assert_eq!(
+        (good.user_agent, good.body),
+        (None, None),
+        "only failures have details"
+    );
+
+    world.google.disable_key(KEYS[0], Refusal::Suspended);
+    world.set(&[("RECORD_BODIES", "true"), ("RECORD_BODY_KB", "1")]);
+    let secrets = format!("my key is {} and {TOKEN}; ", KEYS[1]);
+    let body = ask(&format!("{secrets}{}", "x".repeat(4000)));
+    let request = world.http.post(world.url(GENERATE));
+    let response = request
+        .header("x-goog-api-key", TOKEN)
+        .header("content-type", "application/json")
+        .header("user-agent", format!("Cherry\tStudio {}", "y".repeat(500)))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 502);
+    response.text().await.unwrap();
+    let failed = newest(&world).await;
+    let project = failed.request.project.as_deref();
+    assert_eq!(project, Some("project-0"));
+    let said = failed.upstream_message.as_deref().unwrap();
+    assert!(said.contains("has been suspended"), "{said}");
+    let agent = failed.user_agent.as_deref().unwrap();
+    assert!(
+        agent.starts_with("CherryStudio yy") && agent.len() == 200,
+        "{agent}"
+    );
+    let kept = failed.body.as_deref().unwrap();
+    assert!(
+        kept.contains("my key is AIza…0002 and ") && failed.body_truncated,
+        "{kept}"
+    );
+    assert!(kept.len() <= 1024);
+    let all = serde_json::to_string(&failed).unwrap();
+    for secret in [KEYS[0], KEYS[1], TOKEN] {
+        assert!(!all.contains(secret), "{all}");
+    }
+
+    world.set(&[("RECORD_BODIES", "false")]);
+    world
+        .gemini(GENERATE, ask("hi"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert_eq!(newest(&world).await.body, None);
 }

@@ -5,10 +5,11 @@
 //! `GB_TWO_SERVERS_SEED` makes other changes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use contract::admin::{KeyState, KeyView, Overview, TokenCreated, TokenRules, TokenView};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::world::{Ground, KEYS, TOKEN, World};
 

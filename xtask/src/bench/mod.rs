@@ -10,6 +10,7 @@ mod load;
 mod nginx;
 mod process;
 mod report;
+mod store;
 mod wire;
 
 use std::fs;
@@ -201,14 +202,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads CPU time from /proc, so it runs on Linux only");
     }
+    if options.only == [store::NAME] {
+        return store::run(workspace, options);
+    }
     let cases: Vec<&Case> = CASES
         .iter()
         .filter(|case| options.only.is_empty() || options.only.iter().any(|name| name == case.name))
         .collect();
     if cases.is_empty() {
         bail!(
-            "there is no such case; there are {}",
-            CASES.map(|case| case.name).join(", ")
+            "there is no such case; there are {} and, alone, {}",
+            CASES.map(|case| case.name).join(", "),
+            store::NAME
         );
     }
     setup::system(workspace, &setup::BENCH)?;

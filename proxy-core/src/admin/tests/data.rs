@@ -9,23 +9,18 @@ use crate::record::RequestRecord;
 
 fn record(world: &World, key_id: Option<i64>, error: Option<&str>) -> RequestRecord {
     RequestRecord {
-        request_id: Box::default(),
         at: world.clock.now(),
-        surface: Surface::Openai,
         model: "gemini-2.5-flash".into(),
         key_id,
-        failed_keys: Vec::new(),
-        token_id: None,
         status: if error.is_some() { 503 } else { 200 },
-        stream: false,
         attempts: 1,
         latency_ms: 10,
         ttft_ms: Some(5),
         prompt_tokens: 7,
         output_tokens: 11,
         thought_tokens: 13,
-        cached_tokens: 0,
         error: error.map(Into::into),
+        ..RequestRecord::blank(Surface::Openai)
     }
 }
 

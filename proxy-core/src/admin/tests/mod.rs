@@ -1,9 +1,11 @@
 //! The admin API over its router, with a real store and the fake Google.
 
 mod access;
+mod backups;
 mod data;
 mod description;
 mod limits;
+mod logs;
 mod second_factor;
 mod security;
 

@@ -113,7 +113,7 @@ async fn a_migration_that_broke_off_is_run_again() {
         })
         .await
         .unwrap();
-    assert_eq!(store.sums_since(0).await.unwrap().len(), 1);
+    assert_eq!(store.hours_since(0).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -240,7 +240,38 @@ async fn a_batch_whose_answer_was_lost_is_not_written_twice() {
     for number in [1, 1, 2, 1, 2] {
         store.write(&batch(number)).await.unwrap();
     }
-    assert_eq!(store.sums_since(0).await.unwrap()[0].requests, 2);
+    assert_eq!(store.hours_since(0).await.unwrap()[0].1.requests, 2);
+}
+
+#[tokio::test]
+async fn a_batch_is_not_written_beside_its_own_first_try() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let (server, config) = world.mysql.as_ref().unwrap();
+    let waiting = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist \
+         WHERE db = '{}' AND info LIKE 'UPDATE record_writers%'",
+        config.database
+    );
+    // The writer's very first batch makes its row, later ones change it.
+    for number in [1, 2] {
+        let mut first_try = store.db().unwrap().begin_records().await.unwrap();
+        let fresh = store.claim(&mut first_try, "writer", number).await;
+        assert!(fresh.unwrap());
+        let batch = Batch {
+            number: Some(("writer".to_owned(), number)),
+            requests: vec![record(5)],
+            ..Batch::default()
+        };
+        let commit = async {
+            while server.execute(&waiting).await.trim() != "1" {}
+            first_try.commit().await
+        };
+        let (second_try, first_try) = tokio::join!(store.write(&batch), commit);
+        second_try.unwrap();
+        first_try.unwrap();
+    }
+    assert!(store.hours_since(0).await.unwrap().is_empty());
 }
 
 #[tokio::test]
