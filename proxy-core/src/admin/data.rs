@@ -25,6 +25,11 @@ pub(super) async fn show(State(admin): State<Admin>) -> Result<Json<DataView>> {
         Err(error) if error.may_pass() => Facts::default(),
         Err(error) => return Err(error.into()),
     };
+    let takeover = match core.store.takeover().await {
+        Ok(takeover) => takeover,
+        Err(error) if error.may_pass() => None,
+        Err(error) => return Err(error.into()),
+    };
     Ok(Json(DataView {
         engine: core.store.engine(),
         state: core.store.state(),
@@ -35,7 +40,7 @@ pub(super) async fn show(State(admin): State<Admin>) -> Result<Json<DataView>> {
         spooled_records: core.recorder.spooled(),
         dropped_records: core.recorder.dropped(),
         sealing: core.store.sealing(),
-        takeover: None,
+        takeover,
         backups_supported: !core.store.is_mysql(),
         backups: core.store.backups()?,
     }))

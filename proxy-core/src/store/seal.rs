@@ -208,8 +208,11 @@ impl Store {
                 };
                 // A rotation holds this transaction's lock from before it writes the new key's
                 // file until it has sealed with it. So a file that is here now is either the
-                // one in use, or was left by a rotation that did not get that far.
-                self.tidy_key_files(seal.sealing, &master)?;
+                // one in use, or was left by a rotation that did not get that far. (The lock of
+                // a backup's copy says nothing.)
+                if connections.place == self.inner.place {
+                    self.tidy_key_files(seal.sealing, &master)?;
+                }
                 Some(Seal::checked(master, seal.sealing, check))
             }
             (_, None, None) => {

@@ -387,6 +387,7 @@ async fn the_old_password_signs_in_and_a_new_auth_token_too(world: World) {
             assert_eq!(sign_in(password).await, 204, "{password}");
         }
         assert_eq!(sign_in("another").await, 403);
+        assert!(running.core().store.takeover().await.unwrap().is_some());
         // It lets clients in as well, and so does each of the tokens.
         for (token, status) in [(AUTH, true), (FRIEND, true), ("your_token_1", false)] {
             let request = http
