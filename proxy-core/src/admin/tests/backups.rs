@@ -133,7 +133,12 @@ async fn what_is_known_is_shown_while_a_servers_database_is_away() {
     // Nobody listens on a port that was just free.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = port.local_addr().unwrap().port().to_string();
-    let world = World::signed_in(&[("MYSQL_HOST", "127.0.0.1"), ("MYSQL_PORT", &port)]).await;
+    let world = World::signed_in(&[
+        ("MYSQL_HOST", "127.0.0.1"),
+        ("MYSQL_PORT", &port),
+        ("MYSQL_USER", "somebody"),
+    ])
+    .await;
     let data: DataView = world.get("/api/data").await;
     assert!(matches!(data.engine, Engine::Mysql { .. }));
     assert!(matches!(data.state, DatabaseState::Unreachable { .. }));
