@@ -34,6 +34,11 @@ fn main() -> ExitCode {
         Some(("takeover", matches)) => command_on_data(matches, |settings| {
             commands::takeover::run(settings, matches)
         }),
+        Some(("backup", matches)) => command_on_data(matches, commands::backup::make),
+        Some(("backups", matches)) => command_on_data(matches, commands::backup::list),
+        Some(("restore", matches)) => command_on_data(matches, |settings| {
+            commands::backup::restore(settings, matches)
+        }),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -54,15 +59,19 @@ fn command() -> Command {
             "Every flag has an environment variable of the same meaning; the flag wins. \
              Prefer the environment for secrets: other users can see command lines.",
         );
-    let mut on_data = [
+    let mut on_data = vec![
         commands::password::command(),
         commands::rotate_key::command(),
         commands::takeover::command(),
     ];
+    on_data.extend(commands::backup::commands());
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
-        on_data = on_data.map(|command| command.arg(flag(declaration)));
     }
+    // What they work on is found by the same settings.
+    let on_data = on_data
+        .into_iter()
+        .map(|command| command.args(DECLARATIONS.iter().map(flag)));
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One address and one token for all your Gemini keys")

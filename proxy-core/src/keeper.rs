@@ -1,5 +1,6 @@
 //! The task that looks after the database: it connects to one that is away, reads what
-//! another process has changed there, and keeps the snapshot for a start without it.
+//! another process has changed there, keeps the snapshot for a start without it, and makes
+//! the backups that are due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::Core;
+use crate::backups::Schedule;
 use crate::settings::Settings;
 use crate::store::{Loaded, Store, StoreError, Tended};
 use crate::takeover;
@@ -51,8 +53,7 @@ async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreEr
 
 /// Runs until `stop`.
 pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
-    // At the start the environment has not reached a database that was away.
-    let mut environment_written = core.store.revision() >= 0;
+    let mut schedule = Schedule::new(core.clock.now());
     let mut pause = EVERY;
     let mut rounds = 0;
     let mut said = String::new();
@@ -67,7 +68,7 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
         }
         pause = match core.store.tend().await {
             Tended::Unchanged => EVERY,
-            Tended::Changed => match reload(&core, &mut environment_written).await {
+            Tended::Changed => match reload(&core).await {
                 Ok(()) => {
                     rounds = SNAPSHOT_ROUNDS;
                     said.clear();
@@ -94,20 +95,41 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             rounds = 0;
             core.store.write_snapshot(|id| core.pool.saved(id)).await;
         }
+        let settings = Guard::into_inner(core.settings());
+        let backed_up = schedule.run(
+            &core.store,
+            core.clock.now(),
+            settings.backup_every_hours,
+            settings.backup_keep,
+        );
+        // Half a copy is worth nothing, and the end does not wait for a large one.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = backed_up => {}
+        }
     }
 }
 
-async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), StoreError> {
+async fn reload(core: &Core) -> Result<(), StoreError> {
     let _changing = core.change.lock().await;
-    let loaded = if *environment_written {
-        core.store.load().await?
-    } else {
-        let settings = Guard::into_inner(core.settings());
-        read(&core.store, &settings).await?
+    read_anew(core).await
+}
+
+/// Puts into memory what is in the database now. To be called while [`Core::change`] is held.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) async fn read_anew(core: &Core) -> Result<(), StoreError> {
+    let settings = Guard::into_inner(core.settings());
+    // The environment has not reached a database that was away at the start, nor one that
+    // was a backup a moment ago.
+    let is_new = !core.store.knows_environment();
+    let loaded = match is_new {
+        true => read(&core.store, &settings).await?,
+        false => core.store.load().await?,
     };
     core.show(&loaded);
-    if !std::mem::replace(environment_written, true) {
-        let settings = Guard::into_inner(core.settings());
+    if is_new {
         core.store
             .end_sessions_of_another(settings.panel_token())
             .await?;

@@ -11,6 +11,7 @@
 //! keychain, command lines, and anything of Tauri.
 
 pub mod admin;
+pub mod backups;
 pub mod clock;
 mod keeper;
 pub mod observe;

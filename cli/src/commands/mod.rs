@@ -1,5 +1,6 @@
 //! What the command line does besides serving.
 
+pub mod backup;
 pub mod password;
 pub mod rotate_key;
 pub mod takeover;

@@ -27,7 +27,11 @@
 //! | POST `/api/account/totp` | [`PasswordConfirm`] | [`TotpSetup`] |
 //! | POST `/api/account/totp/confirm` | [`TotpConfirm`] | [`TotpEnabled`] |
 //! | POST `/api/account/totp/off` | [`PasswordConfirm`] | 204 |
-//! | GET `/api/stats/today` | | [`Today`] |
+//! | GET `/api/data` | | [`DataView`] |
+//! | POST `/api/data/agree-clear` | | 204 |
+//! | POST `/api/data/backups` | | [`BackupView`] |
+//! | POST `/api/data/backups/{name}/restore` | | 204; requests go on meanwhile |
+//! | DELETE `/api/data/backups/{name}` | | 204 |//! | GET `/api/stats/today` | | [`Today`] |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |
 //! | POST `/api/test` | [`TestRequest`] | [`TestAnswer`] |

@@ -78,6 +78,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::FromEnvironment(message) => Self::invalid(message),
+            StoreError::BadBackup { .. } | StoreError::NoBackups(_) => {
+                Self::invalid(error.to_string())
+            }
+            StoreError::NoBackup(_) => Self::new(ErrorCode::NotFound, error.to_string()),
             StoreError::NoSealingKey => Self::new(ErrorCode::SealingKeyNeeded, error.to_string()),
             error => {
                 tracing::error!(%error, "the admin API cannot use the database");
@@ -167,5 +171,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .await
             .map(|Path(id)| Self(id))
             .map_err(|_| Failure::new(ErrorCode::NotFound, "What is addressed is not a number."))
+    }
+}
+
+/// The name in a path.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|_| Failure::new(ErrorCode::NotFound, "What is addressed has no such name."))
     }
 }

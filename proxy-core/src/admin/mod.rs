@@ -12,6 +12,7 @@
 
 mod account;
 mod answer;
+mod data;
 mod gate;
 mod guard;
 mod headers;
@@ -112,6 +113,11 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(data::show))
+        .routes(routes!(data::agree_clear))
+        .routes(routes!(data::back_up))
+        .routes(routes!(data::restore))
+        .routes(routes!(data::delete))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

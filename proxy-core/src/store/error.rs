@@ -171,6 +171,20 @@ pub enum StoreError {
     /// The file with the master key cannot be used.
     #[error(transparent)]
     KeyFile(Arc<vault::KeyFileError>),
+    /// The host of a server database backs it up.
+    #[error("{0} is backed up by its host, not here: ask there for a copy, or use mariadb-dump")]
+    NoBackups(Arc<Place>),
+    /// There is no backup of that name.
+    #[error("there is no backup named {0}; the list of backups has all names")]
+    NoBackup(String),
+    /// A backup that cannot be restored.
+    #[error("the backup {name} cannot be restored: {what}. Nothing was changed")]
+    BadBackup {
+        /// Its name.
+        name: String,
+        /// What is wrong with it, and the way out.
+        what: String,
+    },
     /// Anything else.
     #[error("{place} failed: {what}")]
     Failed {
@@ -251,6 +265,27 @@ impl StoreError {
         Self::Failed {
             place: place.clone(),
             what: what.to_string(),
+        }
+    }
+
+    /// The same, said of a backup that was to be restored.
+    pub(super) fn of_backup(self, name: &str) -> Self {
+        let what = match self {
+            Self::Damaged(_) => "it is damaged, or is another kind of file",
+            Self::Foreign(_) => "it is not a database of Gemini Balance",
+            Self::Newer(_) => {
+                "it was made by a newer version of Gemini Balance; start that version or a later \
+                 one"
+            }
+            Self::OtherMasterKey(_) => {
+                "its keys were sealed with another master key; put back the SECRET_KEY (or the \
+                 file master.key, or the keychain entry) that was used when it was made"
+            }
+            other => return other,
+        };
+        Self::BadBackup {
+            name: name.to_owned(),
+            what: what.to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use contract::Millis;
 use contract::admin::{DatabaseState, Origin, TokenRules};
@@ -289,6 +290,9 @@ impl Store {
         }
         environment.keys = keys.into_iter().collect();
         environment.tokens = tokens.into_iter().collect();
+        self.inner
+            .environment_written
+            .store(true, Ordering::Relaxed);
         if std::mem::take(&mut environment.unsettled) {
             drop(environment);
             // Records have waited for this.
@@ -299,6 +303,20 @@ impl Store {
     /// Whether a record may name a key or a token by a number that is going to be exchanged.
     pub(super) fn is_unsettled(&self) -> bool {
         self.inner.environment.lock().unsettled
+    }
+
+    /// Whether this database knows the keys and tokens of the environment: not before it was
+    /// reached, nor when a backup has taken its place.
+    pub(crate) fn knows_environment(&self) -> bool {
+        self.inner.environment_written.load(Ordering::Relaxed)
+    }
+
+    /// Another database has taken this one's place: everything has to be read.
+    pub(super) fn was_exchanged(&self) {
+        self.inner
+            .environment_written
+            .store(false, Ordering::Relaxed);
+        self.read_again();
     }
 
     /// The number of a key in a record: one that was given while the database was away is

@@ -12,8 +12,10 @@
 //! Deliberately absent: secrets in clear, unless the user agreed to that (see [`seal`]).
 //! Keys are sealed with the master key, tokens, session cookies and the password are hashed.
 
+mod backup;
 mod database;
 mod error;
+mod facts;
 mod keys;
 mod loaded;
 mod mysql;
@@ -30,7 +32,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use contract::admin::{DatabaseState, Sealing};
@@ -41,6 +43,7 @@ use vault::{MasterKey, Secret};
 use self::database::{Connections, Tx, Via, query};
 use crate::clock::Clock;
 pub use error::{Place, StoreError};
+pub use facts::Facts;
 pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
 pub use mysql::{MysqlConfig, TlsMode};
@@ -87,6 +90,8 @@ struct Inner {
     data_dir: PathBuf,
     /// Absent as long as the database has never been reached, and while it is exchanged.
     connections: ArcSwapOption<Connections>,
+    /// Held by whoever copies the file or exchanges it.
+    exchange: tokio::sync::Mutex<()>,
     state: watch::Sender<DatabaseState>,
     /// What the server calls itself; empty for SQLite, and when it was never reached.
     version: Mutex<String>,
@@ -94,6 +99,8 @@ struct Inner {
     clock: Clock,
     /// The secrets of the environment, which are known without the database.
     environment: Mutex<Environment>,
+    /// The database knows the keys and tokens of the environment.
+    environment_written: AtomicBool,
     /// What was last read, for when the database is away.
     last: ArcSwapOption<Loaded>,
     /// The revision of the database that memory shows.
@@ -123,6 +130,19 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; a database that cannot be used is left as it is.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, StoreError> {
+        let store = Self::unopened(config, clock);
+        match store.connect().await {
+            Ok(()) => Ok(store),
+            Err(error) if store.is_mysql() && error.may_pass() => {
+                store.note(&Err(error));
+                Ok(store)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A store whose database has not been touched.
+    pub(crate) fn unopened(config: StoreConfig, clock: Clock) -> Self {
         let StoreConfig {
             database,
             master,
@@ -133,29 +153,23 @@ impl Store {
             DatabaseConfig::Sqlite(path) => Place::Sqlite(path.clone()),
             DatabaseConfig::Mysql(config) => config.place(),
         };
-        let store = Self {
+        Self {
             inner: Arc::new(Inner {
                 config: database,
                 place: Arc::new(place),
                 data_dir,
                 connections: ArcSwapOption::empty(),
+                exchange: tokio::sync::Mutex::default(),
                 state: watch::Sender::new(DatabaseState::Ready),
                 version: Mutex::default(),
                 seal: ArcSwap::from_pointee(Seal::new(master, sealing)),
                 clock,
                 environment: Mutex::default(),
+                environment_written: AtomicBool::new(false),
                 last: ArcSwapOption::empty(),
                 revision: AtomicI64::new(-1),
                 changed: Notify::new(),
             }),
-        };
-        match store.connect().await {
-            Ok(()) => Ok(store),
-            Err(error) if store.is_mysql() && error.may_pass() => {
-                store.note(&Err(error));
-                Ok(store)
-            }
-            Err(error) => Err(error),
         }
     }
 

@@ -3,7 +3,7 @@
 use contract::Millis;
 use vault::Secret;
 
-use super::database::{Row, Tx, query};
+use super::database::{Connections, Row, Tx, query};
 use super::seal::{panel_place, panel_value, put_panel_value};
 use super::{Store, StoreError};
 
@@ -17,6 +17,8 @@ const TOTP_USED: &str = "totp_used";
 const RECOVERY: &str = "totp_recovery";
 /// Keyed hash of the `AUTH_TOKEN` that the sessions began under.
 pub(super) const TOKEN_SEEN: &str = "panel_token";
+/// Everything of the table `panel` that decides who gets in.
+const ACCESS: [&str; 5] = [PASSWORD, TOTP, TOTP_USED, RECOVERY, TOKEN_SEEN];
 
 /// How long a hash is, in bytes.
 const HASH: usize = 32;
@@ -106,19 +108,7 @@ impl Store {
             .bind(self.inner.clock.now())
             .execute(&mut tx)
             .await?;
-        query(
-            "INSERT INTO sessions \
-             (hash, created_at, expires_at, last_seen_at, address, user_agent) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(session.hash.as_slice())
-        .bind(session.created_at)
-        .bind(session.expires_at)
-        .bind(session.last_seen_at)
-        .bind(shortened(&session.address, ADDRESS_CHARS))
-        .bind(shortened(&session.user_agent, USER_AGENT_CHARS))
-        .execute(&mut tx)
-        .await?;
+        insert(&mut tx, session).await?;
         tx.commit().await
     }
 
@@ -312,6 +302,69 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Puts into `to` who may sign in and who has signed in to `from`. A database in which nobody
+/// ever could sign in says nothing about who may.
+pub(super) async fn carry_access(from: &Connections, to: &Connections) -> Result<(), StoreError> {
+    let sessions = query(
+        "SELECT hash, created_at, expires_at, last_seen_at, address, user_agent FROM sessions",
+    )
+    .fetch_all(from.read())
+    .await?;
+    let mut access = Vec::new();
+    for name in ACCESS {
+        if let Some(value) = panel_value(from.read(), name).await? {
+            access.push((name, value));
+        }
+    }
+    let mut tx = to.begin_exclusive().await?;
+    if access
+        .iter()
+        .any(|(name, _)| [PASSWORD, TOTP].contains(name))
+    {
+        for name in ACCESS {
+            query("DELETE FROM panel WHERE name = ?")
+                .bind(name)
+                .execute(&mut tx)
+                .await?;
+        }
+    }
+    // The token that the sessions began under goes with them.
+    for (name, value) in access {
+        put_panel_value(&mut tx, name, value).await?;
+    }
+    end_all(&mut tx, None).await?;
+    for row in &sessions {
+        if let Some(session) = session_of(row)? {
+            insert(&mut tx, &session).await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// Ends what sessions there are in a database that is about to take another's place.
+pub(super) async fn end_all_in(connections: &Connections) -> Result<(), StoreError> {
+    let mut tx = connections.begin_exclusive().await?;
+    end_all(&mut tx, None).await?;
+    tx.commit().await
+}
+
+async fn insert(tx: &mut Tx, session: &StoredSession) -> Result<(), StoreError> {
+    query(
+        "INSERT INTO sessions \
+         (hash, created_at, expires_at, last_seen_at, address, user_agent) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(session.hash.as_slice())
+    .bind(session.created_at)
+    .bind(session.expires_at)
+    .bind(session.last_seen_at)
+    .bind(shortened(&session.address, ADDRESS_CHARS))
+    .bind(shortened(&session.user_agent, USER_AGENT_CHARS))
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 async fn end_all(tx: &mut Tx, except: Option<[u8; HASH]>) -> Result<(), StoreError> {

@@ -1,16 +1,20 @@
 //! The SQLite engine: how the file is made, checked, migrated and connected to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contract::Millis;
 use contract::admin::BackupReason;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions,
+    SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _, SqlitePool};
 
 use super::StoreError;
+use super::backup::{self, new_path};
 use super::database::{Connections, Pools};
 use super::error::Place;
 
@@ -19,18 +23,39 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often and how long one waits for having a file alone.
+const ALONE_TRIES: u32 = 30;
+const ALONE_PAUSE: Duration = Duration::from_millis(100);
 /// Connections for the panel's reads; each is a thread with a page cache of its own.
 const READERS: u32 = 2;
 
 /// Opens the file, migrates it, and connects.
 pub(super) async fn open(path: &Path, now: Millis) -> Result<Connections, StoreError> {
     let place = Arc::new(Place::Sqlite(path.to_path_buf()));
-    let failed = |error| StoreError::of(&place, error);
     prepare_file(path, &place)?;
     if let Found::Older = look_into(path, &place).await? {
-        back_up(path, now, &place).await?;
+        let copy = new_path(path, now, BackupReason::BeforeMigration);
+        back_up(path, &copy, &place).await?;
+        tracing::info!(copy = %copy.display(), "the database was backed up before its tables change");
     }
+    connect(path, place).await
+}
 
+/// Connects to a file that was looked into, and migrates it.
+pub(super) async fn connect(path: &Path, place: Arc<Place>) -> Result<Connections, StoreError> {
+    let connections = attach(path, place).await?;
+    if let Pools::Sqlite { writer, .. } = &connections.pools
+        && let Err(error) = migrate(writer, &connections.place).await
+    {
+        connections.close().await;
+        return Err(error);
+    }
+    Ok(connections)
+}
+
+/// Connects to a file as it is.
+pub(super) async fn attach(path: &Path, place: Arc<Place>) -> Result<Connections, StoreError> {
+    let failed = |error| StoreError::of(&place, error);
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
@@ -48,7 +73,6 @@ pub(super) async fn open(path: &Path, now: Millis) -> Result<Connections, StoreE
         .connect_with(options.clone())
         .await
         .map_err(failed)?;
-    migrate(&writer, &place).await?;
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .idle_timeout(Some(Duration::from_secs(60)))
@@ -153,11 +177,14 @@ async fn migrate(writer: &SqlitePool, place: &Arc<Place>) -> Result<(), StoreErr
     tx.commit().await.map_err(failed)
 }
 
-/// A copy of a file that is about to be migrated, whole although another process may be
-/// writing to it (<https://sqlite.org/lang_vacuum.html#vacuuminto>).
-async fn back_up(path: &Path, now: Millis, place: &Arc<Place>) -> Result<(), StoreError> {
+/// Copies a database to a new file, whole although this or another process may be writing to
+/// it (<https://sqlite.org/lang_vacuum.html#vacuuminto>).
+pub(super) async fn back_up(
+    path: &Path,
+    copy: &Path,
+    place: &Arc<Place>,
+) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(place, error);
-    let copy = backup_path(path, now, BackupReason::BeforeMigration);
     if let Some(folder) = copy.parent() {
         vault::create_private_folder(folder).map_err(|error| StoreError::Folder {
             path: folder.to_path_buf(),
@@ -170,23 +197,22 @@ async fn back_up(path: &Path, now: Millis, place: &Arc<Place>) -> Result<(), Sto
         .connect()
         .await
         .map_err(failed)?;
-    vacuum_into(&mut connection, &copy).await.map_err(failed)?;
-    connection.close().await.map_err(failed)?;
-    tracing::info!(copy = %copy.display(), "the database was backed up before its tables change");
-    Ok(())
+    // Under another name until it is whole.
+    let part = backup::part_of(copy);
+    let copied = vacuum_into(&mut connection, &part).await;
+    let closed = connection.close().await;
+    copied.and(closed).map_err(failed)?;
+    let put = backup::sync(&part).and_then(|()| std::fs::rename(&part, copy));
+    put.map_err(|error| StoreError::failed(place, &error))
 }
 
 /// Copies the database to a new file that only this user may read.
-pub(super) async fn vacuum_into(
+async fn vacuum_into(
     connection: &mut sqlx::SqliteConnection,
     copy: &Path,
 ) -> Result<(), sqlx::Error> {
     // Made by us and empty, because SQLite would make it readable for others.
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(copy).map_err(sqlx::Error::Io)?;
+    backup::private_file(copy).map_err(sqlx::Error::Io)?;
     sqlx::query("VACUUM INTO ?")
         .bind(copy.display().to_string())
         .execute(connection)
@@ -198,23 +224,48 @@ pub(super) async fn vacuum_into(
         .map(drop)
 }
 
-/// Where a backup of the database goes: `backups/<name>-<UTC>-<reason>.db` beside it.
-pub(super) fn backup_path(path: &Path, now: Millis, reason: BackupReason) -> PathBuf {
-    let stem = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or("database");
-    let at = jiff::Timestamp::from_millisecond(now)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .strftime("%Y%m%dT%H%M%S%3fZ");
-    let reason = match reason {
-        BackupReason::Scheduled => "scheduled",
-        BackupReason::Manual => "manual",
-        BackupReason::BeforeMigration => "before-migration",
-        BackupReason::BeforeRestore => "before-restore",
-    };
-    path.with_file_name("backups")
-        .join(format!("{stem}-{at}-{reason}.db"))
+/// Reads the whole file and says when it is damaged
+/// (<https://sqlite.org/pragma.html#pragma_quick_check>).
+pub(super) async fn check(path: &Path, place: &Arc<Place>) -> Result<(), StoreError> {
+    let failed = |error| StoreError::of(place, error);
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .connect()
+        .await
+        .map_err(failed)?;
+    let said: Result<String, _> = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(&mut connection)
+        .await;
+    let closed = connection.close().await;
+    match said {
+        Ok(said) if said == "ok" => closed.map_err(failed),
+        Ok(_) => Err(StoreError::Damaged(path.to_path_buf())),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes all there is into the file itself, so that nothing is left beside it. That needs
+/// the file alone, so it fails as busy while any process has it open.
+pub(super) async fn into_one_file(path: &Path, place: &Arc<Place>) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .journal_mode(SqliteJournalMode::Delete);
+    let mut pauses = ALONE_TRIES;
+    loop {
+        match options.connect().await {
+            Ok(connection) => {
+                let closed = connection.close().await;
+                return closed.map_err(|error| StoreError::of(place, error));
+            }
+            Err(error) => match StoreError::of(place, error) {
+                // SQLite does not wait here by itself.
+                StoreError::Busy(_) if pauses > 0 => pauses -= 1,
+                error => return Err(error),
+            },
+        }
+        tokio::time::sleep(ALONE_PAUSE).await;
+    }
 }
 
 /// The number of the newest migration.

@@ -133,18 +133,20 @@ impl Store {
 
     /// Asks the database itself, whatever its state is said to be.
     async fn try_look(&self) -> Result<i64, StoreError> {
-        // `close` and an exchange leave no connections; only a server that was never reached
-        // is connected to here.
+        // A server that was never reached is connected to here, and a file that could not be
+        // opened again after an exchange.
         let connections = match self.inner.connections.load_full() {
             Some(connections) => connections,
-            None if self.is_mysql() => {
+            None => {
+                let Ok(_exchange) = self.inner.exchange.try_lock() else {
+                    return self.db().map(|_| 0);
+                };
                 self.connect().await?;
                 match self.inner.connections.load_full() {
                     Some(connections) => connections,
                     None => return self.db().map(|_| 0),
                 }
             }
-            None => return self.db().map(|_| 0),
         };
         let DatabaseConfig::Mysql(config) = &self.inner.config else {
             return revision_in(connections.read()).await;

@@ -47,7 +47,7 @@ async fn the_router_answers_what_is_described_and_wants_a_session_where_it_says_
         let operation = &api["paths"][&path][method.to_lowercase()];
         let has_body = operation["requestBody"].is_object();
         let body = has_body.then(|| json!({}));
-        let concrete = path.replace("{id}", "1");
+        let concrete = path.replace("{id}", "1").replace("{name}", "x");
         let (status, said) = world.call(method.parse().unwrap(), &concrete, body).await;
         let closed = operation["security"].is_array();
         if closed {
@@ -92,6 +92,9 @@ fn every_operation_describes_itself_its_errors_and_its_parameters() {
         }
         if path.contains("{id}") {
             assert_eq!(operation["parameters"][0]["name"], "id", "{place}");
+        }
+        if path.contains("{name}") {
+            assert_eq!(operation["parameters"][0]["name"], "name", "{place}");
         }
         if operation["requestBody"].is_object() {
             assert!(responses.contains_key("400"), "{place}");
