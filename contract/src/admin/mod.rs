@@ -31,7 +31,8 @@
 //! | POST `/api/data/agree-clear` | | 204 |
 //! | POST `/api/data/backups` | | [`BackupView`] |
 //! | POST `/api/data/backups/{name}/restore` | | 204; requests go on meanwhile |
-//! | DELETE `/api/data/backups/{name}` | | 204 |//! | GET `/api/stats/today` | | [`Today`] |
+//! | DELETE `/api/data/backups/{name}` | | 204 |
+//! | GET `/api/stats/today` | | [`Today`] |
 //! | GET `/api/models` | | [`Vec<ModelView>`] |
 //! | GET `/api/connect` | | [`ConnectInfo`] |
 //! | POST `/api/test` | [`TestRequest`] | [`TestAnswer`] |

@@ -4,7 +4,7 @@
 //! nothing is lost with one. A copy gets that name when it is whole.
 //!
 //! A backup takes the database's place in this order: it is copied into a folder of its own,
-//! checked and migrated there; the present database is backed up; the connections are closed;
+//! checked and migrated there; the connections are closed; the present database is backed up;
 //! the copy is renamed. Until then nothing has changed, and a crash at any moment leaves the
 //! old file or the new one. Who may sign in is no part of it: a password that was changed
 //! because somebody else knew it does not come back, and whoever goes back stays signed in.
@@ -147,7 +147,7 @@ impl Store {
         self.make_ready(file, name, &ready)
             .await
             .map_err(|error| error.of_backup(name))?;
-        let kept = self.keep_present(path).await?;
+        // Closed before the copy is made: what is written later goes into the other database.
         let was_open = match self.inner.connections.swap(None) {
             Some(connections) => {
                 connections.close().await;
@@ -155,13 +155,16 @@ impl Store {
             }
             None => false,
         };
-        let exchanged = self.exchange(path, &ready, &kept).await;
-        match (&exchanged, &kept) {
-            (Ok(()), _) => self.was_exchanged(),
-            (Err(_), Kept::Copy(copy)) => {
-                let _ = fs::remove_file(copy);
-            }
-            (Err(_), Kept::Damaged | Kept::Nothing) => {}
+        let exchanged = match self.keep_present(path).await {
+            Ok(kept) => self.exchange(path, &ready, &kept).await.inspect_err(|_| {
+                if let Kept::Copy(copy) = &kept {
+                    let _ = fs::remove_file(copy);
+                }
+            }),
+            Err(error) => Err(error),
+        };
+        if exchanged.is_ok() {
+            self.was_exchanged();
         }
         let opened = match was_open || exchanged.is_ok() {
             true => self.connect().await,

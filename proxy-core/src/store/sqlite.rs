@@ -249,6 +249,8 @@ pub(super) async fn check(path: &Path, place: &Arc<Place>) -> Result<(), StoreEr
 pub(super) async fn into_one_file(path: &Path, place: &Arc<Place>) -> Result<(), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
+        // SQLite waits in some of the steps only.
+        .busy_timeout(Duration::ZERO)
         .locking_mode(SqliteLockingMode::Exclusive)
         .journal_mode(SqliteJournalMode::Delete);
     let mut pauses = ALONE_TRIES;
@@ -259,7 +261,6 @@ pub(super) async fn into_one_file(path: &Path, place: &Arc<Place>) -> Result<(),
                 return closed.map_err(|error| StoreError::of(place, error));
             }
             Err(error) => match StoreError::of(place, error) {
-                // SQLite does not wait here by itself.
                 StoreError::Busy(_) if pauses > 0 => pauses -= 1,
                 error => return Err(error),
             },

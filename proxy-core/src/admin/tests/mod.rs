@@ -1,6 +1,7 @@
 //! The admin API over its router, with a real store and the fake Google.
 
 mod access;
+mod backups;
 mod data;
 mod description;
 mod limits;

@@ -1,5 +1,6 @@
 //! The store on both engines: what is in [`on_both`] holds for SQLite and for a real MariaDB.
 
+mod backup;
 mod mysql;
 mod sqlite;
 
@@ -15,7 +16,7 @@ use vault::{MasterKey, Secret};
 
 use super::{
     Batch, DatabaseConfig, FoundKey, KeyCounts, MysqlConfig, Store, StoreConfig, StoreError,
-    StoredSession, TlsMode,
+    StoredSession, Tended, TlsMode,
 };
 use crate::clock::Clock;
 use crate::pool::SavedKeyState;
@@ -60,7 +61,7 @@ impl World {
         self.folder.path().join("data").join("test.db")
     }
 
-    async fn try_open(&self) -> Result<Store, StoreError> {
+    fn config(&self) -> (StoreConfig, Clock) {
         let now = self.now.clone();
         let config = StoreConfig {
             database: match &self.mysql {
@@ -71,7 +72,18 @@ impl World {
             sealing: self.sealing,
             data_dir: self.folder.path().to_path_buf(),
         };
-        Store::open(config, Clock::new(move || now.load(Ordering::Relaxed))).await
+        (config, Clock::new(move || now.load(Ordering::Relaxed)))
+    }
+
+    async fn try_open(&self) -> Result<Store, StoreError> {
+        let (config, clock) = self.config();
+        Store::open(config, clock).await
+    }
+
+    /// The store of a database that may not be one.
+    fn unopened(&self) -> Store {
+        let (config, clock) = self.config();
+        Store::unopened(config, clock)
     }
 
     async fn open(&self) -> Store {
