@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::Admin;
 use super::answer::{Failure, Json, Name, Result};
-use crate::store::{Facts, StoreError};
+use crate::store::StoreError;
 
 /// What is known of the database, and its backups.
 #[utoipa::path(get, path = "/api/data", tag = "data", security(("session" = [])), responses(
@@ -20,16 +20,8 @@ use crate::store::{Facts, StoreError};
 ))]
 pub(super) async fn show(State(admin): State<Admin>) -> Result<Json<DataView>> {
     let core = &admin.core;
-    let facts = match core.store.facts().await {
-        Ok(facts) => facts,
-        Err(error) if error.may_pass() => Facts::default(),
-        Err(error) => return Err(error.into()),
-    };
-    let takeover = match core.store.takeover().await {
-        Ok(takeover) => takeover,
-        Err(error) if error.may_pass() => None,
-        Err(error) => return Err(error.into()),
-    };
+    let facts = unless_away(core.store.facts().await)?;
+    let takeover = unless_away(core.store.takeover().await)?;
     Ok(Json(DataView {
         engine: core.store.engine(),
         state: core.store.state(),
@@ -111,6 +103,14 @@ pub(super) async fn restore(State(admin): State<Admin>, Name(name): Name) -> Res
 pub(super) async fn delete(State(admin): State<Admin>, Name(name): Name) -> Result<StatusCode> {
     admin.core.store.delete_backup(&name)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What was read; nothing while the database is away.
+fn unless_away<T: Default>(read: Result<T, StoreError>) -> Result<T> {
+    match read {
+        Err(error) if error.may_pass() => Ok(T::default()),
+        read => Ok(read?),
+    }
 }
 
 /// What `work` comes to. It goes on when the browser does not wait for it.

@@ -194,7 +194,7 @@ impl Store {
         }
         sqlite::check(draft, place).await?;
         let connections = sqlite::connect(draft, place.clone()).await?;
-        let checked = match self.check_seal(&connections).await {
+        let checked = match self.check_foreign_seal(&connections).await {
             Ok(()) => end_all_in(&connections).await,
             Err(error) => Err(error),
         };

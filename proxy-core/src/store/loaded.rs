@@ -290,12 +290,12 @@ impl Store {
         }
         environment.keys = keys.into_iter().collect();
         environment.tokens = tokens.into_iter().collect();
-        let waited_for = std::mem::take(&mut environment.unsettled);
-        drop(environment);
         self.inner
             .environment_written
             .store(true, Ordering::Relaxed);
-        if waited_for {
+        if std::mem::take(&mut environment.unsettled) {
+            drop(environment);
+            // Records have waited for this.
             self.inner.state.send_modify(|_| {});
         }
     }

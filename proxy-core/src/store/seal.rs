@@ -227,6 +227,23 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a database that is to take this one's place is sealed with the key in use.
+    /// Unlike [`Store::check_seal`] it settles nothing: nobody uses that database yet.
+    pub(super) async fn check_foreign_seal(
+        &self,
+        connections: &Connections,
+    ) -> Result<(), StoreError> {
+        // What is in clear there is sealed as soon as it is in use.
+        if panel_value(connections.read(), CLEAR_KEY).await?.is_some() {
+            return Ok(());
+        }
+        let check = panel_value(connections.read(), CHECK).await?;
+        match check.is_none_or(|check| self.inner.seal.load().opens(&check)) {
+            true => Ok(()),
+            false => Err(StoreError::OtherMasterKey(self.inner.place.clone())),
+        }
+    }
+
     /// Looks whether the database is still sealed with the key that is known here, and puts
     /// the new one in use where it can be found: in the key file, or beside it. Otherwise
     /// nothing is sealed any more until a new start ([`Store::seal`] refuses).

@@ -256,7 +256,7 @@ async fn a_database_that_another_process_uses_is_not_exchanged() {
     let said = store.restore(&backup.name).await.unwrap_err();
     assert!(matches!(said, StoreError::Busy(_)), "{said}");
     assert_eq!(store.keys().await.unwrap().len(), 2, "it is open again");
-    assert_eq!(names(&store), [backup.name.clone()]);
+    assert_eq!(names(&store), std::slice::from_ref(&backup.name));
     other.ping().await.unwrap();
     other.close().await;
     store.restore(&backup.name).await.unwrap();
@@ -300,7 +300,7 @@ async fn only_whole_backups_have_names_and_no_name_leads_elsewhere() {
     let store = world.open().await;
     let made = store.back_up(BackupReason::Manual).await.unwrap();
     assert_eq!(made.name, "test-20231114T221320000Z-manual.db");
-    assert_eq!(store.backups().unwrap(), [made.clone()]);
+    assert_eq!(store.backups().unwrap(), std::slice::from_ref(&made));
     // The second of the same millisecond has a name of its own.
     let second = store.back_up(BackupReason::Manual).await.unwrap();
     assert_ne!(second.name, made.name);
@@ -328,7 +328,7 @@ async fn only_whole_backups_have_names_and_no_name_leads_elsewhere() {
         std::os::unix::fs::symlink(world.path(), folder(&world).join(&link)).unwrap();
         others.push(link);
     }
-    assert_eq!(names(&store), [made.name.clone()]);
+    assert_eq!(names(&store), std::slice::from_ref(&made.name));
     let inside = format!("../backups/{}", made.name);
     others.extend(["", ".", "..", "../test.db", "/etc/passwd", &inside].map(str::to_owned));
     for name in &others {
