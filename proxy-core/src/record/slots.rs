@@ -94,25 +94,44 @@ pub struct Span {
     pub to: Millis,
 }
 
-/// Few slots that hold everything since the slot that began at `since`. What is longer than
-/// two months is summed up by months, as far as they are whole.
+/// Few slots that hold everything since the slot that began at `since`: as soon as a longer
+/// one begins, what is in it is read from there, when the range is worth it.
 pub fn spans(period: Period, since: Millis, now: Millis, zone: &TimeZone) -> Vec<Span> {
-    const MONTHS_FROM: Millis = 62 * 24 * 60 * 60 * 1000;
-    // Sums that were made in another time zone begin some hours before or after.
+    const DAY_MS: Millis = 24 * 60 * 60 * 1000;
+    // Sums that were made in another time zone begin some hours before or after. Of a day's
+    // worth nothing can be said of days, but a month is not missed.
     const ZONES_APART: Millis = 26 * 60 * 60 * 1000;
-    let span = |period, from, to| Span { period, from, to };
-    if period != Period::Day || now - since < MONTHS_FROM {
-        return vec![span(period, since, Millis::MAX)];
-    }
-    let month = begin(Period::Month, since, zone);
-    let months = match month == since {
-        true => month,
-        // A month has 28 to 31 days, so this is in the next one.
-        false => begin(Period::Month, month + MONTHS_FROM / 2 + ZONES_APART, zone),
+    let longer = match period {
+        Period::Hour if now - since >= 2 * DAY_MS => Some((Period::Day, 36 * 60 * 60 * 1000, 0)),
+        // A month has 28 to 31 days, so 32 days after its beginning is in the next one.
+        Period::Day if now - since >= 62 * DAY_MS => {
+            Some((Period::Month, 32 * DAY_MS, ZONES_APART))
+        }
+        _ => None,
+    };
+    let Some((longer, into_next, apart)) = longer else {
+        return vec![Span {
+            period,
+            from: since,
+            to: Millis::MAX,
+        }];
+    };
+    let holding = begin(longer, since, zone);
+    let next = match holding == since {
+        true => since,
+        false => begin(longer, holding + into_next, zone),
     };
     vec![
-        span(Period::Day, since, months),
-        span(Period::Month, months - ZONES_APART, Millis::MAX),
+        Span {
+            period,
+            from: since,
+            to: next,
+        },
+        Span {
+            period: longer,
+            from: next - apart,
+            to: Millis::MAX,
+        },
     ]
 }
 
@@ -164,7 +183,13 @@ mod tests {
             let spans = spans(Period::Day, midnight(date), now, &zone);
             assert_eq!(spans[0].to, midnight(next), "{date}");
         }
-        assert_eq!(spans(Period::Hour, since, now, &zone).len(), 1);
+        let day = last(Period::Hour, 24, now, &zone)[0];
+        assert_eq!(spans(Period::Hour, day, now, &zone).len(), 1);
+        let week = last(Period::Hour, 168, now, &zone)[0];
+        let spans = spans(Period::Hour, week, now, &zone);
+        let first_day = midnight("2026-11-19");
+        assert_eq!((spans[0].from, spans[0].to), (week, first_day));
+        assert_eq!((spans[1].period, spans[1].from), (Period::Day, first_day));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{Store, StoreError};
 use crate::record::Detail;
 
 /// How many rows of an index a page looks at, when other filters decide about each.
-const SCAN: i64 = 10_000;
+const SCAN: i64 = 4_000;
 /// Rows that are deleted or changed in one go; others write in between.
 const CHUNK: i64 = 2_000;
 
@@ -162,39 +162,20 @@ impl Store {
             value: search.into(),
             index: "requests_request_id",
         };
-        let others: Vec<Filter> = filters
-            .into_iter()
-            .filter(|filter| filter.column != "failed")
-            .collect();
-        let may_go_well = query.result != Some(RequestResult::Failed);
-        let may_fail = query.result != Some(RequestResult::Ok);
-        let mut found = Vec::new();
-        let mut next = None;
-        if may_fail {
-            let failed = Filter {
-                column: "failed",
-                value: true.into(),
-                index: "requests_failed",
-            };
-            let text = Some(search);
-            (found, next) = self
-                .walk(query, Some(&failed), &others, text, after, limit)
-                .await?;
-        }
-        let (named, _) = self
-            .walk(query, Some(&by_id), &others, None, after, limit)
+        let named = self
+            .walk(query, Some(&by_id), &filters, None, after, limit)
             .await?;
-        for request in named {
-            let failed = request.error.is_some();
-            let wanted = if failed { may_fail } else { may_go_well };
-            // One that is older than where this page ends comes with a later page.
-            let here = next.is_none_or(|next: Place| (request.at, request.id) > (next.at, next.id));
-            if wanted && here && !found.iter().any(|known| known.id == request.id) {
-                found.push(request);
-            }
+        if !named.0.is_empty() || query.result == Some(RequestResult::Ok) {
+            return Ok(named);
         }
-        found.sort_by_key(|request| std::cmp::Reverse((request.at, request.id)));
-        Ok((found, next))
+        let (failed, others): (Vec<_>, Vec<_>) = self::filters(&RequestQuery {
+            result: Some(RequestResult::Failed),
+            ..query.clone()
+        })
+        .into_iter()
+        .partition(|filter| filter.column == "failed");
+        self.walk(query, failed.first(), &others, Some(search), after, limit)
+            .await
     }
 
     /// Goes along the index of `walked` and picks what the others and the text leave.
@@ -214,45 +195,55 @@ impl Store {
         if let Some(filter) = walked {
             range.is(filter);
         }
-        range.and(
-            "at >= ? AND at < ?",
-            [
-                query.from.unwrap_or(0).into(),
-                query.to.unwrap_or(Millis::MAX).into(),
-            ],
-        );
-        if let Some(Place { at, id }) = after {
-            range.and(
-                "at <= ? AND (at < ? OR id < ?)",
-                [at.into(), at.into(), id.into()],
-            );
+        // One bound on each side: of two, a database may walk from the wider one.
+        let from = query.from.unwrap_or(Millis::MIN);
+        let newest = query.to.map_or(Millis::MAX, |to| to.saturating_sub(1));
+        match after {
+            Some(Place { at, id }) if at <= newest => {
+                range.and(
+                    "at <= ? AND (at < ? OR id < ?)",
+                    [at, at, id].map(Value::from),
+                );
+            }
+            _ => range.and("at <= ?", [newest.into()]),
         }
+        let bounded = |mut range: Where, end: Option<Place>| {
+            match end {
+                Some(Place { at, id }) => {
+                    range.and(
+                        "at >= ? AND (at > ? OR id >= ?)",
+                        [at, at, id].map(Value::from),
+                    );
+                }
+                None => range.and("at >= ?", [from.into()]),
+            }
+            range
+        };
         let mut end = None;
         if !others.is_empty() || text.is_some() {
+            let whole = bounded(range.clone(), None);
             let statement = query_built(format!(
                 "SELECT at, id FROM requests{hint}{} ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?",
-                range.sql
+                whole.sql
             ));
-            let row = range
-                .clone()
+            let row = whole
                 .bind_to(statement)
                 .bind(SCAN - 1)
                 .fetch_optional(connections.read())
                 .await?;
             if let Some(row) = row {
-                let (at, id) = (row.get("at")?, row.get("id")?);
-                range.and(
-                    "at >= ? AND (at > ? OR id >= ?)",
-                    [at, at, id].map(Value::from),
-                );
-                end = Some(Place { at, id });
+                end = Some(Place {
+                    at: row.get("at")?,
+                    id: row.get("id")?,
+                });
             }
-            for filter in others {
-                range.is(filter);
-            }
-            if let Some(text) = text {
-                range.and("LOWER(error) LIKE ? ESCAPE '!'", [pattern(text).into()]);
-            }
+        }
+        let mut range = bounded(range, end);
+        for filter in others {
+            range.is(filter);
+        }
+        if let Some(text) = text {
+            range.and("LOWER(error) LIKE ? ESCAPE '!'", [pattern(text).into()]);
         }
         let statement = query_built(format!(
             "SELECT {COLUMNS} FROM requests{hint}{} ORDER BY at DESC, id DESC LIMIT ?",

@@ -2,10 +2,11 @@
 //! `cargo xtask bench --only store`, which says where the report goes.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use contract::admin::{RequestQuery, RequestResult};
 use jiff::tz::TimeZone;
+use tokio::time::Instant;
 
 use super::super::{SumKind, Tally};
 use super::*;
