@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::Guard;
 use tokio_util::sync::CancellationToken;
-use vault::Secret;
 
 use crate::Core;
+use crate::settings::Settings;
 use crate::store::{Loaded, Store, StoreError, Tended};
 
 /// How often a database that answers is asked for changes.
@@ -25,21 +24,21 @@ const SNAPSHOT_ROUNDS: u32 = 60;
 /// When the database is there but cannot be used.
 pub(crate) async fn first_load(
     store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
+    environment: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, keys, tokens).await {
-        Err(error) if store.is_mysql() && error.may_pass() => Ok(store.load_offline(keys, tokens)),
+    match read(store, environment).await {
+        Err(error) if store.is_mysql() && error.may_pass() => {
+            Ok(store.load_offline(&environment.api_keys, &environment.allowed_tokens))
+        }
         result => result,
     }
 }
 
-async fn read(
-    store: &Store,
-    keys: &[Secret],
-    tokens: &[Secret],
-) -> Result<Arc<Loaded>, StoreError> {
-    store.sync_environment(keys, tokens).await?;
+async fn read(store: &Store, environment: &Settings) -> Result<Arc<Loaded>, StoreError> {
+    store.settle_environment(environment).await?;
+    store
+        .sync_environment(&environment.api_keys, &environment.allowed_tokens)
+        .await?;
     store.load().await
 }
 
@@ -82,15 +81,11 @@ async fn reload(core: &Core, environment_written: &mut bool) -> Result<(), Store
     let loaded = if *environment_written {
         core.store.load().await?
     } else {
-        let settings = Guard::into_inner(core.settings());
-        read(&core.store, &settings.api_keys, &settings.allowed_tokens).await?
+        read(&core.store, &core.environment).await?
     };
     core.show(&loaded);
     if !std::mem::replace(environment_written, true) {
-        let settings = Guard::into_inner(core.settings());
-        core.store
-            .end_sessions_of_another(settings.panel_token())
-            .await?;
+        core.end_sessions_of_another_token().await?;
         core.seed_tokens().await;
     }
     Ok(())

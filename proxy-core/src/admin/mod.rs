@@ -12,6 +12,7 @@
 
 mod account;
 mod answer;
+mod audit;
 mod gate;
 mod guard;
 mod headers;
@@ -19,12 +20,14 @@ mod import;
 mod keys;
 mod overview;
 mod sessions;
+mod settings;
 mod sign_in;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod tokens;
 mod totp;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -112,6 +115,12 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::check))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::change, tokens::delete))
+        .routes(routes!(settings::list, settings::change))
+        .routes(routes!(settings::env))
+        .routes(routes!(transfer::export))
+        .routes(routes!(transfer::import))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::undo))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

@@ -319,7 +319,7 @@ fn map_items(text: &str) -> Option<BTreeMap<String, String>> {
 
 /// The items of a list in any of the ways in which people write one: JSON, commas,
 /// semicolons, lines; also JSON with a mistake in it, which must not stop a deployment.
-fn list_items(text: &str) -> Vec<String> {
+pub(crate) fn list_items(text: &str) -> Vec<String> {
     let clean = |items: Vec<String>| -> Vec<String> {
         items
             .iter()
@@ -341,7 +341,7 @@ fn list_items(text: &str) -> Vec<String> {
 
 /// The values of example files, which everybody knows: one that was left in place would let
 /// anybody in, or be no key at all.
-pub(super) fn refuse_placeholder(text: &str) -> Result<(), String> {
+pub(crate) fn refuse_placeholder(text: &str) -> Result<(), String> {
     const KNOWN: [&str; 10] = [
         "sk-123456",
         "sk-1234567890",

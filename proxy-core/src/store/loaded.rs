@@ -4,7 +4,7 @@
 //! The snapshot is one file in the data folder, sealed as a whole with the master key. It is
 //! written for server databases only: SQLite's file is there or there is nothing to serve.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use vault::Secret;
 
 use super::keys::StoredKey;
+use super::settings::{SavedSetting, SavedSettings};
 use super::tokens::StoredToken;
 use super::{Store, StoreError, revision_in};
 use crate::pool::SavedKeyState;
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub keys: Vec<StoredKey>,
     /// All tokens that are not deleted, the environment's first.
     pub tokens: Vec<StoredToken>,
+    /// What the panel saved.
+    pub settings: SavedSettings,
 }
 
 /// [`Loaded`] as it is in the file.
@@ -40,6 +43,9 @@ pub struct Loaded {
 struct Snapshot {
     keys: Vec<SnapshotKey>,
     tokens: Vec<SnapshotToken>,
+    /// The panel's values, and when they were saved.
+    #[serde(default)]
+    settings: BTreeMap<String, (String, Millis)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +83,7 @@ impl Store {
         let loaded = Arc::new(Loaded {
             keys: self.keys().await?,
             tokens: self.tokens().await?,
+            settings: self.saved_settings().await?,
         });
         self.has_read(revision);
         self.inner.last.store(Some(loaded.clone()));
@@ -170,6 +177,14 @@ impl Store {
                     hash: token.hash,
                 })
                 .collect(),
+            settings: last
+                .settings
+                .iter()
+                .map(|(name, saved)| {
+                    let value = saved.value.expose().clone();
+                    (name.clone(), (value, saved.changed_at))
+                })
+                .collect(),
         };
         let Ok(text) = serde_json::to_string(&snapshot).map(Secret::new) else {
             return;
@@ -236,6 +251,14 @@ impl Store {
                     last_used_at: token.last_used_at,
                     rules: token.rules,
                     hash: token.hash,
+                })
+                .collect(),
+            settings: snapshot
+                .settings
+                .into_iter()
+                .map(|(name, (value, changed_at))| {
+                    let value = Secret::new(value);
+                    (name, SavedSetting { value, changed_at })
                 })
                 .collect(),
         })

@@ -20,6 +20,7 @@ mod mysql;
 mod requests;
 mod seal;
 mod sessions;
+mod settings;
 mod sqlite;
 mod state;
 #[cfg(test)]
@@ -47,6 +48,10 @@ pub(crate) use requests::Batch;
 pub use requests::{FailedRequest, KeyCounts, QuarterSums};
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
+pub(crate) use settings::{
+    Change, FoundToken, Inverse, KeyWas, NewAudit, SettingsState, TokenWas, names_of,
+};
+pub use settings::{SavedSetting, SavedSettings};
 pub use state::Tended;
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
