@@ -35,24 +35,25 @@ const SNAPSHOT_ROUNDS: u32 = 60;
 /// When the database is there but cannot be used.
 pub(crate) async fn first_load(
     store: &Store,
-    settings: &Settings,
+    environment: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, settings).await {
+    match read(store, environment).await {
         Err(error) if store.is_mysql() && error.may_pass() => {
-            Ok(store.load_offline(&settings.api_keys, &settings.allowed_tokens))
+            Ok(store.load_offline(&environment.api_keys, &environment.allowed_tokens))
         }
         result => result,
     }
 }
 
-async fn read(store: &Store, settings: &Settings) -> Result<Arc<Loaded>, StoreError> {
-    let unstored = takeover::at_start(store, settings).await?;
+async fn read(store: &Store, environment: &Settings) -> Result<Arc<Loaded>, StoreError> {
+    let unstored = takeover::at_start(store, environment).await?;
+    store.settle_environment(environment).await?;
     let with = |own: &[Secret], unstored: Vec<Secret>| {
         let more = unstored.into_iter().filter(|one| !own.contains(one));
         own.iter().cloned().chain(more).collect::<Vec<_>>()
     };
-    let keys = with(&settings.api_keys, unstored.keys);
-    let tokens = with(&settings.allowed_tokens, unstored.tokens);
+    let keys = with(&environment.api_keys, unstored.keys);
+    let tokens = with(&environment.allowed_tokens, unstored.tokens);
     store.sync_environment(&keys, &tokens).await?;
     store.load().await
 }
@@ -160,19 +161,16 @@ async fn reload(core: &Core) -> Result<(), StoreError> {
 /// # Errors
 /// When it cannot be read.
 pub(crate) async fn read_anew(core: &Core) -> Result<(), StoreError> {
-    let settings = Guard::into_inner(core.settings());
     // The environment has not reached a database that was away at the start, nor one that
     // was a backup a moment ago.
     let is_new = !core.store.knows_environment();
     let loaded = match is_new {
-        true => read(&core.store, &settings).await?,
+        true => read(&core.store, &core.environment).await?,
         false => core.store.load().await?,
     };
     core.show(&loaded);
     if is_new {
-        core.store
-            .end_sessions_of_another(settings.panel_token())
-            .await?;
+        core.end_sessions_of_another_token().await?;
         core.seed_tokens().await;
     }
     Ok(())

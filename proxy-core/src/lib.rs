@@ -93,6 +93,8 @@ pub enum StartError {
 /// Everything that answers requests. Shared by all workers and the admin API.
 pub struct Core {
     settings: Live,
+    /// What the environment gave, without what the panel saved.
+    pub(crate) environment: Settings,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) pool: Arc<Pool>,
@@ -158,6 +160,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     };
     let store = Store::open(database, clock.clone()).await?;
     let loaded = keeper::first_load(&store, &settings).await?;
+    let environment = settings;
+    let settings = environment.with_valid(&loaded.settings);
 
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
@@ -183,6 +187,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         started_at,
         tokens: ClientTokens::new(settings.time_zone.clone()),
         settings: Live::new(settings, on_settings),
+        environment,
         clock,
         store,
         pool,
@@ -289,12 +294,29 @@ impl Core {
         self.gate.setup_code()
     }
 
-    /// Puts what was read from the database into memory: keys into the pool, tokens into the
-    /// list of accepted ones. What is equal stays untouched.
+    /// Puts what was read from the database into memory: settings into force, keys into the
+    /// pool, tokens into the list of accepted ones. What is equal stays untouched.
     pub(crate) fn show(&self, loaded: &Loaded) {
+        let settings = self.environment.with_valid(&loaded.settings);
+        if !settings.is_same(&self.settings()) {
+            self.apply_settings(settings);
+        }
         self.pool
             .replace(loaded.keys.iter().cloned().map(NewKey::from));
         self.show_tokens(&loaded.tokens);
+    }
+
+    /// Reads everything anew after a change, which the caller holds [`Core::change`] for.
+    pub(crate) async fn show_changed(&self) -> Result<(), StoreError> {
+        let loaded = self.store.load().await?;
+        self.show(&loaded);
+        self.end_sessions_of_another_token().await
+    }
+
+    /// Ends the sessions that began under another `AUTH_TOKEN` than the one in force.
+    pub(crate) async fn end_sessions_of_another_token(&self) -> Result<(), StoreError> {
+        let token = self.settings().panel_token().cloned();
+        self.store.end_sessions_of_another(token.as_ref()).await
     }
 
     /// Takes over what was done with the tokens today, for the limits of the day. Without the

@@ -20,6 +20,13 @@
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
 //! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
 //! | DELETE `/api/tokens/{id}` | | 204 |
+//! | GET `/api/settings` | | [`SettingsView`] |
+//! | PATCH `/api/settings` | [`SettingsChange`] | [`SettingsReport`]; 200 also when there are problems |
+//! | GET `/api/settings/env` | | [`EnvFile`] |
+//! | POST `/api/transfer/export` | [`ExportRequest`] | [`ExportFile`] |
+//! | POST `/api/transfer/import` | [`TransferRequest`] | [`TransferReport`] |
+//! | GET `/api/audit` | `before` and `limit` in the query | [`AuditPage`] |
+//! | POST `/api/audit/{id}/undo` | | 204 |
 //! | GET `/api/account` | | [`Account`] |
 //! | POST `/api/account/password` | [`PasswordChange`] | 204 |
 //! | POST `/api/account/logout-everywhere` | | 204; ends this session, too |

@@ -6,13 +6,15 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use contract::admin::{
-    Account, PasswordChange, PasswordConfirm, SessionView, TotpConfirm, TotpEnabled, TotpSetup,
+    Account, AuditAction, PasswordChange, PasswordConfirm, SessionView, TotpConfirm, TotpEnabled,
+    TotpSetup,
 };
 use contract::{ApiError, ErrorCode};
 use http::{Extensions, HeaderMap, StatusCode};
 use vault::Secret;
 
 use super::answer::{Failure, Json, Result};
+use super::audit::Who;
 use super::{Admin, guard, sessions};
 
 /// How one signs in, and who is signed in.
@@ -65,6 +67,7 @@ pub(super) async fn password(
     State(admin): State<Admin>,
     extensions: Extensions,
     headers: HeaderMap,
+    who: Who,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode> {
     let (core, from) = (&admin.core, guard::client(&extensions, &headers));
@@ -72,6 +75,7 @@ pub(super) async fn password(
     core.gate.confirm(core, from, current).await?;
     let session = guard::current(&extensions);
     core.gate.change_password(core, new, session).await?;
+    who.did(core, AuditAction::PasswordChanged, "", None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -83,8 +87,10 @@ pub(super) async fn password(
     (status = 403, body = ApiError, description = "`foreign_origin`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn logout_everywhere(State(admin): State<Admin>) -> Result<Response> {
+pub(super) async fn logout_everywhere(State(admin): State<Admin>, who: Who) -> Result<Response> {
     admin.core.gate.sessions.end_all(&admin.core).await?;
+    who.did(&admin.core, AuditAction::SignedOutEverywhere, "", None)
+        .await;
     let mut response = StatusCode::NO_CONTENT.into_response();
     guard::set_cookie(&mut response, &guard::no_cookie());
     Ok(response)
@@ -167,11 +173,13 @@ pub(super) async fn add_totp(
 pub(super) async fn confirm_totp(
     State(admin): State<Admin>,
     extensions: Extensions,
+    who: Who,
     Json(confirm): Json<TotpConfirm>,
 ) -> Result<Json<TotpEnabled>> {
     let core = &admin.core;
     let (by, code) = (guard::current(&extensions), Secret::new(confirm.code));
     let codes = core.gate.confirm_enrolment(core, by, &code).await?;
+    who.did(core, AuditAction::SecondFactorOn, "", None).await;
     Ok(Json(TotpEnabled {
         recovery_codes: codes.iter().map(|code| code.expose().clone()).collect(),
     }))
@@ -192,11 +200,13 @@ pub(super) async fn drop_totp(
     State(admin): State<Admin>,
     extensions: Extensions,
     headers: HeaderMap,
+    who: Who,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<StatusCode> {
     let (core, from) = (&admin.core, guard::client(&extensions, &headers));
     let password = Secret::new(confirm.password);
     core.gate.confirm(core, from, password).await?;
     core.gate.drop_factor(core).await?;
+    who.did(core, AuditAction::SecondFactorOff, "", None).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -56,7 +56,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::SetupRequired | ErrorCode::Changed | ErrorCode::SealingKeyNeeded => {
             StatusCode::CONFLICT
         }
-        ErrorCode::WeakPassword | ErrorCode::InvalidInput => StatusCode::BAD_REQUEST,
+        ErrorCode::WeakPassword
+        | ErrorCode::InvalidInput
+        | ErrorCode::PassphraseNeeded
+        | ErrorCode::WrongPassphrase => StatusCode::BAD_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::NoKeyAvailable | ErrorCode::Database => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Upstream => StatusCode::BAD_GATEWAY,

@@ -3,12 +3,13 @@
 //! What is known without the database is shown while it is away, too.
 
 use axum::extract::State;
-use contract::admin::{BackupReason, BackupView, DataView};
+use contract::admin::{AuditAction, BackupReason, BackupView, DataView};
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
 
 use super::Admin;
 use super::answer::{Failure, Json, Name, Result};
+use super::audit::Who;
 use crate::store::StoreError;
 
 /// What is known of the database, and its backups.
@@ -47,9 +48,12 @@ pub(super) async fn show(State(admin): State<Admin>) -> Result<Json<DataView>> {
     (status = 403, body = ApiError, description = "`foreign_origin`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn agree_clear(State(admin): State<Admin>) -> Result<StatusCode> {
-    let _changing = admin.core.change.lock().await;
-    admin.core.store.agree_to_clear().await?;
+pub(super) async fn agree_clear(State(admin): State<Admin>, who: Who) -> Result<StatusCode> {
+    let core = &admin.core;
+    let _changing = core.change.lock().await;
+    core.store.agree_to_clear().await?;
+    who.did(core, AuditAction::ClearStorageAgreed, "", None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -83,9 +87,20 @@ pub(super) async fn back_up(State(admin): State<Admin>) -> Result<Json<BackupVie
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn restore(State(admin): State<Admin>, Name(name): Name) -> Result<StatusCode> {
+pub(super) async fn restore(
+    State(admin): State<Admin>,
+    who: Who,
+    Name(name): Name,
+) -> Result<StatusCode> {
     let core = admin.core.clone();
-    finished(&admin, async move { core.restore(&name).await }).await?;
+    let work = async move {
+        core.restore(&name).await?;
+        // Into the database that is there now.
+        who.did(&core, AuditAction::BackupRestored, name, None)
+            .await;
+        Ok(())
+    };
+    finished(&admin, work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

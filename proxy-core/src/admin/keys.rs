@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use contract::admin::{
-    ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyState, KeyView, RejectReason,
+    AuditAction, ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyState, KeyView, RejectReason,
 };
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
 
 use super::answer::{Failure, Id, Json, Result};
+use super::audit::Who;
 use super::{Admin, import, overview};
 use crate::Core;
-use crate::store::{StoredKey, Tally};
+use crate::store::{Inverse, KeyWas, StoredKey, Tally};
 
 /// All keys, oldest first.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", security(("session" = [])), responses(
@@ -43,6 +44,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<Vec<KeyView>
 ))]
 pub(super) async fn import(
     State(admin): State<Admin>,
+    who: Who,
     Json(request): Json<ImportRequest>,
 ) -> Result<Json<ImportReport>> {
     let core = &admin.core;
@@ -59,10 +61,22 @@ pub(super) async fn import(
     } else {
         let _changing = core.change.lock().await;
         let added = core.store.add_keys(&parsed.found).await?;
-        added
-            .into_iter()
-            .map(|new| new.map(|key| core.pool.insert(key)).is_some())
-            .collect()
+        let mut inverse = Inverse::default();
+        let mut masked = Vec::new();
+        let mut is_new = Vec::with_capacity(added.len());
+        for new in added {
+            is_new.push(new.is_some());
+            let Some(key) = new else { continue };
+            inverse.keys_added.push(key.id);
+            masked.push(key.secret.masked());
+            core.pool.insert(key);
+        }
+        if !masked.is_empty() {
+            let subject = masked.join(", ");
+            who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
+                .await;
+        }
+        is_new
     };
     for (key, is_new) in parsed.found.iter().zip(is_new) {
         let list = if is_new {
@@ -91,6 +105,7 @@ pub(super) async fn import(
 ))]
 pub(super) async fn change(
     State(admin): State<Admin>,
+    who: Who,
     Id(id): Id,
     Json(patch): Json<KeyPatch>,
 ) -> Result<Json<KeyView>> {
@@ -105,12 +120,24 @@ pub(super) async fn change(
         )));
     }
     let _changing = core.change.lock().await;
+    let before = core.store.key(id).await?.ok_or_else(no_such_key)?;
     if !core.store.change_key(id, label, patch.enabled).await? {
         return Err(no_such_key());
     }
     if let Some(enabled) = patch.enabled {
         core.pool.set_enabled(id, enabled);
     }
+    let inverse = Inverse {
+        keys: vec![KeyWas {
+            id,
+            label: before.label,
+            enabled: before.enabled,
+        }],
+        ..Inverse::default()
+    };
+    let subject = before.secret.masked();
+    who.did(core, AuditAction::KeyChanged, subject, Some(inverse))
+        .await;
     one(core, id).await.map(Json)
 }
 
@@ -124,15 +151,23 @@ pub(super) async fn change(
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<StatusCode> {
+pub(super) async fn delete(State(admin): State<Admin>, who: Who, Id(id): Id) -> Result<StatusCode> {
     let core = &admin.core;
     // What the pool learned last is written first, so that a restored key still knows it.
     core.recorder.flush().await;
     let _changing = core.change.lock().await;
+    let key = core.store.key(id).await?.ok_or_else(no_such_key)?;
     if !core.store.delete_key(id).await? {
         return Err(no_such_key());
     }
     core.pool.remove(id);
+    let inverse = Inverse {
+        keys_deleted: vec![id],
+        ..Inverse::default()
+    };
+    let subject = key.secret.masked();
+    who.did(core, AuditAction::KeyDeleted, subject, Some(inverse))
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,13 +180,24 @@ pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<Sta
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn restore(State(admin): State<Admin>, Id(id): Id) -> Result<Json<KeyView>> {
+pub(super) async fn restore(
+    State(admin): State<Admin>,
+    who: Who,
+    Id(id): Id,
+) -> Result<Json<KeyView>> {
     let core = &admin.core;
     let _changing = core.change.lock().await;
     let Some(key) = core.store.restore_key(id).await? else {
         return Err(no_such_key());
     };
+    let subject = key.secret.masked();
     core.pool.insert(key.into());
+    let inverse = Inverse {
+        keys_added: vec![id],
+        ..Inverse::default()
+    };
+    who.did(core, AuditAction::KeyRestored, subject, Some(inverse))
+        .await;
     one(core, id).await.map(Json)
 }
 

@@ -12,6 +12,7 @@
 
 mod account;
 mod answer;
+mod audit;
 mod data;
 mod gate;
 mod guard;
@@ -21,6 +22,7 @@ mod keys;
 mod overview;
 mod requests;
 mod sessions;
+mod settings;
 mod sign_in;
 mod stats;
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod tests;
 mod throttle;
 mod tokens;
 mod totp;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -124,6 +127,12 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(requests::list))
         .routes(routes!(requests::show))
         .routes(routes!(requests::delete))
+        .routes(routes!(settings::list, settings::change))
+        .routes(routes!(settings::env))
+        .routes(routes!(transfer::export))
+        .routes(routes!(transfer::import))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::undo))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
         .routes(routes!(account::logout_everywhere))

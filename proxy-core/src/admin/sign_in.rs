@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use contract::ApiError;
-use contract::admin::{InstanceState, LoginRequest, SetupRequest};
+use contract::admin::{AuditAction, InstanceState, LoginRequest, SetupRequest};
 use http::{Extensions, HeaderMap, StatusCode};
 use vault::Secret;
 
 use super::answer::{Json, Result};
+use super::audit::Who;
 use super::gate::SignedIn;
 use super::{Access, Admin, gate, guard};
 
@@ -51,6 +52,7 @@ pub(super) async fn setup(
     State(admin): State<Admin>,
     extensions: Extensions,
     headers: HeaderMap,
+    who: Who,
     Json(request): Json<SetupRequest>,
 ) -> Result<Response> {
     let from = guard::client(&extensions, &headers);
@@ -60,10 +62,12 @@ pub(super) async fn setup(
         .gate
         .set_up(&admin.core, from, &code, password)
         .await?;
+    who.did(&admin.core, AuditAction::PasswordChanged, "", None)
+        .await;
     let how = SignedIn {
         without_factor: false,
     };
-    signed_in(&admin, &extensions, &headers, how).await
+    signed_in(&admin, &extensions, &headers, &who, how).await
 }
 
 /// Signs in with the panel's password or `AUTH_TOKEN`, and a code when a second factor is on.
@@ -81,13 +85,14 @@ pub(super) async fn login(
     State(admin): State<Admin>,
     extensions: Extensions,
     headers: HeaderMap,
+    who: Who,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response> {
     let from = guard::client(&extensions, &headers);
     let (password, code) = (Secret::new(request.password), request.code.map(Secret::new));
     let gate = &admin.core.gate;
     let how = gate.sign_in(&admin.core, from, password, code).await?;
-    signed_in(&admin, &extensions, &headers, how).await
+    signed_in(&admin, &extensions, &headers, &who, how).await
 }
 
 /// Ends the session.
@@ -111,6 +116,7 @@ async fn signed_in(
     admin: &Admin,
     extensions: &Extensions,
     headers: &HeaderMap,
+    who: &Who,
     how: SignedIn,
 ) -> Result<Response> {
     let (core, sessions) = (&admin.core, &admin.core.gate.sessions);
@@ -119,6 +125,7 @@ async fn signed_in(
     }
     let visitor = guard::visitor(extensions, headers);
     let cookie = sessions.begin(core, visitor, how.without_factor).await?;
+    who.did(core, AuditAction::SignedIn, "", None).await;
     let mut response = StatusCode::NO_CONTENT.into_response();
     let cookie = guard::session_cookie(core, &cookie, guard::is_secure(headers));
     guard::set_cookie(&mut response, &cookie);

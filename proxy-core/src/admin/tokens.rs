@@ -1,15 +1,16 @@
 //! The tokens that clients send.
 
 use axum::extract::State;
-use contract::admin::{TokenCreate, TokenCreated, TokenPatch, TokenRules, TokenView};
+use contract::admin::{AuditAction, TokenCreate, TokenCreated, TokenPatch, TokenRules, TokenView};
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
 use vault::Secret;
 
 use super::answer::{Failure, Id, Json, Result};
+use super::audit::Who;
 use super::{Admin, gate};
 use crate::Core;
-use crate::store::StoredToken;
+use crate::store::{Inverse, StoredToken, TokenWas};
 
 /// The longest name, in characters.
 const NAME_CHARS: usize = 100;
@@ -42,6 +43,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<Vec<TokenVie
 ))]
 pub(super) async fn create(
     State(admin): State<Admin>,
+    who: Who,
     Json(request): Json<TokenCreate>,
 ) -> Result<Json<TokenCreated>> {
     let core = &admin.core;
@@ -53,6 +55,12 @@ pub(super) async fn create(
     let _changing = core.change.lock().await;
     let stored = core.store.add_token(name, &secret, &rules).await?;
     core.show_tokens(&core.store.tokens().await?);
+    let inverse = Inverse {
+        tokens_added: vec![stored.id],
+        ..Inverse::default()
+    };
+    who.did(core, AuditAction::TokenCreated, name, Some(inverse))
+        .await;
     Ok(Json(TokenCreated {
         token: view(core, stored),
         secret: secret.expose().clone(),
@@ -72,6 +80,7 @@ pub(super) async fn create(
 ))]
 pub(super) async fn change(
     State(admin): State<Admin>,
+    who: Who,
     Id(id): Id,
     Json(patch): Json<TokenPatch>,
 ) -> Result<Json<TokenView>> {
@@ -81,11 +90,25 @@ pub(super) async fn change(
     let rules = patch.rules.map(checked).transpose()?;
     let no_such_token = || Failure::new(ErrorCode::NotFound, "There is no such token.");
     let _changing = core.change.lock().await;
+    let before = core.store.tokens().await?;
     if !core.store.change_token(id, name, rules.as_ref()).await? {
         return Err(no_such_token());
     }
     let tokens = core.store.tokens().await?;
     core.show_tokens(&tokens);
+    if let Some(was) = before.into_iter().find(|token| token.id == id) {
+        let subject = was.name.clone();
+        let inverse = Inverse {
+            tokens: vec![TokenWas {
+                id,
+                name: was.name,
+                rules: was.rules,
+            }],
+            ..Inverse::default()
+        };
+        who.did(core, AuditAction::TokenChanged, subject, Some(inverse))
+            .await;
+    }
     let changed = tokens.into_iter().find(|token| token.id == id);
     Ok(Json(view(core, changed.ok_or_else(no_such_token)?)))
 }
@@ -100,7 +123,7 @@ pub(super) async fn change(
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
-pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<StatusCode> {
+pub(super) async fn delete(State(admin): State<Admin>, who: Who, Id(id): Id) -> Result<StatusCode> {
     let core = &admin.core;
     let _changing = core.change.lock().await;
     // In memory first: whatever happens to the database next, it is not accepted any more.
@@ -108,10 +131,15 @@ pub(super) async fn delete(State(admin): State<Admin>, Id(id): Id) -> Result<Sta
     if id > 0 {
         core.tokens.remove(id);
     }
+    let known = core.store.tokens().await;
     if !core.store.delete_token(id).await? {
         return Err(Failure::new(ErrorCode::NotFound, "There is no such token."));
     }
     core.show_tokens(&core.store.tokens().await?);
+    let revoked = known.into_iter().flatten().find(|token| token.id == id);
+    let subject = revoked.map_or_else(String::new, |token| token.name);
+    who.did(core, AuditAction::TokenRevoked, subject, None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 

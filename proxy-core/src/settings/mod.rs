@@ -11,6 +11,7 @@ mod database;
 mod live;
 pub mod original;
 mod parse;
+mod resolve;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub(crate) use live::Live;
 pub use live::OnSettings;
 pub use parse::{CustomHeaders, SettingError};
 pub(crate) use parse::{list_items, refuse_placeholder};
+pub(crate) use resolve::declaration;
 pub use table::{DECLARATIONS, Settings};
 
 /// One setting, as declared.

@@ -235,9 +235,9 @@ fn whole_number(value: &str) -> String {
 
 /// There, 0 attempts let every request fail; nobody wants that back.
 fn attempts(value: &str) -> String {
-    match whole_number(value).parse::<u32>() {
-        Ok(number) => number.clamp(1, 10).to_string(),
-        Err(_) => as_it_is(value),
+    match whole_number(value) {
+        none if none == "0" => "1".to_owned(),
+        number => number,
     }
 }
 

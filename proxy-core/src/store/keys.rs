@@ -150,6 +150,30 @@ impl Store {
         Ok(added.collect())
     }
 
+    /// The same within a larger change; gives the numbers of those that are new.
+    pub(super) async fn put_found_keys(
+        &self,
+        tx: &mut Tx,
+        found: &[(FoundKey, bool)],
+    ) -> Result<Vec<i64>, StoreError> {
+        let keys: Vec<FoundKey> = found.iter().map(|(key, _)| key.clone()).collect();
+        let put = self.put_keys(tx, &keys, Origin::Panel).await?;
+        let mut new_ids = Vec::new();
+        for ((id, new), (_, enabled)) in put.into_iter().zip(found) {
+            if !new {
+                continue;
+            }
+            new_ids.push(id);
+            if !enabled {
+                query("UPDATE gemini_keys SET enabled = 0 WHERE id = ?")
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        }
+        Ok(new_ids)
+    }
+
     /// Changes what the user chooses about a key; `None` stays as it is. False when there is
     /// no such key.
     ///

@@ -4,7 +4,7 @@
 //! The snapshot is one file in the data folder, sealed as a whole with the master key. It is
 //! written for server databases only: SQLite's file is there or there is nothing to serve.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use vault::{MasterKey, Secret};
 
 use super::keys::StoredKey;
+use super::settings::{SavedSetting, SavedSettings};
 use super::tokens::StoredToken;
 use super::{Store, StoreError, revision_in};
 use crate::pool::SavedKeyState;
@@ -34,6 +35,8 @@ pub struct Loaded {
     pub keys: Vec<StoredKey>,
     /// All tokens that are not deleted, the environment's first.
     pub tokens: Vec<StoredToken>,
+    /// What the panel saved.
+    pub settings: SavedSettings,
 }
 
 /// [`Loaded`] as it is in the file.
@@ -41,6 +44,9 @@ pub struct Loaded {
 struct Snapshot {
     keys: Vec<SnapshotKey>,
     tokens: Vec<SnapshotToken>,
+    /// The panel's values, and when they were saved.
+    #[serde(default)]
+    settings: BTreeMap<String, (String, Millis)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +84,7 @@ impl Store {
         let loaded = Arc::new(Loaded {
             keys: self.keys().await?,
             tokens: self.tokens().await?,
+            settings: self.saved_settings().await?,
         });
         self.has_read(revision);
         self.inner.last.store(Some(loaded.clone()));
@@ -172,6 +179,14 @@ impl Store {
                     hash: token.hash,
                 })
                 .collect(),
+            settings: last
+                .settings
+                .iter()
+                .map(|(name, saved)| {
+                    let value = saved.value.expose().clone();
+                    (name.clone(), (value, saved.changed_at))
+                })
+                .collect(),
         };
         let Ok(text) = serde_json::to_string(&snapshot).map(Secret::new) else {
             return;
@@ -254,6 +269,14 @@ impl Store {
                     last_used_at: token.last_used_at,
                     rules: token.rules,
                     hash: token.hash,
+                })
+                .collect(),
+            settings: snapshot
+                .settings
+                .into_iter()
+                .map(|(name, (value, changed_at))| {
+                    let value = Secret::new(value);
+                    (name, SavedSetting { value, changed_at })
                 })
                 .collect(),
         })

@@ -25,6 +25,7 @@ mod requests;
 mod retention;
 mod seal;
 mod sessions;
+mod settings;
 mod sqlite;
 mod state;
 mod sums;
@@ -57,6 +58,10 @@ pub use requests::FailedRequest;
 pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
+pub(crate) use settings::{
+    Change, FoundToken, Inverse, KeyWas, NewAudit, SettingsState, TokenWas, names_of,
+};
+pub use settings::{SavedSetting, SavedSettings};
 pub use state::Tended;
 pub use sums::{SumKind, Tally, Totals};
 #[cfg(test)]

@@ -15,10 +15,12 @@ use vault::Secret;
 
 use super::database::{Connections, Pools, Row, Tx, query, query_built};
 use super::error::Place;
-use super::seal::{panel_value, put_panel_value, seen_place, setting_place};
+use super::seal::{panel_value, put_panel_value};
 use super::sessions::PASSWORD;
+use super::settings::{NewAudit, advance_settings};
 use super::tokens::sha256;
 use super::{FoundKey, Store, StoreError};
+use crate::settings::declaration;
 
 /// The report, as JSON.
 const REPORT: &str = "takeover";
@@ -241,14 +243,14 @@ impl Store {
                 true => now.secrets && !before.secrets,
                 false => !before.rest,
             };
-            if is_due && self.put_setting(&mut tx, setting).await? {
+            if is_due && self.take_setting(&mut tx, setting).await? {
                 report.settings.push(setting.name.to_owned());
             }
         }
         let json = serde_json::to_vec(&report)
             .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
         put_panel_value(&mut tx, REPORT, json).await?;
-        self.note_in_audit(&mut tx, by, AuditAction::TakenOver)
+        self.put_audit(&mut tx, &NewAudit::plain(by, AuditAction::TakenOver))
             .await?;
         self.commit_change(tx).await?;
         Ok(now)
@@ -301,43 +303,22 @@ impl Store {
 
     /// Saves a setting as the panel does, unless the panel has saved it; false then. What the
     /// environment says becomes known, so that it does not count as newer.
-    async fn put_setting(&self, tx: &mut Tx, setting: &FoundSetting) -> Result<bool, StoreError> {
-        let now = self.inner.clock.now();
+    async fn take_setting(&self, tx: &mut Tx, setting: &FoundSetting) -> Result<bool, StoreError> {
         let known = query("SELECT name FROM settings WHERE name = ?")
             .bind(setting.name)
             .fetch_optional(&mut *tx)
             .await?;
-        if known.is_some() {
+        let (None, Some(declaration)) = (known, declaration(setting.name)) else {
             return Ok(false);
-        }
-        let written = |place: String, text: &Secret| match setting.is_secret {
-            true => Ok::<_, StoreError>((None, Some(self.seal(&place, text)?))),
-            false => Ok((Some(text.expose().clone()), None)),
         };
-        let (value, sealed) = written(setting_place(setting.name), &setting.text)?;
-        query("INSERT INTO settings (name, value, sealed, changed_at) VALUES (?, ?, ?, ?)")
-            .bind(setting.name)
-            .bind(value)
-            .bind(sealed)
-            .bind(now)
-            .execute(&mut *tx)
+        let now = self.inner.clock.now();
+        self.put_setting(tx, declaration, &setting.text, now)
             .await?;
         if let Some(environment) = &setting.environment {
-            let (value, sealed) = written(seen_place(setting.name), environment)?;
-            query("DELETE FROM environment_seen WHERE name = ?")
-                .bind(setting.name)
-                .execute(&mut *tx)
+            self.put_seen(tx, declaration, Some(environment), now)
                 .await?;
-            query(
-                "INSERT INTO environment_seen (name, value, sealed, seen_at) VALUES (?, ?, ?, ?)",
-            )
-            .bind(setting.name)
-            .bind(value)
-            .bind(sealed)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
         }
+        advance_settings(tx).await?;
         Ok(true)
     }
 
@@ -369,18 +350,10 @@ impl Store {
             .collect();
         for chunk in rows.chunks(ROWS) {
             let marks = vec!["(?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, 0)"; chunk.len()].join(", ");
-            let added = match connections.pools {
-                Pools::Sqlite { .. } => {
-                    "ON CONFLICT (period, kind, at, name) DO UPDATE SET \
-                     requests = requests + excluded.requests, errors = errors + excluded.errors, \
-                     latency_ms = latency_ms + excluded.latency_ms"
-                }
-                Pools::Mysql(_) => {
-                    "ON DUPLICATE KEY UPDATE \
-                     requests = requests + VALUES(requests), errors = errors + VALUES(errors), \
-                     latency_ms = latency_ms + VALUES(latency_ms)"
-                }
-            };
+            let added = connections.engine().on_conflict(
+                "period, kind, at, name",
+                &["requests", "errors", "latency_ms"],
+            );
             let mut insert = query_built(format!(
                 "INSERT INTO sums (period, kind, at, name, requests, errors, prompt_tokens, \
                  output_tokens, thought_tokens, cached_tokens, cost_micros, latency_ms, ttft_ms, \
@@ -399,33 +372,6 @@ impl Store {
             insert.execute(&mut *tx).await?;
         }
         Ok(())
-    }
-
-    /// An entry of the audit log without details and without a way back.
-    pub(super) async fn note_in_audit(
-        &self,
-        tx: &mut Tx,
-        by: Actor,
-        action: AuditAction,
-    ) -> Result<(), StoreError> {
-        query(
-            "INSERT INTO audit (at, actor, address, action, subject, changes, inverse) \
-             VALUES (?, ?, NULL, ?, '', '[]', NULL)",
-        )
-        .bind(self.inner.clock.now())
-        .bind(word(&by))
-        .bind(word(&action))
-        .execute(tx)
-        .await
-        .map(drop)
-    }
-}
-
-/// The word by which a variant is written.
-fn word(variant: &impl serde::Serialize) -> String {
-    match serde_json::to_value(variant) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
     }
 }
 

@@ -445,8 +445,9 @@ impl Store {
             .bind(super::sessions::TOKEN_SEEN)
             .execute(&mut *tx)
             .await?;
-        self.note_in_audit(tx, Actor::CommandLine, AuditAction::SealingKeyRotated)
-            .await?;
+        let entry =
+            super::settings::NewAudit::plain(Actor::CommandLine, AuditAction::SealingKeyRotated);
+        self.put_audit(tx, &entry).await?;
         self.put_check(tx, new).await
     }
 

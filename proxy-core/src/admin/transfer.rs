@@ -1,0 +1,618 @@
+//! The whole configuration as one file, and taking one in.
+//!
+//! Without a passphrase the file is plain JSON and holds no secret. With one it is an
+//! armoured age file, which any age program opens, too. What only the environment can set
+//! (the database, ports) stays out: it belongs to the machine.
+//!
+//! A `.env` is read like the original program's Python reads it: what is not in quotes is
+//! taken as it stands. Deliberately absent: `$NAME` in values. It would put the server's own
+//! environment, with its secrets, into what the import shows.
+
+use std::collections::BTreeMap;
+
+use age::secrecy::SecretString;
+use axum::extract::State;
+use contract::admin::{
+    AuditAction, ExportFile, ExportRequest, Origin, SettingProblem, TokenRules, TransferFormat,
+    TransferReport, TransferRequest,
+};
+use contract::{ApiError, ErrorCode, Millis};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use vault::Secret;
+use zeroize::Zeroizing;
+
+use super::answer::{Failure, Json, Result};
+use super::audit::Who;
+use super::settings::{self, Plan, settable};
+use super::{Admin, import};
+use crate::settings::original::{Becomes, original};
+use crate::settings::{DECLARATIONS, list_items, refuse_placeholder};
+use crate::store::{Change, FoundKey, FoundToken};
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+/// How an armoured age file begins.
+const AGE: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+/// scrypt's cost: 2^15 takes 32 MiB and about a tenth of a second.
+const WORK: u8 = 15;
+/// The highest cost of a file that is opened, which takes 256 MiB: what age's own program
+/// makes.
+const MOST_WORK: u8 = 18;
+/// The shortest passphrase, in characters.
+const MIN_PASSPHRASE: usize = 8;
+/// The shortest client token that may be kept as a plain hash, in characters: a shorter one
+/// could be guessed from it.
+const MIN_TOKEN: usize = 16;
+/// The longest name of a token, in characters.
+const NAME_CHARS: usize = 100;
+
+/// The file's content.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    /// Says what kind of file this is, and in which version.
+    gemini_balance: u32,
+    exported_at: Millis,
+    /// By name, written as in the environment.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<KeyContent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<TokenContent>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyContent {
+    key: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenContent {
+    name: String,
+    masked: String,
+    /// SHA-256 in hexadecimal.
+    hash: String,
+    #[serde(default)]
+    rules: TokenRules,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A file with the whole configuration.
+#[utoipa::path(post, path = "/api/transfer/export", tag = "settings",
+    security(("session" = [])), request_body = ExportRequest, responses(
+    (status = 200, body = ExportFile),
+    (status = 400, body = ApiError, description = "`invalid_input`: the passphrase is too short"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn export(
+    State(admin): State<Admin>,
+    who: Who,
+    Json(request): Json<ExportRequest>,
+) -> Result<Json<ExportFile>> {
+    let core = &admin.core;
+    let passphrase = request.passphrase.map(Secret::new);
+    if passphrase
+        .as_ref()
+        .is_some_and(|passphrase| passphrase.expose().chars().count() < MIN_PASSPHRASE)
+    {
+        return Err(Failure::invalid(format!(
+            "The passphrase protects every secret in the file: it needs at least \
+             {MIN_PASSPHRASE} characters."
+        )));
+    }
+    let with_secrets = passphrase.is_some();
+    let saved = core.store.saved_settings().await?;
+    let settings = core.environment.with_valid(&saved);
+    let mut content = Content {
+        gemini_balance: VERSION,
+        exported_at: core.clock.now(),
+        settings: DECLARATIONS
+            .iter()
+            .filter(|one| !one.environment_only && (with_secrets || !one.secret))
+            .filter_map(|one| {
+                let given = settings.given(one.name)?;
+                Some((one.name.to_owned(), given.expose().clone()))
+            })
+            .collect(),
+        keys: Vec::new(),
+        tokens: Vec::new(),
+    };
+    if with_secrets {
+        for key in core.store.keys().await? {
+            content.keys.push(KeyContent {
+                key: key.secret.expose().clone(),
+                label: key.label,
+                enabled: key.enabled,
+            });
+        }
+        let lasting: Vec<[u8; 32]> = core
+            .environment
+            .allowed_tokens
+            .iter()
+            .filter(|token| may_be_hashed(token))
+            .map(sha256)
+            .collect();
+        for token in core.store.tokens().await? {
+            if token.origin == Origin::Panel || lasting.contains(&token.hash) {
+                content.tokens.push(TokenContent {
+                    name: token.name,
+                    masked: token.masked,
+                    hash: hex(&token.hash),
+                    rules: token.rules,
+                });
+            }
+        }
+    }
+    let text = serde_json::to_string_pretty(&content)
+        .map(Zeroizing::new)
+        .map_err(|error| internal(&error))?;
+    let (text, ending) = match passphrase {
+        None => ((*text).clone(), "json"),
+        Some(passphrase) => (encrypted(text, passphrase).await?, "age"),
+    };
+    let day = day_of(core.clock.now(), &settings.time_zone);
+    let file_name = format!("gemini-balance-{day}.{ending}");
+    who.did(core, AuditAction::Exported, &file_name, None).await;
+    Ok(Json(ExportFile { file_name, text }))
+}
+
+/// Takes a configuration in, or says what it would change. All of it is taken in, or nothing.
+#[utoipa::path(post, path = "/api/transfer/import", tag = "settings",
+    security(("session" = [])), request_body = TransferRequest, responses(
+    (status = 200, body = TransferReport, description = "Saved when there are no `problems`."),
+    (status = 400, body = ApiError, description = "`invalid_input`, `passphrase_needed`, \
+        `wrong_passphrase`"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 409, body = ApiError, description = "`changed`, `sealing_key_needed`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn import(
+    State(admin): State<Admin>,
+    who: Who,
+    Json(request): Json<TransferRequest>,
+) -> Result<Json<TransferReport>> {
+    let core = &admin.core;
+    let text = Zeroizing::new(request.text);
+    let passphrase = request.passphrase.map(Secret::new);
+    let found = Found::read(&text, passphrase).await?;
+
+    let _changing = core.change.lock().await;
+    let state = core.store.settings_state().await?;
+    let mut report = TransferReport {
+        format: found.format,
+        settings: Vec::new(),
+        keys_added: Vec::new(),
+        keys_known: Vec::new(),
+        tokens_added: Vec::new(),
+        tokens_known: Vec::new(),
+        ignored: found.ignored,
+        problems: Vec::new(),
+        audit_id: None,
+    };
+    let keys: Vec<FoundKey> = found.keys.iter().map(|(key, _)| key.clone()).collect();
+    let known = core.store.known_keys(&keys).await?;
+    for (key, known) in keys.iter().zip(&known) {
+        let list = match known {
+            true => &mut report.keys_known,
+            false => &mut report.keys_added,
+        };
+        list.push(key.secret.masked());
+    }
+    let tokens = core.store.tokens().await?;
+    for token in &found.tokens {
+        let known = tokens.iter().any(|known| known.hash == token.hash);
+        let list = match known {
+            true => &mut report.tokens_known,
+            false => &mut report.tokens_added,
+        };
+        list.push(token.name.clone());
+    }
+    let plan = match Plan::make(core, &state, &found.settings) {
+        Ok(plan) => plan,
+        Err(problems) => {
+            report.problems = problems;
+            return Ok(Json(report));
+        }
+    };
+    report.problems = plan.locks_out(&admin).await?;
+    report.settings.clone_from(&plan.changes);
+    let nothing =
+        plan.values.is_empty() && report.keys_added.is_empty() && report.tokens_added.is_empty();
+    if request.dry_run || nothing || !report.problems.is_empty() {
+        return Ok(Json(report));
+    }
+    let subject = format!(
+        "{} settings, {} keys, {} tokens",
+        report.settings.len(),
+        report.keys_added.len(),
+        report.tokens_added.len()
+    );
+    let entry = who.entry(AuditAction::Imported, subject, plan.changes);
+    let change = Change {
+        settings: plan.values,
+        keys: found.keys,
+        tokens: found.tokens,
+        undo: None,
+    };
+    let saved = core
+        .store
+        .change(&core.environment, &change, state.revision, entry)
+        .await?;
+    report.audit_id = Some(saved.ok_or_else(settings::changed)?);
+    core.show_changed().await?;
+    Ok(Json(report))
+}
+
+/// What a file holds.
+struct Found {
+    format: TransferFormat,
+    settings: BTreeMap<String, Option<Secret>>,
+    /// Each with whether it is switched on.
+    keys: Vec<(FoundKey, bool)>,
+    tokens: Vec<FoundToken>,
+    ignored: Vec<SettingProblem>,
+}
+
+impl Found {
+    fn of(format: TransferFormat) -> Self {
+        Self {
+            format,
+            settings: BTreeMap::new(),
+            keys: Vec::new(),
+            tokens: Vec::new(),
+            ignored: Vec::new(),
+        }
+    }
+
+    async fn read(text: &str, passphrase: Option<Secret>) -> Result<Self> {
+        let text = text.trim_start_matches('\u{feff}').trim_start();
+        if text.starts_with(AGE) {
+            let passphrase = passphrase
+                .filter(|passphrase| !passphrase.expose().is_empty())
+                .ok_or_else(|| {
+                    Failure::new(
+                        ErrorCode::PassphraseNeeded,
+                        "The file is encrypted: give the passphrase that it was exported with.",
+                    )
+                })?;
+            let content = decrypted(text.to_owned(), passphrase).await?;
+            return Self::json(&content, TransferFormat::Encrypted);
+        }
+        if text.starts_with('{') {
+            return Self::json(text, TransferFormat::Json);
+        }
+        let lines = env_lines(text).map_err(|line| {
+            Failure::invalid(format!(
+                "Line {line} is neither NAME=value nor a comment, or its quotes are not closed. \
+                 A configuration is an export of Gemini Balance or a .env file."
+            ))
+        })?;
+        if lines.is_empty() {
+            return Err(Failure::invalid(
+                "There is no configuration in this text: neither an export of Gemini Balance \
+                 nor a line NAME=value.",
+            ));
+        }
+        Ok(Self::env(lines))
+    }
+
+    fn json(text: &str, format: TransferFormat) -> Result<Self> {
+        // What serde says may quote a secret.
+        let content: Content = serde_json::from_str(text).map_err(|error| {
+            Failure::invalid(format!(
+                "The file is no export of Gemini Balance, or is damaged (line {}, column {}).",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        if content.gemini_balance > VERSION {
+            return Err(Failure::invalid(
+                "The file was exported by a newer version of Gemini Balance. Update this one, \
+                 then import it.",
+            ));
+        }
+        let mut found = Self::of(format);
+        for (name, value) in content.settings {
+            found.setting(&name, &name, Secret::new(value));
+        }
+        for key in content.keys {
+            let label = key.label.chars().filter(|c| !c.is_control());
+            found.key(
+                Secret::new(key.key),
+                label.take(import::LABEL_CHARS).collect(),
+                key.enabled,
+            );
+        }
+        for token in content.tokens {
+            let name: String = token
+                .name
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(NAME_CHARS)
+                .collect();
+            match unhex(&token.hash) {
+                Some(hash) if !name.trim().is_empty() => found.token(FoundToken {
+                    name,
+                    masked: token.masked.chars().take(20).collect(),
+                    hash,
+                    rules: token.rules,
+                }),
+                _ => found.ignore("tokens", "one has no name, or no hash of 64 digits"),
+            }
+        }
+        Ok(found)
+    }
+
+    fn env(lines: BTreeMap<String, Secret>) -> Self {
+        let mut found = Self::of(TransferFormat::Env);
+        for (name, value) in lines {
+            if value.expose().trim().is_empty() {
+                continue;
+            }
+            let becomes = original(&name).map(|original| original.becomes);
+            match becomes {
+                None => found.setting(&name, &name, value),
+                Some(Becomes::Setting {
+                    name: ours,
+                    translate,
+                }) => {
+                    let value = Secret::new(translate(value.expose()));
+                    found.setting(&name, ours, value);
+                }
+                Some(Becomes::Nothing(reason)) => found.ignore(&name, reason.en),
+                Some(Becomes::Keys) => {
+                    for item in list_items(value.expose()) {
+                        found.key(Secret::new(item), String::new(), true);
+                    }
+                }
+                Some(Becomes::Tokens) => {
+                    for (at, item) in list_items(value.expose()).into_iter().enumerate() {
+                        found.typed_token(&format!("{name} {}", at + 1), &Secret::new(item));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn ignore(&mut self, name: &str, reason: impl Into<String>) {
+        self.ignored.push(SettingProblem {
+            name: name.to_owned(),
+            reason: reason.into(),
+        });
+    }
+
+    /// A setting that is called `ours` here. What only the environment sets is no mistake in
+    /// a `.env`, it just is not taken in.
+    fn setting(&mut self, name: &str, ours: &str, value: Secret) {
+        match settable(ours) {
+            Ok(_) => {
+                self.settings.insert(ours.to_owned(), Some(value));
+            }
+            Err(problem) => self.ignore(name, problem.reason),
+        }
+    }
+
+    fn key(&mut self, secret: Secret, label: String, enabled: bool) {
+        let text = secret.expose();
+        if let Err(reason) = refuse_placeholder(text) {
+            self.ignore("API_KEYS", format!("{}: {reason}", secret.masked()));
+        } else if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.ignore(
+                "API_KEYS",
+                "one has a space or a character that is not ASCII, so it is no key",
+            );
+        } else if !self.keys.iter().any(|(known, _)| known.secret == secret) {
+            self.keys.push((FoundKey { secret, label }, enabled));
+        }
+    }
+
+    /// A token that is there in clear.
+    fn typed_token(&mut self, name: &str, token: &Secret) {
+        if let Err(reason) = refuse_placeholder(token.expose()) {
+            return self.ignore(name, reason);
+        }
+        if !may_be_hashed(token) {
+            return self.ignore(
+                name,
+                format!(
+                    "a token of fewer than {MIN_TOKEN} characters could be guessed from what \
+                     the database keeps of it. Make a new one under Tokens, or give this one \
+                     with the environment variable ALLOWED_TOKENS"
+                ),
+            );
+        }
+        self.token(FoundToken {
+            name: name.to_owned(),
+            masked: token.masked(),
+            hash: sha256(token),
+            rules: TokenRules::default(),
+        });
+    }
+
+    fn token(&mut self, token: FoundToken) {
+        if !self.tokens.iter().any(|known| known.hash == token.hash) {
+            self.tokens.push(token);
+        }
+    }
+}
+
+/// The variables of a `.env` file; the last of a name counts. The error is the number of the
+/// line that is none.
+pub(super) fn env_lines(text: &str) -> Result<BTreeMap<String, Secret>, usize> {
+    let mut found = BTreeMap::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let number = at + 1;
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) = line.split_once('=').ok_or(number)?;
+        let (name, value) = (name.trim(), value.trim());
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err(number);
+        }
+        let value = match value.chars().next() {
+            Some(quote @ ('\'' | '"')) => {
+                let mut chunk = Zeroizing::new(value.to_owned());
+                while !is_closed(&chunk, quote) {
+                    let (_, next) = lines.next().ok_or(number)?;
+                    chunk.push('\n');
+                    chunk.push_str(next);
+                }
+                unquoted(&chunk).ok_or(number)?
+            }
+            _ => Secret::from(without_comment(value)),
+        };
+        found.insert(name.to_owned(), value);
+    }
+    Ok(found)
+}
+
+/// Whether what begins with `quote` has its end.
+fn is_closed(value: &str, quote: char) -> bool {
+    let mut escaped = false;
+    for c in value.chars().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quote == '"' => escaped = true,
+            c if c == quote => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What is in the quotes. A `$` is one: it stands in for nothing.
+fn unquoted(value: &str) -> Option<Secret> {
+    /// In place of `$` while the quotes are read; no text has this character.
+    const DOLLAR: char = '\u{f8ff}';
+    let mut safe = Zeroizing::new(String::with_capacity(value.len() + 3));
+    safe.push_str("V=");
+    let mut backslashes = 0_usize;
+    for c in value.chars() {
+        if c == '$' {
+            if backslashes % 2 == 1 {
+                safe.pop();
+            }
+            safe.push(DOLLAR);
+        } else {
+            safe.push(c);
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+    }
+    let mut lines = dotenvy::from_read_iter(safe.as_bytes());
+    // What dotenvy says quotes the line.
+    let (_, value) = lines.next()?.ok()?;
+    let value = Zeroizing::new(value);
+    lines
+        .next()
+        .is_none()
+        .then(|| Secret::new(value.replace(DOLLAR, "$")))
+}
+
+fn without_comment(value: &str) -> &str {
+    if value.starts_with('#') {
+        return "";
+    }
+    let end = [" #", "\t#"]
+        .iter()
+        .filter_map(|comment| value.find(comment))
+        .min();
+    value
+        .get(..end.unwrap_or(value.len()))
+        .map_or("", str::trim)
+}
+
+async fn encrypted(text: Zeroizing<String>, passphrase: Secret) -> Result<String> {
+    let work = move || {
+        let mut recipient =
+            age::scrypt::Recipient::new(SecretString::from(passphrase.expose().clone()));
+        recipient.set_work_factor(WORK);
+        age::encrypt_and_armor(&recipient, text.as_bytes())
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| internal(&error))?
+        .map_err(|error| internal(&error))
+}
+
+async fn decrypted(text: String, passphrase: Secret) -> Result<Zeroizing<String>> {
+    let work = move || {
+        let mut identity =
+            age::scrypt::Identity::new(SecretString::from(passphrase.expose().clone()));
+        identity.set_max_work_factor(MOST_WORK);
+        age::decrypt(&identity, text.trim().as_bytes())
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    let bytes = done.map_err(|error| internal(&error))?.map_err(|error| {
+        use age::DecryptError::{ExcessiveWork, KeyDecryptionFailed};
+        match error {
+            KeyDecryptionFailed => Failure::new(
+                ErrorCode::WrongPassphrase,
+                "That passphrase does not open the file. It is the one that was typed when the \
+                 file was exported.",
+            ),
+            ExcessiveWork { .. } => Failure::invalid(
+                "The file was encrypted with so high a cost that opening it would stop this \
+                 server. Export it again, or encrypt it anew with age.",
+            ),
+            _ => Failure::invalid(
+                "The file is damaged, or was encrypted for a key rather than by a passphrase.",
+            ),
+        }
+    })?;
+    String::from_utf8(bytes)
+        .map(Zeroizing::new)
+        .map_err(|_| Failure::invalid("The encrypted file holds no text."))
+}
+
+fn internal(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(
+        ErrorCode::Internal,
+        format!("The file could not be made or read: {error}"),
+    )
+}
+
+fn may_be_hashed(token: &Secret) -> bool {
+    token.expose().chars().count() >= MIN_TOKEN
+}
+
+fn sha256(token: &Secret) -> [u8; 32] {
+    Sha256::digest(token.expose().as_bytes()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn day_of(now: Millis, zone: &jiff::tz::TimeZone) -> String {
+    jiff::Timestamp::from_millisecond(now).map_or_else(
+        |_| String::from("export"),
+        |now| now.to_zoned(zone.clone()).date().to_string(),
+    )
+}
