@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use contract::admin::{
-    Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery,
+    AuditAction, Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery,
 };
 use contract::{ApiError, ErrorCode};
 
 use super::answer::{Asked, Failure, Id, Json, Result};
+use super::audit::Who;
 use super::{Admin, overview};
 use crate::Core;
 use crate::store::LogPlace;
@@ -93,6 +94,7 @@ pub(super) async fn show(State(admin): State<Admin>, Id(id): Id) -> Result<Json<
 ))]
 pub(super) async fn delete(
     State(admin): State<Admin>,
+    who: Who,
     Json(which): Json<RecordsDelete>,
 ) -> Result<Json<RecordsDeleted>> {
     let core = &admin.core;
@@ -104,6 +106,7 @@ pub(super) async fn delete(
         .store
         .delete_requests(before, which.failed_only)
         .await?;
+    who.did(core, AuditAction::RecordsDeleted, "", None).await;
     Ok(Json(RecordsDeleted { deleted }))
 }
 

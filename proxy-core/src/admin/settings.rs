@@ -374,7 +374,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.expose().as_str()))
                 .collect();
-            prop_assert_eq!(read, [("FIRST", "1"), ("NAME", value), ("LAST", "2")]);
+            prop_assert_eq!(read, [("FIRST", "1"), ("LAST", "2"), ("NAME", value)]);
         }
     }
 }
