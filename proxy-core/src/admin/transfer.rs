@@ -559,9 +559,10 @@ async fn decrypted(text: String, passphrase: Secret) -> Result<Zeroizing<String>
     };
     let done = tokio::task::spawn_blocking(work).await;
     let bytes = done.map_err(|error| internal(&error))?.map_err(|error| {
-        use age::DecryptError::{ExcessiveWork, KeyDecryptionFailed};
+        use age::DecryptError::{DecryptionFailed, ExcessiveWork, KeyDecryptionFailed};
         match error {
-            KeyDecryptionFailed => Failure::new(
+            // What fails later, in the content, is of another kind.
+            DecryptionFailed | KeyDecryptionFailed => Failure::new(
                 ErrorCode::WrongPassphrase,
                 "That passphrase does not open the file. It is the one that was typed when the \
                  file was exported.",

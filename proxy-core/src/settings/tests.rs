@@ -356,3 +356,91 @@ fn each_setting_of_the_original_becomes_one_of_ours_or_has_a_reason() {
         assert_eq!(translated(name, value), expected);
     }
 }
+
+/// A cell of a Markdown table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// `docs/settings.md`, as the two tables in the code have it.
+fn document() -> String {
+    use super::original::{Becomes, ORIGINAL};
+    let mut text = String::from(
+        "# Settings\n\n\
+         This file is written by a test from the declarations in \
+         `proxy-core/src/settings/table.rs`; run `UPDATE_DOCS=1 cargo nextest run -p proxy-core \
+         the_document_shows` after a change.\n\n\
+         Each can be given as an environment variable or as a flag of `gemini-balance serve` \
+         (`--max-retries`), which counts as the environment; an empty value means the default. \
+         Those without a mark can be changed in the panel as well, and take effect at once.\n\n\
+         **Which value holds.** Default < panel and environment, of which the newer one wins: \
+         a variable that differs from the one at the last start replaces what the panel saved \
+         (the panel shows both, and the audit log can take it back); one that is as it was \
+         does not. So a variable edited at the provider takes effect, and a value edited in the \
+         panel survives a restart. Without its database a server uses the environment and what \
+         the panel had saved when the database was last there.\n\n\
+         ¹ needed before the database is open: environment or flag only, at the next start. \
+         ² a secret: stored sealed, never shown.\n\n",
+    );
+    let mut group = None;
+    for declaration in DECLARATIONS {
+        if group != Some(declaration.group) {
+            group = Some(declaration.group);
+            text += &format!(
+                "## {:?}\n\n| variable | default | accepted | what it does |\n|---|---|---|---|\n",
+                declaration.group
+            );
+        }
+        let marks = match (declaration.environment_only, declaration.secret) {
+            (true, true) => " ¹ ²",
+            (true, false) => " ¹",
+            (false, true) => " ²",
+            (false, false) => "",
+        };
+        let default = match declaration.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        text += &format!(
+            "| `{}`{marks} | {default} | {} | {} |\n",
+            declaration.name,
+            cell(&declaration.kind.accepted()),
+            cell(declaration.help.en),
+        );
+        let next = DECLARATIONS
+            .iter()
+            .skip_while(|other| other.name != declaration.name)
+            .nth(1);
+        if next.is_none_or(|next| next.group != declaration.group) {
+            text.push('\n');
+        }
+    }
+    text += "## From the original program\n\n\
+             What each of the 73 settings of snailyp/gemini-balance (v2.2.8) is here. A `.env` \
+             of it can be imported in the panel.\n\n\
+             | there | here |\n|---|---|\n";
+    for setting in ORIGINAL {
+        let here = match setting.becomes {
+            Becomes::Setting { name, .. } => format!("`{name}`"),
+            Becomes::Keys => "`API_KEYS`; imported as keys of the panel".to_owned(),
+            Becomes::Tokens => "`ALLOWED_TOKENS`; imported as client tokens".to_owned(),
+            Becomes::Nothing(reason) => cell(reason.en),
+        };
+        text += &format!("| `{}` | {here} |\n", setting.name);
+    }
+    text
+}
+
+#[test]
+fn the_document_shows_what_is_declared() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
+    let wanted = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "docs/settings.md is stale: run this test with UPDATE_DOCS=1"
+    );
+}

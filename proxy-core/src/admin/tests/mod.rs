@@ -8,6 +8,7 @@ mod limits;
 mod logs;
 mod second_factor;
 mod security;
+mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod mysql;
 mod records;
+mod settings;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
