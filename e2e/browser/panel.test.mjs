@@ -237,8 +237,8 @@ test('every page works by keyboard on a phone-sized screen without scrolling sid
     await id('login-password').fill(PASSWORD);
     await page.keyboard.press('Enter');
     await id('nav-toggle').waitFor();
-    const places = ['#/', '#/keys', '#/tokens', '#/connect', '#/requests', '#/stats', '#/settings', '#/data', '#/account'];
-    for (const place of [...places, '#/settings/transfer', '#/settings/history']) {
+    const places = ['#/', '#/keys', '#/tokens', '#/connect', '#/account'];
+    for (const place of places) {
       await page.goto(`${server.address}/${place}`);
       await page.locator('main h1').first().waitFor();
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

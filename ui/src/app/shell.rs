@@ -60,47 +60,17 @@ const GROUPS: [(&str, &[Page]); 2] = [
                 "nav.connect",
                 "pf-v6-pficon pf-v6-pficon-connected",
             ),
-            (
-                Route::Requests,
-                "#/requests",
-                "nav-requests",
-                "nav.requests",
-                "fas fa-list",
-            ),
-            (
-                Route::Stats,
-                "#/stats",
-                "nav-stats",
-                "nav.stats",
-                "fas fa-chart-bar",
-            ),
         ],
     ),
     (
         "nav.manage",
-        &[
-            (
-                Route::Settings,
-                "#/settings",
-                "nav-settings",
-                "nav.settings",
-                "fas fa-cog",
-            ),
-            (
-                Route::Data,
-                "#/data",
-                "nav-data",
-                "nav.data",
-                "fas fa-database",
-            ),
-            (
-                Route::Account,
-                "#/account",
-                "nav-account",
-                "nav.account",
-                "fas fa-user",
-            ),
-        ],
+        &[(
+            Route::Account,
+            "#/account",
+            "nav-account",
+            "nav.account",
+            "fas fa-user",
+        )],
     ),
 ];
 
