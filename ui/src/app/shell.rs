@@ -60,19 +60,52 @@ const GROUPS: [(&str, &[Page]); 2] = [
                 "nav.connect",
                 "pf-v6-pficon pf-v6-pficon-connected",
             ),
+            (
+                Route::Requests,
+                "#/requests",
+                "nav-requests",
+                "nav.requests",
+                "fas fa-list",
+            ),
+            (
+                Route::Stats,
+                "#/stats",
+                "nav-stats",
+                "nav.stats",
+                "fas fa-chart-bar",
+            ),
         ],
     ),
     (
         "nav.manage",
-        &[(
-            Route::Account,
-            "#/account",
-            "nav-account",
-            "nav.account",
-            "fas fa-user",
-        )],
+        &[
+            (
+                Route::Settings,
+                "#/settings",
+                "nav-settings",
+                "nav.settings",
+                "fas fa-cog",
+            ),
+            (
+                Route::Data,
+                "#/data",
+                "nav-data",
+                "nav.data",
+                "fas fa-database",
+            ),
+            (
+                Route::Account,
+                "#/account",
+                "nav-account",
+                "nav.account",
+                "fas fa-user",
+            ),
+        ],
     ),
 ];
+
+/// Pages for which the server has no answers yet.
+const WAITING: [Route; 4] = [Route::Requests, Route::Stats, Route::Settings, Route::Data];
 
 #[derive(PartialEq, Properties)]
 pub struct ShellProps {
@@ -145,7 +178,7 @@ pub fn Shell(props: &ShellProps) -> Html {
                                 <section class="pf-v6-c-nav__section" aria-labelledby={*title} key={*title}>
                                     <h2 class="pf-v6-c-nav__section-title" id={*title}>{ lang.t(title) }</h2>
                                     <ul class="pf-v6-c-nav__list" role="list">
-                                        { for pages.iter().map(|page| nav_item(lang, page, route)) }
+                                        { for pages.iter().filter(|page| !WAITING.contains(&page.0)).map(|page| nav_item(lang, page, route)) }
                                     </ul>
                                 </section>
                             )) }
