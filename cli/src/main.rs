@@ -143,6 +143,7 @@ async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Resul
         sealing,
         clock,
         panel: panel::router(),
+        extend: None,
     })
     .await?;
     announce(&running).context("cannot write to standard output")?;

@@ -29,6 +29,7 @@ async fn serve(folder: &Path) -> Running {
         sealing,
         clock: Clock::system(),
         panel: None,
+        extend: None,
     })
     .await
     .unwrap()

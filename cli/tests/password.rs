@@ -30,6 +30,7 @@ async fn serve(folder: &Path, token: &str) -> Running {
         sealing,
         clock: Clock::system(),
         panel: None,
+        extend: None,
     })
     .await
     .unwrap()

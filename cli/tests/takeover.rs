@@ -73,6 +73,7 @@ async fn a_file_of_the_original_is_taken_over_by_name_and_once() {
         sealing,
         clock: Clock::system(),
         panel: None,
+        extend: None,
     })
     .await
     .unwrap();

@@ -90,6 +90,18 @@ pub enum ErrorCode {
     PortTaken,
     /// The instance could not be reached.
     Unreachable,
+    /// A cloud provider does not accept the key or kubeconfig, or its rights do not suffice.
+    AccountRefused,
+    /// A cloud provider wants a payment card first.
+    CardNeeded,
+    /// A quota, a credit or a limit of the provider is used up.
+    QuotaExceeded,
+    /// Something of that name is there already and was not made here.
+    NameTaken,
+    /// The image does not exist, or not for the platform, or may not be read.
+    ImageRefused,
+    /// A cloud provider refused or failed; its own words are in the message.
+    Provider,
     /// A bug or a broken environment; the message is for a bug report.
     Internal,
 }

@@ -4,11 +4,12 @@
 //! be renamed on one side only. It holds no behaviour beyond what a reader of the data
 //! needs (and [`links`], which both sides must build alike), and depends on neither an async runtime, an HTTP client nor a clock.
 //!
-//! Deliberately absent: secrets. Two fields carry one, because a person must type it in
-//! ([`admin::LoginRequest::password`] and friends) or see it once
-//! ([`admin::TokenCreated::secret`]); their docs say so.
+//! Deliberately absent: secrets. A few fields carry one, because a person must type it in
+//! ([`admin::LoginRequest::password`], [`deploy::AccountNew::secret`] and friends) or see it once
+//! ([`admin::TokenCreated::secret`], [`deploy::VariablesText::text`]); their docs say so.
 
 pub mod admin;
+pub mod deploy;
 pub mod desktop;
 pub mod error;
 pub mod links;

@@ -28,7 +28,7 @@ pub mod takeover;
 mod upstream;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -66,7 +66,22 @@ pub struct CoreConfig {
     pub clock: Clock,
     /// The panel's files, served below `/`; without them a page says that they are missing.
     pub panel: Option<axum::Router>,
+    /// Gives what the host adds to the admin API, e.g. the deployer.
+    pub extend: Option<Extend>,
 }
+
+/// What a host adds to the admin API.
+pub struct Extension {
+    /// Routes below `/api/`. Who calls them is checked as for all others; each request has
+    /// its [`admin::Who`] among its extensions.
+    pub routes: axum::Router,
+    /// Their description.
+    pub description: utoipa::openapi::OpenApi,
+}
+
+/// Makes an [`Extension`] for a core that is ready, within the host's runtime. The token is
+/// cancelled when the core ends; tasks belong on [`Core::tracker`].
+pub type Extend = Box<dyn FnOnce(&Arc<Core>, CancellationToken) -> Extension + Send>;
 
 /// Why a core does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +116,7 @@ pub struct Core {
     pub(crate) tokens: ClientTokens,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
-    pub(crate) tracker: TaskTracker,
+    tracker: TaskTracker,
     pub(crate) gate: Gate,
     pub(crate) started_at: Millis,
     address: SocketAddr,
@@ -110,6 +125,8 @@ pub struct Core {
     /// The connections of the admin API's own calls; the workers have theirs.
     upstream: Upstream,
     models: Mutex<Option<(Millis, Arc<Vec<Model>>)>>,
+    /// What the host adds to the admin API; set at the start.
+    pub(crate) extension: OnceLock<Extension>,
     /// Held while keys, tokens or settings are changed in the store and in memory, so that two
     /// changes at once cannot undo one another.
     pub(crate) change: tokio::sync::Mutex<()>,
@@ -138,6 +155,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         sealing,
         clock,
         panel,
+        extend,
     } = config;
     // The port first: it is the likeliest obstacle, and then nothing has been touched yet.
     let wanted = SocketAddr::new(settings.host, settings.port);
@@ -199,13 +217,18 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         panel_port,
         upstream,
         models: Mutex::default(),
+        extension: OnceLock::new(),
         change: tokio::sync::Mutex::default(),
     });
     core.show(&loaded);
     core.seed_tokens().await;
     core.tracker
         .spawn(keeper::tidy(core.clone(), stopped.clone()));
-    core.tracker.spawn(keeper::keep(core.clone(), stopped));
+    core.tracker
+        .spawn(keeper::keep(core.clone(), stopped.clone()));
+    if let Some(extend) = extend {
+        core.extension.get_or_init(|| extend(&core, stopped));
+    }
     let listeners = server::Listeners {
         clients: listener,
         panel: panel_listener,
@@ -270,6 +293,21 @@ impl Core {
             std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         };
         format!("http://{}", SocketAddr::new(ip, port))
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Tasks that [`Running::shutdown`] waits for.
+    pub fn tracker(&self) -> &TaskTracker {
+        &self.tracker
     }
 
     /// The settings in force. Costs next to nothing, and is meant to be held for a moment:

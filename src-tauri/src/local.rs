@@ -239,6 +239,7 @@ async fn launch(
         sealing: contract::admin::Sealing::Keychain,
         clock: Clock::system(),
         panel: None,
+        extend: None,
     };
     match proxy_core::start(config).await {
         Ok(core) => Ok(core),

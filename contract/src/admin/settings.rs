@@ -406,4 +406,14 @@ pub enum AuditAction {
     ClearStorageAgreed,
     /// Records were deleted by hand.
     RecordsDeleted,
+    /// An account with a cloud provider was added.
+    AccountAdded,
+    /// An account with a cloud provider was removed.
+    AccountRemoved,
+    /// A remote was deployed, or a run of it was begun.
+    RemoteDeployed,
+    /// A remote was changed: restarted, stopped, rolled back, pushed to.
+    RemoteChanged,
+    /// A remote was deleted, or forgotten.
+    RemoteDeleted,
 }

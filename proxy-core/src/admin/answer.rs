@@ -43,8 +43,8 @@ impl Failure {
     }
 }
 
-/// The HTTP status of each code.
-fn status_of(code: ErrorCode) -> StatusCode {
+/// The HTTP status of each code; an extension of the admin API uses the same.
+pub fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::NotSignedIn => StatusCode::UNAUTHORIZED,
         ErrorCode::WrongPassword
@@ -53,16 +53,23 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::WrongSetupCode
         | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::SetupRequired | ErrorCode::Changed | ErrorCode::SealingKeyNeeded => {
-            StatusCode::CONFLICT
-        }
+        ErrorCode::SetupRequired
+        | ErrorCode::Changed
+        | ErrorCode::SealingKeyNeeded
+        | ErrorCode::NameTaken => StatusCode::CONFLICT,
         ErrorCode::WeakPassword
         | ErrorCode::InvalidInput
         | ErrorCode::PassphraseNeeded
-        | ErrorCode::WrongPassphrase => StatusCode::BAD_REQUEST,
+        | ErrorCode::WrongPassphrase
+        | ErrorCode::ImageRefused => StatusCode::BAD_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::NoKeyAvailable | ErrorCode::Database => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::Upstream => StatusCode::BAD_GATEWAY,
+        ErrorCode::Upstream
+        | ErrorCode::AccountRefused
+        | ErrorCode::CardNeeded
+        | ErrorCode::QuotaExceeded
+        | ErrorCode::Provider
+        | ErrorCode::Unreachable => StatusCode::BAD_GATEWAY,
         // The rest belongs to the desktop's commands and does not come from here.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use contract::admin::{Actor, AuditAction, AuditPage, SettingDiff};
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
@@ -22,12 +24,22 @@ const LONGEST_PAGE: u32 = 500;
 
 /// Through what a request came, and from where.
 #[derive(Clone, Debug)]
-pub(crate) struct Who {
+pub struct Who {
     actor: Actor,
     address: Option<String>,
 }
 
 impl Who {
+    /// Whether the desktop window asks, whose webview no secret may reach.
+    pub fn is_window(&self) -> bool {
+        self.actor == Actor::Desktop
+    }
+
+    /// Files what was done to something, without a way back.
+    pub async fn tell(&self, core: &Core, action: AuditAction, subject: impl Into<String>) {
+        self.did(core, action, subject, None).await;
+    }
+
     /// An entry for the audit log, without a way back.
     pub(crate) fn entry(
         &self,
@@ -77,6 +89,12 @@ impl FromRequestParts<Admin> for Who {
             },
         })
     }
+}
+
+/// Gives the routes of an extension what they need for the audit log.
+pub(super) async fn tell_who(who: Who, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(who);
+    next.run(request).await
 }
 
 /// Which entries to show.

@@ -43,6 +43,8 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::answer::status_of;
+pub use self::audit::Who;
 pub(crate) use self::gate::{Gate, check_new_password, hash_password};
 pub(crate) use self::guard::asks_loopback;
 pub(crate) use self::headers::page as page_headers;
@@ -72,8 +74,17 @@ const SESSION_SCHEME: &str = "session";
 
 /// Everything below `/api`.
 pub fn router(core: Arc<Core>, access: Access) -> Router {
+    let extension = core.extension.get().map(|extension| {
+        let routes = extension.routes.clone();
+        (routes, extension.description.clone())
+    });
     let admin = Admin { core, access };
-    let (open, closed, description) = described();
+    let (open, mut closed, mut description) = described();
+    if let Some((routes, described)) = extension {
+        description.merge(described);
+        let routes = routes.layer(from_fn_with_state(admin.clone(), audit::tell_who));
+        closed = closed.merge(routes.with_state(()));
+    }
     let description = Arc::new(description);
     let open = open.route(
         "/api/openapi.json",

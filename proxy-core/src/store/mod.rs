@@ -14,6 +14,7 @@
 
 mod backup;
 mod database;
+mod documents;
 mod error;
 mod facts;
 mod keys;
@@ -46,6 +47,7 @@ use vault::{MasterKey, Secret};
 
 use self::database::{Connections, Tx, Via, query};
 use crate::clock::Clock;
+pub use documents::Document;
 pub use error::{Place, StoreError};
 pub use facts::Facts;
 pub use keys::{FoundKey, StoredKey};

@@ -75,7 +75,7 @@ struct Sealed {
 }
 
 /// Every column that holds sealed secrets.
-const SEALED: [Sealed; 5] = [
+const SEALED: [Sealed; 6] = [
     Sealed {
         table: "gemini_keys",
         key: "identity",
@@ -99,6 +99,12 @@ const SEALED: [Sealed; 5] = [
         key: "id",
         column: "inverse",
         identity: audit_place,
+    },
+    Sealed {
+        table: "documents",
+        key: "name",
+        column: "sealed",
+        identity: document_place,
     },
     Sealed {
         table: "panel",
@@ -126,6 +132,10 @@ pub(super) fn seen_place(name: &str) -> String {
 /// The same for all entries: their numbers are not known when they are sealed.
 pub(super) fn audit_place(_: &str) -> String {
     "audit/inverse".to_owned()
+}
+
+pub(super) fn document_place(name: &str) -> String {
+    format!("documents/{name}")
 }
 
 pub(super) fn panel_place(name: &str) -> String {

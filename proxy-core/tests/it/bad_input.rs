@@ -143,6 +143,7 @@ async fn a_taken_port_is_named() {
         sealing: contract::admin::Sealing::SecretKey,
         clock: proxy_core::clock::Clock::system(),
         panel: None,
+        extend: None,
     })
     .await
     .err()

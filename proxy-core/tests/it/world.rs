@@ -119,6 +119,7 @@ impl Ground {
             sealing: Sealing::SecretKey,
             clock: Clock::new(move || shown.now()),
             panel: None,
+            extend: None,
         })
         .await
         .unwrap();

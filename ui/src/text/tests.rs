@@ -94,6 +94,9 @@ fn every_error_has_a_title_and_a_way_out() {
         E::WrongSecondFactor => E::WrongSecondFactor,
         E::Changed => E::Changed, E::SealingKeyNeeded => E::SealingKeyNeeded,
         E::Unreachable => E::Unreachable, E::Internal => E::Internal,
+        E::AccountRefused => E::AccountRefused, E::CardNeeded => E::CardNeeded,
+        E::QuotaExceeded => E::QuotaExceeded, E::NameTaken => E::NameTaken,
+        E::ImageRefused => E::ImageRefused, E::Provider => E::Provider,
     );
     every_one_has(all.iter().flat_map(|code| {
         let name = wire_name(code);
@@ -232,6 +235,9 @@ fn everything_that_settings_and_their_history_name_has_a_text() {
             D::SealingKeyRotated => D::SealingKeyRotated,
             D::ClearStorageAgreed => D::ClearStorageAgreed,
             D::RecordsDeleted => D::RecordsDeleted,
+            D::AccountAdded => D::AccountAdded, D::AccountRemoved => D::AccountRemoved,
+            D::RemoteDeployed => D::RemoteDeployed, D::RemoteChanged => D::RemoteChanged,
+            D::RemoteDeleted => D::RemoteDeleted,
         ),
     );
 }

@@ -105,6 +105,7 @@ impl World {
             sealing: contract::admin::Sealing::SecretKey,
             clock: Clock::new(move || clock.now()),
             panel: None,
+            extend: None,
         })
         .await
         .unwrap()

@@ -368,6 +368,7 @@ async fn the_old_password_signs_in_and_a_new_auth_token_too(world: World) {
             sealing: Sealing::SecretKey,
             clock: Clock::system(),
             panel: None,
+            extend: None,
         })
         .await
         .unwrap();

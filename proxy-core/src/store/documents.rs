@@ -1,0 +1,92 @@
+//! Texts that are kept as a whole under a name, sealed: what the deployer knows of accounts
+//! and remotes.
+//!
+//! Deliberately absent: a second version, and a change that two processes make at once. Who
+//! keeps a document is the only one that changes it.
+
+use vault::Secret;
+
+use super::database::query;
+use super::seal::document_place;
+use super::{Store, StoreError};
+
+/// A document with its name.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its name, e.g. `remote/3`.
+    pub name: String,
+    /// What it holds.
+    pub text: Secret,
+}
+
+impl Store {
+    /// All documents whose names begin with `prefix`, by name. One that cannot be opened (a
+    /// damaged row) is left out with a line in the log.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn documents(&self, prefix: &str) -> Result<Vec<Document>, StoreError> {
+        let (mut found, damaged) = self.open_documents(prefix).await?;
+        if damaged && self.opens_after_all(self.db()?.read()).await? {
+            found = self.open_documents(prefix).await?.0;
+        }
+        Ok(found)
+    }
+
+    async fn open_documents(&self, prefix: &str) -> Result<(Vec<Document>, bool), StoreError> {
+        let rows =
+            query("SELECT name, sealed FROM documents WHERE SUBSTR(name, 1, ?) = ? ORDER BY name")
+                .bind(i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX))
+                .bind(prefix)
+                .fetch_all(self.db()?.read())
+                .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        let mut damaged = false;
+        for row in &rows {
+            let name: String = row.get("name")?;
+            let sealed: Vec<u8> = row.get("sealed")?;
+            match self.unseal(&document_place(&name), &sealed) {
+                Ok(text) => found.push(Document { name, text }),
+                Err(StoreError::OtherMasterKey(_)) => {
+                    damaged = true;
+                    tracing::error!(name, "a document cannot be opened; it is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((found, damaged))
+    }
+
+    /// Keeps a document in the place of the one of that name.
+    ///
+    /// # Errors
+    /// When there is no sealing key, or the database cannot be written.
+    pub async fn save_document(&self, name: &str, text: &Secret) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sealed = self.seal(&document_place(name), text)?;
+        query("DELETE FROM documents WHERE name = ?")
+            .bind(name)
+            .execute(&mut tx)
+            .await?;
+        query("INSERT INTO documents (name, sealed, changed_at) VALUES (?, ?, ?)")
+            .bind(name)
+            .bind(sealed)
+            .bind(self.inner.clock.now())
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Forgets a document. Nothing happens when there is none of that name.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn remove_document(&self, name: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        query("DELETE FROM documents WHERE name = ?")
+            .bind(name)
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+}
