@@ -2,38 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod serving;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use proxy_core::clock::Clock;
-use proxy_core::settings::Settings;
-use proxy_core::{CoreConfig, Running};
+use proxy_core::Running;
+
+use crate::serving::serve;
 
 const TOKEN: &str = "the token of the environment";
-
-async fn serve(folder: &Path) -> Running {
-    let folder = folder.display().to_string();
-    let settings = Settings::load(|name| match name {
-        "DATA_DIR" => Some(folder.clone()),
-        "AUTH_TOKEN" => Some(TOKEN.to_owned()),
-        "PORT" => Some("0".to_owned()),
-        _ => None,
-    })
-    .unwrap();
-    let (master, sealing) = settings.sealing_key().unwrap();
-    proxy_core::start(CoreConfig {
-        on_settings: None,
-        settings,
-        master,
-        sealing,
-        clock: Clock::system(),
-        panel: None,
-        extend: None,
-    })
-    .await
-    .unwrap()
-}
 
 fn run(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gemini-balance"))
@@ -95,7 +74,7 @@ async fn a_backup_is_made_beside_a_server_and_gone_back_to_without_one() {
     assert!(!folder.join("gemini-balance.db").exists());
     assert_eq!(said(folder, &["backups"]), "");
 
-    let running = serve(folder).await;
+    let running = serve(folder, Some(TOKEN)).await;
     tokens(&running, Some("then")).await;
     let path = said(folder, &["backup"]);
     let path = path.trim();
@@ -139,7 +118,7 @@ async fn a_backup_is_made_beside_a_server_and_gone_back_to_without_one() {
     .unwrap();
     said(elsewhere.path(), &["restore", path]);
     for folder in [folder, elsewhere.path()] {
-        let running = serve(folder).await;
+        let running = serve(folder, Some(TOKEN)).await;
         let shown = tokens(&running, None).await;
         assert!(
             shown.contains("then") && !shown.contains("later"),

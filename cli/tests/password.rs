@@ -2,39 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod serving;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use proxy_core::clock::Clock;
-use proxy_core::settings::Settings;
-use proxy_core::{CoreConfig, Running};
+use proxy_core::Running;
+
+use crate::serving::serve;
 
 const TOKEN: &str = "the token of the environment";
-
-async fn serve(folder: &Path, token: &str) -> Running {
-    let folder = folder.display().to_string();
-    let settings = Settings::load(|name| match name {
-        "DATA_DIR" => Some(folder.clone()),
-        "AUTH_TOKEN" => Some(token.to_owned()),
-        "PORT" => Some("0".to_owned()),
-        _ => None,
-    })
-    .unwrap();
-    let (master, sealing) = settings.sealing_key().unwrap();
-    proxy_core::start(CoreConfig {
-        on_settings: None,
-        settings,
-        master,
-        sealing,
-        clock: Clock::system(),
-        panel: None,
-        extend: None,
-    })
-    .await
-    .unwrap()
-}
 
 fn reset(folder: &Path, typed: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gemini-balance"))
@@ -80,7 +59,7 @@ fn http() -> reqwest::Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_is_taken_at_once_and_ends_the_sessions() {
     let folder = tempfile::tempdir().unwrap();
-    let running = serve(folder.path(), TOKEN).await;
+    let running = serve(folder.path(), Some(TOKEN)).await;
     let (status, cookie) = sign_in(&running, TOKEN).await;
     assert_eq!((status, account(&running, &cookie).await), (204, 200));
 
@@ -101,7 +80,7 @@ async fn a_new_password_is_taken_at_once_and_ends_the_sessions() {
     running.shutdown(Duration::ZERO).await;
 
     // On a container: another AUTH_TOKEN, and the old one is nothing.
-    let running = serve(folder.path(), "another token").await;
+    let running = serve(folder.path(), Some("another token")).await;
     assert_eq!(sign_in(&running, TOKEN).await.0, 403);
     assert_eq!(sign_in(&running, "another token").await.0, 204);
     running.shutdown(Duration::ZERO).await;
@@ -110,7 +89,7 @@ async fn a_new_password_is_taken_at_once_and_ends_the_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stands_in_for_the_set_up_link() {
     let folder = tempfile::tempdir().unwrap();
-    let running = serve(folder.path(), "").await;
+    let running = serve(folder.path(), Some("")).await;
     assert!(running.core().setup_code().is_some());
     assert!(reset(folder.path(), "correct horse").status.success());
     assert_eq!(sign_in(&running, "correct horse").await.0, 204);

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use proxy_core::clock::Clock;
 use proxy_core::settings::Settings;
-use proxy_core::store::{FoundKey, Store, StoreConfig, StoreError};
+use proxy_core::store::{FoundKey, Store, StoreError};
 
 const KEY: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
 const FIRST: &str = "the first passphrase";
@@ -37,13 +37,7 @@ async fn open(folder: &Path, secret_key: Option<&str>) -> Result<Store, StoreErr
     })
     .unwrap();
     let (master, sealing) = settings.sealing_key().unwrap();
-    let config = StoreConfig {
-        database: settings.database(),
-        master,
-        sealing,
-        data_dir: settings.data_dir.clone(),
-    };
-    Store::open(config, Clock::system()).await
+    Store::open(settings.store(master, sealing), Clock::system()).await
 }
 
 async fn add_key(store: &Store) {

@@ -3,13 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod serving;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use proxy_core::clock::Clock;
-use proxy_core::settings::Settings;
-use proxy_core::{CoreConfig, start};
+use crate::serving::serve;
 
 const KEY: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
 
@@ -58,25 +58,7 @@ async fn a_file_of_the_original_is_taken_over_by_name_and_once() {
     assert_eq!(std::fs::read(&file).unwrap(), original);
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
 
-    let path = folder.display().to_string();
-    let settings = Settings::load(|name| match name {
-        "DATA_DIR" => Some(path.clone()),
-        "PORT" => Some("0".to_owned()),
-        _ => None,
-    })
-    .unwrap();
-    let (master, sealing) = settings.sealing_key().unwrap();
-    let running = start(CoreConfig {
-        on_settings: None,
-        settings,
-        master,
-        sealing,
-        clock: Clock::system(),
-        panel: None,
-        extend: None,
-    })
-    .await
-    .unwrap();
+    let running = serve(folder, None).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let signed_in = http
         .post(format!("{}/api/login", running.address()))

@@ -13,7 +13,7 @@ use crate::Core;
 use crate::clock::Clock;
 use crate::keeper;
 use crate::settings::Settings;
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreError};
 
 const HOUR_MS: Millis = 60 * 60 * 1_000;
 /// How long after the start the very first scheduled backup is made: by then there is
@@ -120,14 +120,8 @@ impl Backups {
     /// Finds the database that the settings name. It is not opened: one goes back to a backup
     /// because that may be impossible.
     pub fn new(settings: &Settings, master: MasterKey, sealing: Sealing, clock: Clock) -> Self {
-        let config = StoreConfig {
-            database: settings.database(),
-            master,
-            sealing,
-            data_dir: settings.data_dir.clone(),
-        };
         Self {
-            store: Store::unopened(config, clock),
+            store: Store::unopened(settings.store(master, sealing), clock),
         }
     }
 

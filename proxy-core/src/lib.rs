@@ -46,7 +46,7 @@ use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
-use crate::store::{Loaded, Store, StoreConfig, StoreError, StoredToken};
+use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
@@ -170,13 +170,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
     let upstream = Upstream::new()?;
 
-    let database = StoreConfig {
-        database: settings.database(),
-        master,
-        sealing,
-        data_dir: settings.data_dir.clone(),
-    };
-    let store = Store::open(database, clock.clone()).await?;
+    let store = Store::open(settings.store(master, sealing), clock.clone()).await?;
     let loaded = keeper::first_load(&store, &settings).await?;
     let environment = settings;
     let settings = environment.with_valid(&loaded.settings);

@@ -8,7 +8,7 @@ use vault::{MasterKey, Secret};
 use crate::admin::{check_new_password, hash_password};
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreError};
 
 /// The database of an instance, opened to let its owner in again.
 pub struct PanelReset {
@@ -26,14 +26,7 @@ impl PanelReset {
         sealing: Sealing,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let config = StoreConfig {
-            database: settings.database(),
-            master,
-            sealing,
-            data_dir: settings.data_dir.clone(),
-        };
-        let store = Store::open(config, clock).await?;
-        store.ping().await?;
+        let store = Store::reach(settings.store(master, sealing), clock).await?;
         Ok(Self { store })
     }
 

@@ -6,7 +6,7 @@ use vault::{KeyFileError, MasterKey, Secret};
 
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreError};
 
 /// The database of an instance, opened to seal its secrets anew.
 pub struct KeyRotation {
@@ -24,14 +24,7 @@ impl KeyRotation {
         sealing: Sealing,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let config = StoreConfig {
-            database: settings.database(),
-            master,
-            sealing,
-            data_dir: settings.data_dir.clone(),
-        };
-        let store = Store::open(config, clock).await?;
-        store.ping().await?;
+        let store = Store::reach(settings.store(master, sealing), clock).await?;
         Ok(Self { store })
     }
 

@@ -24,8 +24,8 @@ use crate::clock::Clock;
 use crate::settings::original::{self, Becomes};
 use crate::settings::{DECLARATIONS, Settings, list_items, refuse_placeholder};
 use crate::store::{
-    Findings, FoundKey, FoundSetting, FoundSum, Original, OriginalSum, Source, Store, StoreConfig,
-    StoreError, SumOf,
+    Findings, FoundKey, FoundSetting, FoundSum, Original, OriginalSum, Source, Store, StoreError,
+    SumOf,
 };
 
 /// Where the original's file may lie below the data folder.
@@ -396,14 +396,7 @@ impl FileTakeover {
         sealing: Sealing,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let config = StoreConfig {
-            database: settings.database(),
-            master,
-            sealing,
-            data_dir: settings.data_dir.clone(),
-        };
-        let store = Store::open(config, clock).await?;
-        store.ping().await?;
+        let store = Store::reach(settings.store(master, sealing), clock).await?;
         Ok(Self { store })
     }
 

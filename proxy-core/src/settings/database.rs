@@ -4,7 +4,7 @@ use contract::admin::Sealing;
 use vault::{KeyFile, KeyFileError, MasterKey};
 
 use super::Settings;
-use crate::store::{DatabaseConfig, MysqlConfig, TlsMode};
+use crate::store::{DatabaseConfig, MysqlConfig, StoreConfig, TlsMode};
 
 impl Settings {
     /// The database to use.
@@ -23,6 +23,16 @@ impl Settings {
             tls: self.mysql_tls(),
             tls_ca: some(&self.mysql_ssl_ca),
         })
+    }
+
+    /// The database with what seals its secrets and what is kept beside it.
+    pub fn store(&self, master: MasterKey, sealing: Sealing) -> StoreConfig {
+        StoreConfig {
+            database: self.database(),
+            master,
+            sealing,
+            data_dir: self.data_dir.clone(),
+        }
     }
 
     /// Whether the database is a MySQL server rather than a SQLite file: `DATABASE_TYPE`, of

@@ -154,6 +154,16 @@ impl Store {
         }
     }
 
+    /// The same for who works on the database and ends: a server has to be there.
+    ///
+    /// # Errors
+    /// When the database cannot be used, or not be reached.
+    pub async fn reach(config: StoreConfig, clock: Clock) -> Result<Self, StoreError> {
+        let store = Self::open(config, clock).await?;
+        store.ping().await?;
+        Ok(store)
+    }
+
     /// A store whose database has not been touched.
     pub(crate) fn unopened(config: StoreConfig, clock: Clock) -> Self {
         let StoreConfig {
