@@ -46,6 +46,8 @@ pub enum ErrorCode {
     NotSignedIn,
     /// The password (or `AUTH_TOKEN`) is not right.
     WrongPassword,
+    /// The password is needed once more for this: `POST /api/account/confirm`, then again.
+    PasswordAgain,
     /// A code of the authenticator app is needed besides the password.
     SecondFactorNeeded,
     /// The code of the authenticator app is not right, or was used.

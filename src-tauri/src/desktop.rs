@@ -287,11 +287,17 @@ impl Desktop {
     }
 }
 
-/// Takes every `secret` ([`contract::admin::TokenCreated`]) out of an answer.
+/// Takes every `secret` ([`contract::admin::TokenCreated`]) out of an answer. A `secret` that is
+/// no text says whether something else is one ([`contract::admin::SettingView::secret`]).
 fn withhold_secrets(answer: &mut serde_json::Value) {
     match answer {
         serde_json::Value::Object(fields) => {
-            fields.shift_remove("secret");
+            if fields
+                .get("secret")
+                .is_some_and(serde_json::Value::is_string)
+            {
+                fields.shift_remove("secret");
+            }
             fields.values_mut().for_each(withhold_secrets);
         }
         serde_json::Value::Array(items) => items.iter_mut().for_each(withhold_secrets),

@@ -29,6 +29,7 @@
 //! | POST `/api/audit/{id}/undo` | | 204 |
 //! | GET `/api/account` | | [`Account`] |
 //! | POST `/api/account/password` | [`PasswordChange`] | 204 |
+//! | POST `/api/account/confirm` | [`PasswordConfirm`] | 204; for a while, what answers `password_again` goes |
 //! | POST `/api/account/logout-everywhere` | | 204; ends this session, too |
 //! | DELETE `/api/account/sessions/{id}` | | 204 |
 //! | POST `/api/account/totp` | [`PasswordConfirm`] | [`TotpSetup`] |

@@ -79,6 +79,33 @@ pub(super) async fn password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Gives the password once more. For ten minutes this session may then do what answers
+/// `password_again`: export secrets, or choose another `AUTH_TOKEN`.
+#[utoipa::path(post, path = "/api/account/confirm", tag = "account", security(("session" = [])),
+    request_body = PasswordConfirm, responses(
+    (status = 204, description = "Done."),
+    (status = 400, body = ApiError, description = "`invalid_input`"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`wrong_password`, `foreign_origin`"),
+    (status = 429, body = ApiError, description = "`too_many_attempts`",
+        headers(("retry-after" = u64, description = "Seconds to wait"))),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn confirm(
+    State(admin): State<Admin>,
+    extensions: Extensions,
+    headers: HeaderMap,
+    Json(confirm): Json<PasswordConfirm>,
+) -> Result<StatusCode> {
+    let (core, from) = (&admin.core, guard::client(&extensions, &headers));
+    let password = Secret::new(confirm.password);
+    core.gate.confirm(core, from, password).await?;
+    if let Some(session) = guard::current(&extensions) {
+        core.gate.sessions.confirmed(session, core.clock.now());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Ends all sessions, this one, too.
 #[utoipa::path(post, path = "/api/account/logout-everywhere", tag = "account",
     security(("session" = [])), responses(

@@ -48,6 +48,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::NotSignedIn => StatusCode::UNAUTHORIZED,
         ErrorCode::WrongPassword
+        | ErrorCode::PasswordAgain
         | ErrorCode::SecondFactorNeeded
         | ErrorCode::WrongSecondFactor
         | ErrorCode::WrongSetupCode

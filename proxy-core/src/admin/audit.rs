@@ -27,9 +27,26 @@ const LONGEST_PAGE: u32 = 500;
 pub struct Who {
     actor: Actor,
     address: Option<String>,
+    /// The password was given lately, or none is needed.
+    confirmed: bool,
 }
 
 impl Who {
+    /// Refuses what wants the password once more, so that a browser left open is not enough.
+    ///
+    /// # Errors
+    /// When it was not given lately; the error says how to give it.
+    pub fn has_confirmed(&self) -> Result<(), ApiError> {
+        if self.confirmed {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorCode::PasswordAgain,
+            "This needs the panel's password once more: send it to POST /api/account/confirm, \
+             then try again within ten minutes.",
+        ))
+    }
+
     /// Whether the desktop window asks, whose webview no secret may reach.
     pub fn is_window(&self) -> bool {
         self.actor == Actor::Desktop
@@ -82,10 +99,15 @@ impl FromRequestParts<Admin> for Who {
             Access::Trusted => Self {
                 actor: Actor::Desktop,
                 address: None,
+                confirmed: true,
             },
             Access::Session => Self {
                 actor: Actor::Panel,
                 address: Some(guard::client(&parts.extensions, &parts.headers).to_string()),
+                confirmed: guard::current(&parts.extensions).is_some_and(|session| {
+                    let now = admin.core.clock.now();
+                    admin.core.gate.sessions.is_confirmed(session, now)
+                }),
             },
         })
     }
@@ -135,7 +157,7 @@ pub(super) async fn list(
     (status = 204, description = "Done."),
     (status = 400, body = ApiError, description = "`invalid_input`: there is no way back"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 409, body = ApiError, description = "`changed`, `sealing_key_needed`"),
     (status = 503, body = ApiError, description = "`database`"),
@@ -185,6 +207,7 @@ pub(super) async fn undo(State(admin): State<Admin>, who: Who, Id(id): Id) -> Re
         ))
     };
     let plan = Plan::make(core, &state, &wanted).map_err(problem)?;
+    plan.needs_password(&who)?;
     let locked = plan.locks_out(&admin).await?;
     if !locked.is_empty() {
         return Err(problem(locked));

@@ -146,6 +146,7 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(audit::undo))
         .routes(routes!(account::show))
         .routes(routes!(account::password))
+        .routes(routes!(account::confirm))
         .routes(routes!(account::logout_everywhere))
         .routes(routes!(account::end_session))
         .routes(routes!(account::add_totp))

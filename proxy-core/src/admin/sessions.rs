@@ -22,6 +22,8 @@ use crate::store::StoredSession;
 
 /// That a session was used is written at most this often.
 const SEEN_EVERY_MS: Millis = 60_000;
+/// How long the password that somebody gave holds for what needs it once more.
+const CONFIRMED_MS: Millis = 10 * 60 * 1_000;
 /// How many bytes of a session's hash name it.
 const NAME_BYTES: usize = 12;
 
@@ -39,6 +41,8 @@ struct Memory {
     seen: HashMap<Hash, Seen>,
     /// Ended while the database was away, where they may still be.
     ended: HashSet<Hash>,
+    /// When the password was last given in them.
+    confirmed: HashMap<Hash, Millis>,
 }
 
 #[derive(Clone)]
@@ -96,7 +100,25 @@ impl Sessions {
             session,
         };
         memory.seen.insert(seen.session.hash, seen);
+        drop(memory);
+        self.confirmed(digest(core, &cookie), now);
         Ok(cookie)
+    }
+
+    /// Notes that the password was given in a session.
+    pub(super) fn confirmed(&self, hash: Hash, now: Millis) {
+        let mut memory = self.memory.lock();
+        memory.confirmed.retain(|_, at| holds(*at, now));
+        memory.confirmed.insert(hash, now);
+    }
+
+    /// Whether the password was given in a session lately.
+    pub(super) fn is_confirmed(&self, hash: Hash, now: Millis) -> bool {
+        let memory = self.memory.lock();
+        memory
+            .confirmed
+            .get(&hash)
+            .is_some_and(|at| holds(*at, now))
     }
 
     /// Whether the cookie is that of a session. Notes that it was used.
@@ -232,6 +254,10 @@ impl Sessions {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn holds(confirmed_at: Millis, now: Millis) -> bool {
+    now.saturating_sub(confirmed_at) < CONFIRMED_MS
 }
 
 /// What names a session in the panel. Not what its cookie holds, nor a way to it.

@@ -46,7 +46,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<SettingsView
     (status = 200, body = SettingsReport, description = "Saved when there are no `problems`."),
     (status = 400, body = ApiError, description = "`invalid_input`"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 409, body = ApiError, description = "`changed`, `sealing_key_needed`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
@@ -82,6 +82,7 @@ pub(super) async fn change(
     if request.dry_run || !report.problems.is_empty() || plan.values.is_empty() {
         return Ok(Json(report));
     }
+    plan.needs_password(&who)?;
     let subject = names_of(&plan.changes);
     let entry = who.entry(AuditAction::SettingsChanged, subject, plan.changes);
     let change = Change {
@@ -251,6 +252,14 @@ impl Plan {
             before,
             after,
         })
+    }
+
+    /// Refuses another way to sign in to somebody who has not given the present one lately.
+    pub(super) fn needs_password(&self, who: &Who) -> Result<(), ApiError> {
+        match self.before.panel_token() == self.after.panel_token() {
+            true => Ok(()),
+            false => who.has_confirmed(),
+        }
     }
 
     /// Whether nobody could sign in any more.

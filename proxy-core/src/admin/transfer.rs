@@ -91,7 +91,7 @@ fn yes() -> bool {
     (status = 200, body = ExportFile),
     (status = 400, body = ApiError, description = "`invalid_input`: the passphrase is too short"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
 pub(super) async fn export(
@@ -111,6 +111,9 @@ pub(super) async fn export(
         )));
     }
     let with_secrets = passphrase.is_some();
+    if with_secrets {
+        who.has_confirmed()?;
+    }
     let saved = core.store.saved_settings().await?;
     let settings = core.environment.with_valid(&saved);
     let mut content = Content {
@@ -173,7 +176,7 @@ pub(super) async fn export(
     (status = 400, body = ApiError, description = "`invalid_input`, `passphrase_needed`, \
         `wrong_passphrase`"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 409, body = ApiError, description = "`changed`, `sealing_key_needed`"),
     (status = 503, body = ApiError, description = "`database`"),
 ))]
@@ -232,6 +235,7 @@ pub(super) async fn import(
     if request.dry_run || nothing || !report.problems.is_empty() {
         return Ok(Json(report));
     }
+    plan.needs_password(&who)?;
     let subject = format!(
         "{} settings, {} keys, {} tokens",
         report.settings.len(),

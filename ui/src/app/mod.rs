@@ -1,5 +1,6 @@
 //! The root: what the panel runs in, language and colours, and which screen is due.
 
+pub mod again;
 mod gate;
 mod prefs;
 mod shell;
@@ -170,6 +171,7 @@ fn BrowserRoot() -> Html {
         Gate::Login => html!(<Login done={refresh} />),
         Gate::Panel => html!(
             <ContextProvider<SessionEnded> context={SessionEnded(refresh.clone())}>
+                <again::PasswordAgain />
                 <Shell signed_out={refresh} />
             </ContextProvider<SessionEnded>>
         ),

@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::app::again;
+
 /// What the panel runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
@@ -63,8 +65,24 @@ impl Host {
         }
     }
 
-    /// Calls the admin API and reads its answer as `T` (`()` for 204).
+    /// Calls the admin API and reads its answer as `T` (`()` for 204). Where the instance
+    /// wants the password once more, asks for it and calls again.
     pub async fn admin<T: DeserializeOwned>(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<T, ApiError> {
+        let answer = self.call(method, path, body.clone()).await;
+        match &answer {
+            Err(error) if error.code == ErrorCode::PasswordAgain && again::ask().await => {
+                self.call(method, path, body).await
+            }
+            _ => answer,
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
         self,
         method: Method,
         path: &str,

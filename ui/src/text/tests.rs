@@ -90,6 +90,7 @@ fn every_error_has_a_title_and_a_way_out() {
         E::KeychainLocked => E::KeychainLocked, E::MasterKeyLost => E::MasterKeyLost,
         E::WrongPassphrase => E::WrongPassphrase,
         E::PassphraseNeeded => E::PassphraseNeeded, E::PortTaken => E::PortTaken,
+        E::PasswordAgain => E::PasswordAgain,
         E::SecondFactorNeeded => E::SecondFactorNeeded,
         E::WrongSecondFactor => E::WrongSecondFactor,
         E::Changed => E::Changed, E::SealingKeyNeeded => E::SealingKeyNeeded,
