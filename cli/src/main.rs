@@ -146,8 +146,17 @@ async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Resul
         extend: None,
     })
     .await?;
+    let mut codes = running.core().setup_codes();
     announce(&running).context("cannot write to standard output")?;
-    stopped().await?;
+    loop {
+        tokio::select! {
+            stopped = stopped() => break stopped?,
+            changed = codes.changed() => match changed {
+                Ok(()) => announce_setup(&running).context("cannot write to standard output")?,
+                Err(_) => break stopped().await?,
+            },
+        }
+    }
     tracing::info!("stopping; answers that are under way may end (ask again to stop at once)");
     tokio::select! {
         () = running.shutdown(PATIENCE) => {}
@@ -156,8 +165,7 @@ async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Resul
     Ok(())
 }
 
-/// Says where it listens, in a line that programs can read, and how to set it up when
-/// nobody can sign in yet.
+/// Says where it listens, in a line that programs can read, and how to set it up.
 fn announce(running: &Running) -> std::io::Result<()> {
     let (address, panel) = (running.address(), running.panel_address());
     let mut out = std::io::stdout().lock();
@@ -165,13 +173,23 @@ fn announce(running: &Running) -> std::io::Result<()> {
     if panel != address {
         writeln!(out, "the panel is on {panel}")?;
     }
-    if let Some(code) = running.core().setup_code() {
-        writeln!(
-            out,
-            "set up here (the link works once): {panel}/#/setup?code={}",
-            code.expose()
-        )?;
-    }
+    out.flush()?;
+    drop(out);
+    announce_setup(running)
+}
+
+/// Says how to set it up, when nobody can sign in yet.
+fn announce_setup(running: &Running) -> std::io::Result<()> {
+    let Some(code) = running.core().setup_code() else {
+        return Ok(());
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "set up here (the link works once): {}/#/setup?code={}",
+        running.panel_address(),
+        code.expose()
+    )?;
     out.flush()
 }
 

@@ -171,6 +171,9 @@ pub(crate) async fn read_anew(core: &Core) -> Result<(), StoreError> {
     core.show(&loaded);
     if is_new {
         core.end_sessions_of_another_token().await?;
+        core.gate
+            .look_for_owner(&core.settings(), &core.store)
+            .await?;
         core.seed_tokens().await;
     }
     Ok(())

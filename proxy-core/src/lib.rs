@@ -36,6 +36,7 @@ use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use vault::{MasterKey, Secret};
@@ -172,6 +173,9 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
 
     let store = Store::open(settings.store(master, sealing), clock.clone()).await?;
     let loaded = keeper::first_load(&store, &settings).await?;
+    if settings.drop_second_factor {
+        reset::drop_second_factor(&store).await;
+    }
     let environment = settings;
     let settings = environment.with_valid(&loaded.settings);
 
@@ -324,6 +328,12 @@ impl Core {
     /// The code that chooses the panel's first password, as long as nobody can sign in.
     pub fn setup_code(&self) -> Option<Secret> {
         self.gate.setup_code()
+    }
+
+    /// Told when there is another such code, or none any more: a database that was away at the
+    /// start may turn out to be new.
+    pub fn setup_codes(&self) -> watch::Receiver<Option<Secret>> {
+        self.gate.setup_codes()
     }
 
     /// Puts what was read from the database into memory: settings into force, keys into the

@@ -10,6 +10,19 @@ use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
+/// Switches the second factor off because the environment says so. That the server starts is
+/// more important.
+pub(crate) async fn drop_second_factor(store: &Store) {
+    match store.delete_second_factor().await {
+        Ok(()) => tracing::warn!(
+            "DROP_SECOND_FACTOR: the second factor is off; sign in, then remove the variable"
+        ),
+        Err(error) => tracing::error!(
+            %error, "DROP_SECOND_FACTOR: the second factor could not be switched off"
+        ),
+    }
+}
+
 /// The database of an instance, opened to let its owner in again.
 pub struct PanelReset {
     store: Store,

@@ -34,7 +34,8 @@ pub fn command() -> Command {
              factor off after asking. The password is asked for, or read from the first line of \
              the standard input. Needs the settings that the server has (DATA_DIR, SECRET_KEY, \
              the database); it may run meanwhile. Where no command can be run, as on a container \
-             platform: change the variable AUTH_TOKEN and start anew, which signs in as well.",
+             platform: change the variable AUTH_TOKEN and start anew, which signs in as well; with \
+             DROP_SECOND_FACTOR=true that start also switches the second factor off.",
         )
         .arg(flag(KEEP, "Leave the second factor on"))
         .arg(flag(DROP, "Switch the second factor off without asking").conflicts_with(KEEP))

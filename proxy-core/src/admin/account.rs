@@ -30,7 +30,7 @@ pub(super) async fn show(
 ) -> Result<Json<Account>> {
     let core = &admin.core;
     let current = guard::current(&extensions);
-    let factor = core.gate.factor(core).await?.flatten();
+    let factor = core.gate.factor(core).await?.value.flatten();
     let sessions = core.gate.sessions.list(core).await?;
     Ok(Json(Account {
         has_password: core.gate.password_hash(core).await?.is_some(),
@@ -70,7 +70,10 @@ pub(super) async fn password(
     who: Who,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode> {
-    let (core, from) = (&admin.core, guard::client(&extensions, &headers));
+    let (core, from) = (
+        &admin.core,
+        guard::client(&admin.core, &extensions, &headers),
+    );
     let (current, new) = (Secret::new(change.current), Secret::new(change.new));
     core.gate.confirm(core, from, current).await?;
     let session = guard::current(&extensions);
@@ -97,7 +100,10 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<StatusCode> {
-    let (core, from) = (&admin.core, guard::client(&extensions, &headers));
+    let (core, from) = (
+        &admin.core,
+        guard::client(&admin.core, &extensions, &headers),
+    );
     let password = Secret::new(confirm.password);
     core.gate.confirm(core, from, password).await?;
     if let Some(session) = guard::current(&extensions) {
@@ -171,7 +177,10 @@ pub(super) async fn add_totp(
     headers: HeaderMap,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<Json<TotpSetup>> {
-    let (core, from) = (&admin.core, guard::client(&extensions, &headers));
+    let (core, from) = (
+        &admin.core,
+        guard::client(&admin.core, &extensions, &headers),
+    );
     let password = Secret::new(confirm.password);
     core.gate.confirm(core, from, password).await?;
     let address = guard::address(&headers, None).unwrap_or_else(|| core.panel_address());
@@ -230,7 +239,10 @@ pub(super) async fn drop_totp(
     who: Who,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<StatusCode> {
-    let (core, from) = (&admin.core, guard::client(&extensions, &headers));
+    let (core, from) = (
+        &admin.core,
+        guard::client(&admin.core, &extensions, &headers),
+    );
     let password = Secret::new(confirm.password);
     core.gate.confirm(core, from, password).await?;
     core.gate.drop_factor(core).await?;

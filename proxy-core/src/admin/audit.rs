@@ -103,7 +103,9 @@ impl FromRequestParts<Admin> for Who {
             },
             Access::Session => Self {
                 actor: Actor::Panel,
-                address: Some(guard::client(&parts.extensions, &parts.headers).to_string()),
+                address: Some(
+                    guard::client(&admin.core, &parts.extensions, &parts.headers).to_string(),
+                ),
                 confirmed: guard::current(&parts.extensions).is_some_and(|session| {
                     let now = admin.core.clock.now();
                     admin.core.gate.sessions.is_confirmed(session, now)

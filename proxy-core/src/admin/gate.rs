@@ -16,7 +16,7 @@ use contract::{ApiError, ErrorCode, Millis};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use sha2::Sha256;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use vault::Secret;
 
 use super::answer::{Failure, Result};
@@ -42,7 +42,7 @@ const EVERYBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// What decides who gets in. One for all workers.
 pub(crate) struct Gate {
     /// Present as long as nothing could sign anybody in.
-    setup_code: Mutex<Option<Secret>>,
+    setup_code: watch::Sender<Option<Secret>>,
     throttle: Mutex<Throttle>,
     /// Counts wrong codes of the second factor.
     codes: Mutex<Throttle>,
@@ -67,12 +67,23 @@ struct Enrolment {
     until: Millis,
 }
 
-/// How somebody signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was read, now or when the database last answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Read<T> {
+    pub value: T,
+    /// It was read now.
+    pub fresh: bool,
+}
+
+/// How somebody signed in: what is still to be checked when the database is back, because
+/// another server may have changed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SignedIn {
-    /// Nobody could know whether a second factor is on, because the database has not been
-    /// reached yet.
+    /// No second factor was asked for, because none was on when the database last answered,
+    /// or because it never did.
     pub without_factor: bool,
+    /// The password was right by this hash, which was not read now.
+    pub by_hash: Option<String>,
 }
 
 impl Gate {
@@ -93,7 +104,7 @@ impl Gate {
         }
         let setup_code = if nobody { Some(random(16)?) } else { None };
         Ok(Self {
-            setup_code: Mutex::new(setup_code),
+            setup_code: watch::Sender::new(setup_code),
             throttle: Mutex::default(),
             codes: Mutex::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
@@ -105,7 +116,32 @@ impl Gate {
 
     /// The code that chooses the first password, as long as there is none.
     pub(crate) fn setup_code(&self) -> Option<Secret> {
-        self.setup_code.lock().clone()
+        self.setup_code.borrow().clone()
+    }
+
+    /// Told when there is another code, or none any more.
+    pub(crate) fn setup_codes(&self) -> watch::Receiver<Option<Secret>> {
+        self.setup_code.subscribe()
+    }
+
+    /// Looks once more whether anybody can sign in, when a database that was away at the start
+    /// is there: one that is new wants somebody to set it up.
+    pub(crate) async fn look_for_owner(
+        &self,
+        settings: &Settings,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        if settings.panel_token().is_none() && store.password_hash().await?.is_none() {
+            let code = random(16)?;
+            self.setup_code.send_if_modified(|known| {
+                let missing = known.is_none();
+                if missing {
+                    *known = Some(code);
+                }
+                missing
+            });
+        }
+        Ok(())
     }
 
     /// Whether there is still no password. The command line may have set one meanwhile, which
@@ -116,7 +152,7 @@ impl Gate {
         }
         let chosen = self.password_hash(core).await?.is_some();
         if chosen {
-            *self.setup_code.lock() = None;
+            self.setup_code.send_replace(None);
         }
         Ok(!chosen)
     }
@@ -146,7 +182,7 @@ impl Gate {
         if !core.store.set_first_password(&hash).await? {
             return Err(wrong());
         }
-        *self.setup_code.lock() = None;
+        self.setup_code.send_replace(None);
         Ok(())
     }
 
@@ -158,9 +194,9 @@ impl Gate {
         password: Secret,
         code: Option<Secret>,
     ) -> Result<SignedIn> {
-        self.check_password(core, from, password).await?;
+        let by_hash = self.check_password(core, from, password).await?;
         let factor = self.factor(core).await?;
-        if let Some(Some(factor)) = &factor {
+        if let Some(Some(factor)) = &factor.value {
             let Some(code) = code.filter(|code| !code.expose().trim().is_empty()) else {
                 // It was no wrong guess, nor does it excuse earlier ones.
                 self.throttle.lock().take_back(from);
@@ -178,19 +214,26 @@ impl Gate {
         }
         self.throttle.lock().right(from);
         Ok(SignedIn {
-            without_factor: factor.is_none(),
+            without_factor: !factor.fresh && !matches!(factor.value, Some(Some(_))),
+            by_hash,
         })
     }
 
     /// Checks the password once more, before a step that needs it.
     pub(super) async fn confirm(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
-        self.check_password(core, from, password).await?;
+        let _ = self.check_password(core, from, password).await?;
         self.throttle.lock().right(from);
         Ok(())
     }
 
-    /// Checks a password; `AUTH_TOKEN` counts as one. The guess stays counted.
-    async fn check_password(&self, core: &Core, from: IpAddr, password: Secret) -> Result<()> {
+    /// Checks a password; `AUTH_TOKEN` counts as one. The guess stays counted. Gives the hash
+    /// that it was right by, when that was not read now.
+    async fn check_password(
+        &self,
+        core: &Core,
+        from: IpAddr,
+        password: Secret,
+    ) -> Result<Option<String>> {
         if self.setup_required(core).await? {
             return Err(Failure::new(
                 ErrorCode::SetupRequired,
@@ -200,14 +243,14 @@ impl Gate {
         }
         refuse_too_long(&password)?;
         self.guess(core, from)?;
-        let is_token = core.settings().panel_token() == Some(&password);
-        let right = is_token
-            || match self.password_hash(core).await? {
-                Some(hash) => self.verify(password, hash).await?,
-                None => false,
-            };
-        if right {
-            return Ok(());
+        if core.settings().panel_token() == Some(&password) {
+            return Ok(None);
+        }
+        let read = self.read_password(core).await?;
+        if let Some(hash) = read.value
+            && self.verify(password, hash.clone()).await?
+        {
+            return Ok((!read.fresh).then_some(hash));
         }
         Err(Failure::new(
             ErrorCode::WrongPassword,
@@ -218,28 +261,47 @@ impl Gate {
 
     /// The hash of the panel's password, if one was chosen.
     pub(super) async fn password_hash(&self, core: &Core) -> Result<Option<String>> {
+        Ok(self.read_password(core).await?.value)
+    }
+
+    async fn read_password(&self, core: &Core) -> Result<Read<Option<String>>> {
         let read = core.store.password_hash().await;
         let mut known = self.known.lock();
         match (read, &known.password) {
-            (Ok(hash), _) => {
-                known.password = Some(hash.clone());
-                Ok(hash)
+            (Ok(value), _) => {
+                known.password = Some(value.clone());
+                Ok(Read { value, fresh: true })
             }
-            (Err(error), Some(last)) if error.may_pass() => Ok(last.clone()),
+            (Err(error), Some(last)) if error.may_pass() => Ok(Read {
+                value: last.clone(),
+                fresh: false,
+            }),
             (Err(error), _) => Err(error.into()),
         }
     }
 
     /// The second factor, if it is on; `None` when nobody can know.
-    pub(super) async fn factor(&self, core: &Core) -> Result<Option<Option<StoredFactor>>> {
+    pub(super) async fn factor(&self, core: &Core) -> Result<Read<Option<Option<StoredFactor>>>> {
         let read = core.store.second_factor().await;
         let mut known = self.known.lock();
         match read {
-            Ok(factor) => {
+            Ok(mut factor) => {
+                // Codes that were used while the database could not note it stay used.
+                if let (Some(new), Some(Some(old))) = (&mut factor, &known.factor)
+                    && new.secret == old.secret
+                {
+                    new.used = new.used.max(old.used);
+                }
                 known.factor = Some(factor.clone());
-                Ok(Some(factor))
+                Ok(Read {
+                    value: Some(factor),
+                    fresh: true,
+                })
             }
-            Err(error) if error.may_pass() => Ok(known.factor.clone()),
+            Err(error) if error.may_pass() => Ok(Read {
+                value: known.factor.clone(),
+                fresh: false,
+            }),
             Err(error) => Err(error.into()),
         }
     }
@@ -312,6 +374,8 @@ impl Gate {
             .await?;
         *self.enrolment.lock() = None;
         self.sessions.forget_all_but(by);
+        // What is known without the database must know of it, too.
+        self.factor(core).await?;
         Ok(codes)
     }
 

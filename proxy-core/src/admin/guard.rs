@@ -234,33 +234,29 @@ pub(super) fn current(extensions: &Extensions) -> Option<Hash> {
 }
 
 /// Who asks, as the list of sessions tells it.
-pub(super) fn visitor(extensions: &Extensions, headers: &HeaderMap) -> Visitor {
+pub(super) fn visitor(core: &Core, extensions: &Extensions, headers: &HeaderMap) -> Visitor {
     let user_agent = headers.get(header::USER_AGENT);
     Visitor {
-        address: client(extensions, headers),
+        address: client(core, extensions, headers),
         user_agent: user_agent
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .unwrap_or_default(),
     }
 }
 
-/// Who asks. Behind a proxy of the same machine or network, what that proxy says: it puts
-/// the address it was asked from at the end.
-pub(super) fn client(extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+/// Who asks. Behind a proxy that is believed (`TRUST_FORWARDED_FOR`), what that proxy says: it
+/// puts the address it was asked from at the end.
+pub(super) fn client(core: &Core, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
     let peer = extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| {
             info.0.ip().to_canonical()
         });
-    let near = match peer {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    };
     let forwarded = || {
         let chain = headers.get_all("x-forwarded-for").iter().next_back()?;
         chain.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
     };
-    if near {
+    if core.settings().believes(peer) {
         forwarded().unwrap_or(peer)
     } else {
         peer

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use vault::Secret;
 
 use super::answer::Result;
-use super::gate::random;
+use super::gate::{SignedIn, random};
 use crate::Core;
 use crate::store::StoredSession;
 
@@ -50,8 +50,8 @@ struct Seen {
     session: StoredSession,
     /// It is in the store, too.
     stored: bool,
-    /// It began when nobody could know whether a second factor is on.
-    without_factor: bool,
+    /// What is still to be checked of how it began.
+    signed_in: SignedIn,
 }
 
 /// A session that is valid.
@@ -75,7 +75,7 @@ impl Sessions {
         &self,
         core: &Core,
         visitor: Visitor,
-        without_factor: bool,
+        signed_in: SignedIn,
     ) -> Result<Secret> {
         let cookie = random(32)?;
         let now = core.clock.now();
@@ -87,16 +87,18 @@ impl Sessions {
             address: visitor.address.to_string(),
             user_agent: visitor.user_agent,
         };
-        let stored = match core.store.add_session(&session).await {
-            Ok(()) => true,
-            Err(error) if error.may_pass() => false,
-            Err(error) => return Err(error.into()),
-        };
+        // What is still to be checked is checked before it is written.
+        let stored = signed_in == SignedIn::default()
+            && match core.store.add_session(&session).await {
+                Ok(()) => true,
+                Err(error) if error.may_pass() => false,
+                Err(error) => return Err(error.into()),
+            };
         let mut memory = self.memory.lock();
         memory.seen.retain(|_, seen| seen.session.expires_at > now);
         let seen = Seen {
             stored,
-            without_factor,
+            signed_in,
             session,
         };
         memory.seen.insert(seen.session.hash, seen);
@@ -168,7 +170,7 @@ impl Sessions {
         let seen = Seen {
             session: session.clone(),
             stored: true,
-            without_factor: false,
+            signed_in: SignedIn::default(),
         };
         self.memory.lock().seen.insert(hash, seen);
         Some(session)
@@ -184,8 +186,7 @@ impl Sessions {
         let Some(seen) = self.remembered(hash, now) else {
             return Ok(None);
         };
-        let vouched = !seen.without_factor || core.store.second_factor().await?.is_none();
-        if seen.stored || !vouched {
+        if seen.stored || !is_vouched_for(core, &seen.signed_in).await? {
             self.memory.lock().seen.remove(&hash);
             return Ok(None);
         }
@@ -254,6 +255,17 @@ impl Sessions {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether what somebody signed in with while the database was away signs in still.
+async fn is_vouched_for(core: &Core, signed_in: &SignedIn) -> Result<bool> {
+    if signed_in.without_factor && core.store.second_factor().await?.is_some() {
+        return Ok(false);
+    }
+    Ok(match &signed_in.by_hash {
+        Some(hash) => core.store.password_hash().await?.as_ref() == Some(hash),
+        None => true,
+    })
 }
 
 fn holds(confirmed_at: Millis, now: Millis) -> bool {

@@ -55,7 +55,7 @@ pub(super) async fn setup(
     who: Who,
     Json(request): Json<SetupRequest>,
 ) -> Result<Response> {
-    let from = guard::client(&extensions, &headers);
+    let from = guard::client(&admin.core, &extensions, &headers);
     let (code, password) = (Secret::new(request.code), Secret::new(request.password));
     admin
         .core
@@ -64,9 +64,7 @@ pub(super) async fn setup(
         .await?;
     who.did(&admin.core, AuditAction::PasswordChanged, "", None)
         .await;
-    let how = SignedIn {
-        without_factor: false,
-    };
+    let how = SignedIn::default();
     signed_in(&admin, &extensions, &headers, &who, how).await
 }
 
@@ -88,7 +86,7 @@ pub(super) async fn login(
     who: Who,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response> {
-    let from = guard::client(&extensions, &headers);
+    let from = guard::client(&admin.core, &extensions, &headers);
     let (password, code) = (Secret::new(request.password), request.code.map(Secret::new));
     let gate = &admin.core.gate;
     let how = gate.sign_in(&admin.core, from, password, code).await?;
@@ -123,8 +121,8 @@ async fn signed_in(
     if let Some(old) = guard::cookie(headers) {
         sessions.end_by_cookie(core, &old).await?;
     }
-    let visitor = guard::visitor(extensions, headers);
-    let cookie = sessions.begin(core, visitor, how.without_factor).await?;
+    let visitor = guard::visitor(&admin.core, extensions, headers);
+    let cookie = sessions.begin(core, visitor, how).await?;
     who.did(core, AuditAction::SignedIn, "", None).await;
     let mut response = StatusCode::NO_CONTENT.into_response();
     let cookie = guard::session_cookie(core, &cookie, guard::is_secure(headers));

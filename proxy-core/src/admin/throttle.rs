@@ -32,6 +32,8 @@ pub(super) struct Throttle {
 struct Guesses {
     wrong: u32,
     last: Millis,
+    /// When the one before the last was.
+    before: Millis,
 }
 
 impl Guesses {
@@ -56,7 +58,14 @@ impl Guesses {
         *self = Self {
             wrong: self.at(now).wrong.saturating_add(1),
             last: now,
+            before: self.last,
         };
+    }
+
+    /// The last one was none.
+    fn take_back(&mut self) {
+        self.wrong = self.wrong.saturating_sub(1);
+        self.last = self.before;
     }
 }
 
@@ -92,9 +101,9 @@ impl Throttle {
     /// The guess was none after all; earlier ones stay counted.
     pub(super) fn take_back(&mut self, from: IpAddr) {
         if let Some(guesses) = self.by_address.get_mut(&network(from)) {
-            guesses.wrong = guesses.wrong.saturating_sub(1);
+            guesses.take_back();
         }
-        self.together.wrong = self.together.wrong.saturating_sub(1);
+        self.together.take_back();
     }
 
     /// The guess was right after all.
@@ -144,6 +153,23 @@ mod tests {
             now += i64::try_from(wait).unwrap() * 1_000;
         }
         assert_eq!(throttle.guess(HERE, now + MEMORY_MS + 900_000), Ok(()));
+    }
+
+    #[test]
+    fn a_guess_that_was_none_prolongs_no_wait() {
+        let mut throttle = Throttle::default();
+        for _ in 0..5 {
+            assert_eq!(throttle.guess(HERE, 0), Ok(()));
+        }
+        // The wait of one second is over: the right password without a code.
+        assert_eq!(throttle.guess(HERE, 1_000), Ok(()));
+        throttle.take_back(HERE);
+        assert_eq!(
+            throttle.guess(HERE, 1_001),
+            Ok(()),
+            "with the code, at once"
+        );
+        assert_eq!(throttle.guess(HERE, 1_002), Err(2));
     }
 
     #[test]

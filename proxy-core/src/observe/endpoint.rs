@@ -66,7 +66,9 @@ fn check_peer(request: &Request) -> Option<Response> {
     let headers = request.headers();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let here = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
-    let relayed = RELAYED.iter().any(|name| headers.contains_key(*name));
+    // nginx asks in HTTP/1.0 unless it is told otherwise, and says nothing of itself.
+    let relayed = request.version() == http::Version::HTTP_10
+        || RELAYED.iter().any(|name| headers.contains_key(*name));
     if here && !relayed && crate::admin::asks_loopback(headers) {
         return None;
     }

@@ -99,6 +99,12 @@ settings! {
         default "", Live secret, check refuse_placeholder;
         zh "面板口令" "登录面板用的口令；留空时使用 ALLOWED_TOKENS 的第一个。";
         en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
+    /// Whether the second factor is switched off at the start: the way back for whoever has
+    /// lost it and cannot run a command.
+    drop_second_factor: bool = Access "DROP_SECOND_FACTOR" "drop-second-factor" Kind::Boolean,
+        default "false", Environment;
+        zh "关闭两步验证" "启动时关闭两步验证。手机和恢复码都丢失、又无法执行命令时使用；登录后请删除此变量。";
+        en "Drop the second factor" "Switches the second factor off at the start: for when phone and recovery codes are lost and no command can be run. Remove the variable after signing in.";
     /// How many hours a session of the panel lasts after it was last used.
     session_hours: u32 = Access "SESSION_HOURS" "session-hours" Kind::Integer(1, 8760),
         default "168", Live;
@@ -146,6 +152,11 @@ settings! {
     admin_port: u16 = Server "ADMIN_PORT" "admin-port" Kind::Integer(0, 65535), default "0", Environment;
         zh "面板端口" "面板和管理接口单独使用的端口，这样可以只对外开放客户端的端口；0 表示与客户端同一端口。";
         en "Panel's port" "A port of its own for the panel and its API, so that only the clients' port need be open to others; 0 means the same port.";
+    /// Whose `X-Forwarded-For` is believed; see [`Settings::believes`].
+    trust_forwarded_for: String = Server "TRUST_FORWARDED_FOR" "trust-forwarded-for"
+        Kind::Choice(&["private", "loopback", "never"]), default "private", Live;
+        zh "信任的反向代理" "谁可以用 X-Forwarded-For 告知真实来源地址（用于登录限速、登录列表和修改记录）：private 为本机和内网地址（容器平台需要），loopback 仅本机，never 都不信任。直接对局域网开放时建议用 loopback。";
+        en "Trusted proxies" "Who may say by X-Forwarded-For where a request comes from (for slowing down guesses, the list of sessions and the history): private means this machine and private networks, which container platforms need; loopback this machine only; never nobody. Open to a local network without a proxy, loopback is better.";
     /// The largest request body, in MiB.
     max_body_mb: u32 = Server "MAX_BODY_MB" "max-body-mb" Kind::Integer(1, 1024), default "100", Live;
         zh "请求体上限（MB）" "超过此大小的请求会被拒绝；图片和音频会占用请求体。";
@@ -302,6 +313,19 @@ impl Settings {
             (chosen, _) => chosen,
         };
         u64::from(mb) * 1024 * 1024
+    }
+
+    /// Whether a peer is believed when it says by `X-Forwarded-For` for whom it asks.
+    pub fn believes(&self, peer: IpAddr) -> bool {
+        let near = match peer {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        match self.trust_forwarded_for.as_str() {
+            "never" => false,
+            "loopback" => peer.is_loopback(),
+            _ => peer.is_loopback() || near,
+        }
     }
 
     /// How long a session lasts after it was last used.

@@ -2,7 +2,7 @@
 //!
 //! A page walks one index from newest to oldest and goes on where the one before ended, so its
 //! cost does not grow with the log. Which index that is does not lie with the databases, which
-//! guess: each filter has its own and [`walk`] chooses among them. What no index narrows is
+//! guess: each filter has its own and [`Store::walk`] chooses among them. What no index narrows is
 //! looked for in [`SCAN`] rows at a time: such a page may be short, or empty, and still have
 //! a next one.
 

@@ -62,6 +62,8 @@ pub enum Refused {
         name: String,
         /// What stands in the way.
         limit: Limit,
+        /// It is told in the request log, and not only in the numbers.
+        is_filed: bool,
     },
 }
 
@@ -148,10 +150,11 @@ impl ClientTokens {
             .ok_or(Refused::Unknown)?;
         accepted
             .admit(clock, &self.time_zone.load())
-            .map_err(|(token, limit)| Refused::Limit {
-                id: token.id,
-                name: token.name.clone(),
-                limit,
+            .map_err(|turned| Refused::Limit {
+                id: turned.token.id,
+                name: turned.token.name.clone(),
+                limit: turned.limit,
+                is_filed: turned.is_filed,
             })
     }
 }

@@ -30,6 +30,9 @@ use crate::clock::Clock;
 
 /// How long a request counts towards the limit of the minute.
 const MINUTE: Duration = Duration::from_secs(60);
+/// How many refusals of one token are filed in a minute. Anybody who has a token that is over
+/// its limit can send requests without end, and the log is not theirs to fill.
+const REFUSALS_FILED: u32 = 6;
 /// When to come back while other requests of the same token are running: nobody knows, so
 /// the shortest time that the protocols can say.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -86,6 +89,14 @@ pub(super) struct Accepted {
     pub used: Arc<Used>,
 }
 
+/// A request that met a limit of its token.
+pub(super) struct Turned {
+    pub token: Arc<Accepted>,
+    pub limit: Limit,
+    /// It is told in the request log, and not only in the numbers.
+    pub is_filed: bool,
+}
+
 /// What was counted of a token in this process.
 #[derive(Default)]
 pub(super) struct Used {
@@ -103,6 +114,8 @@ struct Tally {
     /// first. Kept only for tokens with a limit of the minute, and never longer than that.
     recent: VecDeque<Duration>,
     running: u32,
+    /// When the minute began whose refusals are counted, by the steady clock, and their number.
+    refused: (Duration, u32),
 }
 
 impl Accepted {
@@ -121,10 +134,17 @@ impl Accepted {
         self: Arc<Self>,
         clock: &Clock,
         zone: &TimeZone,
-    ) -> Result<Admitted, (Arc<Self>, Limit)> {
+    ) -> Result<Admitted, Turned> {
         let now = clock.now();
         match self.count_in(now, clock, zone) {
-            Some(limit) => Err((self, limit)),
+            Some(limit) => {
+                let is_filed = self.used.tally.lock().files(clock.monotonic());
+                Err(Turned {
+                    token: self,
+                    limit,
+                    is_filed,
+                })
+            }
             None => {
                 self.used.last_at.store(now, Ordering::Relaxed);
                 Ok(Admitted { token: self })
@@ -187,6 +207,15 @@ impl Tally {
             self.day = day_of(now, zone);
             self.counts = DayCounts::default();
         }
+    }
+
+    /// Whether a refusal is one of the few that are filed.
+    fn files(&mut self, steady: Duration) -> bool {
+        if steady.saturating_sub(self.refused.0) >= MINUTE {
+            self.refused = (steady, 0);
+        }
+        self.refused.1 = self.refused.1.saturating_add(1);
+        self.refused.1 <= REFUSALS_FILED
     }
 
     /// Counts a request of this minute, or says how long to wait.
@@ -353,7 +382,7 @@ mod tests {
             let clock = self.clock.clone();
             let clock = Clock::new(move || clock.now());
             let admitted = self.accepted.clone().admit(&clock, &self.zone);
-            admitted.map_err(|(_, limit)| limit)
+            admitted.map_err(|turned| turned.limit)
         }
 
         /// Asks and ends at once; how long to wait when refused.

@@ -191,9 +191,17 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
             trace::refused(&app.core, surface, &problem);
             Err(problem)
         }
-        Err(Refused::Limit { id, name, limit }) => {
+        Err(Refused::Limit {
+            id,
+            name,
+            limit,
+            is_filed,
+        }) => {
             let problem = Problem::limited(&name, limit, &app.core.settings());
-            Trace::turned_away(&app.core, surface, id, &problem, parts);
+            match is_filed {
+                true => Trace::turned_away(&app.core, surface, id, &problem, parts),
+                false => trace::refused(&app.core, surface, &problem),
+            }
             Err(problem)
         }
     }

@@ -322,15 +322,15 @@ impl Trace {
     }
 }
 
-/// Notes that a request was turned away because of its token. It leaves no record: anybody
-/// can send such requests without end.
+/// Notes that a request was turned away because it has no token, or because one that is over
+/// its limit goes on and on. It leaves no record: such requests can be sent without end.
 pub(super) fn refused(core: &Core, surface: Surface, problem: &Problem) {
     let status = problem.status.as_u16();
     core.metrics.refused(surface, status);
     tracing::info!(
         surface = surface_name(surface),
         status,
-        "request refused: no accepted client token"
+        "request refused: no accepted client token, or one over its limit again and again"
     );
 }
 

@@ -401,3 +401,37 @@ async fn without_the_database_a_start_serves_from_the_environment_and_the_last_s
     assert_eq!(said(&world).await, "ok");
     world.core.shutdown(Duration::from_secs(10)).await;
 }
+
+/// Whoever starts the server before its database, as compose files do, gets the set-up link
+/// when the database turns out to be new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_new_database_that_comes_after_the_start_wants_somebody_to_set_it_up() {
+    let server = testkit::mariadb::shared().await;
+    let wire = Wire::to_port(server.port()).await;
+    let database = server.fresh_database().await;
+    let ground = Ground::new(1, |google| google, &[("ALLOWED_TOKENS", "")]).await;
+    let ground = ground.on_mysql(&server, wire.port(), &database);
+    wire.refuse().await;
+    let world = ground.start().await;
+    let core = world.core.core().clone();
+    assert!(
+        core.setup_code().is_none(),
+        "nobody becomes the owner meanwhile"
+    );
+    let mut codes = core.setup_codes();
+    wire.heal().await;
+    codes.changed().await.unwrap();
+    let code = core.setup_code().unwrap();
+    let body = json!({"code": code.expose(), "password": "a good password"});
+    let answer = world
+        .http
+        .post(world.url("/api/setup"))
+        .header("content-type", "application/json")
+        .body(body.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 204);
+    assert!(core.setup_code().is_none());
+    world.core.shutdown(Duration::from_secs(10)).await;
+}

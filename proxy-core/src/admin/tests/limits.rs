@@ -276,3 +276,20 @@ async fn the_panel_can_have_a_port_of_its_own() {
     assert!(said.contains(&right), "{said}");
     world.running.shutdown(Duration::ZERO).await;
 }
+
+/// A token that is over its limit must not push everybody else out of the request log.
+#[tokio::test]
+async fn only_a_few_refusals_of_a_token_are_filed_in_a_minute() {
+    let world = World::signed_in(&[]).await;
+    let client = Client::with(&world, json!({"rpd": 1})).await;
+    assert_eq!(client.chat(MODEL).await.0, 200);
+    for minute in 1..=2 {
+        for _ in 0..20 {
+            assert_eq!(client.chat(MODEL).await.0, 429);
+        }
+        core(&world).recorder.flush().await;
+        let page: contract::admin::RequestPage = world.get("/api/requests?result=failed").await;
+        assert_eq!(page.requests.len(), 6 * minute);
+        world.advance(Duration::from_secs(60));
+    }
+}
