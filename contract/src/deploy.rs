@@ -25,6 +25,7 @@
 //! | POST `/api/deploy/remotes/{id}/apply` | | [`RunView`]; goes on a run that broke off |
 //! | GET `/api/deploy/remotes/{id}/run` | `after` in the query | [`RunView`] |
 //! | POST `/api/deploy/remotes/{id}/cancel` | | [`RunView`] |
+//! | POST `/api/deploy/remotes/{id}/access` | | [`RemoteAccess`], secrets in clear; refused over the bridge of the window |
 //! | POST `/api/deploy/remotes/{id}/action` | [`RemoteAction`] | [`RemoteView`] |
 //! | GET `/api/deploy/remotes/{id}/deploys` | | [`Vec<DeployView>`] |
 //! | GET `/api/deploy/remotes/{id}/logs` | `cursor` in the query | [`LogPage`] |
@@ -609,6 +610,21 @@ pub struct VariablesText {
     pub file_name: String,
 }
 
+/// What client programs and people need to use a remote.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemoteAccess {
+    /// Its address, e.g. `https://name.onrender.com`.
+    pub url: String,
+    /// The client token that this instance made there. A secret, which the user asked to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// What its panel is signed in to with (`AUTH_TOKEN`). A secret, which the user asked to
+    /// see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
 /// What a run would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -819,6 +835,12 @@ pub enum RemoteAction {
     },
     /// Takes an app for one's own that is there under this name.
     Adopt,
+    /// Tells where a draft answers that the user has put there by hand with the variables
+    /// that were made for it. It is signed in to with its `AUTH_TOKEN`.
+    Locate {
+        /// Its address, e.g. `https://name.onrender.com`.
+        url: String,
+    },
     /// Deletes it at the provider and here.
     Delete {
         /// Its name, typed.

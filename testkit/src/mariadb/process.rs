@@ -2,7 +2,7 @@
 //! and making sure that it ends.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::guard::Guard;
 
 /// How often a start or an end is looked after, and how often at most: a minute, because
 /// a machine may be compiling beside it.
@@ -41,13 +43,6 @@ const QUICK: [&str; 8] = [
 /// Starts the server. It outlives the signal for a file that is too large, which then is
 /// an error like that of a full disk.
 const START: &str = r#"trap '' XFSZ; exec "$@""#;
-
-/// Ends the server when its test is gone without having done so: reading fails when the
-/// other end of the pipe is closed, which the kernel does however a process ends.
-const GUARD: &str = r#"
-trap '' INT TERM HUP
-read -r word || { kill -KILL "$1"; sleep 1; rm -rf "$2"; }
-"#;
 
 /// A folder with a name short enough for a unix socket in it (107 bytes).
 pub(super) fn folder() -> TempDir {
@@ -149,17 +144,10 @@ impl Programs {
             command.arg(format!("--init-file={}", first.display()));
         }
         let child = command.spawn().expect("a shell");
-        let guard = Command::new("sh")
-            .args(["-c", GUARD, "sh", &child.id().to_string()])
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell");
+        let guard = Guard::over(child.id(), Some(folder)).expect("a shell");
         Process {
             child,
-            guard,
+            _guard: guard,
             log,
             first,
         }
@@ -205,7 +193,7 @@ fn as_root(folder: &Path) -> Option<&'static str> {
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    guard: Child,
+    _guard: Guard,
     log: PathBuf,
     first: PathBuf,
 }
@@ -280,9 +268,5 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(mut stdin) = self.guard.stdin.take() {
-            let _ = stdin.write_all(b"done\n");
-        }
-        let _ = self.guard.wait();
     }
 }
