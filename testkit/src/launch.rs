@@ -205,23 +205,21 @@ impl Server {
             ended,
             _tasks: tasks,
         };
-        let mut exit = running.ended.clone();
-        tokio::select! {
-            heard = listens.wait_for(Option::is_some) => {
-                if let Some(address) = heard.ok().and_then(|heard| *heard) {
-                    running.address = address;
-                    return Ok(running);
-                }
-                // Its output ended: so does it.
-                Err(LaunchError::ended(running.ended().await, &running.log))
+        let heard = async {
+            let heard = listens.wait_for(Option::is_some).await;
+            heard.ok().and_then(|heard| *heard)
+        };
+        // Without an address its output ended: so does it.
+        match tokio::time::timeout(self.patience, heard).await {
+            Ok(Some(address)) => {
+                running.address = address;
+                Ok(running)
             }
-            status = exit.wait_for(Option::is_some) => {
-                let status = status.ok().and_then(|status| *status);
-                Err(LaunchError::ended(status, &running.log))
+            Ok(None) => {
+                let status = running.ended().await;
+                Err(LaunchError::Ended(status, running.log.tail()))
             }
-            () = tokio::time::sleep(self.patience) => {
-                Err(LaunchError::Silent(self.patience, running.log.tail()))
-            }
+            Err(_) => Err(LaunchError::Silent(self.patience, running.log.tail())),
         }
     }
 }
@@ -473,10 +471,6 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
-    fn ended(status: Option<ExitStatus>, log: &Log) -> Self {
-        Self::Ended(status, log.tail())
-    }
-
     /// The exit code with which it ended before it listened.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
