@@ -4,8 +4,9 @@
 //! what Google refuses in Google's own words, and it fails on demand. [`clock`] is the
 //! time that it and the code under test share. [`mariadb`] is no fake but the real
 //! server, started for a test, and [`wire`] is the network before it, which fails on
-//! demand, too. [`render`] is a cloud that behaves, and what it has in common with others
-//! is in [`cloud`]; [`launch`] starts our own server for it.
+//! demand, too. [`render`] is a cloud that behaves, [`registry`] has its images, and what
+//! fakes of this kind have in common is in [`cloud`]; [`launch`] starts our own server for
+//! them.
 //!
 //! Deliberately absent: any knowledge of the gateway. This crate depends on none of
 //! ours, so a mistake in our wire types cannot be repeated here and thereby hidden.
@@ -19,5 +20,6 @@ mod guard;
 pub mod launch;
 #[cfg(target_os = "linux")]
 pub mod mariadb;
+pub mod registry;
 pub mod render;
 pub mod wire;

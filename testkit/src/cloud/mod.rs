@@ -18,6 +18,7 @@ use serde_json::Value;
 
 pub(crate) use fault::Faults;
 pub use fault::{Fault, FaultRule};
+pub(crate) use image::digest_of;
 pub use image::{Image, ImageError, Images, Login, any_image, images, normalise};
 
 use crate::launch::{LaunchError, Log, Running, Server};

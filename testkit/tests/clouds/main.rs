@@ -7,6 +7,7 @@
 )]
 
 mod oracle;
+mod registry;
 mod render;
 
 use bytes::Bytes;
