@@ -4,8 +4,8 @@
 //! what Google refuses in Google's own words, and it fails on demand. [`clock`] is the
 //! time that it and the code under test share. [`mariadb`] is no fake but the real
 //! server, started for a test, and [`wire`] is the network before it, which fails on
-//! demand, too. [`render`] is a cloud that behaves, [`registry`] has its images, and what
-//! fakes of this kind have in common is in [`cloud`]; [`launch`] starts our own server for
+//! demand, too. [`render`] and [`koyeb`] are clouds that behave, [`registry`] has their
+//! images, and what fakes of this kind have in common is in [`cloud`]; [`launch`] starts our own server for
 //! them.
 //!
 //! Deliberately absent: any knowledge of the gateway. This crate depends on none of
@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod google;
 #[cfg(unix)]
 mod guard;
+pub mod koyeb;
 pub mod launch;
 #[cfg(target_os = "linux")]
 pub mod mariadb;

@@ -3,6 +3,7 @@
 
 pub(crate) mod edge;
 mod fault;
+mod health;
 pub(crate) mod http;
 mod image;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub(crate) use fault::Faults;
 pub use fault::{Fault, FaultRule};
+pub(crate) use health::is_healthy;
 pub(crate) use image::digest_of;
 pub use image::{Image, ImageError, Images, Login, any_image, images, normalise};
 
@@ -161,6 +163,19 @@ impl Ids {
         (0..count)
             .filter_map(|_| char::from_digit((self.number() % 36) as u32, 36))
             .collect()
+    }
+
+    /// A version-4 UUID.
+    pub fn uuid(&mut self) -> String {
+        let (a, b) = (self.number(), self.number());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            a >> 32,
+            (a >> 16) & 0xffff,
+            a & 0xfff,
+            b >> 52,
+            b & 0xffff_ffff_ffff
+        )
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::container::{Container, Instance, is_healthy};
+use super::container::{Container, Instance};
 use super::service::State;
 use super::{Pace, World};
-use crate::cloud::ImageError;
+use crate::cloud::{ImageError, is_healthy};
 
 /// Where a deploy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

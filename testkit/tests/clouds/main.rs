@@ -6,7 +6,9 @@
     reason = "what helps a test may panic like a test"
 )]
 
+mod koyeb;
 mod oracle;
+mod program;
 mod registry;
 mod render;
 
