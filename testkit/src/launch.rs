@@ -205,21 +205,24 @@ impl Server {
             ended,
             _tasks: tasks,
         };
-        let heard = async {
-            let heard = listens.wait_for(Option::is_some).await;
-            heard.ok().and_then(|heard| *heard)
-        };
-        // Without an address its output ended: so does it.
-        match tokio::time::timeout(self.patience, heard).await {
-            Ok(Some(address)) => {
-                running.address = address;
-                Ok(running)
+        let mut exit = running.ended.clone();
+        tokio::select! {
+            // What is borrowed goes back before anything else is waited for: tasks that
+            // start a server move between threads.
+            heard = async { listens.wait_for(Option::is_some).await.ok().and_then(|it| *it) } => {
+                if let Some(address) = heard {
+                    running.address = address;
+                    return Ok(running);
+                }
+                // Its output ended: so does it.
+                Err(LaunchError::ended(running.ended().await, &running.log))
             }
-            Ok(None) => {
-                let status = running.ended().await;
-                Err(LaunchError::Ended(status, running.log.tail()))
+            status = async { exit.wait_for(Option::is_some).await.ok().and_then(|it| *it) } => {
+                Err(LaunchError::ended(status, &running.log))
             }
-            Err(_) => Err(LaunchError::Silent(self.patience, running.log.tail())),
+            () = tokio::time::sleep(self.patience) => {
+                Err(LaunchError::Silent(self.patience, running.log.tail()))
+            }
         }
     }
 }
@@ -471,6 +474,10 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
+    fn ended(status: Option<ExitStatus>, log: &Log) -> Self {
+        Self::Ended(status, log.tail())
+    }
+
     /// The exit code with which it ended before it listened.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
