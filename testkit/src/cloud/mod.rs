@@ -79,7 +79,8 @@ impl Launched {
     }
 
     /// Where it answers; `None` for a stand-in.
-    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 

@@ -34,7 +34,7 @@
 //! metrics, and what follows `suspend-` in the header.
 //!
 //! Deliberately absent: git builds, other kinds of services, `/logs/subscribe`
-//! (WebSocket), blueprints, projects and environments, custom domains.
+//! (WebSocket), WebSockets at the edge, blueprints, projects and environments, custom domains.
 
 mod account;
 mod api;

@@ -1,7 +1,7 @@
 //! Render: its API against its own description, its deploys, its edge, its limits.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -10,6 +10,8 @@ use testkit::clock::VirtualClock;
 use testkit::cloud::{self, Fault, FaultRule, Launch, Launched};
 use testkit::launch::{LaunchError, Output, server_binary};
 use testkit::render::{Builder, FakeRender, KEY, OWNER, Pace, ResetStyle};
+
+use tokio::net::TcpStream;
 
 use super::oracle::Oracle;
 use super::{NOW, Reply, ask};
@@ -895,8 +897,20 @@ async fn the_real_server_runs_with_the_services_environment() {
     let Some(binary) = server_binary() else {
         return;
     };
-    let cloud =
-        Cloud::with(|builder| builder.on_live(cloud::real_server(binary, BTreeMap::new()))).await;
+    let addresses = Arc::new(Mutex::new(Vec::new()));
+    let (seen, starts) = (
+        Arc::clone(&addresses),
+        cloud::real_server(binary, BTreeMap::new()),
+    );
+    let on_live: cloud::OnLive = Arc::new(move |launch| {
+        let (seen, starts) = (Arc::clone(&seen), starts(launch));
+        Box::pin(async move {
+            let launched = starts.await?;
+            seen.lock().unwrap().extend(launched.address());
+            Ok(launched)
+        })
+    });
+    let cloud = Cloud::with(|builder| builder.on_live(on_live)).await;
     let id = cloud.live(wish("real")).await;
     let health = cloud.visit(&id).await;
     assert_eq!(health.status, 200);
@@ -920,4 +934,20 @@ async fn the_real_server_runs_with_the_services_environment() {
     assert!(logs.to_string().contains("listening on"), "{logs}");
     cloud.clock.advance(Duration::from_secs(900));
     assert!(!cloud.render.is_up(&id).await);
+    cloud.call("POST", "/services/{}/restart", &id, None).await;
+    assert!(cloud.render.is_up(&id).await);
+    drop(cloud);
+    let addresses = addresses.lock().unwrap().clone();
+    assert_eq!(addresses.len(), 2);
+    let all_gone = async {
+        for address in addresses {
+            while TcpStream::connect(address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let patience = Duration::from_secs(20);
+    tokio::time::timeout(patience, all_gone)
+        .await
+        .expect("servers end with their cloud");
 }
