@@ -28,7 +28,7 @@
 //! | 402 | paid plans without a card; free ones, too, on demand |
 //! | the edge | each service has an address of its own: its container's answers, or `x-render-routing` `no-server`, `no-deploy`, `suspend-by-user`, `suspend-by-billing`, `no-render-subdomain` |
 //! | the free plan | asleep after 15 minutes without a request, slow to wake, 750 hours a month for a workspace, no disk |
-//! | faults | [`Fault`](crate::cloud::Fault)s for the next call or calls of a kind |
+//! | faults | [`Fault`]s for the next call or calls of a kind |
 //!
 //! Not seen in recordings, and therefore guesses: the words of most errors, units of
 //! metrics, and what follows `suspend-` in the header.
