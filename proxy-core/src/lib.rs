@@ -223,6 +223,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     core.tracker
         .spawn(keeper::tidy(core.clone(), stopped.clone()));
     core.tracker
+        .spawn(keeper::make_up(core.clone(), stopped.clone()));
+    core.tracker
         .spawn(keeper::keep(core.clone(), stopped.clone()));
     if let Some(extend) = extend {
         core.extension.get_or_init(|| extend(&core, stopped));

@@ -316,6 +316,7 @@ impl Store {
         self.inner
             .environment_written
             .store(true, Ordering::Relaxed);
+        self.inner.settled.notify_one();
         if std::mem::take(&mut environment.unsettled) {
             drop(environment);
             // Records have waited for this.
@@ -332,6 +333,12 @@ impl Store {
     /// reached, nor when a backup has taken its place.
     pub(crate) fn knows_environment(&self) -> bool {
         self.inner.environment_written.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the environment has been written to a database: the first, or one that has
+    /// taken another's place. One that nobody waited for is not forgotten.
+    pub(crate) async fn settled(&self) {
+        self.inner.settled.notified().await;
     }
 
     /// Another database has taken this one's place: everything has to be read.

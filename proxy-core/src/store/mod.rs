@@ -12,6 +12,7 @@
 //! Deliberately absent: secrets in clear, unless the user agreed to that (see [`seal`]).
 //! Keys are sealed with the master key, tokens, session cookies and the password are hashed.
 
+mod backfill;
 mod backup;
 mod database;
 mod documents;
@@ -22,6 +23,7 @@ mod loaded;
 mod log;
 mod mysql;
 mod original;
+mod original_log;
 mod requests;
 mod retention;
 mod seal;
@@ -54,7 +56,7 @@ pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
 pub use log::Place as LogPlace;
 pub use mysql::{MysqlConfig, TlsMode};
-pub(crate) use original::{Findings, FoundSetting, FoundSum, Original, OriginalSum, Source, SumOf};
+pub(crate) use original::{Findings, FoundSetting, Original, Source};
 pub(crate) use requests::Batch;
 pub use requests::FailedRequest;
 pub use retention::Keep;
@@ -120,6 +122,8 @@ struct Inner {
     revision: AtomicI64,
     /// Woken by every change that was made here.
     changed: Notify,
+    /// Woken when the environment has been written to a database.
+    settled: Notify,
 }
 
 /// The secrets of the environment by their numbers.
@@ -192,6 +196,7 @@ impl Store {
                 last: ArcSwapOption::empty(),
                 revision: AtomicI64::new(-1),
                 changed: Notify::new(),
+                settled: Notify::new(),
             }),
         }
     }
@@ -221,7 +226,8 @@ impl Store {
 
     async fn prepare(&self, connections: &Connections) -> Result<(), StoreError> {
         self.check_seal(connections).await?;
-        self.wipe_deleted(connections).await
+        self.wipe_deleted(connections).await?;
+        self.look_for_unsummed(connections).await
     }
 
     /// Waits for running statements and closes the database. Later calls fail.

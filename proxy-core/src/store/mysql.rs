@@ -109,7 +109,7 @@ impl MysqlConfig {
         !matches!(self.tls(), MySqlSslMode::Disabled | MySqlSslMode::Preferred)
     }
 
-    fn options(&self) -> MySqlConnectOptions {
+    pub(super) fn options(&self) -> MySqlConnectOptions {
         let mut options = MySqlConnectOptions::new()
             .host(&self.host)
             .port(self.port)
