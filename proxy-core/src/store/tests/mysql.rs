@@ -5,6 +5,7 @@ use testkit::mariadb::MariaDb;
 use testkit::wire::Wire;
 use vault::MasterKey;
 
+use super::super::database::{query, query_built};
 use super::{Batch, KEY, OTHER, TOKEN, World, key, mysql_config, record, secrets};
 use crate::store::{StoreError, Tended, TlsMode};
 
@@ -226,6 +227,33 @@ async fn without_the_server_the_environment_and_the_snapshot_serve() {
     let loaded = store.load().await.unwrap();
     let another = loaded.tokens.iter().find(|token| token.id == -2).unwrap();
     assert_eq!(another.last_used_at, Some(7));
+}
+
+#[tokio::test]
+async fn a_change_sees_what_was_committed_before_it_had_the_lock() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let mut change = store.db().unwrap().begin_exclusive().await.unwrap();
+    let seen = async |tx: &mut crate::store::database::Tx| {
+        let row = query("SELECT COUNT(*) AS found FROM sessions")
+            .fetch_optional(tx)
+            .await;
+        row.unwrap().unwrap().get::<i64>("found").unwrap()
+    };
+    // MariaDB's snapshot begins here, TiDB's at the beginning.
+    assert_eq!(seen(&mut change).await, 0);
+    let (server, config) = world.mysql.as_ref().unwrap();
+    server
+        .execute(&format!(
+            "INSERT INTO `{}`.sessions (hash, created_at, expires_at) VALUES ('x', 1, 2)",
+            config.database
+        ))
+        .await;
+    assert_eq!(seen(&mut change).await, 1);
+    drop(change);
+    // It holds for that transaction only.
+    let mut records = store.db().unwrap().begin_records().await.unwrap();
+    assert_eq!(seen(&mut records).await, 1);
 }
 
 #[tokio::test]
