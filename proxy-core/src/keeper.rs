@@ -40,10 +40,16 @@ pub(crate) async fn first_load(
     store: &Store,
     environment: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, environment).await {
-        Err(error) if store.is_mysql() && error.may_pass() => {
-            Ok(store.load_offline(&environment.api_keys, &environment.allowed_tokens))
+    let (keys, tokens) = (&environment.api_keys, &environment.allowed_tokens);
+    let found = match read(store, environment).await {
+        Err(error) if store.is_mysql() && error.is_read_only() => {
+            store.note(&Err(error));
+            store.load_unwritable(keys, tokens).await
         }
+        found => found,
+    };
+    match found {
+        Err(error) if store.is_mysql() && error.may_pass() => Ok(store.load_offline(keys, tokens)),
         result => result,
     }
 }

@@ -298,7 +298,7 @@ impl StoreError {
     }
 
     /// Whether it answers but takes nothing.
-    pub(super) fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::ReadOnly(_) | Self::Full(_) | Self::Denied(_))
     }
 

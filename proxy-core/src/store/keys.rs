@@ -269,6 +269,7 @@ impl Store {
             })
             .collect();
         let ids = self.put_keys(&mut tx, &found, Origin::Environment).await?;
+        let mut is_new = ids.iter().any(|(_, is_new)| *is_new);
         let kept: HashSet<i64> = ids.iter().map(|(id, _)| *id).collect();
         let of_environment =
             query("SELECT id FROM gemini_keys WHERE origin = 'environment' AND deleted_at IS NULL")
@@ -284,9 +285,14 @@ impl Store {
                 .bind(id)
                 .execute(&mut tx)
                 .await?;
+            is_new = true;
         }
-        let accepted = self.sync_tokens(&mut tx, tokens).await?;
-        self.commit_change(tx).await?;
+        let (accepted, new_tokens) = self.sync_tokens(&mut tx, tokens).await?;
+        // Most starts change nothing, which a server that is read-only takes as well.
+        match is_new || new_tokens {
+            true => self.commit_change(tx).await?,
+            false => tx.commit().await?,
+        }
         self.number_environment(
             ids.iter()
                 .map(|(id, _)| *id)
@@ -295,6 +301,24 @@ impl Store {
             accepted,
         );
         Ok(())
+    }
+
+    /// Which of these keys have a row, by number: what [`Store::sync_environment`] would find,
+    /// of a database that takes nothing.
+    pub(super) async fn recognised_keys(
+        &self,
+        keys: &[Secret],
+    ) -> Result<Vec<(i64, Secret)>, StoreError> {
+        let rows = query("SELECT id, fingerprint FROM gemini_keys")
+            .fetch_all(self.db()?.read())
+            .await?;
+        let mut ids = HashMap::new();
+        for row in &rows {
+            ids.insert(row.get::<Vec<u8>>("fingerprint")?, row.get("id")?);
+        }
+        let id = |key: &Secret| ids.get(self.fingerprint(key).as_slice()).copied();
+        let known = keys.iter().filter_map(|key| Some((id(key)?, key.clone())));
+        Ok(known.collect())
     }
 
     /// Makes sure that all of these are there; one that was deleted comes back under its old

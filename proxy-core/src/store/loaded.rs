@@ -97,8 +97,36 @@ impl Store {
         if let Some(last) = self.inner.last.load_full() {
             return last;
         }
+        let loaded = self.read_snapshot().unwrap_or_default();
+        self.serve(loaded, keys, tokens)
+    }
+
+    /// What there is in a database that can be read and takes nothing; and the environment, of
+    /// which it may not know all yet. As soon as it takes changes, everything is read anew.
+    ///
+    /// # Errors
+    /// When it cannot be read either.
+    pub(crate) async fn load_unwritable(
+        &self,
+        keys: &[Secret],
+        tokens: &[Secret],
+    ) -> Result<Arc<Loaded>, StoreError> {
+        let known_keys = self.recognised_keys(keys).await?;
+        let known_tokens = self.recognised_tokens(tokens).await?;
+        {
+            let mut environment = self.inner.environment.lock();
+            environment.keys = known_keys.into_iter().collect();
+            environment.tokens = known_tokens.into_iter().collect();
+        }
+        let loaded = Loaded::clone(&*self.load().await?);
+        self.read_again();
+        Ok(self.serve(loaded, keys, tokens))
+    }
+
+    /// Keeps what was read, with the environment, which decides about its own keys and tokens,
+    /// as what there is until the database knows it.
+    fn serve(&self, mut loaded: Loaded, keys: &[Secret], tokens: &[Secret]) -> Arc<Loaded> {
         self.inner.environment.lock().unsettled = true;
-        let mut loaded = self.read_snapshot().unwrap_or_default();
         let now = self.inner.clock.now();
         loaded
             .keys

@@ -174,17 +174,18 @@ impl Store {
     }
 
     /// Makes the environment's tokens exactly these; gives their numbers and SHA-256, in
-    /// their order.
+    /// their order, and whether that changed anything.
     pub(super) async fn sync_tokens(
         &self,
         tx: &mut Tx,
         tokens: &[Secret],
-    ) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+    ) -> Result<(Vec<(i64, [u8; 32])>, bool), StoreError> {
         let now = self.inner.clock.now();
         let mut by_hash: HashMap<Vec<u8>, i64> = HashMap::new();
         let mut by_mask: HashMap<String, i64> = HashMap::new();
         let mut alive = HashSet::new();
         let mut lowest = 0;
+        let mut is_new = false;
         let rows = query(
             "SELECT id, hash, masked, deleted_at FROM client_tokens WHERE origin = 'environment'",
         )
@@ -207,7 +208,12 @@ impl Store {
                 let id = by_mask.get(&token.masked())?;
                 (!accepted.iter().any(|(taken, _)| taken == id)).then_some(id)
             });
+            let is_there = by_hash
+                .get(recognised.as_slice())
+                .is_some_and(|id| alive.contains(id));
+            is_new |= !is_there;
             let id = match known {
+                Some(id) if is_there => *id,
                 Some(id) => {
                     query("UPDATE client_tokens SET deleted_at = NULL, hash = ? WHERE id = ?")
                         .bind(recognised.as_slice())
@@ -243,8 +249,28 @@ impl Store {
                 .bind(gone)
                 .execute(&mut *tx)
                 .await?;
+            is_new = true;
         }
-        Ok(accepted)
+        Ok((accepted, is_new))
+    }
+
+    /// Which of these tokens have a row, by number, as [`Store::recognised_keys`].
+    pub(super) async fn recognised_tokens(
+        &self,
+        tokens: &[Secret],
+    ) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+        let rows = query("SELECT id, hash FROM client_tokens WHERE origin = 'environment'")
+            .fetch_all(self.db()?.read())
+            .await?;
+        let mut ids = HashMap::new();
+        for row in &rows {
+            ids.insert(row.get::<Vec<u8>>("hash")?, row.get("id")?);
+        }
+        let known = tokens.iter().enumerate().filter_map(|(at, token)| {
+            let id = ids.get(self.recognised_by(at, token).as_slice())?;
+            Some((*id, sha256(token)))
+        });
+        Ok(known.collect())
     }
 
     /// What a token of the environment is recognised by. A person chose it, so a plain hash
