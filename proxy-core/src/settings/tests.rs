@@ -379,6 +379,10 @@ fn document() -> String {
          does not. So a variable edited at the provider takes effect, and a value edited in the \
          panel survives a restart. Without its database a server uses the environment and what \
          the panel had saved when the database was last there.\n\n\
+         **Several servers on one database** need the same variables for what the panel can change: \
+         each start compares with the one before, whichever server that was, so a different value \
+         counts as a new one and replaces the panel's. Keys and tokens may differ: each server \
+         serves those of its own environment.\n\n\
          ¹ needed before the database is open: environment or flag only, at the next start. \
          ² a secret: stored sealed, never shown.\n\n",
     );

@@ -45,15 +45,19 @@ impl Store {
             return Ok(last.tokens.clone());
         }
         let rows = query(
-            "SELECT id, name, masked, hash, origin, created_at, last_used_at, rules \
-             FROM client_tokens WHERE deleted_at IS NULL ORDER BY origin, ABS(id)",
+            "SELECT id, name, masked, hash, origin, created_at, last_used_at, rules, deleted_at \
+             FROM client_tokens WHERE deleted_at IS NULL OR origin = 'environment' \
+             ORDER BY origin, ABS(id)",
         )
         .fetch_all(self.db()?.read())
         .await?;
         let of_environment = self.inner.environment.lock().tokens.clone();
         let mut tokens = Vec::with_capacity(rows.len());
         for row in &rows {
-            tokens.extend(token_of(row, &of_environment)?);
+            // Another server, whose environment lacks it, has deleted it for itself.
+            if self.is_here(row, false)? {
+                tokens.extend(token_of(row, &of_environment)?);
+            }
         }
         Ok(tokens)
     }
@@ -110,9 +114,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let row = query(
-            "SELECT origin, name, rules FROM client_tokens WHERE id = ? AND deleted_at IS NULL",
+            "SELECT origin, name, rules FROM client_tokens \
+             WHERE id = ? AND (deleted_at IS NULL OR ?)",
         )
         .bind(id)
+        .bind(self.is_of_environment(id, false))
         .fetch_optional(&mut tx)
         .await?;
         let Some(row) = row else { return Ok(false) };
@@ -150,10 +156,12 @@ impl Store {
     /// When it comes from the environment, or the database cannot be written.
     pub async fn delete_token(&self, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let row = query("SELECT origin FROM client_tokens WHERE id = ? AND deleted_at IS NULL")
-            .bind(id)
-            .fetch_optional(&mut tx)
-            .await?;
+        let row =
+            query("SELECT origin FROM client_tokens WHERE id = ? AND (deleted_at IS NULL OR ?)")
+                .bind(id)
+                .bind(self.is_of_environment(id, false))
+                .fetch_optional(&mut tx)
+                .await?;
         let origin: Option<String> = row.map(|row| row.get("origin")).transpose()?;
         match origin.as_deref().map(origin_of) {
             None => return Ok(false),
