@@ -79,6 +79,8 @@ impl Store {
     /// When the database cannot be read.
     pub async fn load(&self) -> Result<Arc<Loaded>, StoreError> {
         let connections = self.db()?;
+        // Not only when something cannot be opened: there may be nothing to open yet.
+        self.refresh_seal(connections.read()).await?;
         // The revision first: a change in between is then read once too often.
         let revision = revision_in(connections.read()).await?;
         let loaded = Arc::new(Loaded {
