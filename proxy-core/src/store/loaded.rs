@@ -331,13 +331,14 @@ impl Store {
         let mut environment = self.inner.environment.lock();
         for (id, secret) in &keys {
             let was = last.keys.iter().find(|key| key.secret == *secret);
-            if let Some(was) = was.filter(|was| was.id != *id) {
+            // Any other number belongs to another row, e.g. of the database before a restore.
+            if let Some(was) = was.filter(|was| is_unnumbered(was.id)) {
                 environment.renumbered_keys.insert(was.id, *id);
             }
         }
         for (id, hash) in &tokens {
             let was = last.tokens.iter().find(|token| token.hash == *hash);
-            if let Some(was) = was.filter(|was| was.id != *id) {
+            if let Some(was) = was.filter(|was| is_unnumbered(was.id)) {
                 environment.renumbered_tokens.insert(was.id, *id);
             }
         }
