@@ -179,7 +179,8 @@ impl Store {
         }
         let mut replaced = BTreeMap::new();
         for row in query(
-            "SELECT at, changes FROM audit WHERE actor = 'environment' ORDER BY id DESC LIMIT ?",
+            "SELECT at, changes FROM audit WHERE actor = 'environment' \
+             ORDER BY at DESC, id DESC LIMIT ?",
         )
         .bind(REPLACED_LOOKED_AT)
         .fetch_all(db.read())
@@ -590,10 +591,22 @@ impl Store {
         .bind(inverse)
         .execute(&mut *tx)
         .await?;
-        query("DELETE FROM audit WHERE id <= ?")
-            .bind(done.last_id.saturating_sub(AUDIT_KEPT))
-            .execute(tx)
-            .await?;
+        // By how many there are: numbers have gaps, and TiDB's jump by thousands and are in the
+        // order of time within one of its servers only.
+        let oldest_gone =
+            query("SELECT id, at FROM audit ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?")
+                .bind(AUDIT_KEPT)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if let Some(row) = oldest_gone {
+            let at: Millis = row.get("at")?;
+            query("DELETE FROM audit WHERE at < ? OR (at = ? AND id <= ?)")
+                .bind(at)
+                .bind(at)
+                .bind(row.get::<i64>("id")?)
+                .execute(tx)
+                .await?;
+        }
         Ok(done.last_id)
     }
 
@@ -603,13 +616,30 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<AuditPage, StoreError> {
+        let db = self.db()?;
+        let before = before.unwrap_or(i64::MAX);
+        let entry = query("SELECT at FROM audit WHERE id = ?")
+            .bind(before)
+            .fetch_optional(db.read())
+            .await?;
+        // One that has been deleted meanwhile stands where its number does.
+        let below = match entry {
+            Some(_) => i64::MAX,
+            None => before,
+        };
+        let at = entry.map_or(Ok(Millis::MAX), |row| row.get("at"))?;
         let rows = query(
             "SELECT id, at, actor, address, action, subject, changes, \
-             inverse IS NOT NULL AS undoable FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
+             inverse IS NOT NULL AS undoable FROM audit \
+             WHERE (at < ? OR (at = ? AND id < ?)) AND id < ? \
+             ORDER BY at DESC, id DESC LIMIT ?",
         )
-        .bind(before.unwrap_or(i64::MAX))
+        .bind(at)
+        .bind(at)
+        .bind(before)
+        .bind(below)
         .bind(limit.saturating_add(1))
-        .fetch_all(self.db()?.read())
+        .fetch_all(db.read())
         .await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut entries = Vec::with_capacity(rows.len().min(limit));
