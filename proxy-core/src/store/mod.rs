@@ -65,7 +65,8 @@ pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub(crate) use settings::{
-    Change, FoundToken, Inverse, KeyWas, NewAudit, SettingsState, TokenWas, names_of,
+    Change, FoundToken, Inverse, KeyChoice, KeyWas, Made, NewAudit, SettingsState, TokenChoice,
+    TokenWas, names_of,
 };
 pub use settings::{SavedSetting, SavedSettings};
 pub use state::Tended;

@@ -145,6 +145,23 @@ impl Store {
         Ok(true)
     }
 
+    /// SHA-256 of every token that was revoked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn revoked_tokens(&self) -> Result<HashSet<[u8; 32]>, StoreError> {
+        let rows = query(
+            "SELECT hash FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
+        )
+        .fetch_all(self.db()?.read())
+        .await?;
+        let mut hashes = HashSet::new();
+        for row in &rows {
+            hashes.extend(<[u8; 32]>::try_from(row.get::<Vec<u8>>("hash")?).ok());
+        }
+        Ok(hashes)
+    }
+
     /// Rules as they are kept.
     fn written(&self, rules: &TokenRules) -> Result<String, StoreError> {
         serde_json::to_string(rules).map_err(|error| StoreError::failed(&self.inner.place, &error))
