@@ -433,6 +433,7 @@ async fn a_new_database_that_comes_after_the_start_wants_somebody_to_set_it_up()
         .unwrap();
     assert_eq!(answer.status(), 204);
     assert!(core.setup_code().is_none());
+}
 
 /// A replica, or a server whose disk is nearly full: it can be read. A server that starts then,
 /// without the last run's snapshot, serves what is in it, and the environment.
