@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use contract::admin::{DatabaseState, Engine};
 use tokio::sync::watch;
 
-use super::database::query;
+use super::database::{Via, query};
 use super::{DatabaseConfig, Place, Store, StoreError, mysql, revision_in};
 
 /// What [`Store::tend`] found.
@@ -184,10 +184,7 @@ impl Store {
     }
 
     async fn try_write(&self) -> Result<(), StoreError> {
-        query("UPDATE counters SET value = value WHERE name = 'revision'")
-            .execute(self.db()?.write())
-            .await
-            .map(drop)
+        touch(self.db()?.write()).await
     }
 
     /// What was read from the database now shows this revision.
@@ -204,4 +201,12 @@ impl Store {
     pub fn revision(&self) -> i64 {
         self.inner.revision.load(Ordering::Relaxed)
     }
+}
+
+/// Writes without changing anything, to see whether that can be done.
+pub(super) async fn touch(via: Via<'_>) -> Result<(), StoreError> {
+    query("UPDATE counters SET value = value WHERE name = 'revision'")
+        .execute(via)
+        .await
+        .map(drop)
 }
