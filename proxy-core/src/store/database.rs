@@ -101,14 +101,32 @@ impl Connections {
             Pools::Sqlite { .. } => self.begin("BEGIN IMMEDIATE").await?,
             Pools::Mysql(pool) => self.begin_current(pool).await?,
         };
-        if let TxInner::Mysql(_) = tx.inner {
+        if let Pools::Mysql(pool) = &self.pools {
             // MySQL has no lock for a whole database that ends with the transaction, so all
             // changes lock the same row. It comes first: what is read later is read after it.
-            query("SELECT value FROM counters WHERE name = 'revision' FOR UPDATE")
+            let locked = query("SELECT value FROM counters WHERE name = 'revision' FOR UPDATE")
                 .fetch_optional(&mut tx)
-                .await?;
+                .await;
+            match locked {
+                Err(StoreError::ReadOnly(_)) => {
+                    drop(tx);
+                    return self.begin_reading(pool).await;
+                }
+                locked => locked?,
+            };
         }
         Ok(tx)
+    }
+
+    /// A transaction on a server that is read-only and therefore lets nobody lock anything. What
+    /// turns out to change nothing goes well in it; every write in it is refused, also when the
+    /// server takes writes again meanwhile.
+    async fn begin_reading(&self, pool: &MySqlPool) -> Result<Tx, StoreError> {
+        let work = pool.begin_with("START TRANSACTION READ ONLY");
+        Ok(Tx {
+            inner: TxInner::Mysql(in_time(&self.place, work).await?),
+            place: self.place.clone(),
+        })
     }
 
     /// Which engine this is, for the few statements that differ.
