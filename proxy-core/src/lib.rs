@@ -174,7 +174,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     // In boxes, because what awaits this awaits all that is within.
     let store = Box::pin(Store::open(settings.store(master, sealing), clock.clone())).await?;
     let loaded = Box::pin(keeper::first_load(&store, &settings)).await?;
-    if settings.drop_second_factor {
+    if settings.reset_second_factor {
         reset::drop_second_factor(&store).await;
     }
     let environment = settings;

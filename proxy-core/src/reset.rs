@@ -15,10 +15,10 @@ use crate::store::{Store, StoreError};
 pub(crate) async fn drop_second_factor(store: &Store) {
     match store.delete_second_factor().await {
         Ok(()) => tracing::warn!(
-            "DROP_SECOND_FACTOR: the second factor is off; sign in, then remove the variable"
+            "RESET_SECOND_FACTOR: the second factor is off; sign in, then remove the variable"
         ),
         Err(error) => tracing::error!(
-            %error, "DROP_SECOND_FACTOR: the second factor could not be switched off"
+            %error, "RESET_SECOND_FACTOR: the second factor could not be switched off"
         ),
     }
 }

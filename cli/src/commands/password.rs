@@ -35,7 +35,7 @@ pub fn command() -> Command {
              the standard input. Needs the settings that the server has (DATA_DIR, SECRET_KEY, \
              the database); it may run meanwhile. Where no command can be run, as on a container \
              platform: change the variable AUTH_TOKEN and start anew, which signs in as well; with \
-             DROP_SECOND_FACTOR=true that start also switches the second factor off.",
+             RESET_SECOND_FACTOR=true that start also switches the second factor off.",
         )
         .arg(flag(KEEP, "Leave the second factor on"))
         .arg(flag(DROP, "Switch the second factor off without asking").conflicts_with(KEEP))

@@ -264,7 +264,7 @@ async fn the_environment_switches_it_off_when_everything_is_lost() {
     let mut world = World::signed_in(&[]).await;
     world.with_app().await;
     assert_eq!(world.log_in(None).await.0, 403);
-    let drop = [("AUTH_TOKEN", PASSWORD), ("DROP_SECOND_FACTOR", "true")];
+    let drop = [("AUTH_TOKEN", PASSWORD), ("RESET_SECOND_FACTOR", "true")];
     world.restart(&drop).await;
     assert_eq!(world.log_in(None).await.0, 204);
 }
