@@ -242,8 +242,9 @@ fn build(
     let mut command = shell::program(workspace, engine.program);
     command.arg("build");
     if engine.program == "podman" {
-        // The format that has health checks.
-        command.arg("--format=docker");
+        // The format that has health checks. And layers are made anew, because its cache does
+        // not tell architectures apart.
+        command.args(["--format=docker", "--no-cache"]);
     }
     let mut context = std::ffi::OsString::from("files=");
     context.push(folder);
@@ -254,7 +255,17 @@ fn build(
         .args(["--build-arg", &format!("VERSION={version}")])
         .args(["--build-arg", &format!("REVISION={}", revision.trim())])
         .args(["--tag", tag, "."]);
-    shell::run(&mut command)
+    shell::run(&mut command)?;
+    let mut inspect = shell::program(workspace, engine.program);
+    let built =
+        shell::output(inspect.args(["image", "inspect", "--format={{.Architecture}}", tag]))?;
+    ensure!(
+        built.trim() == arch.name,
+        "the image says that it is for {}, and it is for {}",
+        built.trim(),
+        arch.name
+    );
+    Ok(())
 }
 
 /// How many bytes the image's layers have as registries keep them.
