@@ -1,44 +1,70 @@
 # syntax=docker/dockerfile:1
 
-# The image of `gemini-balance serve`, with the panel inside. Two ways to the binary:
+# The image of `gemini-balance serve`, with the panel inside. Two ways to its files:
 #
-#   docker build .                                     compiles it here
-#   docker build --build-context binary=FOLDER .       takes FOLDER/gemini-balance, built outside
+#   docker build .                                    compiles them here
+#   docker build --build-context files=FOLDER .       takes FOLDER, which `cargo xtask image
+#                                                     --files FOLDER` made outside
 #
-# The second is for CI that has built it already; it must be for glibc 2.36 or older (Debian 12).
+# `cargo xtask image` does the second, and then tries the image out. No registry is asked for
+# anything then, because the image itself begins with nothing.
 
-FROM rust:1.95.0-bookworm AS compiled
-# npm brings wasm-opt, which makes the panel a third smaller.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends npm \
+# Compiles on the builder's own architecture, also for the other one: emulation takes an hour.
+FROM --platform=$BUILDPLATFORM rust:1.95.0-bookworm AS compiled
+ARG TARGETARCH
+# npm brings wasm-opt, which makes the panel a third smaller; the rest is what links for the
+# other architecture.
+RUN case "$(dpkg --print-architecture)-$TARGETARCH" in \
+      amd64-arm64) cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;; \
+      arm64-amd64) cross="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \
+      *) cross= ;; \
+    esac \
+ && apt-get update \
+ && apt-get install -y --no-install-recommends npm ca-certificates $cross \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# The caches outlive the layer: a change of one file compiles that crate, not its world.
+# What the desktop app and the server deploy unless they are told otherwise (contract::image).
+ARG GEMINI_BALANCE_IMAGE
+# The caches outlive the layer: a change of one file compiles that crate, not its world, which
+# is what cargo-chef would do, and without compiling cargo-chef.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/root/.cache/gemini-balance \
-    cargo xtask panel \
- && CARGO_TARGET_DIR=/root/.cache/gemini-balance/target \
-    cargo build --locked --profile dist --package cli \
- && cp /root/.cache/gemini-balance/target/dist/gemini-balance /gemini-balance
+    cargo xtask image --arch "$TARGETARCH" --files /files
 
-FROM scratch AS binary
-COPY --from=compiled /gemini-balance /gemini-balance
+# Stands for the folder that `--build-context files=` names.
+FROM scratch AS files
+COPY --from=compiled /files /
 
-FROM scratch AS folder
-WORKDIR /data
-
-# Certificates, time zones and libc, and neither shell nor package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=binary /gemini-balance /usr/local/bin/gemini-balance
-# Everything that must last. It has to belong to the user that writes into it, and there is
-# no shell here to see to that.
-COPY --from=folder --chown=nonroot:nonroot /data /data
+# One static program, certificates, and names for its user: nothing in here has a shell, a
+# package manager or a vulnerability of its own. Time zones are inside the program (jiff).
+FROM scratch
+COPY --from=files /root /
+# All that is written. It has to belong to the user who writes, and nobody is here to see to that.
+COPY --from=files --chown=65532:65532 /data /data
+USER 65532:65532
+# SQLite's large sorts go to a file, and the root file system may be read-only.
 ENV HOST=0.0.0.0 \
     PORT=8000 \
-    DATA_DIR=/data
+    DATA_DIR=/data \
+    SQLITE_TMPDIR=/data
+WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["/usr/local/bin/gemini-balance", "health"]
 ENTRYPOINT ["/usr/local/bin/gemini-balance"]
 CMD ["serve"]
+# Last, because they differ with every build.
+ARG VERSION=
+ARG REVISION=
+ARG SOURCE=https://github.com/gemini-balance/gemini-balance
+LABEL org.opencontainers.image.title="Gemini Balance" \
+      org.opencontainers.image.description="One address and one token for all your Gemini API keys" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.url="$SOURCE" \
+      org.opencontainers.image.documentation="$SOURCE#readme" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
+        Some(("health", matches)) => command_runs(matches, commands::health::run),
         Some(("password", matches)) => command_runs(matches, commands::password::run),
         Some(("rotate-key", matches)) => command_runs(matches, commands::rotate_key::run),
         Some(("takeover", matches)) => command_runs(matches, commands::takeover::run),
@@ -52,6 +53,7 @@ fn command() -> Command {
              Prefer the environment for secrets: other users can see command lines.",
         );
     let mut others = vec![
+        commands::health::command(),
         commands::password::command(),
         commands::rotate_key::command(),
         commands::takeover::command(),

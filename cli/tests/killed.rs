@@ -9,6 +9,8 @@
     reason = "a test may panic"
 )]
 
+mod person;
+
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -17,11 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::google::FakeGoogle;
 use testkit::mariadb;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use crate::person::{Panel, http};
 
 const TOKEN: &str = "sk-the-token-of-the-client";
 const PASSWORD: &str = "the token of the panel";
@@ -76,63 +80,6 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A person at the panel. The session outlives the program, as everything else does.
-struct Panel {
-    http: reqwest::Client,
-    cookie: String,
-    csrf: String,
-}
-
-impl Panel {
-    async fn sign_in(address: &str) -> Self {
-        let http = http();
-        let answer = http
-            .post(format!("{address}/api/login"))
-            .header("content-type", "application/json")
-            .body(json!({ "password": PASSWORD }).to_string())
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), 204);
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        let mut panel = Self {
-            http,
-            cookie,
-            csrf: String::new(),
-        };
-        let state = panel.ask(address, "GET", "/api/state", None).await.unwrap();
-        panel.csrf = state["csrf"].as_str().unwrap().to_owned();
-        panel
-    }
-
-    /// What it answers; `None` when it does not.
-    async fn ask(
-        &self,
-        address: &str,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-    ) -> Option<Value> {
-        let url = format!("{address}{path}");
-        let mut request = self
-            .http
-            .request(method.parse().unwrap(), url)
-            .header("cookie", &self.cookie)
-            .header("x-csrf-token", &self.csrf);
-        if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
-        }
-        let answer = request.send().await.ok()?;
-        let status = answer.status();
-        let text = answer.text().await.ok()?;
-        assert_eq!(status, 200, "{method} {path}: {text}");
-        Some(serde_json::from_str(&text).unwrap())
     }
 }
 
@@ -192,12 +139,6 @@ async fn change(panel: &Panel, address: &str, acknowledged: &mut Acknowledged) {
             created["secret"].as_str().unwrap().to_owned(),
         );
     }
-}
-
-fn http() -> reqwest::Client {
-    // The second time there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The database, looked at without our code.
@@ -281,7 +222,12 @@ async fn kill_in_a_burst(database: &Database, data_dir: &Path, more: &[(&str, St
     ];
     environment.extend_from_slice(more);
     let mut program = Program::start(&environment);
-    let panel = Panel::sign_in(&program.address).await;
+    let panel = Panel::enter(
+        &program.address,
+        "/api/login",
+        json!({ "password": PASSWORD }),
+    )
+    .await;
     let mut acknowledged = Acknowledged::default();
     for round in 1..=2 {
         let answers = Arc::new(AtomicU64::new(0));
@@ -350,7 +296,7 @@ async fn assert_changes(panel: &Panel, address: &str, acknowledged: &Acknowledge
     assert!([next - 1, next].contains(&number), "{label}, {next}");
     for (id, secret) in &acknowledged.tokens {
         let url = format!("{address}/v1/models");
-        let answer = panel.http.get(url).bearer_auth(secret).send().await;
+        let answer = http().get(url).bearer_auth(secret).send().await;
         assert_eq!(answer.unwrap().status(), 200, "token {id}");
     }
 }

@@ -12,6 +12,7 @@ pub mod admin;
 pub mod deploy;
 pub mod desktop;
 pub mod error;
+pub mod image;
 pub mod links;
 
 pub use error::{ApiError, ErrorCode};

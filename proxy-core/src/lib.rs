@@ -27,7 +27,7 @@ pub mod surface;
 pub mod takeover;
 mod upstream;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -270,6 +270,17 @@ impl Running {
     }
 }
 
+/// Where a server that listens at this address is reached from its own machine, e.g.
+/// `http://127.0.0.1:8000` for `0.0.0.0`.
+pub fn from_this_machine(listening: IpAddr, port: u16) -> String {
+    let ip = match listening {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(ip, port))
+}
+
 impl Core {
     /// Where clients reach it, e.g. `http://127.0.0.1:8000`. A wildcard address is shown
     /// as the loopback address, which is the one that works from here.
@@ -288,12 +299,7 @@ impl Core {
     }
 
     fn address_at(&self, port: u16) -> String {
-        let ip = match self.address.ip() {
-            ip if !ip.is_unspecified() => ip,
-            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        };
-        format!("http://{}", SocketAddr::new(ip, port))
+        from_this_machine(self.address.ip(), port)
     }
 
     /// The database.

@@ -18,6 +18,7 @@
 )]
 
 mod bench;
+mod image;
 mod panel;
 mod run;
 mod servers;
@@ -48,6 +49,11 @@ cargo xtask <command>
   panel                                 build the panel (ui/dist) and nothing else.
   bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
                                         --only store: the panel's queries on a million requests; writes bench/store.md.
+  image [--arch amd64|arm64] [--tag NAME] [--profile NAME] [--files FOLDER]
+                                        the container image, built by docker or podman without a registry, and
+                                        tried out: set-up, chat through a fake Google, health check, SIGTERM.
+                                        --arch: another one than this machine's, which is then not tried out.
+                                        --files: only what the image holds, for `docker build --build-context`.
   screenshots                           docs/images/*.png of every page, in both languages and themes.
   setup                                 install what `test` needs, and nothing else.
 
@@ -85,6 +91,7 @@ fn command() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "bench" => bench::run(&workspace, &bench_options(&mut args)?),
+        "image" => image::run(&workspace, &image_options(&mut args)?),
         "screenshots" => {
             no_more(&mut args)?;
             run::screenshots(&workspace)?;
@@ -132,6 +139,20 @@ fn bench_options(args: &mut lexopt::Parser) -> Result<bench::Options> {
             Long("seconds") => options.seconds = args.value()?.parse()?,
             Long("only") => options.only.push(args.value()?.string()?),
             Long("profile") => options.profile = args.value()?.string()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn image_options(args: &mut lexopt::Parser) -> Result<image::Options> {
+    let mut options = image::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("arch") => options.arch = Some(args.value()?.string()?),
+            Long("tag") => options.tag = args.value()?.string()?,
+            Long("profile") => options.profile = args.value()?.string()?,
+            Long("files") => options.files = Some(args.value()?.into()),
             other => return Err(other.unexpected().into()),
         }
     }

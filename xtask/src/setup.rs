@@ -77,6 +77,16 @@ pub(crate) const TAURI_DRIVER: CargoTool = CargoTool {
     any_version: false,
 };
 
+/// Writes the list of crates into a program, from which SBOMs are made.
+pub(crate) const CARGO_AUDITABLE: CargoTool = CargoTool {
+    package: "cargo-auditable",
+    program: "cargo-auditable",
+    version: Version::Exactly("0.7.7"),
+    locked: true,
+    says: "writes the list of crates into the image's program; about 40 seconds",
+    any_version: false,
+};
+
 /// Returns the tool's path, after compiling it when it is not there.
 pub(crate) fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<PathBuf> {
     if tool.any_version
@@ -119,23 +129,27 @@ pub(crate) fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<Path
 
 /// Makes sure rustc can compile for browsers.
 pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
-    const TARGET: &str = "wasm32-unknown-unknown";
+    rust_target(workspace, "wasm32-unknown-unknown", "browsers")
+}
+
+/// Makes sure rustc can compile for a target, which is for what `says` names.
+pub(crate) fn rust_target(workspace: &Workspace, target: &str, says: &str) -> Result<()> {
     let sysroot = shell::output(shell::program(workspace, "rustc").args(["--print", "sysroot"]))?;
-    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET);
+    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(target);
     if library.is_dir() {
         return Ok(());
     }
     say(
-        TARGET,
-        "Rust's standard library for browsers, by rustup; a few seconds",
+        target,
+        &format!("Rust's standard library for {says}, by rustup; a few seconds"),
     );
     if which("rustup").is_none() {
         bail!(
-            "rustc cannot compile for {TARGET} and there is no rustup to add it: install Rust \
+            "rustc cannot compile for {target} and there is no rustup to add it: install Rust \
              from https://rustup.rs, or your system's package of that target"
         );
     }
-    shell::run(shell::program(workspace, "rustup").args(["target", "add", TARGET]))
+    shell::run(shell::program(workspace, "rustup").args(["target", "add", target]))
 }
 
 /// Where wasm-opt is, if it can be had. It makes the panel a third smaller and nothing
@@ -417,6 +431,37 @@ pub(crate) const BENCH: SystemPackages = SystemPackages {
             "nginx",
         ),
     ],
+};
+
+/// Builds and runs containers, where Docker does not.
+pub(crate) const PODMAN: SystemPackages = SystemPackages {
+    says: "builds the image and tries it out; about a minute",
+    packages: &[
+        package(Found::Program(&["podman"]), "podman", "podman", "podman"),
+        package(Found::Program(&["runc", "crun"]), "runc", "runc", "runc"),
+    ],
+};
+
+/// Links programs for arm64 on another machine.
+pub(crate) const CROSS_ARM64: SystemPackages = SystemPackages {
+    says: "links programs for arm64; about 20 seconds",
+    packages: &[package(
+        Found::Program(&["aarch64-linux-gnu-gcc"]),
+        "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+        "gcc-aarch64-linux-gnu",
+        "aarch64-linux-gnu-gcc",
+    )],
+};
+
+/// Links programs for amd64 on another machine.
+pub(crate) const CROSS_AMD64: SystemPackages = SystemPackages {
+    says: "links programs for amd64; about 20 seconds",
+    packages: &[package(
+        Found::Program(&["x86_64-linux-gnu-gcc"]),
+        "gcc-x86-64-linux-gnu libc6-dev-amd64-cross",
+        "gcc-x86_64-linux-gnu",
+        "x86_64-linux-gnu-gcc",
+    )],
 };
 
 /// Makes sure a group of system packages is there: installs it where that takes no

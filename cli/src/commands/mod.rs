@@ -1,6 +1,7 @@
 //! What the command line does besides serving.
 
 pub mod backup;
+pub mod health;
 pub mod password;
 pub mod rotate_key;
 pub mod takeover;

@@ -353,9 +353,12 @@ async fn no_panel() -> Response {
     response
 }
 
+/// What `/health` answers; monitors and `gemini-balance health` compare with it.
+pub const HEALTHY: &str = r#"{"status":"ok"}"#;
+
 /// The process answers. Says nothing about keys or database: see `/ready`.
 async fn health() -> Response {
-    json(StatusCode::OK, r#"{"status":"ok"}"#)
+    json(StatusCode::OK, HEALTHY)
 }
 
 /// Whether a request would be answered now, i.e. a key is ready. A database that is away is
