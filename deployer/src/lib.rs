@@ -12,4 +12,6 @@
 //! Deliberately absent: signing in to a provider's console, and any address that a user did
 //! not give or a provider did not answer with.
 
+mod http;
 pub mod provider;
+pub mod render;

@@ -18,6 +18,8 @@ use vault::Secret;
 pub const PORT: u16 = 8000;
 /// What answers 200 as soon as the process serves, without a session.
 pub const HEALTH_PATH: &str = "/health";
+/// The variable by which an app is known as ours where a provider has no place for a mark.
+pub const MARK: &str = "GEMINI_BALANCE_REMOTE";
 
 /// An account on a cloud.
 #[async_trait]
@@ -155,7 +157,7 @@ pub struct Observed {
     /// Its name.
     pub name: String,
     /// It carries our mark, so it was made by this program. (Render has no place for a mark:
-    /// there, that one of our variables is set.)
+    /// there, that [`MARK`] is set.)
     pub is_ours: bool,
     /// Where it answers.
     pub url: Option<String>,
