@@ -136,6 +136,9 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
 
 async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Result<()> {
     let (master, sealing) = settings.sealing_key()?;
+    let extend = settings
+        .deployer
+        .then(|| deployer::extend(deployer::providers()));
     let running = proxy_core::start(CoreConfig {
         settings,
         on_settings: Some(log),
@@ -143,7 +146,7 @@ async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Resul
         sealing,
         clock,
         panel: panel::router(),
-        extend: None,
+        extend,
     })
     .await?;
     let mut codes = running.core().setup_codes();

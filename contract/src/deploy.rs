@@ -258,11 +258,14 @@ pub struct DatabaseReport {
     /// What it calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The connection is encrypted, and who the server is was checked.
+    /// The connection is encrypted.
     pub encrypted: bool,
+    /// Who the server is was checked, too.
+    #[serde(default)]
+    pub verified: bool,
     /// The database exists.
     pub exists: bool,
-    /// Tables may be made in it.
+    /// Tables may be made in it; where it does not exist, it may be made.
     pub may_create: bool,
     /// Bytes used by the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -289,7 +292,7 @@ pub enum FoundDatabase {
     Others,
     /// A database of this program: its password, keys and tokens go on.
     Ours,
-    /// A database of a newer version of this program.
+    /// A database of a newer version than this one, which an image of that version can use.
     Newer,
     /// A database of the Python original: keys, tokens and settings are taken over.
     Original,

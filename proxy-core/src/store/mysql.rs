@@ -80,6 +80,20 @@ pub enum TlsMode {
     VerifyIdentity,
 }
 
+impl TlsMode {
+    /// The mode of this name, e.g. `VERIFY_CA` or `verify_ca`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "disabled" => Self::Disabled,
+            "preferred" => Self::Preferred,
+            "required" => Self::Required,
+            "verify_ca" => Self::VerifyCa,
+            "verify_identity" => Self::VerifyIdentity,
+            _ => return None,
+        })
+    }
+}
+
 impl MysqlConfig {
     pub(super) fn place(&self) -> Place {
         let server = match &self.socket {
@@ -109,7 +123,7 @@ impl MysqlConfig {
         !matches!(self.tls(), MySqlSslMode::Disabled | MySqlSslMode::Preferred)
     }
 
-    fn options(&self) -> MySqlConnectOptions {
+    pub(super) fn options(&self) -> MySqlConnectOptions {
         let mut options = MySqlConnectOptions::new()
             .host(&self.host)
             .port(self.port)
@@ -209,12 +223,36 @@ async fn make_database(config: &MysqlConfig, place: &Arc<Place>) -> Result<(), S
     Ok(())
 }
 
+/// What is in a database before this program touches it.
+pub(super) enum What {
+    /// Tables of this program, of this version or an older one.
+    Ours,
+    /// Tables of a newer version.
+    Newer,
+    /// Tables of our names that are not ours.
+    Foreign,
+    /// Other tables or none: their names.
+    Tables(Vec<String>),
+}
+
 /// A newer version's database, or one that has tables of our names without being ours, is
 /// refused before anything is touched.
 async fn refuse_foreign(
     connection: &mut MySqlConnection,
     place: &Arc<Place>,
 ) -> Result<(), StoreError> {
+    match what_is_in(connection, place).await? {
+        What::Ours | What::Tables(_) => Ok(()),
+        What::Newer => Err(StoreError::Newer(place.clone())),
+        What::Foreign => Err(StoreError::Foreign(place.clone())),
+    }
+}
+
+/// Looks at the tables of the database that is connected to.
+pub(super) async fn what_is_in(
+    connection: &mut MySqlConnection,
+    place: &Arc<Place>,
+) -> Result<What, StoreError> {
     let failed = |error| StoreError::of(place, error);
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT CONVERT(table_name USING utf8mb4) AS name FROM information_schema.tables \
@@ -229,10 +267,10 @@ async fn refuse_foreign(
             .await
             .map_err(failed)?;
         let newer = |version: &i64| !MIGRATIONS.version_exists(*version);
-        return match applied.iter().any(newer) {
-            true => Err(StoreError::Newer(place.clone())),
-            false => Ok(()),
-        };
+        return Ok(match applied.iter().any(newer) {
+            true => What::Newer,
+            false => What::Ours,
+        });
     }
     let ours = [
         "gemini_keys",
@@ -242,9 +280,19 @@ async fn refuse_foreign(
         "sessions",
         "panel",
     ];
-    match tables.iter().any(|name| ours.contains(&name.as_str())) {
-        true => Err(StoreError::Foreign(place.clone())),
-        false => Ok(()),
+    Ok(match tables.iter().any(|name| ours.contains(&name.as_str())) {
+        true => What::Foreign,
+        false => What::Tables(tables),
+    })
+}
+
+/// The server's number for an error, when it is the server's.
+pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
+    match error {
+        sqlx::Error::Database(error) => error
+            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+            .map(sqlx::mysql::MySqlDatabaseError::number),
+        _ => None,
     }
 }
 
