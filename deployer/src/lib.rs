@@ -19,6 +19,7 @@ mod document;
 pub mod plan;
 pub mod provider;
 pub mod record;
+pub mod run;
 pub mod variables;
 pub mod wish;
 

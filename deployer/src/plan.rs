@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use contract::deploy::{Difference, StepKind, StepView};
+use proxy_core::settings::DECLARATIONS;
 
 use crate::provider::{Data, Desired, Observed, Value};
-use crate::variables::{masked, seen};
+use crate::variables::{MARK, masked, seen};
 
 /// What a plan comes from, besides what should be and what is there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,10 +110,10 @@ fn variable_changes(desired: &Desired, observed: Option<&Observed>) -> Vec<Diffe
             (None, None) => true,
             _ => false,
         };
-        let is_secret = matches!(wanted, Some(Value::Secret(_))) || wanted.is_none();
-        let shown = |secret: &vault::Secret| match is_secret {
-            true => masked(secret),
-            false => secret.expose().clone(),
+        // What is there may be a secret even where what is wanted is none.
+        let shown = |secret: &vault::Secret| match is_public(name) {
+            true => secret.expose().clone(),
+            false => masked(secret),
         };
         (!same).then(|| Difference {
             name: name.clone(),
@@ -121,6 +122,12 @@ fn variable_changes(desired: &Desired, observed: Option<&Observed>) -> Vec<Diffe
         })
     };
     names.into_iter().filter_map(change).collect()
+}
+
+/// Whether a variable of this name never holds a secret.
+fn is_public(name: &str) -> bool {
+    let declared = DECLARATIONS.iter().find(|one| one.name == name);
+    declared.is_some_and(|one| !one.secret) || name == MARK
 }
 
 fn other_changes(desired: &Desired, there: &Observed) -> Vec<Difference> {
@@ -307,6 +314,18 @@ mod tests {
         assert_eq!(made.stays, ["variables"]);
         assert_eq!(made.steps[1].changes[0].name, "plan");
         assert_eq!(made.steps[2].changes[0].to.as_deref(), Some(IMAGE));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_shown_as_it_was_and_will_be() {
+        let name = "MAX_RETRIES".to_owned();
+        let plain = |text: &str| [(name.clone(), Value::Plain(text.to_owned()))].into();
+        let before = done(&desired(plain("3"), Some("free".to_owned())));
+        let desired = desired(plain("5"), Some("free".to_owned()));
+        let made = plan(&desired, Some(&before), &Context::default());
+        let change = &made.steps[1].changes[0];
+        assert_eq!(change.from.as_deref(), Some("3"));
+        assert_eq!(change.to.as_deref(), Some("5"));
     }
 
     #[test]

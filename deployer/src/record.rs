@@ -1,9 +1,9 @@
 //! What is kept of a remote: one sealed document.
 
-use contract::Millis;
 use contract::deploy::{
-    KeepAlive, ProviderKind, RemoteHealth, RemoteState, RunLine, StepRun, StepState,
+    KeepAlive, ProviderKind, RemoteHealth, RemoteState, RunLine, StepRun, StepState, StepView,
 };
+use contract::{ApiError, Millis};
 use proxy_core::store::StoreError;
 use serde::{Deserialize, Serialize};
 use vault::Secret;
@@ -140,12 +140,42 @@ pub struct Run {
     /// The deploy that was in use before, to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+    /// A deploy was asked for, or is about to be: what is in use then besides `before` is it.
+    #[serde(default)]
+    pub asked: bool,
+    /// The image that it pinned, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Why it goes back to `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<ApiError>,
     /// The user stopped it.
     #[serde(default)]
     pub cancelled: bool,
 }
 
 impl Run {
+    /// A run that has not begun.
+    pub fn new(steps: Vec<StepView>) -> Self {
+        let waiting = |step| StepRun {
+            step,
+            state: StepState::Waiting,
+            started_at: None,
+            ended_at: None,
+        };
+        Self {
+            steps: steps.into_iter().map(waiting).collect(),
+            lines: Vec::new(),
+            first_line: 0,
+            deploy: None,
+            before: None,
+            asked: false,
+            image: None,
+            back: None,
+            cancelled: false,
+        }
+    }
+
     /// The step whose turn it is.
     pub fn current(&self) -> Option<usize> {
         self.steps
