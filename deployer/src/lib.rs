@@ -16,6 +16,7 @@ mod account;
 pub mod api;
 mod deployer;
 mod document;
+pub mod image;
 pub mod plan;
 pub mod provider;
 pub mod record;

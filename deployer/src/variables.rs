@@ -133,7 +133,8 @@ fn list(items: &[&str]) -> Secret {
     Secret::new(serde_json::Value::from(items.to_vec()).to_string())
 }
 
-/// What must be said of a wish that the original program cannot fulfil as it is.
+/// What must be said of a wish that the original program cannot fulfil as it is, or only until
+/// it restarts.
 pub fn original_cannot(wish: &Wish) -> Option<&'static str> {
     match &wish.database {
         Database::Mysql(mysql) if !matches!(&*mysql.ssl_mode, "disabled" | "preferred") => Some(
@@ -144,6 +145,11 @@ pub fn original_cannot(wish: &Wish) -> Option<&'static str> {
         Database::Volume { .. } => Some(
             "The original program keeps its file in a folder of its image, where no volume is \
              mounted. Choose the image of this program, or a MySQL database.",
+        ),
+        Database::None => Some(
+            "The original program then keeps its keys, settings and logs in an SQLite file within \
+             its container, which is lost with every restart. What was changed in its panel is \
+             gone then; what is in its variables comes back.",
         ),
         _ => None,
     }
@@ -257,7 +263,7 @@ fn compose(text: &mut String, wish: &Wish, image: &str, known: &[(&str, &str, bo
         text,
         "# docker compose up -d\n\
          services:\n\
-         \x20 {name}:\n\
+         \x20 {}:\n\
          \x20   image: {}\n\
          \x20   restart: unless-stopped\n\
          \x20   ports:\n\
@@ -265,6 +271,7 @@ fn compose(text: &mut String, wish: &Wish, image: &str, known: &[(&str, &str, bo
          \x20   volumes:\n\
          \x20     - {name}-data:{DATA_DIR}\n\
          \x20   environment:\n",
+        quoted(name),
         quoted(image)
     );
     for (variable, value, _) in known {
@@ -318,7 +325,7 @@ fn template(text: &mut String, wish: &Wish, image: &str, known: &[(&str, &str, b
         "apiVersion: app.sealos.io/v1\n\
          kind: Template\n\
          metadata:\n\
-         \x20 name: {name}\n\
+         \x20 name: {}\n\
          spec:\n\
          \x20 title: Gemini Balance\n\
          \x20 description: One address and one token for all your Gemini keys\n\
@@ -332,7 +339,8 @@ fn template(text: &mut String, wish: &Wish, image: &str, known: &[(&str, &str, b
          \x20   app_host:\n\
          \x20     type: string\n\
          \x20     value: ${{{{ random(12) }}}}\n\
-         \x20 inputs:\n"
+         \x20 inputs:\n",
+        quoted(name)
     );
     for (variable, _, _) in known.iter().filter(|(_, _, secret)| *secret) {
         let _ = write!(
@@ -441,3 +449,6 @@ fn template(text: &mut String, wish: &Wish, image: &str, known: &[(&str, &str, b
          \x20     secretName: ${{{{ SEALOS_CERT_SECRET_NAME }}}}\n"
     );
 }
+
+#[cfg(test)]
+mod tests;
