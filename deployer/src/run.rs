@@ -174,7 +174,9 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Does what [`Record::run`] has left. Steps that failed are tried again.
+    /// Does what [`Record::run`] has left. Steps that failed are tried again; where a first
+    /// deploy failed and there was none to go back to, plan anew, with
+    /// [`crate::plan::Context::again`].
     ///
     /// # Errors
     /// When the journal cannot be written; nothing more is done then.
@@ -649,13 +651,23 @@ impl Runner<'_> {
                 .await;
             next = (next * 2).min(LONGEST_PAUSE);
         };
-        let also = match went {
+        let also = match &went {
             Ok(()) => " The version that ran before is in use again.".to_owned(),
             Err(why) => format!(" Going back to the version before failed as well: {why}"),
         };
         if let Some(run) = &mut record.run {
             run.back = None;
-            run.image = None;
+            if went.is_ok() {
+                // Who goes on looks at the image anew, and deploys anew.
+                run.image = None;
+                run.asked = false;
+                run.deploy = None;
+                for step in &mut run.steps {
+                    if matches!(step.step.kind, StepKind::CheckImage | StepKind::Deploy) {
+                        step.state = StepState::Waiting;
+                    }
+                }
+            }
         }
         let message = error.message + &also;
         Ok(RunEnd::Failed(ApiError::new(error.code, message)))

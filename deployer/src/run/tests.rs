@@ -477,6 +477,23 @@ async fn what_does_not_start_is_rolled_back_once_wherever_it_crashes() {
 }
 
 #[tokio::test]
+async fn after_it_went_back_it_is_deployed_anew_when_the_user_goes_on() {
+    let world = World::default();
+    let mut record = there(&world);
+    world.cloud.lock().bad_image = Some(PINNED.to_owned());
+    let end = go(&world, &mut record, None).await.unwrap();
+    assert!(matches!(end, RunEnd::Failed(_)), "{end:?}");
+    let state = view(&record, 0, false).state;
+    assert!(matches!(state, RunState::Failed { .. }), "{state:?}");
+    world.cloud.lock().bad_image = None;
+    assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
+    let cloud = world.cloud.lock();
+    assert_eq!(cloud.apps[0].deploys.len(), 4);
+    assert_eq!(cloud.apps[0].deploys[3].0, PINNED);
+    assert_eq!(record.image.as_deref(), Some(PINNED));
+}
+
+#[tokio::test]
 async fn what_stays_unhealthy_is_rolled_back_when_patience_ends() {
     let world = World::default();
     let mut record = there(&world);
