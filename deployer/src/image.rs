@@ -372,7 +372,15 @@ fn away(reference: &Reference, error: &reqwest::Error) -> Setback {
 
 #[cfg(test)]
 mod tests {
+    use testkit::cloud::Fault;
+    use testkit::registry::{Denial, FakeRegistry, Pushed};
+
     use super::*;
+
+    async fn look(registry: &FakeRegistry, tag: &str) -> Result<ImageView, Setback> {
+        let image = registry.reference("owner/name", tag);
+        Registry::new().unwrap().look(&image).await
+    }
 
     #[test]
     fn names_are_written_in_full_and_pinned() {
@@ -404,5 +412,66 @@ mod tests {
         assert_eq!(questions, expected);
         assert_eq!(read_challenge("Basic realm=\"a\""), None);
         assert_eq!(read_challenge("Bearer realm=\"a"), None);
+    }
+
+    #[tokio::test]
+    async fn an_image_is_found_with_its_digest_platforms_and_size() {
+        let registry = FakeRegistry::builder().start().await;
+        let digest = registry.push(Pushed::new("owner/name", "latest"));
+        let found = look(&registry, "latest").await.unwrap();
+        assert_eq!(found.digest, digest);
+        assert_eq!(found.platforms, ["linux/amd64", "linux/arm64"]);
+        assert!(found.bytes.is_some_and(|bytes| bytes > 0));
+        let pinned = pinned(&parse(&found.reference).unwrap(), &digest);
+        let by_digest = Registry::new().unwrap().look(&pinned).await.unwrap();
+        assert_eq!(by_digest.digest, digest);
+    }
+
+    #[tokio::test]
+    async fn an_image_without_an_index_names_its_platform_in_its_configuration() {
+        let registry = FakeRegistry::builder().start().await;
+        let single = Pushed::new("owner/name", "one").single("linux/amd64");
+        let digest = registry.push(single);
+        let found = look(&registry, "one").await.unwrap();
+        assert_eq!((found.digest, found.platforms.len()), (digest, 1));
+        registry.push(Pushed::new("owner/name", "arm").single("linux/arm64"));
+        let error = look(&registry, "arm").await.unwrap_err();
+        assert!(error.error.message.contains("but for linux/arm64"));
+        assert!(!error.may_pass);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_deployed_is_refused_with_the_reason() {
+        for denial in [Denial::AtToken, Denial::AtManifest] {
+            let registry = FakeRegistry::builder().denial(denial).start().await;
+            registry.push(Pushed::new("owner/name", "latest").private("me", "pass"));
+            let setback = look(&registry, "latest").await.unwrap_err();
+            assert!(setback.error.message.contains("private"), "{setback:?}");
+            assert!(!setback.may_pass);
+        }
+        let registry = FakeRegistry::builder().start().await;
+        registry.push(Pushed::new("owner/name", "latest").platforms(["linux/arm64"]));
+        let setback = look(&registry, "latest").await.unwrap_err();
+        assert!(setback.error.message.contains("linux/amd64"), "{setback:?}");
+        let setback = look(&registry, "other").await.unwrap_err();
+        assert!(setback.error.message.contains("tag"), "{setback:?}");
+        assert_eq!(setback.error.code, ErrorCode::ImageRefused);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_may_come_back() {
+        let registry = FakeRegistry::builder().start().await;
+        registry.push(Pushed::new("owner/name", "latest"));
+        for fault in [
+            Fault::Status(503),
+            Fault::CutBefore,
+            Fault::RateLimited(Duration::from_secs(9)),
+        ] {
+            registry.fault_next(fault);
+            let setback = look(&registry, "latest").await.unwrap_err();
+            assert!(setback.may_pass, "{setback:?}");
+            assert_eq!(setback.error.code, ErrorCode::Unreachable);
+        }
+        look(&registry, "latest").await.unwrap();
     }
 }
