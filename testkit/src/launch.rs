@@ -207,16 +207,17 @@ impl Server {
         };
         let mut exit = running.ended.clone();
         tokio::select! {
-            heard = listens.wait_for(Option::is_some) => {
-                if let Some(address) = heard.ok().and_then(|heard| *heard) {
+            // What is borrowed goes back before anything else is waited for: tasks that
+            // start a server move between threads.
+            heard = async { listens.wait_for(Option::is_some).await.ok().and_then(|it| *it) } => {
+                if let Some(address) = heard {
                     running.address = address;
                     return Ok(running);
                 }
                 // Its output ended: so does it.
                 Err(LaunchError::ended(running.ended().await, &running.log))
             }
-            status = exit.wait_for(Option::is_some) => {
-                let status = status.ok().and_then(|status| *status);
+            status = async { exit.wait_for(Option::is_some).await.ok().and_then(|it| *it) } => {
                 Err(LaunchError::ended(status, &running.log))
             }
             () = tokio::time::sleep(self.patience) => {

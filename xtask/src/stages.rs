@@ -162,6 +162,8 @@ pub(crate) fn tests(run: &Run<'_>) -> Result<Outcome> {
     if let Some(database) = &database {
         command.env("GB_TEST_MARIADB", &database.address);
     }
+    // Fake clouds run it; its own tests have just had it compiled.
+    command.env("GB_SERVER_BIN", workspace.binary("debug", "gemini-balance"));
     if shell::in_ci() {
         command.args(["--profile", "ci"]);
     }
@@ -244,6 +246,7 @@ fn with_programs(command: &mut Command, workspace: &Workspace) -> Result<()> {
     for (variable, name) in [
         ("GB_SERVER_BIN", "gemini-balance"),
         ("GB_FAKE_GOOGLE_BIN", "fake-google"),
+        ("GB_FAKE_CLOUDS_BIN", "fake-clouds"),
         ("GB_DESKTOP_BIN", DESKTOP_PACKAGE),
     ] {
         command.env(variable, workspace.binary("debug", name));

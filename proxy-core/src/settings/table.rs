@@ -101,7 +101,7 @@ settings! {
         en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
     /// Whether the second factor is switched off at the start: the way back for whoever has
     /// lost it and cannot run a command.
-    drop_second_factor: bool = Access "DROP_SECOND_FACTOR" "drop-second-factor" Kind::Boolean,
+    drop_second_factor: bool = Access "DROP_SECOND_FACTOR" "drop-second-factor-at-start" Kind::Boolean,
         default "false", Environment;
         zh "关闭两步验证" "启动时关闭两步验证。手机和恢复码都丢失、又无法执行命令时使用；登录后请删除此变量。";
         en "Drop the second factor" "Switches the second factor off at the start: for when phone and recovery codes are lost and no command can be run. Remove the variable after signing in.";

@@ -20,12 +20,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::World;
 use super::fault::Cut;
 use super::handle::respond;
 use super::reply::Step;
+use crate::accept::connections;
 
 /// The body of an answer.
 pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Severed>>;
@@ -44,25 +44,13 @@ impl std::error::Error for Severed {}
 
 /// Serves connections until it is dropped, and ends them all then.
 pub(super) async fn serve(listener: TcpListener, world: Arc<World>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve_connection(stream, Arc::clone(&world)));
-                } else {
-                    // Out of file descriptors, most likely: some must be closed first.
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    connections(listener, |stream| {
+        serve_connection(stream, Arc::clone(&world))
+    })
+    .await;
 }
 
 async fn serve_connection(stream: TcpStream, world: Arc<World>) {
-    // Without it a stream's small events wait for each other: steps of 40 ms.
-    let _ = stream.set_nodelay(true);
     let reset = Reset::default();
     let io = TokioIo::new(Connection {
         stream,

@@ -1,0 +1,97 @@
+//! Fake clouds as a program of its own, for `--demo` and browser tests.
+//!
+//! It prints, each on a line of its own, the address of Render's API (`render
+//! http://127.0.0.1:PORT/v1`), of Koyeb's (`koyeb http://127.0.0.1:PORT`), the host of the
+//! registry (`registry 127.0.0.1:PORT`), an image in it (`image …`), the keys that are
+//! accepted (`render-key …`, `koyeb-key …`), and `ready`; then it serves until it is
+//! stopped. Services run the program that `GB_SERVER_BIN` names, if it does.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::Parser;
+use testkit::cloud::{any_image, real_server};
+use testkit::koyeb::{self, FakeKoyeb};
+use testkit::launch::server_binary;
+use testkit::registry::{FakeRegistry, Pushed};
+use testkit::render::{self, FakeRender, Pace};
+
+/// A fake Render, a fake Koyeb and a fake registry of images.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// Variables for services that do not set them, as NAME=VALUE; e.g. BASE_URL of a fake
+    /// Google.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    default: Vec<(String, String)>,
+    /// Milliseconds that each step of a deploy takes.
+    #[arg(long, default_value_t = 1000)]
+    step: u64,
+    /// Milliseconds that a sleeping service takes to wake.
+    #[arg(long, default_value_t = 5000)]
+    wake: u64,
+}
+
+/// The image in the registry.
+const IMAGE: &str = "demo/gemini-balance";
+
+/// Reads `NAME=VALUE`.
+fn variable(given: &str) -> Result<(String, String), String> {
+    let (name, value) = given.split_once('=').ok_or("give it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let options = Options::parse();
+    let (step, wake) = (
+        Duration::from_millis(options.step),
+        Duration::from_millis(options.wake),
+    );
+    let registry = FakeRegistry::builder()
+        .image(Pushed::new(IMAGE, "latest"))
+        .try_start()
+        .await?;
+    // Images of the public registries exist, too: a demonstration names them.
+    let mut render = FakeRender::builder()
+        .pace(Pace::every(step))
+        .wake(wake)
+        .images(any_image());
+    let mut koyeb = FakeKoyeb::builder()
+        .step(step)
+        .wake(wake)
+        .images(any_image());
+    if let Some(binary) = server_binary() {
+        let defaults: BTreeMap<String, String> = options.default.into_iter().collect();
+        let on_live = real_server(binary, defaults);
+        render = render.on_live(on_live.clone());
+        koyeb = koyeb.on_live(on_live);
+    }
+    let (render, koyeb) = (render.try_start().await?, koyeb.try_start().await?);
+    let mut out = std::io::stdout();
+    writeln!(out, "render {}", render.base_url())?;
+    writeln!(out, "koyeb {}", koyeb.base_url())?;
+    writeln!(out, "registry {}", registry.host())?;
+    writeln!(out, "image {}", registry.reference(IMAGE, "latest"))?;
+    writeln!(out, "render-key {}", render::KEY)?;
+    writeln!(out, "koyeb-key {}", koyeb::KEY)?;
+    writeln!(out, "ready")?;
+    out.flush()?;
+    stopped().await
+}
+
+/// Waits until the program is asked to end, so that its services end with it.
+async fn stopped() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
