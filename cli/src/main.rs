@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Some(("backup", matches)) => command_runs(matches, commands::backup::make),
         Some(("backups", matches)) => command_runs(matches, commands::backup::list),
         Some(("restore", matches)) => command_runs(matches, commands::backup::restore),
+        Some(("deploy", matches)) => command_runs(matches, commands::deploy::run),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -71,6 +72,10 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(serve)
         .subcommands(others)
+        // Its own commands take the settings, too, wherever they stand.
+        .subcommand(
+            commands::deploy::command().args(DECLARATIONS.iter().map(|one| flag(one).global(true))),
+        )
 }
 
 /// The flag of one setting. Its value is validated with all the others, by

@@ -16,6 +16,8 @@ use vault::Secret;
 use crate::account::{Account, Credential};
 use crate::document;
 use crate::provider::{self, Provider};
+use crate::record::Record;
+use crate::runs::Active;
 
 /// Makes the provider that an account is with. Tests hand in one that leads to a fake.
 pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provider>> + Send + Sync>;
@@ -59,6 +61,7 @@ struct Inner {
     host: Host,
     /// Held while a document is read, changed and saved, so that no change is lost.
     change: tokio::sync::Mutex<()>,
+    active: Active,
 }
 
 impl Deployer {
@@ -68,6 +71,7 @@ impl Deployer {
             inner: Arc::new(Inner {
                 host,
                 change: tokio::sync::Mutex::default(),
+                active: Active::default(),
             }),
         }
     }
@@ -83,16 +87,29 @@ impl Deployer {
         }
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn host(&self) -> &Host {
+        &self.inner.host
+    }
+
+    pub(crate) fn active(&self) -> &Active {
+        &self.inner.active
+    }
+
+    pub(crate) fn store(&self) -> &Store {
         &self.inner.host.store
     }
 
-    fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Clock {
         &self.inner.host.clock
     }
 
-    fn provider(&self, credential: &Credential) -> Result<Arc<dyn Provider>, ApiError> {
+    pub(crate) fn provider(&self, credential: &Credential) -> Result<Arc<dyn Provider>, ApiError> {
         Ok((self.inner.host.providers)(credential)?)
+    }
+
+    /// Held while a document is read, changed and saved.
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.change.lock().await
     }
 
     /// All accounts.
@@ -116,7 +133,7 @@ impl Deployer {
         }
         let credential = Credential::typed(new)?;
         let facts = self.provider(&credential)?.probe().await?;
-        let _changing = self.inner.change.lock().await;
+        let _changing = self.changing().await;
         let accounts = Account::all(self.store()).await?;
         let known = accounts
             .iter()
@@ -144,7 +161,7 @@ impl Deployer {
             Ok(provider) => provider.probe().await.map_err(ApiError::from),
             Err(error) => Err(error),
         };
-        let _changing = self.inner.change.lock().await;
+        let _changing = self.changing().await;
         // It may have got another credential, or been removed, meanwhile.
         let mut account = Account::find(self.store(), id).await?;
         account.checked_at = self.clock().now();
@@ -164,8 +181,27 @@ impl Deployer {
     /// # Errors
     /// When remotes use it, there is none, or the database cannot be used.
     pub async fn remove_account(&self, id: i64) -> Result<String, ApiError> {
-        let _changing = self.inner.change.lock().await;
+        let _changing = self.changing().await;
         let account = Account::find(self.store(), id).await?;
+        let records: Vec<Record> = document::all(self.store()).await?;
+        let uses = |record: &&Record| {
+            let wish = record.wish.as_ref();
+            wish.is_some_and(|wish| wish.account == Some(id))
+        };
+        let users: Vec<&str> = records
+            .iter()
+            .filter(uses)
+            .map(|record| record.name.as_str())
+            .collect();
+        if !users.is_empty() {
+            return Err(ApiError::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "These remotes use the account: {}. Delete or forget them first.",
+                    users.join(", ")
+                ),
+            ));
+        }
         document::remove::<Account>(self.store(), id).await?;
         Ok(account.facts.name)
     }

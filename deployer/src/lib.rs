@@ -17,10 +17,13 @@ pub mod api;
 mod deployer;
 mod document;
 pub mod image;
+mod instance;
 pub mod plan;
 pub mod provider;
 pub mod record;
+mod remotes;
 pub mod run;
+mod runs;
 pub mod variables;
 pub mod wish;
 

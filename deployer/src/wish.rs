@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use contract::deploy::{DatabaseWish, KeepAlive, MysqlWish, RemoteWish, VariableWish};
 use contract::{ApiError, ErrorCode};
 use proxy_core::settings::{DECLARATIONS, Declaration, Settings};
+use proxy_core::store::MysqlConfig;
 use serde::{Deserialize, Serialize};
 use vault::Secret;
 
@@ -260,6 +261,26 @@ impl Wish {
 }
 
 impl Mysql {
+    /// How one gets in from here.
+    ///
+    /// # Errors
+    /// When it cannot be right any more.
+    pub fn config(&self) -> Result<MysqlConfig, ApiError> {
+        let config = crate::mysql_config(MysqlWish {
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+            password: None,
+            database: self.database.clone(),
+            ssl_mode: self.ssl_mode.clone(),
+            ssl_ca: self.ssl_ca.clone(),
+        })?;
+        Ok(MysqlConfig {
+            password: Some(self.password.clone()),
+            ..config
+        })
+    }
+
     fn checked(wish: MysqlWish, known: Option<&Self>) -> Result<Self, ApiError> {
         let password = match (wish.password.clone(), known) {
             (Some(password), _) => Secret::new(password),

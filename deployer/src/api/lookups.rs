@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use contract::ApiError;
-use contract::deploy::{DatabaseReport, DatabaseWish, DeployState};
+use contract::deploy::{DatabaseReport, DatabaseWish, DeployState, ImageQuestion, ImageView};
 use proxy_core::admin::answer::{Json, Result};
 
 use super::Api;
@@ -31,4 +31,20 @@ pub(super) async fn database(
     Json(wish): Json<DatabaseWish>,
 ) -> Result<Json<DatabaseReport>> {
     Ok(Json(api.deployer.inspect_database(wish).await?))
+}
+
+/// Looks an image up in its registry: whether it can be deployed, and what its name stands for.
+#[utoipa::path(post, path = "/api/deploy/image", tag = "deploy", security(("session" = [])),
+    request_body = ImageQuestion, responses(
+    (status = 200, body = ImageView),
+    (status = 400, body = ApiError, description = "`image_refused`, `invalid_input`"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 502, body = ApiError, description = "`unreachable`"),
+))]
+pub(super) async fn image(
+    State(api): State<Api>,
+    Json(question): Json<ImageQuestion>,
+) -> Result<Json<ImageView>> {
+    Ok(Json(api.deployer.inspect_image(question).await?))
 }

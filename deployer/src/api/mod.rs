@@ -8,6 +8,8 @@
 
 mod accounts;
 mod lookups;
+mod remotes;
+mod runs;
 
 use std::sync::Arc;
 
@@ -32,6 +34,22 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(accounts::check))
         .routes(routes!(accounts::remove))
         .routes(routes!(lookups::database))
+        .routes(routes!(remotes::list, remotes::create))
+        .routes(routes!(remotes::add))
+        .routes(routes!(remotes::show))
+        .routes(routes!(remotes::change_wish))
+        .routes(routes!(remotes::variables, remotes::variables_text))
+        .routes(routes!(remotes::access))
+        .routes(routes!(remotes::act))
+        .routes(routes!(remotes::deploys))
+        .routes(routes!(remotes::logs))
+        .routes(routes!(remotes::events))
+        .routes(routes!(remotes::usage))
+        .routes(routes!(lookups::image))
+        .routes(routes!(runs::plan))
+        .routes(routes!(runs::apply))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
         .split_for_parts();
     let api = Api {
         core: core.clone(),

@@ -12,4 +12,6 @@ mod accounts;
 mod cloud;
 mod description;
 mod lookups;
+mod remotes;
+mod runs;
 mod world;

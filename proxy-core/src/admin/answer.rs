@@ -164,6 +164,7 @@ pub fn is_json(headers: &http::HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
+/// What is said to a body that is none.
 pub fn not_json() -> Failure {
     Failure::invalid("The body must be sent with the header Content-Type: application/json.")
 }

@@ -12,8 +12,8 @@ use contract::deploy::{DatabaseReport, FoundDatabase};
 use contract::{ApiError, ErrorCode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlConnection};
 
-use super::mysql::{self, MysqlConfig, TlsMode, What};
 use super::StoreError;
+use super::mysql::{self, MysqlConfig, TlsMode, What};
 use crate::clock::Clock;
 
 /// How long a server may take to let somebody in, and as long again for all questions
@@ -132,8 +132,8 @@ async fn questions(
     let took = clock.monotonic().saturating_sub(begin);
     report.latency_ms = Some(took.as_millis().try_into().unwrap_or(u64::MAX));
     report.encrypted = is_encrypted(connection).await.map_err(failed)?;
-    report.verified = report.encrypted
-        && matches!(config.tls, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
+    report.verified =
+        report.encrypted && matches!(config.tls, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
     if report.exists {
         report.used_bytes = used_bytes(connection).await.map_err(failed)?;
         report.found = Some(found(config, connection).await?);
@@ -168,10 +168,9 @@ async fn questions(
 
 /// Whether this connection is encrypted. (TiDB and MariaDB know the status variable, too.)
 async fn is_encrypted(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
-    let row: Option<(String, String)> =
-        sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<(String, String)> = sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        .fetch_optional(connection)
+        .await?;
     Ok(row.is_some_and(|(_, cipher)| !cipher.is_empty()))
 }
 
@@ -191,7 +190,9 @@ async fn found(
 ) -> Result<FoundDatabase, ApiError> {
     let place = Arc::new(config.place());
     let refused = |error: StoreError| ApiError::new(ErrorCode::Database, error.to_string());
-    let what = mysql::what_is_in(connection, &place).await.map_err(refused)?;
+    let what = mysql::what_is_in(connection, &place)
+        .await
+        .map_err(refused)?;
     match what {
         What::Ours => Ok(FoundDatabase::Ours),
         What::Newer => Ok(FoundDatabase::Newer),

@@ -280,10 +280,12 @@ pub(super) async fn what_is_in(
         "sessions",
         "panel",
     ];
-    Ok(match tables.iter().any(|name| ours.contains(&name.as_str())) {
-        true => What::Foreign,
-        false => What::Tables(tables),
-    })
+    Ok(
+        match tables.iter().any(|name| ours.contains(&name.as_str())) {
+            true => What::Foreign,
+            false => What::Tables(tables),
+        },
+    )
 }
 
 /// The server's number for an error, when it is the server's.

@@ -49,7 +49,10 @@ async fn what_is_in_a_database_is_recognised_and_nothing_is_left_behind() {
         .execute(&format!("CREATE TABLE `{database}`.t_settings (id INT)"))
         .await;
     let report = look(config).await;
-    assert_eq!((report.ok, report.found), (true, Some(FoundDatabase::Original)));
+    assert_eq!(
+        (report.ok, report.found),
+        (true, Some(FoundDatabase::Original))
+    );
 
     world.open().await.close().await;
     let before = server.execute(&tables).await;
@@ -177,7 +180,10 @@ async fn encryption_is_told_apart_from_knowing_who_it_is() {
     let mut config = mysql_config(&server, server.fresh_database().await);
     config.tls = TlsMode::Required;
     let report = look(&config).await;
-    assert!(report.ok && report.encrypted && !report.verified, "{report:?}");
+    assert!(
+        report.ok && report.encrypted && !report.verified,
+        "{report:?}"
+    );
 
     config.tls = TlsMode::VerifyIdentity;
     let said = refused(&config).await;
@@ -187,7 +193,10 @@ async fn encryption_is_told_apart_from_knowing_who_it_is() {
     assert!(said.contains("certificate authority"), "{said}");
     config.tls_ca = Some(server.ca_pem().to_owned());
     let report = look(&config).await;
-    assert!(report.ok && report.encrypted && report.verified, "{report:?}");
+    assert!(
+        report.ok && report.encrypted && report.verified,
+        "{report:?}"
+    );
 
     server
         .execute("SET GLOBAL require_secure_transport = ON")
