@@ -1,6 +1,7 @@
 //! The task that looks after the database: it connects to one that is away, reads what
 //! another process has changed there, keeps the snapshot for a start without it, and makes
-//! the backups that are due. Beside it, the one that deletes what has been kept long enough.
+//! the backups that are due. Beside it, the one that deletes what has been kept long enough, and
+//! the one that makes up for sums that are missing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::takeover;
 const EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two tries to reach one that does not.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause between two tries to make up for missing sums, which nothing waits for.
+const LONGEST_PAUSE_OF_SUMS: Duration = Duration::from_secs(600);
 /// How often old records are deleted, in milliseconds.
 const TIDY_EVERY_MS: Millis = 10 * 60 * 1000;
 /// How often it is looked whether it is time.
@@ -37,10 +40,16 @@ pub(crate) async fn first_load(
     store: &Store,
     environment: &Settings,
 ) -> Result<Arc<Loaded>, StoreError> {
-    match read(store, environment).await {
-        Err(error) if store.is_mysql() && error.may_pass() => {
-            Ok(store.load_offline(&environment.api_keys, &environment.allowed_tokens))
+    let (keys, tokens) = (&environment.api_keys, &environment.allowed_tokens);
+    let found = match read(store, environment).await {
+        Err(error) if store.is_mysql() && error.is_read_only() => {
+            store.note(&Err(error));
+            store.load_unwritable(keys, tokens).await
         }
+        found => found,
+    };
+    match found {
+        Err(error) if store.is_mysql() && error.may_pass() => Ok(store.load_offline(keys, tokens)),
         result => result,
     }
 }
@@ -141,6 +150,48 @@ pub(crate) async fn tidy(core: Arc<Core>, stop: CancellationToken) {
             tracing::warn!(%error, "old records cannot be deleted; it is tried again");
         }
     }
+}
+
+/// Makes up for sums that are missing (of requests from before there were sums, of the
+/// original's log), piece by piece and beside everything else, whenever a database is used for
+/// the first time; until `stop`.
+pub(crate) async fn make_up(core: Arc<Core>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = core.store.settled() => {}
+        }
+        let mut pause = EVERY;
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                done = make_up_all(&core) => done,
+            };
+            let Err(error) = done else { break };
+            if pause == EVERY {
+                tracing::warn!(%error, "older sums are still missing; it is tried again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE_OF_SUMS);
+        }
+    }
+}
+
+async fn make_up_all(core: &Core) -> Result<(), StoreError> {
+    // It may be changed meanwhile.
+    let zone = || core.settings().time_zone.clone();
+    let mut counted = false;
+    while core.store.sum_up_requests(&zone()).await? {
+        counted = true;
+    }
+    if counted {
+        core.seed_tokens().await;
+    }
+    while takeover::sum_up_log(&core.store, &core.environment, &zone()).await? {}
+    Ok(())
 }
 
 fn keep_by(settings: &Settings) -> Keep {

@@ -171,8 +171,9 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
     let upstream = Upstream::new()?;
 
-    let store = Store::open(settings.store(master, sealing), clock.clone()).await?;
-    let loaded = keeper::first_load(&store, &settings).await?;
+    // In boxes, because what awaits this awaits all that is within.
+    let store = Box::pin(Store::open(settings.store(master, sealing), clock.clone())).await?;
+    let loaded = Box::pin(keeper::first_load(&store, &settings)).await?;
     if settings.drop_second_factor {
         reset::drop_second_factor(&store).await;
     }
@@ -222,6 +223,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     core.seed_tokens().await;
     core.tracker
         .spawn(keeper::tidy(core.clone(), stopped.clone()));
+    core.tracker
+        .spawn(keeper::make_up(core.clone(), stopped.clone()));
     core.tracker
         .spawn(keeper::keep(core.clone(), stopped.clone()));
     if let Some(extend) = extend {

@@ -6,16 +6,17 @@
 //! original calls `default_db`, looked for in the data folder, or named on the command line.
 //! The SQL is in `store/original.rs`.
 //!
+//! The log may be long, so its sums come later, in pieces ([`sum_up_log`]); until then, and
+//! whatever becomes of that, keys, tokens and settings serve.
+//!
 //! Without a sealing key (MySQL only) nothing secret is stored: keys and tokens are read from
 //! the original's table at every start, like those of the environment, until a key comes.
 //!
 //! What each of its settings becomes is one table, in `settings/original.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use contract::admin::{Actor, Sealing, SettingProblem, Takeover};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault::{MasterKey, Secret};
 
@@ -23,13 +24,12 @@ use crate::admin::hash_password;
 use crate::clock::Clock;
 use crate::settings::original::{self, Becomes};
 use crate::settings::{DECLARATIONS, Settings, list_items, refuse_placeholder};
-use crate::store::{
-    Findings, FoundKey, FoundSetting, FoundSum, Original, OriginalSum, Source, Store, StoreError,
-    SumOf,
-};
+use crate::store::{Findings, FoundKey, FoundSetting, Original, Source, Store, StoreError};
 
 /// Where the original's file may lie below the data folder.
 const FILES: [&str; 2] = ["default_db", "data/default_db"];
+/// `TZ` in the original's image (its Dockerfile).
+const IMAGE_ZONE: &str = "Asia/Shanghai";
 /// What the original's page writes into an empty list of keys, and saves as one.
 const EMPTY_FIELD: &str = "请在此处输入";
 
@@ -72,12 +72,10 @@ async fn try_at_start(store: &Store, settings: &Settings) -> Result<Unstored, St
             None => return Ok(Unstored::default()),
         },
     };
-    // The log may be long, and is read again only for its sums by keys, when those come.
-    let with_log = !done.rest || store.sealing() != Sealing::NotStored;
-    let Some(findings) = find(store, settings, &source, with_log).await? else {
+    let Some(findings) = find(store, settings, &source).await? else {
         return Ok(Unstored::default());
     };
-    let now = store.take_over(&findings, Actor::Program).await?;
+    let now = store.take_over(&source, &findings, Actor::Program).await?;
     if now != done {
         tracing::info!(
             keys = findings.keys.len(),
@@ -108,9 +106,8 @@ async fn find(
     store: &Store,
     settings: &Settings,
     source: &Source,
-    with_log: bool,
 ) -> Result<Option<Findings>, StoreError> {
-    let Some(original) = store.read_original(source, with_log).await? else {
+    let Some(original) = store.read_original(source).await? else {
         return Ok(None);
     };
     let mut findings = understand(&original, settings);
@@ -156,7 +153,12 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
         if is_empty(value.expose()) {
             continue;
         }
-        match original::original(name).map(|setting| setting.becomes) {
+        let known = original::original(name);
+        if known.is_some_and(|setting| setting.is_default(value.expose())) {
+            // Nobody chose it, so it says nothing here.
+            continue;
+        }
+        match known.map(|setting| setting.becomes) {
             // For the panel see `panel_password`.
             _ if name == PANEL_TOKEN => {
                 let token = vec![value.expose().trim().to_owned()];
@@ -186,8 +188,29 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
     findings
         .tokens
         .retain(|(_, token)| !settings.allowed_tokens.contains(token));
-    findings.sum_up(&original.sums, &settings.time_zone);
     findings
+}
+
+/// Brings the next piece of the original's log into the sums, whose days begin at midnight of
+/// `zone`; false when nothing is left to do.
+///
+/// # Errors
+/// When a database cannot be used; the next call goes on from there.
+pub(crate) async fn sum_up_log(
+    store: &Store,
+    environment: &Settings,
+    zone: &TimeZone,
+) -> Result<bool, StoreError> {
+    store.sum_up_original(&their_zone(environment), zone).await
+}
+
+/// The time zone of the original's clock, which is that of its container: the one that the
+/// environment names, which was likely handed over with everything else, or its image's.
+fn their_zone(environment: &Settings) -> TimeZone {
+    match environment.given("TZ") {
+        Some(_) => environment.time_zone.clone(),
+        None => TimeZone::get(IMAGE_ZONE).unwrap_or(TimeZone::UTC),
+    }
 }
 
 /// The secrets that can be used; of the others it is said why not.
@@ -281,7 +304,11 @@ impl Findings {
             return;
         };
         let text = Secret::new(translate(value.expose()));
-        if text.expose() == declaration.default {
+        let given = settings.given(ours);
+        // What holds anyway is not pinned down. Where the environment gives another value, what
+        // somebody chose in the original's panel held there, even if it is the default here.
+        let holds = given.map_or(declaration.default, |given| given.expose());
+        if original::is_same(text.expose(), holds) {
             return;
         }
         let alone = |name: &str| (name == ours).then(|| text.expose().clone());
@@ -293,69 +320,10 @@ impl Findings {
         self.settings.push(FoundSetting {
             name: ours,
             is_secret: declaration.secret,
-            environment: settings.given(ours).cloned(),
+            environment: given.cloned(),
             text,
         });
     }
-
-    /// The log's hours, which are of the wall clock, as ours.
-    fn sum_up(&mut self, sums: &[OriginalSum], zone: &TimeZone) {
-        let mut days = BTreeSet::new();
-        let mut rows: BTreeMap<(&'static str, SumOf, i64, &str), [u64; 3]> = BTreeMap::new();
-        for sum in sums {
-            let Some((day, hour)) = day_and_hour(&sum.hour) else {
-                continue;
-            };
-            let name = sum.name.expose().as_str();
-            let is_status = |name: &str| matches!(name.parse(), Ok(100_u16..=599));
-            if sum.of == SumOf::Status && !is_status(name) {
-                continue;
-            }
-            let moment = |hour| {
-                let at = day.at(hour, 0, 0, 0).to_zoned(zone.clone()).ok()?;
-                Some(at.timestamp().as_millisecond())
-            };
-            let begins = [("h", moment(hour)), ("d", begin_of_day(day, zone))];
-            days.insert(day);
-            for (period, at) in begins {
-                let Some(at) = at else { continue };
-                let row = rows.entry((period, sum.of, at, name)).or_default();
-                for (total, more) in row
-                    .iter_mut()
-                    .zip([sum.requests, sum.errors, sum.latency_ms])
-                {
-                    *total = total.saturating_add(more);
-                }
-            }
-        }
-        self.log_days = u32::try_from(days.len()).unwrap_or(u32::MAX);
-        let rows = rows.into_iter();
-        self.sums = rows
-            .map(
-                |((period, of, at, name), [requests, errors, latency_ms])| FoundSum {
-                    period,
-                    of,
-                    at,
-                    name: Secret::from(name),
-                    requests,
-                    errors,
-                    latency_ms,
-                },
-            )
-            .collect();
-    }
-}
-
-fn begin_of_day(day: Date, zone: &TimeZone) -> Option<i64> {
-    let start = day.to_zoned(zone.clone()).ok()?;
-    Some(start.timestamp().as_millisecond())
-}
-
-/// Of `2026-11-25 13`; SQLite files may have a `T` in it.
-fn day_and_hour(text: &str) -> Option<(Date, i8)> {
-    let day = text.get(..10)?.parse().ok()?;
-    let hour = text.get(11..13)?.parse().ok()?;
-    (0..24).contains(&hour).then_some((day, hour))
 }
 
 /// A file of the original that is taken over by hand.
@@ -400,7 +368,8 @@ impl FileTakeover {
         Ok(Self { store })
     }
 
-    /// Takes over the file; gives what came of it.
+    /// Takes over the file; gives what came of it. When its log cannot be summed up to its end,
+    /// the server does the rest.
     ///
     /// # Errors
     /// When the file or our database cannot be used, or one was taken over before. Then
@@ -416,11 +385,31 @@ impl FileTakeover {
         if !file.is_file() {
             return Err(TakeoverError::Missing(file.to_path_buf()));
         }
-        let source = Source::File(file.to_path_buf());
-        let findings = find(&self.store, settings, &source, true)
+        // The server may have to find it again.
+        let path = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+        let source = Source::File(path);
+        let findings = find(&self.store, settings, &source)
             .await?
             .ok_or_else(|| TakeoverError::NotOriginal(file.to_path_buf()))?;
-        self.store.take_over(&findings, Actor::CommandLine).await?;
+        self.store
+            .take_over(&source, &findings, Actor::CommandLine)
+            .await?;
+        // What the panel has saved decides about the sums' days.
+        let saved = self.store.saved_settings().await?;
+        let zone = settings.with_valid(&saved).time_zone;
+        loop {
+            match sum_up_log(&self.store, settings, &zone).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        "the original's log is not summed up to its end; the server goes on"
+                    );
+                    break;
+                }
+            }
+        }
         Ok(self.store.takeover().await?.unwrap_or_default())
     }
 

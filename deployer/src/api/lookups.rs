@@ -13,7 +13,6 @@ use super::Api;
     (status = 401, body = ApiError, description = "`not_signed_in`"),
     (status = 403, body = ApiError, description = "`foreign_origin`"),
 ))]
-#[expect(clippy::unused_async, reason = "a handler is asynchronous")]
 pub(super) async fn state(State(api): State<Api>) -> Json<DeployState> {
     Json(api.deployer.state())
 }

@@ -16,7 +16,7 @@ use super::answer::{Failure, Id, Json, Result};
 use super::settings::{self, Plan};
 use super::{Access, Admin, guard};
 use crate::Core;
-use crate::store::{Change, Inverse, NewAudit};
+use crate::store::{Change, Inverse, Made, NewAudit};
 
 /// How many entries a page has unless the caller says so, and at most.
 const PAGE: u32 = 50;
@@ -188,13 +188,7 @@ pub(super) async fn undo(State(admin): State<Admin>, who: Who, Id(id): Id) -> Re
     for (name, setting) in &inverse.settings {
         let now = state.saved.get(name).map(|saved| saved.value.expose());
         if now != setting.became.as_ref() {
-            return Err(Failure::new(
-                ErrorCode::Changed,
-                format!(
-                    "{name} has been changed again since, so taking this back would undo that, \
-                     too. Take the later change back first, or set the value by hand."
-                ),
-            ));
+            return Err(overtaken(name));
         }
         wanted.insert(name.clone(), setting.was.as_deref().map(Secret::from));
     }
@@ -220,10 +214,31 @@ pub(super) async fn undo(State(admin): State<Admin>, who: Who, Id(id): Id) -> Re
         undo: Some((id, inverse)),
         ..Change::default()
     };
-    core.store
+    let made = core
+        .store
         .change(&core.environment, &change, state.revision, entry)
-        .await?
-        .ok_or_else(settings::changed)?;
+        .await?;
+    match made {
+        Made::Entry(_) => {}
+        Made::Unexpected => return Err(settings::changed()),
+        Made::Overtaken(name) => return Err(overtaken(&name)),
+        Made::Wiped => {
+            return Err(Failure::invalid(
+                "A key can be brought back until the next start of a server: its secret has been \
+                 wiped since. Add it once more under Keys.",
+            ));
+        }
+    }
     core.show_changed().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn overtaken(name: &str) -> Failure {
+    Failure::new(
+        ErrorCode::Changed,
+        format!(
+            "{name} has been changed again since, so taking this back would undo that, too. Take \
+             the later change back first, or set the value by hand."
+        ),
+    )
 }

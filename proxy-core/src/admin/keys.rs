@@ -13,7 +13,7 @@ use super::answer::{Failure, Id, Json, Result};
 use super::audit::Who;
 use super::{Admin, import, overview};
 use crate::Core;
-use crate::store::{Inverse, KeyWas, StoredKey, Tally};
+use crate::store::{Inverse, KeyChoice, KeyWas, StoredKey, Tally};
 
 /// All keys, oldest first.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", security(("session" = [])), responses(
@@ -127,15 +127,23 @@ pub(super) async fn change(
     if let Some(enabled) = patch.enabled {
         core.pool.set_enabled(id, enabled);
     }
+    let subject = before.secret.masked();
+    let was = KeyChoice {
+        label: before.label,
+        enabled: before.enabled,
+    };
+    let became = KeyChoice {
+        label: label.unwrap_or(&was.label).to_owned(),
+        enabled: patch.enabled.unwrap_or(was.enabled),
+    };
     let inverse = Inverse {
         keys: vec![KeyWas {
             id,
-            label: before.label,
-            enabled: before.enabled,
+            was,
+            became: Some(became),
         }],
         ..Inverse::default()
     };
-    let subject = before.secret.masked();
     who.did(core, AuditAction::KeyChanged, subject, Some(inverse))
         .await;
     one(core, id).await.map(Json)

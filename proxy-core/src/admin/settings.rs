@@ -93,7 +93,7 @@ pub(super) async fn change(
         .store
         .change(&core.environment, &change, state.revision, entry)
         .await?;
-    report.audit_id = Some(saved.ok_or_else(changed)?);
+    report.audit_id = Some(saved.entry().ok_or_else(changed)?);
     core.show_changed().await?;
     report.revision = state.revision.saturating_add(1);
     Ok(Json(report))

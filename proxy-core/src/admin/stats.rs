@@ -1,7 +1,5 @@
 //! The statistics: sums by the hour and by the day.
 
-use std::collections::HashMap;
-
 use axum::extract::State;
 use contract::ApiError;
 use contract::admin::{Named, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums};
@@ -67,14 +65,17 @@ pub(super) async fn show(
     let curve = core.store.curve(period, kind, &name, since).await?;
     let mut total = Tally::default();
     curve.iter().for_each(|(_, tally)| total.add(tally));
-    let curve: HashMap<_, _> = curve.into_iter().collect();
-    let points = slots
-        .into_iter()
-        .map(|at| StatsPoint {
-            at,
-            sums: curve.get(&at).copied().unwrap_or_default().into(),
-        })
-        .collect();
+    let mut sums = vec![Tally::default(); slots.len()];
+    for (at, tally) in &curve {
+        if let Some(sum) = slots::holding(&slots, *at).and_then(|slot| sums.get_mut(slot)) {
+            sum.add(tally);
+        }
+    }
+    let points = slots.into_iter().zip(sums).map(|(at, sums)| StatsPoint {
+        at,
+        sums: sums.into(),
+    });
+    let points = points.collect();
 
     let spans = slots::spans(period, since, core.clock.now(), &zone);
     let totals = core.store.totals(&spans, &LISTED).await?;

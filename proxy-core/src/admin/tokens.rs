@@ -10,7 +10,7 @@ use super::answer::{Failure, Id, Json, Result};
 use super::audit::Who;
 use super::{Admin, gate};
 use crate::Core;
-use crate::store::{Inverse, StoredToken, TokenWas};
+use crate::store::{Inverse, StoredToken, TokenChoice, TokenWas};
 
 /// The longest name, in characters.
 const NAME_CHARS: usize = 100;
@@ -98,11 +98,19 @@ pub(super) async fn change(
     core.show_tokens(&tokens);
     if let Some(was) = before.into_iter().find(|token| token.id == id) {
         let subject = was.name.clone();
+        let was = TokenChoice {
+            name: was.name,
+            rules: was.rules,
+        };
+        let became = TokenChoice {
+            name: name.unwrap_or(&was.name).to_owned(),
+            rules: rules.unwrap_or_else(|| was.rules.clone()),
+        };
         let inverse = Inverse {
             tokens: vec![TokenWas {
                 id,
-                name: was.name,
-                rules: was.rules,
+                was,
+                became: Some(became),
             }],
             ..Inverse::default()
         };

@@ -212,14 +212,23 @@ pub(super) async fn import(
         };
         list.push(key.secret.masked());
     }
-    let tokens = core.store.tokens().await?;
-    for token in &found.tokens {
-        let known = tokens.iter().any(|known| known.hash == token.hash);
-        let list = match known {
-            true => &mut report.tokens_known,
-            false => &mut report.tokens_added,
-        };
-        list.push(token.name.clone());
+    // By what they are, also those of the environment, which the database knows by another hash.
+    let known = core.store.tokens().await?;
+    let revoked = core.store.revoked_tokens().await?;
+    let mut tokens = Vec::new();
+    for token in found.tokens {
+        if known.iter().any(|known| known.hash == token.hash) {
+            report.tokens_known.push(token.name);
+        } else if revoked.contains(&token.hash) {
+            report.ignored.push(SettingProblem {
+                name: token.name,
+                reason: "this token was revoked here and stays so; make a new one under Tokens"
+                    .to_owned(),
+            });
+        } else {
+            report.tokens_added.push(token.name.clone());
+            tokens.push(token);
+        }
     }
     let plan = match Plan::make(core, &state, &found.settings) {
         Ok(plan) => plan,
@@ -246,14 +255,14 @@ pub(super) async fn import(
     let change = Change {
         settings: plan.values,
         keys: found.keys,
-        tokens: found.tokens,
+        tokens,
         undo: None,
     };
     let saved = core
         .store
         .change(&core.environment, &change, state.revision, entry)
         .await?;
-    report.audit_id = Some(saved.ok_or_else(settings::changed)?);
+    report.audit_id = Some(saved.entry().ok_or_else(settings::changed)?);
     core.show_changed().await?;
     Ok(Json(report))
 }

@@ -58,6 +58,12 @@ pub fn last(period: Period, count: usize, now: Millis, zone: &TimeZone) -> Vec<M
     slots
 }
 
+/// Which of the slots, oldest first, holds a moment; `None` before the first. A sum that was made
+/// in another time zone does not begin where a slot does.
+pub fn holding(slots: &[Millis], at: Millis) -> Option<usize> {
+    slots.partition_point(|slot| *slot <= at).checked_sub(1)
+}
+
 /// Finds the slots of many moments that are close together.
 pub(crate) struct Slots<'a> {
     zone: &'a TimeZone,
@@ -190,6 +196,17 @@ mod tests {
         let first_day = midnight("2026-11-19");
         assert_eq!((spans[0].from, spans[0].to), (week, first_day));
         assert_eq!((spans[1].period, spans[1].from), (Period::Day, first_day));
+    }
+
+    #[test]
+    fn what_was_summed_up_in_another_zone_is_in_the_slot_that_holds_it() {
+        let now = at("2026-11-25T12:00:00Z");
+        let slots = last(Period::Day, 3, now, &TimeZone::UTC);
+        let shanghai = TimeZone::get("Asia/Shanghai").unwrap();
+        let day = begin(Period::Day, now, &shanghai);
+        assert_eq!(holding(&slots, day), Some(1));
+        assert_eq!(holding(&slots, slots[2]), Some(2));
+        assert_eq!(holding(&slots, slots[0] - 1), None);
     }
 
     #[test]

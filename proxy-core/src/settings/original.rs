@@ -4,15 +4,43 @@
 //! test that writes `docs/settings.md`. Deliberately absent: reading the original's
 //! database, and any of its code or texts.
 
-use super::Text;
+use super::{Text, list_items};
 
 /// One setting of the original.
 #[derive(Debug)]
 pub struct OriginalSetting {
     /// Its name there.
     pub name: &'static str,
+    /// Its default there, in the way in which the program keeps it in its database: it writes
+    /// all it knows back there, so a value that equals this was nobody's choice.
+    pub default: &'static str,
     /// What becomes of it.
     pub becomes: Becomes,
+}
+
+impl OriginalSetting {
+    /// Whether a value is the default there, however it is written.
+    pub fn is_default(&self, value: &str) -> bool {
+        is_same(value, self.default)
+    }
+}
+
+/// Whether two values of the original are the same: as JSON, as a list, or as a text in which
+/// only capitals differ.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    let (one, other) = (one.trim(), other.trim());
+    if one.eq_ignore_ascii_case(other)
+        || matches!((json(one), json(other)), (Some(a), Some(b)) if a == b)
+    {
+        return true;
+    }
+    // Numbers as Python prints them (`300.0`).
+    match (one.parse::<f64>(), other.parse::<f64>()) {
+        (Ok(one), Ok(other)) => one.total_cmp(&other).is_eq(),
+        (Err(_), Err(_)) => other.starts_with('[') && list_items(one) == list_items(other),
+        _ => false,
+    }
 }
 
 /// What becomes of a setting of the original.
@@ -39,17 +67,19 @@ pub fn original(name: &str) -> Option<&'static OriginalSetting> {
     ORIGINAL.iter().find(|setting| setting.name == name)
 }
 
-const fn same(name: &'static str) -> OriginalSetting {
-    becomes(name, name, as_it_is)
+const fn same(name: &'static str, default: &'static str) -> OriginalSetting {
+    becomes(name, default, name, as_it_is)
 }
 
 const fn becomes(
     name: &'static str,
+    default: &'static str,
     ours: &'static str,
     translate: fn(&str) -> String,
 ) -> OriginalSetting {
     OriginalSetting {
         name,
+        default,
         becomes: Becomes::Setting {
             name: ours,
             translate,
@@ -57,9 +87,10 @@ const fn becomes(
     }
 }
 
-const fn nothing(name: &'static str, reason: Text) -> OriginalSetting {
+const fn nothing(name: &'static str, default: &'static str, reason: Text) -> OriginalSetting {
     OriginalSetting {
         name,
+        default,
         becomes: Becomes::Nothing(reason),
     }
 }
@@ -118,6 +149,10 @@ const FAKE_STREAMS: Text = Text {
     zh: "不需要：使用 Google 真正的流，并在收到内容之前自动重试空答复。",
     en: "Not needed: Google's real stream is used, and an empty one is tried again unseen.",
 };
+const SCHEDULE: Text = Text {
+    zh: "不需要：原版只用它安排定时任务；统计的时区见 TZ。",
+    en: "Not needed: there it only times scheduled jobs. For the statistics' time zone see TZ.",
+};
 const UPDATES: Text = Text {
     zh: "不需要：服务器不自动检查更新。",
     en: "Not needed: the server does not look for updates.",
@@ -134,93 +169,137 @@ const FILES: Text = Text {
 
 /// Every setting of the original (v2.2.8), in its order.
 pub static ORIGINAL: &[OriginalSetting] = &[
-    same("DATABASE_TYPE"),
-    nothing("SQLITE_DATABASE", FILE),
-    same("MYSQL_HOST"),
-    same("MYSQL_PORT"),
-    same("MYSQL_USER"),
-    same("MYSQL_PASSWORD"),
-    same("MYSQL_DATABASE"),
-    same("MYSQL_SOCKET"),
+    same("DATABASE_TYPE", "mysql"),
+    nothing("SQLITE_DATABASE", "default_db", FILE),
+    same("MYSQL_HOST", ""),
+    same("MYSQL_PORT", "3306"),
+    same("MYSQL_USER", ""),
+    same("MYSQL_PASSWORD", ""),
+    same("MYSQL_DATABASE", ""),
+    same("MYSQL_SOCKET", ""),
     OriginalSetting {
         name: "API_KEYS",
+        default: "[]",
         becomes: Becomes::Keys,
     },
     OriginalSetting {
         name: "ALLOWED_TOKENS",
+        default: "[]",
         becomes: Becomes::Tokens,
     },
-    same("AUTH_TOKEN"),
-    same("BASE_URL"),
-    same("CUSTOM_HEADERS"),
-    nothing("VERTEX_API_KEYS", VERTEX),
-    nothing("VERTEX_EXPRESS_BASE_URL", VERTEX),
-    nothing("URL_NORMALIZATION_ENABLED", ROUTING),
-    nothing("MAX_FAILURES", HEALTH),
-    becomes("TIME_OUT", "TIME_OUT", whole_number),
-    becomes("MAX_RETRIES", "MAX_RETRIES", attempts),
-    nothing("PROXIES", PROXIES),
-    nothing("PROXIES_USE_CONSISTENCY_HASH_BY_API_KEY", PROXIES),
-    same("TEST_MODEL"),
-    nothing("IMAGE_MODELS", SUFFIXES),
-    nothing("SEARCH_MODELS", SUFFIXES),
-    same("FILTERED_MODELS"),
-    nothing("TOOLS_CODE_EXECUTION_ENABLED", BY_REQUEST),
-    nothing("URL_CONTEXT_ENABLED", BY_REQUEST),
-    nothing("URL_CONTEXT_MODELS", BY_REQUEST),
-    nothing("SHOW_SEARCH_LINK", SUFFIXES),
-    nothing("SHOW_THINKING_PROCESS", SHOWN_BY_TOKEN),
-    nothing("THINKING_MODELS", SUFFIXES),
-    nothing("THINKING_BUDGET_MAP", BY_REQUEST),
-    nothing("SAFETY_SETTINGS", BY_REQUEST),
-    nothing("TTS_MODEL", SPEECH),
-    nothing("TTS_VOICE_NAME", SPEECH),
-    nothing("TTS_SPEED", SPEECH),
-    nothing("PAID_KEY", IMAGES),
-    nothing("CREATE_IMAGE_MODEL", IMAGES),
-    nothing("UPLOAD_PROVIDER", IMAGE_HOSTS),
-    nothing("SMMS_SECRET_TOKEN", IMAGE_HOSTS),
-    nothing("PICGO_API_KEY", IMAGE_HOSTS),
-    nothing("PICGO_API_URL", IMAGE_HOSTS),
-    nothing("CLOUDFLARE_IMGBED_URL", IMAGE_HOSTS),
-    nothing("CLOUDFLARE_IMGBED_AUTH_CODE", IMAGE_HOSTS),
-    nothing("CLOUDFLARE_IMGBED_UPLOAD_FOLDER", IMAGE_HOSTS),
-    nothing("OSS_ENDPOINT", IMAGE_HOSTS),
-    nothing("OSS_ENDPOINT_INNER", IMAGE_HOSTS),
-    nothing("OSS_ACCESS_KEY", IMAGE_HOSTS),
-    nothing("OSS_ACCESS_KEY_SECRET", IMAGE_HOSTS),
-    nothing("OSS_BUCKET_NAME", IMAGE_HOSTS),
-    nothing("OSS_REGION", IMAGE_HOSTS),
-    nothing("STREAM_OPTIMIZER_ENABLED", STREAMS),
-    nothing("STREAM_MIN_DELAY", STREAMS),
-    nothing("STREAM_MAX_DELAY", STREAMS),
-    nothing("STREAM_SHORT_TEXT_THRESHOLD", STREAMS),
-    nothing("STREAM_LONG_TEXT_THRESHOLD", STREAMS),
-    nothing("STREAM_CHUNK_SIZE", STREAMS),
-    nothing("FAKE_STREAM_ENABLED", FAKE_STREAMS),
-    nothing("FAKE_STREAM_EMPTY_DATA_INTERVAL_SECONDS", FAKE_STREAMS),
-    nothing("CHECK_INTERVAL_HOURS", HEALTH),
-    becomes("TIMEZONE", "TZ", as_it_is),
-    nothing("GITHUB_REPO_OWNER", UPDATES),
-    nothing("GITHUB_REPO_NAME", UPDATES),
-    becomes("LOG_LEVEL", "LOG_LEVEL", log_level),
-    becomes("ERROR_LOG_RECORD_REQUEST_BODY", "RECORD_BODIES", as_it_is),
-    nothing("AUTO_DELETE_ERROR_LOGS_ENABLED", ALWAYS_LIMITED),
+    same("AUTH_TOKEN", ""),
+    same(
+        "BASE_URL",
+        "https://generativelanguage.googleapis.com/v1beta",
+    ),
+    same("CUSTOM_HEADERS", "{}"),
+    nothing("VERTEX_API_KEYS", "[]", VERTEX),
+    nothing(
+        "VERTEX_EXPRESS_BASE_URL",
+        "https://aiplatform.googleapis.com/v1beta1/publishers/google",
+        VERTEX,
+    ),
+    nothing("URL_NORMALIZATION_ENABLED", "false", ROUTING),
+    nothing("MAX_FAILURES", "3", HEALTH),
+    becomes("TIME_OUT", "300", "TIME_OUT", whole_number),
+    becomes("MAX_RETRIES", "3", "MAX_RETRIES", attempts),
+    nothing("PROXIES", "[]", PROXIES),
+    nothing("PROXIES_USE_CONSISTENCY_HASH_BY_API_KEY", "true", PROXIES),
+    same("TEST_MODEL", "gemini-2.5-flash-lite"),
+    nothing(
+        "IMAGE_MODELS",
+        r#"["gemini-2.0-flash-exp","gemini-2.5-flash-image-preview"]"#,
+        SUFFIXES,
+    ),
+    nothing(
+        "SEARCH_MODELS",
+        r#"["gemini-2.5-flash","gemini-2.5-pro"]"#,
+        SUFFIXES,
+    ),
+    same(
+        "FILTERED_MODELS",
+        r#"["gemini-1.0-pro-vision-latest","gemini-pro-vision","chat-bison-001","text-bison-001","embedding-gecko-001"]"#,
+    ),
+    nothing("TOOLS_CODE_EXECUTION_ENABLED", "false", BY_REQUEST),
+    nothing("URL_CONTEXT_ENABLED", "false", BY_REQUEST),
+    nothing(
+        "URL_CONTEXT_MODELS",
+        r#"["gemini-2.5-pro","gemini-2.5-flash","gemini-2.5-flash-lite","gemini-2.0-flash","gemini-2.0-flash-live-001"]"#,
+        BY_REQUEST,
+    ),
+    nothing("SHOW_SEARCH_LINK", "true", SUFFIXES),
+    nothing("SHOW_THINKING_PROCESS", "true", SHOWN_BY_TOKEN),
+    nothing("THINKING_MODELS", "[]", SUFFIXES),
+    nothing("THINKING_BUDGET_MAP", "{}", BY_REQUEST),
+    nothing(
+        "SAFETY_SETTINGS",
+        r#"[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"},{"category":"HARM_CATEGORY_HATE_SPEECH","threshold":"OFF"},{"category":"HARM_CATEGORY_SEXUALLY_EXPLICIT","threshold":"OFF"},{"category":"HARM_CATEGORY_DANGEROUS_CONTENT","threshold":"OFF"},{"category":"HARM_CATEGORY_CIVIC_INTEGRITY","threshold":"BLOCK_NONE"}]"#,
+        BY_REQUEST,
+    ),
+    nothing("TTS_MODEL", "gemini-2.5-flash-preview-tts", SPEECH),
+    nothing("TTS_VOICE_NAME", "Zephyr", SPEECH),
+    nothing("TTS_SPEED", "normal", SPEECH),
+    nothing("PAID_KEY", "", IMAGES),
+    nothing("CREATE_IMAGE_MODEL", "imagen-3.0-generate-002", IMAGES),
+    nothing("UPLOAD_PROVIDER", "smms", IMAGE_HOSTS),
+    nothing("SMMS_SECRET_TOKEN", "", IMAGE_HOSTS),
+    nothing("PICGO_API_KEY", "", IMAGE_HOSTS),
+    nothing(
+        "PICGO_API_URL",
+        "https://www.picgo.net/api/1/upload",
+        IMAGE_HOSTS,
+    ),
+    nothing("CLOUDFLARE_IMGBED_URL", "", IMAGE_HOSTS),
+    nothing("CLOUDFLARE_IMGBED_AUTH_CODE", "", IMAGE_HOSTS),
+    nothing("CLOUDFLARE_IMGBED_UPLOAD_FOLDER", "", IMAGE_HOSTS),
+    nothing("OSS_ENDPOINT", "", IMAGE_HOSTS),
+    nothing("OSS_ENDPOINT_INNER", "", IMAGE_HOSTS),
+    nothing("OSS_ACCESS_KEY", "", IMAGE_HOSTS),
+    nothing("OSS_ACCESS_KEY_SECRET", "", IMAGE_HOSTS),
+    nothing("OSS_BUCKET_NAME", "", IMAGE_HOSTS),
+    nothing("OSS_REGION", "", IMAGE_HOSTS),
+    nothing("STREAM_OPTIMIZER_ENABLED", "false", STREAMS),
+    nothing("STREAM_MIN_DELAY", "0.016", STREAMS),
+    nothing("STREAM_MAX_DELAY", "0.024", STREAMS),
+    nothing("STREAM_SHORT_TEXT_THRESHOLD", "10", STREAMS),
+    nothing("STREAM_LONG_TEXT_THRESHOLD", "50", STREAMS),
+    nothing("STREAM_CHUNK_SIZE", "5", STREAMS),
+    nothing("FAKE_STREAM_ENABLED", "false", FAKE_STREAMS),
+    nothing("FAKE_STREAM_EMPTY_DATA_INTERVAL_SECONDS", "5", FAKE_STREAMS),
+    nothing("CHECK_INTERVAL_HOURS", "1", HEALTH),
+    nothing("TIMEZONE", "Asia/Shanghai", SCHEDULE),
+    nothing("GITHUB_REPO_OWNER", "snailyp", UPDATES),
+    nothing("GITHUB_REPO_NAME", "gemini-balance", UPDATES),
+    becomes("LOG_LEVEL", "INFO", "LOG_LEVEL", log_level),
+    becomes(
+        "ERROR_LOG_RECORD_REQUEST_BODY",
+        "false",
+        "RECORD_BODIES",
+        as_it_is,
+    ),
+    nothing("AUTO_DELETE_ERROR_LOGS_ENABLED", "true", ALWAYS_LIMITED),
     becomes(
         "AUTO_DELETE_ERROR_LOGS_DAYS",
+        "7",
         "ERROR_DETAIL_DAYS",
         whole_number,
     ),
-    nothing("AUTO_DELETE_REQUEST_LOGS_ENABLED", ALWAYS_LIMITED),
+    nothing("AUTO_DELETE_REQUEST_LOGS_ENABLED", "false", ALWAYS_LIMITED),
     becomes(
         "AUTO_DELETE_REQUEST_LOGS_DAYS",
+        "30",
         "REQUEST_LOG_DAYS",
         whole_number,
     ),
-    nothing("FILES_CLEANUP_ENABLED", FILES),
-    nothing("FILES_CLEANUP_INTERVAL_HOURS", FILES),
-    nothing("FILES_USER_ISOLATION_ENABLED", FILES),
-    becomes("ADMIN_SESSION_EXPIRE", "SESSION_HOURS", seconds_as_hours),
+    nothing("FILES_CLEANUP_ENABLED", "true", FILES),
+    nothing("FILES_CLEANUP_INTERVAL_HOURS", "1", FILES),
+    nothing("FILES_USER_ISOLATION_ENABLED", "true", FILES),
+    becomes(
+        "ADMIN_SESSION_EXPIRE",
+        "3600",
+        "SESSION_HOURS",
+        seconds_as_hours,
+    ),
 ];
 
 fn as_it_is(value: &str) -> String {

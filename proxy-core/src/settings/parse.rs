@@ -166,6 +166,20 @@ impl CustomHeaders {
     pub fn headers(&self) -> &HeaderMap {
         &self.0
     }
+
+    /// What must not be shown: the values, and of `Bearer …` and the like the credential alone,
+    /// too. The whole comes before its part.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let values = self.0.values().filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| {
+                let part = value.split_whitespace().last();
+                [Some(value), part.filter(|part| *part != value)]
+            })
+            .flatten()
+            .map(Secret::from)
+            .collect()
+    }
 }
 
 impl fmt::Debug for CustomHeaders {

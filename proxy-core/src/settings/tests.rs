@@ -344,7 +344,6 @@ fn each_setting_of_the_original_becomes_one_of_ours_or_has_a_reason() {
         ("LOG_LEVEL", "WARNING", "LOG_LEVEL", "warn"),
         ("MAX_RETRIES", "0", "MAX_RETRIES", "1"),
         ("TIME_OUT", "300.0", "TIME_OUT", "300"),
-        ("TIMEZONE", "Asia/Shanghai", "TZ", "Asia/Shanghai"),
         (
             "ERROR_LOG_RECORD_REQUEST_BODY",
             "True",
@@ -354,6 +353,30 @@ fn each_setting_of_the_original_becomes_one_of_ours_or_has_a_reason() {
     ] {
         let expected = (ours, ours_value.to_owned());
         assert_eq!(translated(name, value), expected);
+    }
+    // However the original has written its default into its table.
+    for (name, value, is_default) in [
+        ("TIME_OUT", "300.0", true),
+        ("TIME_OUT", "301", false),
+        ("LOG_LEVEL", "info", true),
+        ("SHOW_SEARCH_LINK", "True", true),
+        ("SHOW_SEARCH_LINK", "false", false),
+        ("CUSTOM_HEADERS", "{ }", true),
+        (
+            "SEARCH_MODELS",
+            r#"["gemini-2.5-flash", "gemini-2.5-pro"]"#,
+            true,
+        ),
+        (
+            "SEARCH_MODELS",
+            "['gemini-2.5-flash', 'gemini-2.5-pro']",
+            true,
+        ),
+        ("SEARCH_MODELS", "gemini-2.5-flash,gemini-2.5-pro", true),
+        ("SEARCH_MODELS", r#"["gemini-2.5-pro"]"#, false),
+    ] {
+        let found = original(name).unwrap().is_default(value);
+        assert_eq!(found, is_default, "{name}={value}");
     }
 }
 
@@ -379,6 +402,10 @@ fn document() -> String {
          does not. So a variable edited at the provider takes effect, and a value edited in the \
          panel survives a restart. Without its database a server uses the environment and what \
          the panel had saved when the database was last there.\n\n\
+         **Several servers on one database** need the same variables for what the panel can change: \
+         each start compares with the one before, whichever server that was, so a different value \
+         counts as a new one and replaces the panel's. Keys and tokens may differ: each server \
+         serves those of its own environment.\n\n\
          ¹ needed before the database is open: environment or flag only, at the next start. \
          ² a secret: stored sealed, never shown.\n\n",
     );

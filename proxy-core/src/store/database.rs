@@ -97,15 +97,36 @@ impl Connections {
     /// A transaction that may write and that no other change runs beside, in this process or
     /// in another: what it reads is still true when it writes.
     pub(super) async fn begin_exclusive(&self) -> Result<Tx, StoreError> {
-        let mut tx = self.begin("BEGIN IMMEDIATE").await?;
-        if let TxInner::Mysql(_) = tx.inner {
+        let mut tx = match &self.pools {
+            Pools::Sqlite { .. } => self.begin("BEGIN IMMEDIATE").await?,
+            Pools::Mysql(pool) => self.begin_current(pool).await?,
+        };
+        if let Pools::Mysql(pool) = &self.pools {
             // MySQL has no lock for a whole database that ends with the transaction, so all
             // changes lock the same row. It comes first: what is read later is read after it.
-            query("SELECT value FROM counters WHERE name = 'revision' FOR UPDATE")
+            let locked = query("SELECT value FROM counters WHERE name = 'revision' FOR UPDATE")
                 .fetch_optional(&mut tx)
-                .await?;
+                .await;
+            match locked {
+                Err(StoreError::ReadOnly(_)) => {
+                    drop(tx);
+                    return self.begin_reading(pool).await;
+                }
+                locked => locked?,
+            };
         }
         Ok(tx)
+    }
+
+    /// A transaction on a server that is read-only and therefore lets nobody lock anything. What
+    /// turns out to change nothing goes well in it; every write in it is refused, also when the
+    /// server takes writes again meanwhile.
+    async fn begin_reading(&self, pool: &MySqlPool) -> Result<Tx, StoreError> {
+        let work = pool.begin_with("START TRANSACTION READ ONLY");
+        Ok(Tx {
+            inner: TxInner::Mysql(in_time(&self.place, work).await?),
+            place: self.place.clone(),
+        })
     }
 
     /// Which engine this is, for the few statements that differ.
@@ -133,6 +154,25 @@ impl Connections {
         };
         Ok(Tx {
             inner: in_time(&self.place, work).await?,
+            place: self.place.clone(),
+        })
+    }
+
+    /// A transaction whose every statement sees what is committed by then. As servers begin one
+    /// by themselves, it goes on seeing what was there at its beginning (TiDB) or at its first
+    /// statement (MySQL, MariaDB), which was before it had the lock.
+    async fn begin_current(&self, pool: &MySqlPool) -> Result<Tx, StoreError> {
+        let work = async {
+            let mut connection = pool.acquire().await?;
+            // For the next transaction only
+            // (https://dev.mysql.com/doc/refman/8.4/en/set-transaction.html).
+            sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                .execute(&mut *connection)
+                .await?;
+            sqlx::Transaction::begin(connection, None).await
+        };
+        Ok(Tx {
+            inner: TxInner::Mysql(in_time(&self.place, work).await?),
             place: self.place.clone(),
         })
     }

@@ -235,16 +235,37 @@ impl StoreError {
             // No space left on device"
             (Some(1114 | 1021), _) => Self::Full(place),
             (Some(1030 | 1026 | 3), _) if what.contains("28") => Self::Full(place),
-            // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-            (Some(1205 | 1213), _) => Self::Busy(place),
+            // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK; TiDB's ErrWriteConflict, which is about one
+            // transaction and goes well when it is tried again
+            (Some(1205 | 1213 | 9007), _) => Self::Busy(place),
             // ER_ACCESS_DENIED_ERROR, ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR,
             // ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_MUST_CHANGE_PASSWORD…
             (Some(1044 | 1045 | 1142 | 1227 | 1698 | 1820), _) => Self::Refused { place, what },
             // ER_BAD_DB_ERROR
             (Some(1049), _) => Self::NoDatabase { place, what },
+            // ER_HOST_IS_BLOCKED
+            (Some(1129), _) => {
+                let way = "on the server run FLUSH HOSTS (mariadb-admin flush-hosts), which lets \
+                           this machine in again";
+                let what = format!("{what} ({way})");
+                Self::Unreachable { place, what }
+            }
+            // ER_HOST_NOT_PRIVILEGED
+            (Some(1130), _) => {
+                let way = "on the server make the user for this machine's address, or for '%'; \
+                           a hosted one has a list of addresses that may connect";
+                let what = format!("{what} ({way})");
+                Self::Unreachable { place, what }
+            }
             // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,
-            // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED, ER_NEW_ABORTING_CONNECTION
-            (Some(1040 | 1203 | 1226 | 1053 | 1927 | 1184), _) => Self::Unreachable { place, what },
+            // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED, ER_NEW_ABORTING_CONNECTION;
+            // ER_UNKNOWN_COM_ERROR, by which a node of a Galera cluster says that it has not
+            // joined; ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NET_ERROR_ON_WRITE,
+            // ER_NET_WRITE_INTERRUPTED
+            (Some(1040 | 1203 | 1226 | 1053 | 1927 | 1184 | 1047 | 1158..=1161), _)
+            // TiDB: its parts do not reach one another, or it cannot tell whether a table is as
+            // it was (https://docs.pingcap.com/tidb/stable/error-codes)
+            | (Some(9001..=9006 | 8027), _) => Self::Unreachable { place, what },
             (
                 None,
                 sqlx::Error::Io(_)
@@ -295,7 +316,7 @@ impl StoreError {
     }
 
     /// Whether it answers but takes nothing.
-    pub(super) fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::ReadOnly(_) | Self::Full(_) | Self::Denied(_))
     }
 

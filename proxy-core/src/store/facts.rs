@@ -4,8 +4,8 @@ use std::path::Path;
 
 use contract::Millis;
 
-use super::database::query;
-use super::{DatabaseConfig, Store, StoreError};
+use super::database::{query, query_built};
+use super::{DatabaseConfig, Store, StoreError, mysql};
 
 /// How much there is in the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,13 +37,11 @@ impl Store {
                 (size_of(path), counted)
             }
             DatabaseConfig::Mysql(_) => {
-                let size = query(
-                    "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) AS size \
-                     FROM information_schema.tables WHERE table_schema = DATABASE()",
-                )
-                .fetch_optional(db.read())
-                .await?;
-                let size = size.map(|row| row.number("size")).transpose()?;
+                // What `DATABASE_LIMIT_MB` is compared with.
+                let size = query_built(mysql::size_of_own())
+                    .fetch_optional(db.read())
+                    .await?;
+                let size = size.map(|row| row.number("bytes")).transpose()?;
                 let estimate = query(
                     "SELECT CAST(COALESCE(MAX(table_rows), 0) AS SIGNED) AS found \
                      FROM information_schema.tables \

@@ -194,7 +194,7 @@ async fn found(
         .await
         .map_err(refused)?;
     match what {
-        What::Ours => Ok(FoundDatabase::Ours),
+        What::Current | What::Older => Ok(FoundDatabase::Ours),
         What::Newer => Ok(FoundDatabase::Newer),
         What::Tables(tables) if tables.is_empty() => Ok(FoundDatabase::Empty),
         What::Tables(tables) if tables.iter().any(|name| name == "t_settings") => {

@@ -63,12 +63,14 @@ struct KeyRow {
     deleted: bool,
 }
 
-const COLUMNS_OF_LIVE_KEYS: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at \
-     FROM gemini_keys WHERE deleted_at IS NULL AND (sealed IS NOT NULL OR origin = 'environment') \
-     ORDER BY id";
-const COLUMNS_OF_ONE_KEY: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at \
-     FROM gemini_keys WHERE id = ? AND deleted_at IS NULL \
-     AND (sealed IS NOT NULL OR origin = 'environment')";
+// Of the environment's, deleted ones as well: a server that has others has deleted them, which
+// holds for itself (`Store::is_here`).
+const COLUMNS_OF_LIVE_KEYS: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at, \
+     deleted_at FROM gemini_keys WHERE origin = 'environment' \
+     OR (deleted_at IS NULL AND sealed IS NOT NULL) ORDER BY id";
+const COLUMNS_OF_ONE_KEY: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at, \
+     deleted_at FROM gemini_keys WHERE id = ? AND (origin = 'environment' \
+     OR (deleted_at IS NULL AND sealed IS NOT NULL))";
 
 impl Store {
     /// All keys that are not deleted, oldest first. One that cannot be opened (a damaged
@@ -91,7 +93,32 @@ impl Store {
         let rows = query(COLUMNS_OF_LIVE_KEYS)
             .fetch_all(self.db()?.read())
             .await?;
-        rows.iter().map(|row| self.key_of(row)).collect()
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if self.is_here(row, true)? {
+                keys.push(self.key_of(row)?);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Whether a row is not deleted, or is of this process's environment, which decides about
+    /// its own keys (`is_key`) and tokens.
+    pub(super) fn is_here(&self, row: &Row, is_key: bool) -> Result<bool, StoreError> {
+        if row.get::<Option<Millis>>("deleted_at")?.is_none() {
+            return Ok(true);
+        }
+        let id: i64 = row.get("id")?;
+        Ok(self.is_of_environment(id, is_key))
+    }
+
+    /// Whether a key (or a token) is in this process's environment.
+    pub(super) fn is_of_environment(&self, id: i64, is_key: bool) -> bool {
+        let environment = self.inner.environment.lock();
+        match is_key {
+            true => environment.keys.contains_key(&id),
+            false => environment.tokens.contains_key(&id),
+        }
     }
 
     /// One key, unless it does not exist or is deleted.
@@ -114,7 +141,10 @@ impl Store {
             .bind(id)
             .fetch_optional(self.db()?.read())
             .await?;
-        row.map(|row| self.key_of(&row)).transpose()
+        match row {
+            Some(row) if self.is_here(&row, true)? => self.key_of(&row).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// For each secret whether there is a key (not deleted) that equals it.
@@ -188,11 +218,12 @@ impl Store {
         let mut tx = self.begin().await?;
         let done = query(
             "UPDATE gemini_keys SET label = COALESCE(?, label), enabled = COALESCE(?, enabled) \
-             WHERE id = ? AND deleted_at IS NULL",
+             WHERE id = ? AND (deleted_at IS NULL OR ?)",
         )
         .bind(label)
         .bind(enabled)
         .bind(id)
+        .bind(self.is_of_environment(id, true))
         .execute(&mut tx)
         .await?;
         self.commit_change(tx).await?;
@@ -206,10 +237,12 @@ impl Store {
     /// When it comes from the environment, or the database cannot be written.
     pub async fn delete_key(&self, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let row = query("SELECT origin FROM gemini_keys WHERE id = ? AND deleted_at IS NULL")
-            .bind(id)
-            .fetch_optional(&mut tx)
-            .await?;
+        let row =
+            query("SELECT origin FROM gemini_keys WHERE id = ? AND (deleted_at IS NULL OR ?)")
+                .bind(id)
+                .bind(self.is_of_environment(id, true))
+                .fetch_optional(&mut tx)
+                .await?;
         let origin: Option<String> = row.map(|row| row.get("origin")).transpose()?;
         match origin.as_deref().map(origin_of) {
             None => return Ok(false),
@@ -269,6 +302,7 @@ impl Store {
             })
             .collect();
         let ids = self.put_keys(&mut tx, &found, Origin::Environment).await?;
+        let mut is_new = ids.iter().any(|(_, is_new)| *is_new);
         let kept: HashSet<i64> = ids.iter().map(|(id, _)| *id).collect();
         let of_environment =
             query("SELECT id FROM gemini_keys WHERE origin = 'environment' AND deleted_at IS NULL")
@@ -284,9 +318,14 @@ impl Store {
                 .bind(id)
                 .execute(&mut tx)
                 .await?;
+            is_new = true;
         }
-        let accepted = self.sync_tokens(&mut tx, tokens).await?;
-        self.commit_change(tx).await?;
+        let (accepted, new_tokens) = self.sync_tokens(&mut tx, tokens).await?;
+        // Most starts change nothing, which a server that is read-only takes as well.
+        match is_new || new_tokens {
+            true => self.commit_change(tx).await?,
+            false => tx.commit().await?,
+        }
         self.number_environment(
             ids.iter()
                 .map(|(id, _)| *id)
@@ -295,6 +334,24 @@ impl Store {
             accepted,
         );
         Ok(())
+    }
+
+    /// Which of these keys have a row, by number: what [`Store::sync_environment`] would find,
+    /// of a database that takes nothing.
+    pub(super) async fn recognised_keys(
+        &self,
+        keys: &[Secret],
+    ) -> Result<Vec<(i64, Secret)>, StoreError> {
+        let rows = query("SELECT id, fingerprint FROM gemini_keys")
+            .fetch_all(self.db()?.read())
+            .await?;
+        let mut ids = HashMap::new();
+        for row in &rows {
+            ids.insert(row.get::<Vec<u8>>("fingerprint")?, row.get("id")?);
+        }
+        let id = |key: &Secret| ids.get(self.fingerprint(key).as_slice()).copied();
+        let known = keys.iter().filter_map(|key| Some((id(key)?, key.clone())));
+        Ok(known.collect())
     }
 
     /// Makes sure that all of these are there; one that was deleted comes back under its old
@@ -312,6 +369,7 @@ impl Store {
             let fingerprint = self.fingerprint(&key.secret);
             match before.get(fingerprint.as_slice()) {
                 Some(KeyRow { deleted: false, .. }) => {}
+                Some(row) if origin == Origin::Panel && self.is_of_environment(row.id, true) => {}
                 // The same key twice in one text.
                 _ if !put.insert(fingerprint) => {}
                 Some(row) => self.revive_key(tx, row.id, key, origin).await?,

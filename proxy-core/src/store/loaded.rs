@@ -79,6 +79,8 @@ impl Store {
     /// When the database cannot be read.
     pub async fn load(&self) -> Result<Arc<Loaded>, StoreError> {
         let connections = self.db()?;
+        // Not only when something cannot be opened: there may be nothing to open yet.
+        self.refresh_seal(connections.read()).await?;
         // The revision first: a change in between is then read once too often.
         let revision = revision_in(connections.read()).await?;
         let loaded = Arc::new(Loaded {
@@ -97,8 +99,36 @@ impl Store {
         if let Some(last) = self.inner.last.load_full() {
             return last;
         }
+        let loaded = self.read_snapshot().unwrap_or_default();
+        self.serve(loaded, keys, tokens)
+    }
+
+    /// What there is in a database that can be read and takes nothing; and the environment, of
+    /// which it may not know all yet. As soon as it takes changes, everything is read anew.
+    ///
+    /// # Errors
+    /// When it cannot be read either.
+    pub(crate) async fn load_unwritable(
+        &self,
+        keys: &[Secret],
+        tokens: &[Secret],
+    ) -> Result<Arc<Loaded>, StoreError> {
+        let known_keys = self.recognised_keys(keys).await?;
+        let known_tokens = self.recognised_tokens(tokens).await?;
+        {
+            let mut environment = self.inner.environment.lock();
+            environment.keys = known_keys.into_iter().collect();
+            environment.tokens = known_tokens.into_iter().collect();
+        }
+        let loaded = Loaded::clone(&*self.load().await?);
+        self.read_again();
+        Ok(self.serve(loaded, keys, tokens))
+    }
+
+    /// Keeps what was read, with the environment, which decides about its own keys and tokens,
+    /// as what there is until the database knows it.
+    fn serve(&self, mut loaded: Loaded, keys: &[Secret], tokens: &[Secret]) -> Arc<Loaded> {
         self.inner.environment.lock().unsettled = true;
-        let mut loaded = self.read_snapshot().unwrap_or_default();
         let now = self.inner.clock.now();
         loaded
             .keys
@@ -301,13 +331,14 @@ impl Store {
         let mut environment = self.inner.environment.lock();
         for (id, secret) in &keys {
             let was = last.keys.iter().find(|key| key.secret == *secret);
-            if let Some(was) = was.filter(|was| was.id != *id) {
+            // Any other number belongs to another row, e.g. of the database before a restore.
+            if let Some(was) = was.filter(|was| is_unnumbered(was.id)) {
                 environment.renumbered_keys.insert(was.id, *id);
             }
         }
         for (id, hash) in &tokens {
             let was = last.tokens.iter().find(|token| token.hash == *hash);
-            if let Some(was) = was.filter(|was| was.id != *id) {
+            if let Some(was) = was.filter(|was| is_unnumbered(was.id)) {
                 environment.renumbered_tokens.insert(was.id, *id);
             }
         }
@@ -316,6 +347,7 @@ impl Store {
         self.inner
             .environment_written
             .store(true, Ordering::Relaxed);
+        self.inner.settled.notify_one();
         if std::mem::take(&mut environment.unsettled) {
             drop(environment);
             // Records have waited for this.
@@ -332,6 +364,12 @@ impl Store {
     /// reached, nor when a backup has taken its place.
     pub(crate) fn knows_environment(&self) -> bool {
         self.inner.environment_written.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the environment has been written to a database: the first, or one that has
+    /// taken another's place. One that nobody waited for is not forgotten.
+    pub(crate) async fn settled(&self) {
+        self.inner.settled.notified().await;
     }
 
     /// Another database has taken this one's place: everything has to be read.

@@ -12,6 +12,7 @@
 //! Deliberately absent: secrets in clear, unless the user agreed to that (see [`seal`]).
 //! Keys are sealed with the master key, tokens, session cookies and the password are hashed.
 
+mod backfill;
 mod backup;
 mod database;
 mod documents;
@@ -23,6 +24,7 @@ mod loaded;
 mod log;
 mod mysql;
 mod original;
+mod original_log;
 mod requests;
 mod retention;
 mod seal;
@@ -38,9 +40,11 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use contract::Millis;
 use contract::admin::{DatabaseState, Sealing};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -56,14 +60,15 @@ pub use keys::{FoundKey, StoredKey};
 pub use loaded::Loaded;
 pub use log::Place as LogPlace;
 pub use mysql::{MysqlConfig, TlsMode};
-pub(crate) use original::{Findings, FoundSetting, FoundSum, Original, OriginalSum, Source, SumOf};
+pub(crate) use original::{Findings, FoundSetting, Original, Source};
 pub(crate) use requests::Batch;
 pub use requests::FailedRequest;
 pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub(crate) use settings::{
-    Change, FoundToken, Inverse, KeyWas, NewAudit, SettingsState, TokenWas, names_of,
+    Change, FoundToken, Inverse, KeyChoice, KeyWas, Made, NewAudit, SettingsState, TokenChoice,
+    TokenWas, names_of,
 };
 pub use settings::{SavedSetting, SavedSettings};
 pub use state::Tended;
@@ -71,6 +76,10 @@ pub use sums::{SumKind, Tally, Totals};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
+
+/// How long a start waits for a server to be connected to, looked into and migrated. Then one
+/// goes on without it, and [`Store::tend`] goes on trying.
+const START_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Which database to use, and what seals the secrets in it.
 pub struct StoreConfig {
@@ -108,10 +117,15 @@ struct Inner {
     /// Held by whoever copies the file or exchanges it.
     exchange: tokio::sync::Mutex<()>,
     state: watch::Sender<DatabaseState>,
+    /// Why it cannot be used, as was last said in the log.
+    said: Mutex<String>,
     /// What the server calls itself; empty for SQLite, and when it was never reached.
     version: Mutex<String>,
     seal: ArcSwap<Seal>,
     clock: Clock,
+    started_at: Millis,
+    /// What was deleted before that is wiped.
+    wiped: AtomicBool,
     /// The secrets of the environment, which are known without the database.
     environment: Mutex<Environment>,
     /// The database knows the keys and tokens of the environment.
@@ -122,6 +136,8 @@ struct Inner {
     revision: AtomicI64,
     /// Woken by every change that was made here.
     changed: Notify,
+    /// Woken when the environment has been written to a database.
+    settled: Notify,
 }
 
 /// The secrets of the environment by their numbers.
@@ -146,7 +162,12 @@ impl Store {
     /// See [`StoreError`]; a database that cannot be used is left as it is.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Self, StoreError> {
         let store = Self::unopened(config, clock);
-        match store.connect().await {
+        let connecting = Box::pin(store.connect());
+        let connected = match store.is_mysql() {
+            true => mysql::within(START_PATIENCE, &store.inner.place, connecting).await,
+            false => connecting.await,
+        };
+        match connected {
             Ok(()) => Ok(store),
             Err(error) if store.is_mysql() && error.may_pass() => {
                 store.note(&Err(error));
@@ -186,14 +207,18 @@ impl Store {
                 connections: ArcSwapOption::empty(),
                 exchange: tokio::sync::Mutex::default(),
                 state: watch::Sender::new(DatabaseState::Ready),
+                said: Mutex::default(),
                 version: Mutex::default(),
                 seal: ArcSwap::from_pointee(Seal::new(master, sealing)),
+                started_at: clock.now(),
+                wiped: AtomicBool::new(false),
                 clock,
                 environment: Mutex::default(),
                 environment_written: AtomicBool::new(false),
                 last: ArcSwapOption::empty(),
                 revision: AtomicI64::new(-1),
                 changed: Notify::new(),
+                settled: Notify::new(),
             }),
         }
     }
@@ -203,15 +228,18 @@ impl Store {
         let connections = match &self.inner.config {
             DatabaseConfig::Sqlite(path) => sqlite::open(path, self.inner.clock.now()).await?,
             DatabaseConfig::Mysql(config) => {
-                let (connections, version) = mysql::open(config).await?;
+                let (connections, version) = Box::pin(mysql::open(config)).await?;
                 *self.inner.version.lock() = version;
                 connections
             }
         };
         let connections = Arc::new(connections);
         match self.prepare(&connections).await {
-            Ok(()) => {
+            Ok(tidied) => {
                 self.inner.connections.store(Some(connections));
+                if tidied.is_err() {
+                    self.note(&tidied);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -221,9 +249,26 @@ impl Store {
         }
     }
 
-    async fn prepare(&self, connections: &Connections) -> Result<(), StoreError> {
+    /// The second result is that of what may wait: a server that can be read and takes nothing
+    /// is good enough to serve from.
+    async fn prepare(
+        &self,
+        connections: &Connections,
+    ) -> Result<Result<(), StoreError>, StoreError> {
         self.check_seal(connections).await?;
-        self.wipe_deleted(connections).await
+        match self.tidy_up(connections).await {
+            Err(error) if !(self.is_mysql() && error.is_read_only()) => Err(error),
+            tidied => Ok(tidied),
+        }
+    }
+
+    async fn tidy_up(&self, connections: &Connections) -> Result<(), StoreError> {
+        if self.is_mysql() {
+            // A change that changes no row is not refused by every server that is read-only.
+            state::touch(connections.write()).await?;
+        }
+        self.wipe_deleted(connections).await?;
+        self.look_for_unsummed(connections).await
     }
 
     /// Waits for running statements and closes the database. Later calls fail.
@@ -269,21 +314,25 @@ impl Store {
             .map(drop)
     }
 
-    /// What was deleted in the last run can no longer be restored: its secrets go. The rows
-    /// stay, so that requests of then keep the names; of a token there is no secret, only a
-    /// hash of random bits.
+    /// What was deleted before this process started can no longer be restored: its secrets go,
+    /// once. The rows stay, so that requests of then keep the names; of a token there is no
+    /// secret, only a hash of random bits.
     async fn wipe_deleted(&self, connections: &Connections) -> Result<(), StoreError> {
+        if self.inner.wiped.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut tx = connections.begin_exclusive().await?;
-        query(
-            "UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at IS NOT NULL",
-        )
-        .execute(&mut tx)
-        .await?;
+        query("UPDATE gemini_keys SET sealed = NULL, saved_state = NULL WHERE deleted_at <= ?")
+            .bind(self.inner.started_at)
+            .execute(&mut tx)
+            .await?;
         query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(self.inner.clock.now())
             .execute(&mut tx)
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.inner.wiped.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The connections. Fails at once while the database is known to be away, so that

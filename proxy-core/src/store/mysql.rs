@@ -28,6 +28,33 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 });
 const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
 
+/// All tables of this program but [`MIGRATIONS_TABLE`], which is small. A database may have
+/// others, of other programs.
+const OWN: [&str; 12] = [
+    "audit",
+    "client_tokens",
+    "counters",
+    "documents",
+    "environment_seen",
+    "gemini_keys",
+    "panel",
+    "record_writers",
+    "requests",
+    "sessions",
+    "settings",
+    "sums",
+];
+
+/// The statement that asks how large they are, as `bytes`.
+pub(super) fn size_of_own() -> String {
+    let names = OWN.map(|name| format!("'{name}'")).join(", ");
+    format!(
+        "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) AS bytes \
+         FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name IN ({names})"
+    )
+}
+
 /// Free servers allow few connections.
 const CONNECTIONS: u32 = 5;
 /// Below the five minutes after which balancers in front of hosted servers drop silently.
@@ -38,8 +65,10 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// How long one waits for a connection that is there already or soon. The panel waits for
 /// this; no client does.
 const POOL_PATIENCE: Duration = Duration::from_secs(4);
-/// How long one waits for another process that is migrating.
-const LOCK_PATIENCE_SECONDS: i64 = 60;
+/// How long one waits for another process that is migrating, before one tries again later.
+const LOCK_PATIENCE_SECONDS: i64 = 5;
+/// How long the tables may take to be changed: a migration of large ones takes its time.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Where a MySQL server is and how one gets in.
 #[derive(Clone, Debug)]
@@ -152,22 +181,29 @@ impl MysqlConfig {
 /// version, too.
 pub(super) async fn open(config: &MysqlConfig) -> Result<(Connections, String), StoreError> {
     let place = Arc::new(config.place());
-    let failed = |error| StoreError::of(&place, error);
     let options = config.options().database(&config.database);
     let mut connection = match connect(&options, &place).await {
         Err(StoreError::NoDatabase { .. }) => {
-            make_database(config, &place).await?;
+            within(PATIENCE, &place, make_database(config, &place)).await?;
             connect(&options, &place).await?
         }
         result => result?,
     };
-    let version: String = sqlx::query_scalar("SELECT VERSION()")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(failed)?;
-    lock(&mut connection, &place).await?;
-    refuse_foreign(&mut connection, &place).await?;
-    migrate(&mut connection, &place).await?;
+    let looked = async {
+        let version: String = sqlx::query_scalar("SELECT VERSION()")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|error| StoreError::of(&place, error))?;
+        lock(&mut connection, &place).await?;
+        Ok((version, look_into(&mut connection, &place).await?))
+    };
+    let patience = PATIENCE + Duration::from_secs(LOCK_PATIENCE_SECONDS.unsigned_abs());
+    let (version, found) = within(patience, &place, looked).await?;
+    // What is there already must not be tried to be made: a server may be read-only.
+    if found == Found::Older {
+        let migrated = migrate(&mut connection, &place);
+        within(MIGRATION_PATIENCE, &place, migrated).await?;
+    }
     // A courtesy to the server; what was done stays done.
     let _ = connection.close().await;
     let pool: MySqlPool = MySqlPoolOptions::new()
@@ -184,12 +220,25 @@ async fn connect(
     options: &MySqlConnectOptions,
     place: &Arc<Place>,
 ) -> Result<MySqlConnection, StoreError> {
-    // A host that swallows packets would keep this waiting for minutes.
-    match tokio::time::timeout(PATIENCE, options.connect()).await {
-        Ok(result) => result.map_err(|error| StoreError::of(place, error)),
+    let connected = async {
+        let connected = options.connect().await;
+        connected.map_err(|error| StoreError::of(place, error))
+    };
+    within(PATIENCE, place, connected).await
+}
+
+/// Waits for a server as long as one may: a host that swallows packets would keep one waiting
+/// for minutes, or for ever.
+pub(super) async fn within<T>(
+    patience: Duration,
+    place: &Arc<Place>,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(result) => result,
         Err(_) => Err(StoreError::Unreachable {
             place: place.clone(),
-            what: format!("no answer within {} seconds", PATIENCE.as_secs()),
+            what: format!("no answer within {} seconds", patience.as_secs()),
         }),
     }
 }
@@ -225,8 +274,10 @@ async fn make_database(config: &MysqlConfig, place: &Arc<Place>) -> Result<(), S
 
 /// What is in a database before this program touches it.
 pub(super) enum What {
-    /// Tables of this program, of this version or an older one.
-    Ours,
+    /// This version's tables.
+    Current,
+    /// An older version's.
+    Older,
     /// Tables of a newer version.
     Newer,
     /// Tables of our names that are not ours.
@@ -235,14 +286,24 @@ pub(super) enum What {
     Tables(Vec<String>),
 }
 
-/// A newer version's database, or one that has tables of our names without being ours, is
-/// refused before anything is touched.
-async fn refuse_foreign(
+/// What is in a database that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// This version's tables.
+    Current,
+    /// An older version's, or none.
+    Older,
+}
+
+/// Looks what is there. A newer version's database, or one that has tables of our names without
+/// being ours, is refused before anything is touched.
+async fn look_into(
     connection: &mut MySqlConnection,
     place: &Arc<Place>,
-) -> Result<(), StoreError> {
+) -> Result<Found, StoreError> {
     match what_is_in(connection, place).await? {
-        What::Ours | What::Tables(_) => Ok(()),
+        What::Current => Ok(Found::Current),
+        What::Older | What::Tables(_) => Ok(Found::Older),
         What::Newer => Err(StoreError::Newer(place.clone())),
         What::Foreign => Err(StoreError::Foreign(place.clone())),
     }
@@ -262,26 +323,23 @@ pub(super) async fn what_is_in(
     .await
     .map_err(failed)?;
     if tables.iter().any(|name| name == MIGRATIONS_TABLE) {
-        let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM gemini_balance_migrations")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(failed)?;
-        let newer = |version: &i64| !MIGRATIONS.version_exists(*version);
-        return Ok(match applied.iter().any(newer) {
-            true => What::Newer,
-            false => What::Ours,
+        let applied: Vec<(i64, bool)> =
+            sqlx::query_as("SELECT version, success FROM gemini_balance_migrations")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(failed)?;
+        let newer = |(version, _): &(i64, bool)| !MIGRATIONS.version_exists(*version);
+        if applied.iter().any(newer) {
+            return Ok(What::Newer);
+        }
+        let done = |version| applied.contains(&(version, true));
+        return Ok(match MIGRATIONS.iter().all(|one| done(one.version)) {
+            true => What::Current,
+            false => What::Older,
         });
     }
-    let ours = [
-        "gemini_keys",
-        "client_tokens",
-        "requests",
-        "settings",
-        "sessions",
-        "panel",
-    ];
     Ok(
-        match tables.iter().any(|name| ours.contains(&name.as_str())) {
+        match tables.iter().any(|name| OWN.contains(&name.as_str())) {
             true => What::Foreign,
             false => What::Tables(tables),
         },

@@ -1,6 +1,7 @@
-//! The tables of the original program (`t_settings`, `t_request_log`, `t_file_records`): read
-//! and never written, so that one can go back. What they mean is in `takeover.rs`; here is
-//! how they are read, and how what was found comes into our tables in one transaction.
+//! The tables of the original program (`t_settings`, `t_file_records`): read and never written,
+//! so that one can go back. What they mean is in `takeover.rs`; here is how they are read, and
+//! how what was found comes into our tables in one transaction. Its log, which may be long, is
+//! summed up later, see `original_log.rs`.
 //!
 //! Two markers say what is done, for secrets and for the rest: a server database without a
 //! sealing key takes over no secret, and does so when the key comes.
@@ -8,12 +9,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract::Millis;
 use contract::admin::{Actor, AuditAction, Origin, Sealing, SettingProblem, Takeover};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use vault::Secret;
 
-use super::database::{Connections, Pools, Row, Tx, query, query_built};
+use super::database::{Connections, Pools, Tx, Via, query};
 use super::error::Place;
 use super::seal::{panel_value, put_panel_value};
 use super::sessions::PASSWORD;
@@ -25,13 +25,8 @@ use crate::settings::declaration;
 /// The report, as JSON.
 const REPORT: &str = "takeover";
 /// When the secrets were taken over, and when the rest was, in decimal.
-const SECRETS_DONE: &str = "takeover_secrets";
+pub(super) const SECRETS_DONE: &str = "takeover_secrets";
 const REST_DONE: &str = "takeover_rest";
-
-/// Rows in one statement.
-const ROWS: usize = 100;
-/// The longest name of a sum, in characters.
-const NAME_CHARS: usize = 200;
 
 /// Where the original's tables are.
 #[derive(Clone, Debug)]
@@ -49,29 +44,6 @@ pub(crate) struct Original {
     pub(crate) settings: Vec<(String, Option<Secret>)>,
     /// Rows of `t_file_records`.
     pub(crate) files: u32,
-    /// `t_request_log`, summed up.
-    pub(crate) sums: Vec<OriginalSum>,
-}
-
-/// What a sum of the request log is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SumOf {
-    All,
-    Model,
-    Key,
-    Status,
-}
-
-/// What was logged in one hour.
-pub(crate) struct OriginalSum {
-    pub(crate) of: SumOf,
-    /// `2026-11-25 13`, in the time zone that the original ran in.
-    pub(crate) hour: String,
-    /// The model, the whole key, or the status.
-    pub(crate) name: Secret,
-    pub(crate) requests: u64,
-    pub(crate) errors: u64,
-    pub(crate) latency_ms: u64,
 }
 
 /// What of it comes into our tables.
@@ -83,9 +55,7 @@ pub(crate) struct Findings {
     /// Hash of the panel's password (argon2id, PHC string).
     pub(crate) password_hash: Option<String>,
     pub(crate) settings: Vec<FoundSetting>,
-    pub(crate) sums: Vec<FoundSum>,
     pub(crate) files: u32,
-    pub(crate) log_days: u32,
     pub(crate) ignored: Vec<SettingProblem>,
 }
 
@@ -98,18 +68,6 @@ pub(crate) struct FoundSetting {
     pub(crate) environment: Option<Secret>,
 }
 
-/// A row of `sums`.
-pub(crate) struct FoundSum {
-    /// `h` or `d`.
-    pub(crate) period: &'static str,
-    pub(crate) of: SumOf,
-    pub(crate) at: Millis,
-    pub(crate) name: Secret,
-    pub(crate) requests: u64,
-    pub(crate) errors: u64,
-    pub(crate) latency_ms: u64,
-}
-
 /// What has been taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TakenOver {
@@ -119,36 +77,13 @@ pub(crate) struct TakenOver {
     pub(crate) rest: bool,
 }
 
-impl SumOf {
-    fn kind(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Model => "model",
-            Self::Key => "key",
-            Self::Status => "status",
-        }
-    }
-
-    /// The expression that groups the original's rows.
-    fn column(self) -> &'static str {
-        match self {
-            Self::All => "''",
-            Self::Model => "CAST(model_name AS CHAR)",
-            Self::Key => "CAST(api_key AS CHAR)",
-            // SQLite lets texts into it, and the original puts them there.
-            Self::Status => "CAST(status_code AS CHAR)",
-        }
-    }
-}
-
 impl Store {
     /// What was taken over from the original program's database, if anything was.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn takeover(&self) -> Result<Option<Takeover>, StoreError> {
-        let report = panel_value(self.db()?.read(), REPORT).await?;
-        Ok(report.and_then(|json| serde_json::from_slice(&json).ok()))
+        report(self.db()?.read()).await
     }
 
     /// Which parts have been taken over.
@@ -160,17 +95,16 @@ impl Store {
         })
     }
 
-    /// Reads the original's tables; `None` when there are none. Of the log only if `with_log`.
+    /// Reads the original's tables, but not its log; `None` when there are none.
     pub(crate) async fn read_original(
         &self,
         source: &Source,
-        with_log: bool,
     ) -> Result<Option<Original>, StoreError> {
         match source {
-            Source::Here => read(&*self.db()?, with_log).await,
+            Source::Here => read(&*self.db()?).await,
             Source::File(path) => {
                 let file = open_read_only(path).await?;
-                let original = read(&file, with_log).await;
+                let original = read(&file).await;
                 file.close().await;
                 original
             }
@@ -178,13 +112,14 @@ impl Store {
     }
 
     /// Brings what was found into our tables, in one transaction, unless that was done before.
-    /// Without a sealing key secrets are left out. Gives what has been taken over since.
+    /// Without a sealing key secrets are left out. Gives what has been taken over since. The
+    /// log is left for [`Store::sum_up_original`].
     pub(crate) async fn take_over(
         &self,
+        source: &Source,
         findings: &Findings,
         by: Actor,
     ) -> Result<TakenOver, StoreError> {
-        let connections = self.db()?;
         let mut tx = self.begin().await?;
         let before = TakenOver {
             secrets: panel_value(&mut tx, SECRETS_DONE).await?.is_some(),
@@ -197,13 +132,10 @@ impl Store {
         if now == before {
             return Ok(now);
         }
-        let mut report: Takeover = match panel_value(&mut tx, REPORT).await? {
-            Some(json) => serde_json::from_slice(&json).unwrap_or_default(),
-            None => Takeover {
-                at: self.inner.clock.now(),
-                ..Takeover::default()
-            },
-        };
+        let mut report = report(&mut tx).await?.unwrap_or_else(|| Takeover {
+            at: self.inner.clock.now(),
+            ..Takeover::default()
+        });
         report.ignored = findings.ignored.clone();
         let count = |all: usize| u32::try_from(all).unwrap_or(u32::MAX);
         if now.secrets && !before.secrets {
@@ -212,8 +144,6 @@ impl Store {
                 .await?;
             report.keys = count(put.iter().filter(|(_, is_new)| *is_new).count());
             report.tokens = self.put_tokens(&mut tx, &findings.tokens).await?;
-            self.put_sums(&connections, &mut tx, &findings.sums, true)
-                .await?;
             self.mark(&mut tx, SECRETS_DONE).await?;
         } else if !now.secrets {
             // They are read from the original's tables at every start.
@@ -232,10 +162,7 @@ impl Store {
                     });
                 }
             }
-            self.put_sums(&connections, &mut tx, &findings.sums, false)
-                .await?;
             report.files = findings.files;
-            report.log_days = findings.log_days;
             self.mark(&mut tx, REST_DONE).await?;
         }
         for setting in &findings.settings {
@@ -247,9 +174,8 @@ impl Store {
                 report.settings.push(setting.name.to_owned());
             }
         }
-        let json = serde_json::to_vec(&report)
-            .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
-        put_panel_value(&mut tx, REPORT, json).await?;
+        self.begin_log(&mut tx, source, before).await?;
+        put_report(&mut tx, &report).await?;
         self.put_audit(&mut tx, &NewAudit::plain(by, AuditAction::TakenOver))
             .await?;
         self.commit_change(tx).await?;
@@ -321,61 +247,23 @@ impl Store {
         advance_settings(tx).await?;
         Ok(true)
     }
-
-    /// Adds to the sums: those of keys, or all others. A key that is not known is left out.
-    async fn put_sums(
-        &self,
-        connections: &Connections,
-        tx: &mut Tx,
-        sums: &[FoundSum],
-        of_keys: bool,
-    ) -> Result<(), StoreError> {
-        let sums: Vec<&FoundSum> = sums
-            .iter()
-            .filter(|sum| (sum.of == SumOf::Key) == of_keys)
-            .collect();
-        let ids = match of_keys {
-            true => self.key_ids(tx).await?,
-            false => std::collections::HashMap::new(),
-        };
-        let rows: Vec<(String, &FoundSum)> = sums
-            .into_iter()
-            .filter_map(|sum| {
-                let name = match sum.of {
-                    SumOf::Key => ids.get(&self.fingerprint(&sum.name))?.to_string(),
-                    _ => sum.name.expose().chars().take(NAME_CHARS).collect(),
-                };
-                Some((name, sum))
-            })
-            .collect();
-        for chunk in rows.chunks(ROWS) {
-            let marks = vec!["(?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, ?, 0, 0)"; chunk.len()].join(", ");
-            let added = connections.engine().on_conflict(
-                "period, kind, at, name",
-                &["requests", "errors", "latency_ms"],
-            );
-            let mut insert = query_built(format!(
-                "INSERT INTO sums (period, kind, at, name, requests, errors, prompt_tokens, \
-                 output_tokens, thought_tokens, cached_tokens, cost_micros, latency_ms, ttft_ms, \
-                 ttft_count) VALUES {marks} {added}"
-            ));
-            for (name, sum) in chunk {
-                insert = insert
-                    .bind(sum.period)
-                    .bind(sum.of.kind())
-                    .bind(sum.at)
-                    .bind(name)
-                    .bind(sum.requests)
-                    .bind(sum.errors)
-                    .bind(sum.latency_ms);
-            }
-            insert.execute(&mut *tx).await?;
-        }
-        Ok(())
-    }
 }
 
-async fn open_read_only(path: &Path) -> Result<Connections, StoreError> {
+/// What came of the takeover, if there was one.
+pub(super) async fn report(via: impl Into<Via<'_>>) -> Result<Option<Takeover>, StoreError> {
+    let json = panel_value(via, REPORT).await?;
+    Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
+}
+
+/// Keeps what came of the takeover.
+pub(super) async fn put_report(tx: &mut Tx, report: &Takeover) -> Result<(), StoreError> {
+    // Numbers and texts can always be written.
+    let json = serde_json::to_vec(report).unwrap_or_default();
+    put_panel_value(tx, REPORT, json).await
+}
+
+/// Opens a file of the original, without the right to write it.
+pub(super) async fn open_read_only(path: &Path) -> Result<Connections, StoreError> {
     let place = Arc::new(Place::Sqlite(path.to_path_buf()));
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -393,7 +281,7 @@ async fn open_read_only(path: &Path) -> Result<Connections, StoreError> {
     Ok(Connections { pools, place })
 }
 
-async fn read(from: &Connections, with_log: bool) -> Result<Option<Original>, StoreError> {
+async fn read(from: &Connections) -> Result<Option<Original>, StoreError> {
     let tables = tables(from).await?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if !has("t_settings") {
@@ -421,38 +309,11 @@ async fn read(from: &Connections, with_log: bool) -> Result<Option<Original>, St
             .await?;
         original.files = row.map_or(Ok(0), |row| row.number("c"))?;
     }
-    if with_log && has("t_request_log") {
-        for of in [SumOf::All, SumOf::Model, SumOf::Key, SumOf::Status] {
-            let rows = query_built(format!(
-                "SELECT SUBSTR(CAST(request_time AS CHAR), 1, 13) AS h, {} AS n, COUNT(*) AS c, \
-                 CAST(SUM(CASE WHEN is_success THEN 0 ELSE 1 END) AS SIGNED INTEGER) AS e, \
-                 CAST(SUM(COALESCE(latency_ms, 0)) AS SIGNED INTEGER) AS l \
-                 FROM t_request_log GROUP BY h, n",
-                of.column()
-            ))
-            .fetch_all(from.read())
-            .await?;
-            original
-                .sums
-                .extend(rows.iter().filter_map(|row| sum_of(of, row)));
-        }
-    }
     Ok(Some(original))
 }
 
-/// `None` for a row without a time or a name that can be read.
-fn sum_of(of: SumOf, row: &Row) -> Option<OriginalSum> {
-    Some(OriginalSum {
-        of,
-        hour: row.get::<Option<String>>("h").ok()??,
-        name: Secret::new(row.get::<Option<String>>("n").ok()??),
-        requests: row.number("c").ok()?,
-        errors: row.number("e").ok()?,
-        latency_ms: row.number("l").ok()?,
-    })
-}
-
-async fn tables(from: &Connections) -> Result<Vec<String>, StoreError> {
+/// The names of all tables.
+pub(super) async fn tables(from: &Connections) -> Result<Vec<String>, StoreError> {
     let names = match from.pools {
         Pools::Sqlite { .. } => query("SELECT name AS t FROM sqlite_master WHERE type = 'table'"),
         Pools::Mysql(_) => query(

@@ -2,9 +2,9 @@
 
 use contract::Millis;
 
-use super::database::{Engine, query};
+use super::database::{Engine, query, query_built};
 use super::sums::SumKind;
-use super::{Store, StoreError};
+use super::{Store, StoreError, mysql};
 use crate::record::slots::Period;
 
 const DAY_MS: Millis = 24 * 60 * 60 * 1000;
@@ -96,7 +96,8 @@ impl Store {
         Ok(())
     }
 
-    /// How large the database is, in bytes, without what is free in it.
+    /// How large the database is, in bytes, without what is free in it and without the tables
+    /// of other programs, whose size no deletion here would change.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -118,12 +119,9 @@ impl Store {
                 query("SET /*!80000 information_schema_stats_expiry = 0, */ @looked = 1")
                     .execute(&mut tx)
                     .await?;
-                let row = query(
-                    "SELECT CAST(SUM(data_length + index_length) AS SIGNED) AS bytes \
-                     FROM information_schema.tables WHERE table_schema = DATABASE()",
-                )
-                .fetch_optional(&mut tx)
-                .await?;
+                let row = query_built(mysql::size_of_own())
+                    .fetch_optional(&mut tx)
+                    .await?;
                 tx.commit().await?;
                 row
             }

@@ -3,7 +3,7 @@
 use contract::Millis;
 use vault::Secret;
 
-use super::database::{Connections, Row, Tx, query};
+use super::database::{Connections, Row, Tx, query, query_built};
 use super::seal::{panel_place, panel_value, put_panel_value};
 use super::{Store, StoreError};
 
@@ -19,6 +19,9 @@ const RECOVERY: &str = "totp_recovery";
 pub(super) const TOKEN_SEEN: &str = "panel_token";
 /// Everything of the table `panel` that decides who gets in.
 const ACCESS: [&str; 5] = [PASSWORD, TOTP, TOTP_USED, RECOVERY, TOKEN_SEEN];
+
+/// The setting that signs in as well.
+const AUTH_TOKEN: &str = "AUTH_TOKEN";
 
 /// How long a hash is, in bytes.
 const HASH: usize = 32;
@@ -304,7 +307,8 @@ impl Store {
     }
 }
 
-/// Puts into `to` who may sign in and who has signed in to `from`. A database in which nobody
+/// Puts into `to` who may sign in (also by an `AUTH_TOKEN` that the panel saved, or that the
+/// environment has replaced since) and who has signed in to `from`. A database in which nobody
 /// ever could sign in says nothing about who may.
 pub(super) async fn carry_access(from: &Connections, to: &Connections) -> Result<(), StoreError> {
     let sessions = query(
@@ -318,11 +322,23 @@ pub(super) async fn carry_access(from: &Connections, to: &Connections) -> Result
             access.push((name, value));
         }
     }
+    let saved = query("SELECT value, sealed, changed_at AS at FROM settings WHERE name = ?")
+        .bind(AUTH_TOKEN)
+        .fetch_optional(from.read())
+        .await?;
+    let seen = query("SELECT value, sealed, seen_at AS at FROM environment_seen WHERE name = ?")
+        .bind(AUTH_TOKEN)
+        .fetch_optional(from.read())
+        .await?;
     let mut tx = to.begin_exclusive().await?;
-    if access
+    let has_password = access
         .iter()
-        .any(|(name, _)| [PASSWORD, TOTP].contains(name))
-    {
+        .any(|(name, _)| [PASSWORD, TOTP].contains(name));
+    if has_password || saved.is_some() || seen.is_some() || !sessions.is_empty() {
+        carry_token(&mut tx, "settings", "changed_at", saved).await?;
+        carry_token(&mut tx, "environment_seen", "seen_at", seen).await?;
+    }
+    if has_password {
         for name in ACCESS {
             query("DELETE FROM panel WHERE name = ?")
                 .bind(name)
@@ -341,6 +357,31 @@ pub(super) async fn carry_access(from: &Connections, to: &Connections) -> Result
         }
     }
     tx.commit().await
+}
+
+/// Puts the panel's `AUTH_TOKEN`, or what was seen of the environment's, in the place of the
+/// present one. Both databases are sealed with the same key.
+async fn carry_token(
+    tx: &mut Tx,
+    table: &'static str,
+    at: &'static str,
+    row: Option<Row>,
+) -> Result<(), StoreError> {
+    query_built(format!("DELETE FROM {table} WHERE name = ?"))
+        .bind(AUTH_TOKEN)
+        .execute(&mut *tx)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    query_built(format!(
+        "INSERT INTO {table} (name, value, sealed, {at}) VALUES (?, ?, ?, ?)"
+    ))
+    .bind(AUTH_TOKEN)
+    .bind(row.get::<Option<String>>("value")?)
+    .bind(row.get::<Option<Vec<u8>>>("sealed")?)
+    .bind(row.get::<Millis>("at")?)
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 /// Ends what sessions there are in a database that is about to take another's place.

@@ -99,20 +99,63 @@ pub(crate) struct SettingWas {
     pub(crate) became: Option<String>,
 }
 
-/// What the user had chosen about a key.
+/// What the user had chosen about a key, and chose then.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeyWas {
     pub(crate) id: i64,
+    #[serde(flatten)]
+    pub(crate) was: KeyChoice,
+    /// Absent in an entry of an older version.
+    #[serde(default)]
+    pub(crate) became: Option<KeyChoice>,
+}
+
+/// What the user chooses about a key.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct KeyChoice {
     pub(crate) label: String,
     pub(crate) enabled: bool,
 }
 
-/// What a token was called and might do.
+/// What a token was called and might do, and since then.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenWas {
     pub(crate) id: i64,
+    #[serde(flatten)]
+    pub(crate) was: TokenChoice,
+    /// Absent in an entry of an older version.
+    #[serde(default)]
+    pub(crate) became: Option<TokenChoice>,
+}
+
+/// What a token is called and may do.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TokenChoice {
     pub(crate) name: String,
     pub(crate) rules: TokenRules,
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// It was made, and the audit log has this entry.
+    Entry(i64),
+    /// Nothing has changed: settings are not as was expected any more.
+    Unexpected,
+    /// Nothing has changed: this was changed again after what was to be taken back.
+    Overtaken(String),
+    /// Nothing has changed: a key that was to come back is there no more.
+    Wiped,
+}
+
+impl Made {
+    /// The number of its entry, if it was made.
+    pub(crate) fn entry(self) -> Option<i64> {
+        match self {
+            Self::Entry(id) => Some(id),
+            Self::Unexpected | Self::Overtaken(_) | Self::Wiped => None,
+        }
+    }
 }
 
 /// A client token that was made elsewhere.
@@ -179,7 +222,8 @@ impl Store {
         }
         let mut replaced = BTreeMap::new();
         for row in query(
-            "SELECT at, changes FROM audit WHERE actor = 'environment' ORDER BY id DESC LIMIT ?",
+            "SELECT at, changes FROM audit WHERE actor = 'environment' \
+             ORDER BY at DESC, id DESC LIMIT ?",
         )
         .bind(REPLACED_LOOKED_AT)
         .fetch_all(db.read())
@@ -266,8 +310,7 @@ impl Store {
     }
 
     /// Makes a change of the configuration, with its entry in the audit log, whose way back
-    /// is added here. Gives the entry's number; `None`, and nothing has changed, when
-    /// settings are not at `expected` any more.
+    /// is added here, unless settings are not at `expected` any more.
     ///
     /// # Errors
     /// When the database cannot be written, or a secret cannot be sealed; then nothing has
@@ -278,10 +321,10 @@ impl Store {
         change: &Change,
         expected: i64,
         mut entry: NewAudit,
-    ) -> Result<Option<i64>, StoreError> {
+    ) -> Result<Made, StoreError> {
         let mut tx = self.begin().await?;
         if settings_revision(&mut tx).await? != expected {
-            return Ok(None);
+            return Ok(Made::Unexpected);
         }
         let now = self.inner.clock.now();
         let mut back = Inverse::default();
@@ -291,7 +334,9 @@ impl Store {
                 .bind(*id)
                 .execute(&mut tx)
                 .await?;
-            self.take_back(&mut tx, inverse, &mut back).await?;
+            if let Some(refused) = self.take_back(&mut tx, inverse, &mut back).await? {
+                return Ok(refused);
+            }
         }
         let saved = self.saved_in(&mut tx).await?;
         for (name, value) in &change.settings {
@@ -324,16 +369,17 @@ impl Store {
         let id = self.put_audit(&mut tx, &entry).await?;
         advance_settings(&mut tx).await?;
         self.commit_change(tx).await?;
-        Ok(Some(id))
+        Ok(Made::Entry(id))
     }
 
-    /// What the inverse says about keys and tokens; `back` takes that back again.
+    /// What the inverse says about keys and tokens; `back` takes that back again. Gives why that
+    /// cannot be, if so.
     async fn take_back(
         &self,
         tx: &mut Tx,
         inverse: &Inverse,
         back: &mut Inverse,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Made>, StoreError> {
         let now = self.inner.clock.now();
         for id in &inverse.keys_added {
             let done = query(
@@ -347,6 +393,16 @@ impl Store {
             back.keys_deleted.extend((done.rows > 0).then_some(*id));
         }
         for id in &inverse.keys_deleted {
+            let wiped = query(
+                "SELECT id FROM gemini_keys WHERE id = ? AND deleted_at IS NOT NULL \
+                 AND sealed IS NULL AND origin = 'panel'",
+            )
+            .bind(*id)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if wiped.is_some() {
+                return Ok(Some(Made::Wiped));
+            }
             let done = query(
                 "UPDATE gemini_keys SET deleted_at = NULL WHERE id = ? \
                  AND deleted_at IS NOT NULL AND sealed IS NOT NULL AND origin = 'panel'",
@@ -357,25 +413,40 @@ impl Store {
             back.keys_added.extend((done.rows > 0).then_some(*id));
         }
         for key in &inverse.keys {
-            let row =
-                query("SELECT label, enabled FROM gemini_keys WHERE id = ? AND deleted_at IS NULL")
-                    .bind(key.id)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-            let Some(row) = row else { continue };
+            let row = query("SELECT id, label, enabled, deleted_at FROM gemini_keys WHERE id = ?")
+                .bind(key.id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let now = match row {
+                Some(row) if self.is_here(&row, true)? => Some(KeyChoice {
+                    label: row.get("label")?,
+                    enabled: row.get("enabled")?,
+                }),
+                _ => None,
+            };
+            if key.became.is_some() && key.became != now {
+                return Ok(Some(Made::Overtaken(format!("Key #{}", key.id))));
+            }
+            let Some(now) = now else { continue };
             back.keys.push(KeyWas {
                 id: key.id,
-                label: row.get("label")?,
-                enabled: row.get("enabled")?,
+                was: now,
+                became: Some(key.was.clone()),
             });
             query("UPDATE gemini_keys SET label = ?, enabled = ? WHERE id = ?")
-                .bind(&key.label)
-                .bind(key.enabled)
+                .bind(&key.was.label)
+                .bind(key.was.enabled)
                 .bind(key.id)
                 .execute(&mut *tx)
                 .await?;
         }
         for id in &inverse.tokens_added {
+            // One that nobody ever used leaves no trace: it may be imported once more.
+            let unused = query(
+                "DELETE FROM client_tokens \
+                 WHERE id = ? AND last_used_at IS NULL AND origin = 'panel'",
+            );
+            unused.bind(*id).execute(&mut *tx).await?;
             query(
                 "UPDATE client_tokens SET deleted_at = ? \
                  WHERE id = ? AND deleted_at IS NULL AND origin = 'panel'",
@@ -386,48 +457,51 @@ impl Store {
             .await?;
         }
         for token in &inverse.tokens {
-            let row =
-                query("SELECT name, rules FROM client_tokens WHERE id = ? AND deleted_at IS NULL")
-                    .bind(token.id)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-            let Some(row) = row else { continue };
-            let rules = row.get::<Option<String>>("rules")?;
+            let row = query("SELECT id, name, rules, deleted_at FROM client_tokens WHERE id = ?")
+                .bind(token.id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let now = match row {
+                Some(row) if self.is_here(&row, false)? => {
+                    let rules = row.get::<Option<String>>("rules")?;
+                    Some(TokenChoice {
+                        name: row.get("name")?,
+                        rules: rules
+                            .and_then(|text| serde_json::from_str(&text).ok())
+                            .unwrap_or_default(),
+                    })
+                }
+                _ => None,
+            };
+            if token.became.is_some() && token.became != now {
+                let name = token.was.name.clone();
+                return Ok(Some(Made::Overtaken(name)));
+            }
+            let Some(now) = now else { continue };
             back.tokens.push(TokenWas {
                 id: token.id,
-                name: row.get("name")?,
-                rules: rules
-                    .and_then(|text| serde_json::from_str(&text).ok())
-                    .unwrap_or_default(),
+                was: now,
+                became: Some(token.was.clone()),
             });
             query("UPDATE client_tokens SET name = ?, rules = ? WHERE id = ?")
-                .bind(&token.name)
-                .bind(self.json(&token.rules)?)
+                .bind(&token.was.name)
+                .bind(self.json(&token.was.rules)?)
                 .bind(token.id)
                 .execute(&mut *tx)
                 .await?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Adds a token unless it is there; gives its number when it is new.
+    /// Adds a token unless it is or was there: a revoked one stays revoked. Gives its number when
+    /// it is new.
     async fn put_token(&self, tx: &mut Tx, token: &FoundToken) -> Result<Option<i64>, StoreError> {
-        let row = query("SELECT id, deleted_at FROM client_tokens WHERE hash = ?")
+        let known = query("SELECT id FROM client_tokens WHERE hash = ?")
             .bind(token.hash.as_slice())
             .fetch_optional(&mut *tx)
             .await?;
-        if let Some(row) = row {
-            if row.get::<Option<Millis>>("deleted_at")?.is_none() {
-                return Ok(None);
-            }
-            let id: i64 = row.get("id")?;
-            query("UPDATE client_tokens SET deleted_at = NULL, name = ?, rules = ? WHERE id = ?")
-                .bind(&token.name)
-                .bind(self.json(&token.rules)?)
-                .bind(id)
-                .execute(tx)
-                .await?;
-            return Ok(Some(id));
+        if known.is_some() {
+            return Ok(None);
         }
         let done = query(
             "INSERT INTO client_tokens (name, hash, masked, origin, created_at, rules) \
@@ -605,10 +679,22 @@ impl Store {
         .bind(inverse)
         .execute(&mut *tx)
         .await?;
-        query("DELETE FROM audit WHERE id <= ?")
-            .bind(done.last_id.saturating_sub(AUDIT_KEPT))
-            .execute(tx)
-            .await?;
+        // By how many there are: numbers have gaps, and TiDB's jump by thousands and are in the
+        // order of time within one of its servers only.
+        let oldest_gone =
+            query("SELECT id, at FROM audit ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?")
+                .bind(AUDIT_KEPT)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if let Some(row) = oldest_gone {
+            let at: Millis = row.get("at")?;
+            query("DELETE FROM audit WHERE at < ? OR (at = ? AND id <= ?)")
+                .bind(at)
+                .bind(at)
+                .bind(row.get::<i64>("id")?)
+                .execute(tx)
+                .await?;
+        }
         Ok(done.last_id)
     }
 
@@ -618,13 +704,30 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<AuditPage, StoreError> {
+        let db = self.db()?;
+        let before = before.unwrap_or(i64::MAX);
+        let entry = query("SELECT at FROM audit WHERE id = ?")
+            .bind(before)
+            .fetch_optional(db.read())
+            .await?;
+        // One that has been deleted meanwhile stands where its number does.
+        let below = match entry {
+            Some(_) => i64::MAX,
+            None => before,
+        };
+        let at = entry.map_or(Ok(Millis::MAX), |row| row.get("at"))?;
         let rows = query(
             "SELECT id, at, actor, address, action, subject, changes, \
-             inverse IS NOT NULL AS undoable FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
+             inverse IS NOT NULL AS undoable FROM audit \
+             WHERE (at < ? OR (at = ? AND id < ?)) AND id < ? \
+             ORDER BY at DESC, id DESC LIMIT ?",
         )
-        .bind(before.unwrap_or(i64::MAX))
+        .bind(at)
+        .bind(at)
+        .bind(before)
+        .bind(below)
         .bind(limit.saturating_add(1))
-        .fetch_all(self.db()?.read())
+        .fetch_all(db.read())
         .await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut entries = Vec::with_capacity(rows.len().min(limit));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use contract::admin::{DatabaseState, Engine};
 use tokio::sync::watch;
 
-use super::database::query;
+use super::database::{Via, query};
 use super::{DatabaseConfig, Place, Store, StoreError, mysql, revision_in};
 
 /// What [`Store::tend`] found.
@@ -52,13 +52,17 @@ impl Store {
     }
 
     /// Moves the state by what came of a use of the database. Only what concerns the whole
-    /// database moves it: a mistake in one statement does not.
-    pub(super) fn note(&self, result: &Result<(), StoreError>) {
+    /// database moves it: a mistake in one statement does not. As long as there are no
+    /// connections, whatever stands in their way does.
+    pub(crate) fn note(&self, result: &Result<(), StoreError>) {
         let now = self.inner.clock.now();
+        let is_unconnected = self.inner.connections.load().is_none();
         self.inner.state.send_if_modified(|state| {
             let next = match result {
                 Ok(()) => DatabaseState::Ready,
-                Err(error) if error.is_outage() => DatabaseState::Unreachable {
+                // Said of one that is known to be away, or is being exchanged.
+                Err(StoreError::Away(_) | StoreError::Closed(_)) => return false,
+                Err(error) if error.is_outage() || is_unconnected => DatabaseState::Unreachable {
                     since: match *state {
                         DatabaseState::Unreachable { since, .. } => since,
                         _ => now,
@@ -78,10 +82,15 @@ impl Store {
                 return false;
             }
             match &next {
-                DatabaseState::Ready => tracing::info!("the database can be used again"),
+                DatabaseState::Ready => {
+                    self.inner.said.lock().clear();
+                    tracing::info!("the database can be used again");
+                }
+                // Every reason once: the last of them is what is to be mended.
                 DatabaseState::Unreachable { message, .. }
                 | DatabaseState::ReadOnly { message, .. } => {
-                    if std::mem::discriminant(state) != std::mem::discriminant(&next) {
+                    if *self.inner.said.lock() != *message {
+                        self.inner.said.lock().clone_from(message);
                         tracing::error!(
                             error = message,
                             "the database cannot be used; requests go on from memory"
@@ -175,10 +184,7 @@ impl Store {
     }
 
     async fn try_write(&self) -> Result<(), StoreError> {
-        query("UPDATE counters SET value = value WHERE name = 'revision'")
-            .execute(self.db()?.write())
-            .await
-            .map(drop)
+        touch(self.db()?.write()).await
     }
 
     /// What was read from the database now shows this revision.
@@ -195,4 +201,12 @@ impl Store {
     pub fn revision(&self) -> i64 {
         self.inner.revision.load(Ordering::Relaxed)
     }
+}
+
+/// Writes without changing anything, to see whether that can be done.
+pub(super) async fn touch(via: Via<'_>) -> Result<(), StoreError> {
+    query("UPDATE counters SET value = value WHERE name = 'revision'")
+        .execute(via)
+        .await
+        .map(drop)
 }

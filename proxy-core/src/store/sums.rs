@@ -214,14 +214,13 @@ impl From<Tally> for Sums {
 }
 
 /// The rows of a batch by their primary key.
-type Rows = BTreeMap<(&'static str, &'static str, Millis, String), Tally>;
+pub(super) type Rows = BTreeMap<(&'static str, &'static str, Millis, String), Tally>;
 
 /// Sums by what they are of: a kind, and a number or a name.
 pub type Totals = HashMap<(SumKind, String), Tally>;
 
 impl Store {
-    /// Adds requests to the sums. The rows are in the order of the primary key: servers that
-    /// share a database then wait for one another and never in a circle.
+    /// Adds requests to the sums.
     pub(super) async fn add_sums(
         &self,
         connections: &Connections,
@@ -229,7 +228,17 @@ impl Store {
         requests: &[RequestRecord],
         zone: &TimeZone,
     ) -> Result<(), StoreError> {
-        let rows: Vec<_> = self.rows_of(requests, zone).into_iter().collect();
+        Self::add_rows(connections, tx, self.rows_of(requests, zone)).await
+    }
+
+    /// Adds to rows of the sums, or makes them. They are in the order of the primary key:
+    /// servers that share a database then wait for one another and never in a circle.
+    pub(super) async fn add_rows(
+        connections: &Connections,
+        tx: &mut Tx,
+        rows: Rows,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = rows.into_iter().collect();
         for chunk in rows.chunks(ROWS) {
             let Some((last, _)) = chunk.last() else { break };
             let length = chunk.len().next_power_of_two().max(FEWEST_ROWS);
@@ -354,13 +363,13 @@ impl Store {
         Ok(totals)
     }
 
-    /// Attempts by key since midnight, which must be the beginning of a day; a request that was
-    /// tried on three keys counts for each.
+    /// Attempts by key since midnight; a request that was tried on three keys counts for each.
+    /// By the hour, because a day that began in another time zone began at another moment.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn key_counts(&self, midnight: Millis) -> Result<HashMap<i64, Tally>, StoreError> {
-        self.by_id(SumKind::Key, midnight).await
+        self.by_id(Period::Hour, SumKind::Key, midnight).await
     }
 
     /// What was done with each token since midnight, which must be the beginning of a day.
@@ -372,7 +381,7 @@ impl Store {
         &self,
         midnight: Millis,
     ) -> Result<Vec<(i64, DayCounts)>, StoreError> {
-        let counts = self.by_id(SumKind::Admitted, midnight).await?;
+        let counts = self.by_id(Period::Day, SumKind::Admitted, midnight).await?;
         let counts = counts.into_iter().map(|(id, tally)| {
             let counts = DayCounts {
                 requests: tally.requests,
@@ -384,13 +393,18 @@ impl Store {
         Ok(counts.collect())
     }
 
-    async fn by_id(&self, kind: SumKind, since: Millis) -> Result<HashMap<i64, Tally>, StoreError> {
-        let day = Span {
-            period: Period::Day,
+    async fn by_id(
+        &self,
+        period: Period,
+        kind: SumKind,
+        since: Millis,
+    ) -> Result<HashMap<i64, Tally>, StoreError> {
+        let span = Span {
+            period,
             from: since,
             to: Millis::MAX,
         };
-        let totals = self.totals(&[day], &[kind]).await?;
+        let totals = self.totals(&[span], &[kind]).await?;
         let numbered = totals
             .into_iter()
             .filter_map(|((_, name), tally)| Some((name.parse().ok()?, tally)));

@@ -45,15 +45,19 @@ impl Store {
             return Ok(last.tokens.clone());
         }
         let rows = query(
-            "SELECT id, name, masked, hash, origin, created_at, last_used_at, rules \
-             FROM client_tokens WHERE deleted_at IS NULL ORDER BY origin, ABS(id)",
+            "SELECT id, name, masked, hash, origin, created_at, last_used_at, rules, deleted_at \
+             FROM client_tokens WHERE deleted_at IS NULL OR origin = 'environment' \
+             ORDER BY origin, ABS(id)",
         )
         .fetch_all(self.db()?.read())
         .await?;
         let of_environment = self.inner.environment.lock().tokens.clone();
         let mut tokens = Vec::with_capacity(rows.len());
         for row in &rows {
-            tokens.extend(token_of(row, &of_environment)?);
+            // Another server, whose environment lacks it, has deleted it for itself.
+            if self.is_here(row, false)? {
+                tokens.extend(token_of(row, &of_environment)?);
+            }
         }
         Ok(tokens)
     }
@@ -110,9 +114,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let row = query(
-            "SELECT origin, name, rules FROM client_tokens WHERE id = ? AND deleted_at IS NULL",
+            "SELECT origin, name, rules FROM client_tokens \
+             WHERE id = ? AND (deleted_at IS NULL OR ?)",
         )
         .bind(id)
+        .bind(self.is_of_environment(id, false))
         .fetch_optional(&mut tx)
         .await?;
         let Some(row) = row else { return Ok(false) };
@@ -139,6 +145,23 @@ impl Store {
         Ok(true)
     }
 
+    /// SHA-256 of every token that was revoked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn revoked_tokens(&self) -> Result<HashSet<[u8; 32]>, StoreError> {
+        let rows = query(
+            "SELECT hash FROM client_tokens WHERE deleted_at IS NOT NULL AND origin = 'panel'",
+        )
+        .fetch_all(self.db()?.read())
+        .await?;
+        let mut hashes = HashSet::new();
+        for row in &rows {
+            hashes.extend(<[u8; 32]>::try_from(row.get::<Vec<u8>>("hash")?).ok());
+        }
+        Ok(hashes)
+    }
+
     /// Rules as they are kept.
     fn written(&self, rules: &TokenRules) -> Result<String, StoreError> {
         serde_json::to_string(rules).map_err(|error| StoreError::failed(&self.inner.place, &error))
@@ -150,10 +173,12 @@ impl Store {
     /// When it comes from the environment, or the database cannot be written.
     pub async fn delete_token(&self, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let row = query("SELECT origin FROM client_tokens WHERE id = ? AND deleted_at IS NULL")
-            .bind(id)
-            .fetch_optional(&mut tx)
-            .await?;
+        let row =
+            query("SELECT origin FROM client_tokens WHERE id = ? AND (deleted_at IS NULL OR ?)")
+                .bind(id)
+                .bind(self.is_of_environment(id, false))
+                .fetch_optional(&mut tx)
+                .await?;
         let origin: Option<String> = row.map(|row| row.get("origin")).transpose()?;
         match origin.as_deref().map(origin_of) {
             None => return Ok(false),
@@ -174,17 +199,18 @@ impl Store {
     }
 
     /// Makes the environment's tokens exactly these; gives their numbers and SHA-256, in
-    /// their order.
+    /// their order, and whether that changed anything.
     pub(super) async fn sync_tokens(
         &self,
         tx: &mut Tx,
         tokens: &[Secret],
-    ) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+    ) -> Result<(Vec<(i64, [u8; 32])>, bool), StoreError> {
         let now = self.inner.clock.now();
         let mut by_hash: HashMap<Vec<u8>, i64> = HashMap::new();
         let mut by_mask: HashMap<String, i64> = HashMap::new();
         let mut alive = HashSet::new();
         let mut lowest = 0;
+        let mut is_new = false;
         let rows = query(
             "SELECT id, hash, masked, deleted_at FROM client_tokens WHERE origin = 'environment'",
         )
@@ -207,7 +233,12 @@ impl Store {
                 let id = by_mask.get(&token.masked())?;
                 (!accepted.iter().any(|(taken, _)| taken == id)).then_some(id)
             });
+            let is_there = by_hash
+                .get(recognised.as_slice())
+                .is_some_and(|id| alive.contains(id));
+            is_new |= !is_there;
             let id = match known {
+                Some(id) if is_there => *id,
                 Some(id) => {
                     query("UPDATE client_tokens SET deleted_at = NULL, hash = ? WHERE id = ?")
                         .bind(recognised.as_slice())
@@ -243,8 +274,28 @@ impl Store {
                 .bind(gone)
                 .execute(&mut *tx)
                 .await?;
+            is_new = true;
         }
-        Ok(accepted)
+        Ok((accepted, is_new))
+    }
+
+    /// Which of these tokens have a row, by number, as [`Store::recognised_keys`].
+    pub(super) async fn recognised_tokens(
+        &self,
+        tokens: &[Secret],
+    ) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+        let rows = query("SELECT id, hash FROM client_tokens WHERE origin = 'environment'")
+            .fetch_all(self.db()?.read())
+            .await?;
+        let mut ids = HashMap::new();
+        for row in &rows {
+            ids.insert(row.get::<Vec<u8>>("hash")?, row.get("id")?);
+        }
+        let known = tokens.iter().enumerate().filter_map(|(at, token)| {
+            let id = ids.get(self.recognised_by(at, token).as_slice())?;
+            Some((*id, sha256(token)))
+        });
+        Ok(known.collect())
     }
 
     /// What a token of the environment is recognised by. A person chose it, so a plain hash

@@ -266,12 +266,14 @@ impl Trace {
 
     /// What is kept of a failure besides the record itself.
     fn detail(&mut self, settings: &Settings) -> Detail {
+        let headers = settings.custom_headers.secrets();
         let known = || {
             let key = self.key.as_ref().map(Picked::secret);
             key.into_iter()
                 .chain(&settings.api_keys)
                 .chain(&settings.allowed_tokens)
                 .chain(&settings.auth_token)
+                .chain(&headers)
         };
         let (message, upstream_status) = match &self.said {
             Some((said, status)) => (Some(scrub(said, known())), *status),

@@ -433,5 +433,62 @@ async fn a_new_database_that_comes_after_the_start_wants_somebody_to_set_it_up()
         .unwrap();
     assert_eq!(answer.status(), 204);
     assert!(core.setup_code().is_none());
+}
+
+/// A replica, or a server whose disk is nearly full: it can be read. A server that starts then,
+/// without the last run's snapshot, serves what is in it, and the environment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_start_on_a_database_that_takes_nothing_serves_what_is_in_it() {
+    let server = MariaDb::start().await;
+    let database = server.fresh_database().await;
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let ground = ground.on_mysql(&server, server.port(), &database);
+    let world = ground.start().await;
+    let import = json!({"text": KEYS[1], "dry_run": false});
+    let (status, _) = world
+        .ask_admin("POST", "/api/keys/import", Some(import))
+        .await;
+    assert_eq!(status, 200);
+    let create = json!({"name": "laptop"});
+    let (_, body) = world.ask_admin("POST", "/api/tokens", Some(create)).await;
+    let created: TokenCreated = serde_json::from_value(body).unwrap();
+    world.core.shutdown(Duration::from_secs(10)).await;
+    server.set_read_only(true).await;
+
+    let everybody = async |world: &World, tokens: &[&str]| {
+        for token in tokens {
+            let asked = world
+                .http
+                .post(world.url(GENERATE))
+                .header("x-goog-api-key", *token)
+                .header("content-type", "application/json")
+                .body(ask("xxxx"));
+            let answer = asked.send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{token}");
+            answer.text().await.unwrap();
+        }
+    };
+    // As it was.
+    let world = ground.clone().elsewhere().start().await;
+    assert_eq!(said(&world).await, "read_only");
+    let keys: Vec<KeyView> = world.admin("/api/keys").await;
+    assert_eq!(keys.len(), 2);
+    everybody(&world, &[TOKEN, &created.secret]).await;
+    world.core.shutdown(Duration::ZERO).await;
+
+    // With another environment, which the database cannot be told.
+    let other = [("API_KEYS", KEYS[2]), ("ALLOWED_TOKENS", "sk-another-one")];
+    let world = ground.elsewhere().with(&other).start().await;
+    assert_eq!(said(&world).await, "read_only");
+    let overview: Overview = world.admin("/api/overview").await;
+    assert_eq!(overview.pool.total, 2, "the panel's, and its own");
+    everybody(&world, &["sk-another-one", &created.secret]).await;
+    server.set_read_only(false).await;
+    until_said(&world, &["ok"]).await;
+    until_recorded(&world, 2).await;
+    let keys: Vec<KeyView> = world.admin("/api/keys").await;
+    let shown: Vec<_> = keys.iter().map(|key| key.masked.clone()).collect();
+    let expected = [KEYS[1], KEYS[2]].map(|key| vault::Secret::from(key).masked());
+    assert_eq!(shown, expected);
     world.core.shutdown(Duration::from_secs(10)).await;
 }

@@ -96,8 +96,18 @@ async fn a_failure_is_kept_with_its_details_and_without_secrets() {
     );
 
     world.google.disable_key(KEYS[0], Refusal::Suspended);
-    world.set(&[("RECORD_BODIES", "true"), ("RECORD_BODY_KB", "1")]);
-    let secrets = format!("my key is {} and {TOKEN}; ", KEYS[1]);
+    // A gateway's credential, which it may name when it refuses it.
+    const GATEWAY: &str = "gateway-credential";
+    let headers = format!(r#"{{"x-gateway": "Basic {GATEWAY}", "x-room": "room-number-101"}}"#);
+    world.set(&[
+        ("RECORD_BODIES", "true"),
+        ("RECORD_BODY_KB", "1"),
+        ("CUSTOM_HEADERS", &headers),
+    ]);
+    let secrets = format!(
+        "my key is {} and {TOKEN}; {GATEWAY} room-number-101 ",
+        KEYS[1]
+    );
     let body = ask(&format!("{secrets}{}", "x".repeat(4000)));
     let request = world.http.post(world.url(GENERATE));
     let response = request
@@ -127,7 +137,7 @@ async fn a_failure_is_kept_with_its_details_and_without_secrets() {
     );
     assert!(kept.len() <= 1024);
     let all = serde_json::to_string(&failed).unwrap();
-    for secret in [KEYS[0], KEYS[1], TOKEN] {
+    for secret in [KEYS[0], KEYS[1], TOKEN, GATEWAY, "room-number-101"] {
         assert!(!all.contains(secret), "{all}");
     }
 

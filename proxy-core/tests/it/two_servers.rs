@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use contract::admin::{KeyState, KeyView, Overview, TokenCreated, TokenRules, TokenView};
+use contract::admin::{
+    KeyState, KeyView, Overview, SettingView, SettingsReport, SettingsView, TokenCreated,
+    TokenRules, TokenView,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,6 +22,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PROMISED: Duration = Duration::from_secs(2);
 /// After how many changes on each the other is asked.
 const CHANGES: usize = 12;
+
+const SETTINGS: &str = "/api/settings";
+/// The settings that are changed: of every kind that matters here.
+const CHANGED: [&str; 4] = [
+    "MAX_RETRIES",
+    "TIME_OUT",
+    "METRICS_TOKEN",
+    "FILTERED_MODELS",
+];
 
 /// Numbers that look random and are the same in every run (SplitMix64).
 struct Seeded(u64);
@@ -50,7 +62,7 @@ struct Change {
 }
 
 impl Change {
-    /// Any change of keys or tokens, also of some that are deleted already.
+    /// Any change of keys, tokens or settings, also of keys and tokens that are deleted already.
     fn random(seeded: &mut Seeded, made: &BTreeMap<i64, String>, number: usize) -> Self {
         // Keys are numbered from 1, and about every fifth change makes one.
         let key = format!("/api/keys/{}", 1 + seeded.below(2 + number / 4));
@@ -66,7 +78,7 @@ impl Change {
             rpm: Some(1000 + u32::try_from(number).unwrap()),
             ..TokenRules::default()
         };
-        let (method, path, body) = match seeded.below(10) {
+        let (method, path, body) = match seeded.below(13) {
             0 | 1 => {
                 let known = seeded.below(number + 1);
                 let text = format!("AIzaSyRandomKey{:024}", [number, known][seeded.below(2)]);
@@ -85,13 +97,62 @@ impl Change {
                 ("POST", "/api/tokens".to_owned(), Some(body))
             }
             8 => ("PATCH", token, Some(json!({"rules": rules}))),
+            10..=12 => {
+                let values = Self::random_settings(seeded, number);
+                (
+                    "PATCH",
+                    SETTINGS.to_owned(),
+                    Some(json!({"values": values})),
+                )
+            }
             _ => ("DELETE", token, None),
         };
         Self { method, path, body }
     }
 
+    /// New values of one or two settings; `null` forgets the panel's.
+    fn random_settings(seeded: &mut Seeded, number: usize) -> Value {
+        let mut values = serde_json::Map::new();
+        for _ in 0..=seeded.below(2) {
+            let name = *seeded.of(&CHANGED);
+            let value = match name {
+                _ if seeded.below(4) == 0 => Value::Null,
+                "MAX_RETRIES" => json!((1 + seeded.below(10)).to_string()),
+                "TIME_OUT" => json!((100 + number % 900).to_string()),
+                "METRICS_TOKEN" => json!(format!("metrics-token-{number}")),
+                _ => json!(*seeded.of(&["gemini-2.5-flash", "gemini-2.5-pro,x"])),
+            };
+            values.insert(name.to_owned(), value);
+        }
+        values.into()
+    }
+
+    /// Saves settings as the panel does: with the revision that it has seen, and once more when
+    /// somebody else was faster.
+    async fn save(&mut self, world: &World) {
+        loop {
+            let seen: SettingsView = world.admin(SETTINGS).await;
+            let mut body = self.body.clone().unwrap();
+            body["revision"] = json!(seen.revision);
+            let (status, said) = world.ask_admin(self.method, SETTINGS, Some(body)).await;
+            match status {
+                200 => {
+                    let report: SettingsReport = serde_json::from_value(said).unwrap();
+                    assert_eq!(report.problems, [], "{self:?}");
+                    return;
+                }
+                409 if said["code"] == "changed" => {}
+                _ => panic!("{self:?}: {status} {said}"),
+            }
+        }
+    }
+
     /// Makes it; gives the token that it made.
-    async fn make(self, world: &World) -> Option<(i64, String)> {
+    async fn make(mut self, world: &World) -> Option<(i64, String)> {
+        if self.path == SETTINGS {
+            self.save(world).await;
+            return None;
+        }
         let described = format!("{self:?}");
         let makes_token = (self.method, &*self.path) == ("POST", "/api/tokens");
         let (status, body) = world.ask_admin(self.method, &self.path, self.body).await;
@@ -117,6 +178,10 @@ struct Shown {
     pool: (u32, u32),
     /// The models that each token gets to see; `None` when it is not accepted.
     accepted: BTreeMap<i64, Option<usize>>,
+    /// Those that can be changed, and their revision.
+    settings: (Vec<SettingView>, i64),
+    /// What holds of [`CHANGED`].
+    in_force: [Option<String>; CHANGED.len()],
 }
 
 impl Shown {
@@ -141,7 +206,12 @@ impl Shown {
             };
             accepted.insert(*id, models);
         }
+        let mut settings: SettingsView = world.admin(SETTINGS).await;
+        settings.settings.retain(|one| !one.environment_only);
+        let held = world.core.core().settings();
         Self {
+            settings: (settings.settings, settings.revision),
+            in_force: CHANGED.map(|name| held.given(name).map(|given| given.expose().clone())),
             keys: keys
                 .into_iter()
                 .map(|key| (key.id, key.masked, key.label, key.state))
@@ -161,6 +231,19 @@ impl Shown {
         let counts = (self.keys.len(), ready.count());
         let pool = (self.pool.0 as usize, self.pool.1 as usize);
         assert_eq!(pool, counts, "{self:#?}");
+        for (name, held) in CHANGED.iter().zip(&self.in_force) {
+            let shown = self
+                .settings
+                .0
+                .iter()
+                .find(|one| one.name == *name)
+                .unwrap();
+            assert_eq!(shown.is_set, held.is_some(), "{self:#?}");
+            if !shown.secret {
+                let held = held.as_ref().unwrap_or(&shown.default);
+                assert_eq!(shown.value.as_ref(), Some(held), "{self:#?}");
+            }
+        }
         let accepted = self.accepted.iter().filter(|(_, models)| models.is_some());
         let accepted: Vec<i64> = accepted.map(|(id, _)| *id).collect();
         let mut shown: Vec<i64> = self.tokens.iter().map(|token| token.0).collect();

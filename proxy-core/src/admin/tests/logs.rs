@@ -143,6 +143,22 @@ async fn what_is_deleted_from_the_log_stays_in_the_statistics() {
             "{range}: the lists of all"
         );
     }
+    // What was summed up stays in sight when days begin at other moments.
+    let view: contract::admin::SettingsView = world.get("/api/settings").await;
+    let change = json!({"values": {"TZ": "America/New_York"}, "revision": view.revision});
+    let (status, said) = world
+        .call(Method::PATCH, "/api/settings", Some(change))
+        .await;
+    assert_eq!(status, 200, "{said}");
+    for range in ["day", "week", "month", "year"] {
+        let stats: Stats = world.get(&format!("/api/stats?range={range}&key=1")).await;
+        let shown: u64 = stats.points.iter().map(|point| point.sums.requests).sum();
+        assert_eq!(
+            (shown, stats.time_zone.as_str()),
+            (6, "America/New_York"),
+            "{range}"
+        );
+    }
     let none: Stats = world.get("/api/stats?model=other").await;
     assert_eq!(none.total.requests, 0);
     for wrong in ["key=1&token=1", "range=decade", "colour=red"] {

@@ -488,3 +488,112 @@ async fn two_servers_on_one_database_see_each_others_changes() {
     let (status, _) = one.call(Method::PATCH, "/api/settings", Some(stale)).await;
     assert_eq!(status, 409);
 }
+
+#[tokio::test]
+async fn a_key_that_was_wiped_is_not_said_to_be_back() {
+    let mut world = World::signed_in(&[]).await;
+    world
+        .post::<Value>("/api/keys/import", json!({"text": KEY}))
+        .await;
+    let key = world.get::<Vec<KeyView>>("/api/keys").await.remove(0);
+    let path = format!("/api/keys/{}", key.id);
+    assert_eq!(world.call(Method::DELETE, &path, None).await.0, 204);
+    let deleted = world.audit().await.entries.remove(0);
+    world.advance(Duration::from_secs(1));
+    world.restart(&[("AUTH_TOKEN", PASSWORD)]).await;
+    let (status, said) = world.undo(deleted.id).await;
+    assert_eq!((status, &said["code"]), (400, &json!("invalid_input")));
+    assert!(
+        said["message"].as_str().unwrap().contains("wiped"),
+        "{said}"
+    );
+    assert!(world.get::<Vec<KeyView>>("/api/keys").await.is_empty());
+    assert!(
+        world
+            .audit()
+            .await
+            .entries
+            .iter()
+            .any(|entry| entry.id == deleted.id)
+    );
+}
+
+#[tokio::test]
+async fn a_later_change_of_a_key_or_a_token_is_not_lost_on_the_way_back() {
+    let world = World::signed_in(&[]).await;
+    world
+        .post::<Value>("/api/keys/import", json!({"text": KEY}))
+        .await;
+    let key = world.get::<Vec<KeyView>>("/api/keys").await.remove(0);
+    let token: TokenCreated = world.post("/api/tokens", json!({"name": "laptop"})).await;
+    let paths = [
+        format!("/api/keys/{}", key.id),
+        format!("/api/tokens/{}", token.token.id),
+    ];
+    for (path, first, second) in [
+        (&paths[0], json!({"label": "a"}), json!({"label": "b"})),
+        (&paths[0], json!({"enabled": false}), json!({"label": "c"})),
+        (
+            &paths[1],
+            json!({"name": "a"}),
+            json!({"rules": {"rpm": 3}}),
+        ),
+    ] {
+        let mut made = Vec::new();
+        for patch in [first, second] {
+            let (status, said) = world.call(Method::PATCH, path, Some(patch)).await;
+            assert_eq!(status, 200, "{said}");
+            made.push(world.audit().await.entries.remove(0).id);
+        }
+        let shown = async || {
+            let keys: Vec<KeyView> = world.get("/api/keys").await;
+            let tokens: Vec<TokenView> = world.get("/api/tokens").await;
+            (keys, tokens)
+        };
+        let before = shown().await;
+        let (status, said) = world.undo(made[0]).await;
+        assert_eq!((status, &said["code"]), (409, &json!("changed")), "{path}");
+        assert_eq!(shown().await, before);
+        assert_eq!(world.undo(made[1]).await.0, 204, "{path}");
+        assert_eq!(world.undo(made[0]).await.0, 204, "{path}");
+    }
+    let keys: Vec<KeyView> = world.get("/api/keys").await;
+    assert_eq!((&keys[0].label, keys[0].state), (&key.label, key.state));
+    let tokens: Vec<TokenView> = world.get("/api/tokens").await;
+    assert_eq!((&*tokens[0].name, tokens[0].rules.rpm), ("laptop", None));
+}
+
+#[tokio::test]
+async fn an_import_neither_doubles_nor_revives_a_token() {
+    let text = "ALLOWED_TOKENS=sk-of-the-environment,sk-that-was-revoked\n";
+    let set = [("ALLOWED_TOKENS", "sk-of-the-environment")];
+    let world = World::signed_in(&set).await;
+    let import = async |text: &str| -> TransferReport {
+        world
+            .post("/api/transfer/import", json!({"text": text}))
+            .await
+    };
+    let report = import(text).await;
+    assert_eq!(report.tokens_known, ["ALLOWED_TOKENS 1"]);
+    assert_eq!(report.tokens_added, ["ALLOWED_TOKENS 2"]);
+    let tokens: Vec<TokenView> = world.get("/api/tokens").await;
+    assert_eq!(tokens.len(), 2, "{tokens:?}");
+
+    // Taken back before anybody used it, it can be imported once more.
+    assert_eq!(world.undo(report.audit_id.unwrap()).await.0, 204);
+    assert_eq!(import(text).await.tokens_added, ["ALLOWED_TOKENS 2"]);
+    let tokens: Vec<TokenView> = world.get("/api/tokens").await;
+    let path = format!("/api/tokens/{}", tokens[1].id);
+    assert_eq!(world.call(Method::DELETE, &path, None).await.0, 204);
+    let report = import(text).await;
+    assert!(report.tokens_added.is_empty());
+    assert_eq!(report.ignored[0].name, "ALLOWED_TOKENS 2");
+    assert!(report.ignored[0].reason.contains("revoked"), "{report:?}");
+    assert_eq!(world.get::<Vec<TokenView>>("/api/tokens").await.len(), 1);
+    let core = core(&world);
+    assert!(
+        core.tokens
+            .admit("sk-that-was-revoked", &core.clock)
+            .is_err()
+    );
+}

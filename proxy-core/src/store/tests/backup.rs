@@ -385,3 +385,71 @@ async fn an_older_versions_database_is_backed_up_before_its_tables_change() {
         "one before the change, one before going back"
     );
 }
+
+#[tokio::test]
+async fn numbers_of_the_database_before_say_nothing_about_the_restored_one() {
+    let other = World::new();
+    let store = other.open().await;
+    store.sync_environment(&secrets(&[KEY]), &[]).await.unwrap();
+    let backup = store.back_up(BackupReason::Manual).await.unwrap();
+    let backup = folder(&other).join(backup.name);
+
+    let world = World::new();
+    let store = world.open().await;
+    store.add_keys(&[key(OTHER, "")]).await.unwrap();
+    store.sync_environment(&secrets(&[KEY]), &[]).await.unwrap();
+    store.load().await.unwrap();
+    store.restore_file(&backup).await.unwrap();
+    store.sync_environment(&secrets(&[KEY]), &[]).await.unwrap();
+    let added = store.add_keys(&[key(OTHER, "")]).await.unwrap();
+    let id = added[0].as_ref().unwrap().id;
+    assert_eq!(id, 2, "the number that the other key had before");
+    let mut of_it = record(1);
+    of_it.key_id = Some(id);
+    let batch = Batch {
+        requests: vec![of_it],
+        ..Batch::default()
+    };
+    store.write(&batch).await.unwrap();
+    let counts = store.key_counts(0).await.unwrap();
+    assert_eq!(counts.keys().collect::<Vec<_>>(), [&id]);
+}
+
+#[tokio::test]
+async fn a_restore_brings_back_no_token_of_the_panel() {
+    let world = World::new();
+    let store = world.open().await;
+    let run = async |statement| {
+        let db = store.db().unwrap();
+        let run = crate::store::database::query(statement);
+        run.execute(db.write()).await.unwrap();
+    };
+    let holds = async || {
+        let saved = store.saved_settings().await.unwrap();
+        let value = saved.get("AUTH_TOKEN").map(|saved| saved.value.clone());
+        let path = world.path();
+        let seen = rows_from_outside(&path, "SELECT value FROM environment_seen ORDER BY name");
+        (value, seen.await)
+    };
+    run("INSERT INTO settings (name, value, changed_at) VALUES ('AUTH_TOKEN', 'old', 1)").await;
+    run(
+        "INSERT INTO environment_seen (name, value, seen_at) VALUES \
+         ('AUTH_TOKEN', 'old', 1), ('TIME_OUT', '7', 1)",
+    )
+    .await;
+    let then = store.back_up(BackupReason::Manual).await.unwrap();
+
+    // Another one was saved since, because somebody knew the old one.
+    run("UPDATE settings SET value = 'new'").await;
+    run("UPDATE environment_seen SET value = 'new' WHERE name = 'AUTH_TOKEN'").await;
+    store.restore(&then.name).await.unwrap();
+    let both = vec!["new".to_owned(), "7".to_owned()];
+    assert_eq!(holds().await, (Some("new".into()), both));
+
+    // It was given up for a password.
+    run("DELETE FROM settings").await;
+    run("DELETE FROM environment_seen WHERE name = 'AUTH_TOKEN'").await;
+    assert!(store.set_first_password("a hash").await.unwrap());
+    store.restore(&then.name).await.unwrap();
+    assert_eq!(holds().await, (None, vec!["7".to_owned()]));
+}

@@ -228,6 +228,7 @@ on_both! {
     each_code_of_the_second_factor_is_taken_once
     a_tokens_rules_and_its_day_are_kept
     another_master_key_is_noticed_at_once
+    the_audit_log_is_in_the_order_of_time_whatever_its_numbers
     two_processes_may_start_at_once
 }
 
@@ -557,6 +558,42 @@ async fn another_master_key_is_noticed_at_once(mut world: World) {
         said.contains("SECRET_KEY") && said.contains("database"),
         "{said}"
     );
+}
+
+async fn the_audit_log_is_in_the_order_of_time_whatever_its_numbers(world: World) {
+    let store = world.open().await;
+    let entry = || super::NewAudit {
+        actor: contract::admin::Actor::Panel,
+        address: None,
+        action: contract::admin::AuditAction::SettingsChanged,
+        subject: String::new(),
+        changes: Vec::new(),
+        inverse: None,
+    };
+    let first = store.file_audit(&entry()).await.unwrap();
+    // As TiDB numbers what comes by another of its servers, an hour before.
+    let jumped = super::database::query(
+        "INSERT INTO audit (id, at, actor, action, subject, changes) \
+         VALUES (60000, ?, 'panel', 'settings_changed', '', '[]')",
+    );
+    jumped
+        .bind(world.now.load(Ordering::Relaxed) - 3_600_000)
+        .execute(store.db().unwrap().write())
+        .await
+        .unwrap();
+    let last = store.file_audit(&entry()).await.unwrap();
+    assert!(last > 60_000);
+    let ids = |page: contract::admin::AuditPage| -> Vec<i64> {
+        page.entries.iter().map(|entry| entry.id).collect()
+    };
+    let all = store.audit(None, 10).await.unwrap();
+    assert_eq!(ids(all), [last, first, 60_000]);
+    let page = store.audit(None, 1).await.unwrap();
+    assert_eq!(page.next, Some(last));
+    let page = store.audit(page.next, 1).await.unwrap();
+    assert_eq!((page.next, ids(page)), (Some(first), vec![first]));
+    let page = store.audit(Some(first), 10).await.unwrap();
+    assert_eq!((page.next, ids(page)), (None, vec![60_000]));
 }
 
 async fn two_processes_may_start_at_once(world: World) {

@@ -5,6 +5,7 @@ use testkit::mariadb::MariaDb;
 use testkit::wire::Wire;
 use vault::MasterKey;
 
+use super::super::database::{query, query_built};
 use super::{Batch, KEY, OTHER, TOKEN, World, key, mysql_config, record, secrets};
 use crate::store::{StoreError, Tended, TlsMode};
 
@@ -229,6 +230,33 @@ async fn without_the_server_the_environment_and_the_snapshot_serve() {
 }
 
 #[tokio::test]
+async fn a_change_sees_what_was_committed_before_it_had_the_lock() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let mut change = store.db().unwrap().begin_exclusive().await.unwrap();
+    let seen = async |tx: &mut crate::store::database::Tx| {
+        let row = query("SELECT COUNT(*) AS found FROM sessions")
+            .fetch_optional(tx)
+            .await;
+        row.unwrap().unwrap().get::<i64>("found").unwrap()
+    };
+    // MariaDB's snapshot begins here, TiDB's at the beginning.
+    assert_eq!(seen(&mut change).await, 0);
+    let (server, config) = world.mysql.as_ref().unwrap();
+    server
+        .execute(&format!(
+            "INSERT INTO `{}`.sessions (hash, created_at, expires_at) VALUES ('x', 1, 2)",
+            config.database
+        ))
+        .await;
+    assert_eq!(seen(&mut change).await, 1);
+    drop(change);
+    // It holds for that transaction only.
+    let mut records = store.db().unwrap().begin_records().await.unwrap();
+    assert_eq!(seen(&mut records).await, 1);
+}
+
+#[tokio::test]
 async fn a_batch_whose_answer_was_lost_is_not_written_twice() {
     let world = World::on_mysql().await;
     let store = world.open().await;
@@ -399,4 +427,261 @@ async fn without_a_key_nothing_secret_is_stored_until_the_user_agrees() {
     world.master = MasterKey::random().unwrap();
     let store = world.try_open().await;
     assert!(matches!(store, Err(StoreError::OtherMasterKey(_))));
+}
+
+#[tokio::test]
+async fn a_start_waits_for_no_lock_and_no_silent_server_without_end() {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+
+    let mut world = World::on_mysql().await;
+    let (server, config) = world.mysql.as_mut().unwrap();
+    let options = config.options().database(&config.database);
+    let mut other = options.connect().await.unwrap();
+    other
+        .execute("DO GET_LOCK(CONCAT('gemini_balance/', MD5(DATABASE())), 0)")
+        .await
+        .unwrap();
+    let wire = Wire::to_port(server.port()).await;
+    config.port = wire.port();
+    // Another process migrates.
+    let store = world.open().await;
+    let DatabaseState::Unreachable { message, .. } = store.state() else {
+        panic!("there are no connections: {:?}", store.state())
+    };
+    assert!(message.contains("held by another program"), "{message}");
+    assert_eq!(store.load_offline(&secrets(&[KEY]), &[]).keys.len(), 1);
+    assert!(matches!(store.keys().await.unwrap().as_slice(), [one] if one.secret == KEY.into()));
+    other.close().await.unwrap();
+    assert_eq!(store.tend().await, Tended::Changed);
+    assert_eq!(store.state(), DatabaseState::Ready);
+    store.close().await;
+
+    // It takes connections and then says nothing more.
+    wire.cut_on("GET_LOCK", testkit::wire::Cut::Stall);
+    let store = world.open().await;
+    let DatabaseState::Unreachable { message, .. } = store.state() else {
+        panic!("{:?}", store.state())
+    };
+    assert!(message.contains("no answer within"), "{message}");
+    wire.heal().await;
+    assert_eq!(store.tend().await, Tended::Changed);
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_now_is_what_is_said() {
+    let mut world = World::on_mysql().await;
+    world.open().await.close().await;
+    let (server, config) = world.mysql.as_mut().unwrap();
+    let database = config.database.clone();
+    let wire = Wire::to_port(server.port()).await;
+    config.port = wire.port();
+    wire.refuse().await;
+    let store = world.open().await;
+    let said = |store: &crate::store::Store| match store.state() {
+        DatabaseState::Unreachable { message, since } => (message, since),
+        other => panic!("{other:?}"),
+    };
+    let (message, since) = said(&store);
+    assert!(message.contains("MYSQL_HOST"), "{message}");
+
+    let (server, _) = world.mysql.as_ref().unwrap();
+    server
+        .execute(&format!(
+            "INSERT INTO `{database}`.gemini_balance_migrations \
+             (version, description, success, checksum, execution_time) \
+             VALUES (9999, 'from the future', 1, '', 0)"
+        ))
+        .await;
+    wire.heal().await;
+    assert_eq!(store.tend().await, Tended::Away);
+    let (message, still_since) = said(&store);
+    assert!(message.contains("newer version"), "{message}");
+    assert_eq!(still_since, since);
+
+    server
+        .execute(&format!(
+            "DELETE FROM `{database}`.gemini_balance_migrations WHERE version = 9999"
+        ))
+        .await;
+    assert_eq!(store.tend().await, Tended::Changed);
+    assert_eq!(store.state(), DatabaseState::Ready);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_is_started_on() {
+    let server = MariaDb::start().await;
+    let mut world = World::on_mysql().await;
+    let config = mysql_config(&server, server.fresh_database().await);
+    world.mysql.as_mut().unwrap().1 = config;
+    let store = world.open().await;
+    store.add_keys(&[key(KEY, "mine")]).await.unwrap();
+    let environment = (secrets(&[OTHER]), secrets(&[TOKEN]));
+    let sync = async |store: &crate::store::Store| {
+        let done = store.sync_environment(&environment.0, &environment.1).await;
+        done.unwrap();
+    };
+    sync(&store).await;
+    store.close().await;
+
+    server.set_read_only(true).await;
+    let store = world.open().await;
+    assert!(matches!(store.state(), DatabaseState::ReadOnly { .. }));
+    // The environment is as it was, so there is nothing to write.
+    sync(&store).await;
+    assert_eq!(store.load().await.unwrap().keys.len(), 2);
+    assert!(store.knows_environment());
+    store.close().await;
+
+    // Another one is served, too, and written as soon as that can be.
+    let store = world.open().await;
+    let tokens = secrets(&[TOKEN, "sk-a-second-token"]);
+    let refused = store.sync_environment(&[], &tokens).await.unwrap_err();
+    assert!(refused.is_read_only(), "{refused}");
+    let loaded = store.load_unwritable(&[], &tokens).await.unwrap();
+    let keys: Vec<_> = loaded.keys.iter().map(|key| &key.label[..]).collect();
+    assert_eq!(keys, ["mine"], "the environment decides about its own");
+    let known: Vec<_> = loaded.tokens.iter().map(|token| token.id > -10).collect();
+    assert_eq!(known, [true, false]);
+    server.set_read_only(false).await;
+    assert_eq!(store.tend().await, Tended::Changed);
+    assert_eq!(store.state(), DatabaseState::Ready);
+    store.sync_environment(&[], &tokens).await.unwrap();
+    assert_eq!(store.load().await.unwrap().tokens.len(), 2);
+}
+
+#[tokio::test]
+async fn what_others_keep_in_the_database_costs_no_request() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let before = store.bytes().await.unwrap();
+    assert!(before > 0);
+    let (server, config) = world.mysql.as_ref().unwrap();
+    let database = &config.database;
+    server
+        .execute(&format!(
+            "CREATE TABLE `{database}`.theirs (x LONGBLOB); \
+             INSERT INTO `{database}`.theirs VALUES (REPEAT('x', 8000000)); \
+             ANALYZE TABLE `{database}`.theirs"
+        ))
+        .await;
+    assert_eq!(store.bytes().await.unwrap(), before);
+    let shown = store.facts().await.unwrap().size_bytes.unwrap();
+    assert!(shown < 8_000_000, "{shown}");
+}
+
+#[tokio::test]
+async fn a_servers_words_for_being_away_are_understood() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let db = store.db().unwrap();
+    let said = async |number: u32| {
+        // What a server says, by a real one.
+        let raised = query_built(format!(
+            "BEGIN NOT ATOMIC SIGNAL SQLSTATE 'HY000' \
+             SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'as it says'; END"
+        ));
+        raised.execute(db.write()).await.err().unwrap()
+    };
+    for number in [
+        1047, 1129, 1130, 1158, 1159, 1160, 1161, 9001, 9005, 9006, 8027,
+    ] {
+        let error = said(number).await;
+        assert!(
+            matches!(error, StoreError::Unreachable { .. }),
+            "{number}: {error}"
+        );
+    }
+    assert!(said(1129).await.to_string().contains("flush-hosts"));
+    assert!(said(1130).await.to_string().contains("'%'"));
+    // Tried again, this one goes well.
+    let error = said(9007).await;
+    assert!(matches!(error, StoreError::Busy(_)), "{error}");
+    assert!(matches!(said(1365).await, StoreError::Failed { .. }));
+}
+
+#[tokio::test]
+async fn servers_with_different_environments_leave_each_other_theirs() {
+    let world = World::on_mysql().await;
+    let (one, two) = (world.open().await, world.open().await);
+    let of_one = (secrets(&[KEY]), secrets(&[TOKEN]));
+    let of_two = (secrets(&[OTHER]), secrets(&["sk-of-the-second-server"]));
+    one.sync_environment(&of_one.0, &of_one.1).await.unwrap();
+    one.load().await.unwrap();
+    two.sync_environment(&of_two.0, &of_two.1).await.unwrap();
+    two.load().await.unwrap();
+    assert_eq!(one.tend().await, Tended::Changed);
+    let loaded = one.load().await.unwrap();
+    let own = loaded.keys.iter().find(|key| key.secret == KEY.into());
+    let id = own.unwrap().id;
+    let hashes: Vec<_> = loaded.tokens.iter().map(|token| token.hash).collect();
+    assert_eq!(hashes, [crate::store::tokens::sha256(&TOKEN.into())]);
+    let token = loaded.tokens[0].id;
+    // They can be changed, and are not added once more.
+    assert!(one.change_key(id, Some("named"), None).await.unwrap());
+    assert_eq!(one.key(id).await.unwrap().unwrap().label, "named");
+    let rules = TokenRules {
+        rpm: Some(3),
+        ..TokenRules::default()
+    };
+    assert!(one.change_token(token, None, Some(&rules)).await.unwrap());
+    assert!(one.add_keys(&[key(KEY, "")]).await.unwrap()[0].is_none());
+    assert!(matches!(
+        one.delete_key(id).await,
+        Err(StoreError::FromEnvironment(_))
+    ));
+    assert!(matches!(
+        one.delete_token(token).await,
+        Err(StoreError::FromEnvironment(_))
+    ));
+    // The other one knows nothing of it.
+    assert!(two.key(id).await.unwrap().is_none());
+    let keys = two.keys().await.unwrap();
+    assert!(keys.iter().all(|key| key.secret == OTHER.into()));
+    // Each start is the last one's turn; the others go on.
+    let again = world.open().await;
+    again.sync_environment(&of_one.0, &of_one.1).await.unwrap();
+    assert_eq!(again.load().await.unwrap().keys[0].id, id);
+    assert_eq!(two.tend().await, Tended::Changed);
+    let loaded = two.load().await.unwrap();
+    assert!(loaded.keys.iter().any(|key| key.secret == OTHER.into()));
+    assert_eq!(loaded.tokens.len(), 1);
+}
+
+#[tokio::test]
+async fn agreeing_to_clear_storage_holds_on_every_server() {
+    let mut world = World::on_mysql().await;
+    world.sealing = Sealing::NotStored;
+    let one = world.open().await;
+    world.master = MasterKey::random().unwrap();
+    let two = world.open().await;
+    for store in [&one, &two] {
+        store.load().await.unwrap();
+    }
+    one.agree_to_clear().await.unwrap();
+    one.add_keys(&[key(KEY, "")]).await.unwrap();
+    assert_eq!(two.tend().await, Tended::Changed);
+    assert_eq!(two.load().await.unwrap().keys[0].secret, KEY.into());
+    assert_eq!(two.sealing(), Sealing::Clear);
+    two.add_keys(&[key(OTHER, "")]).await.unwrap();
+    assert_eq!(one.keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_can_come_back_after_a_reconnect() {
+    let world = World::on_mysql().await;
+    let store = world.open().await;
+    let added = store.add_keys(&[key(KEY, "")]).await.unwrap();
+    let id = added[0].as_ref().unwrap().id;
+    world.now.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    assert!(store.delete_key(id).await.unwrap());
+    store.connect().await.unwrap();
+    assert!(store.restore_key(id).await.unwrap().is_some());
+    // One that connects for the first time an hour after its start leaves it as well.
+    let late = world.unopened();
+    world
+        .now
+        .fetch_add(3_600_000, std::sync::atomic::Ordering::Relaxed);
+    assert!(store.delete_key(id).await.unwrap());
+    late.connect().await.unwrap();
+    assert!(store.restore_key(id).await.unwrap().is_some());
 }

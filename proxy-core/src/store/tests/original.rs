@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contract::admin::{Origin, Sealing, Takeover};
+use jiff::tz::TimeZone;
 use vault::Secret;
 
 use super::super::database::query;
 use super::{KEY, OTHER, World, all_bytes, contains, run_from_outside};
 use crate::clock::Clock;
 use crate::settings::Settings;
+use crate::settings::original::ORIGINAL;
 use crate::store::Store;
-use crate::takeover::{Unstored, at_start};
+use crate::takeover::{Unstored, at_start, sum_up_log};
 use crate::{CoreConfig, start};
 
 /// The panel's password there, and a client token.
@@ -217,6 +219,18 @@ async fn sums(store: &Store) -> Vec<String> {
     .await
 }
 
+/// Sums up the log to its end; gives in how many pieces.
+async fn sum_up(store: &Store, settings: &Settings) -> u32 {
+    let mut pieces = 0;
+    while sum_up_log(store, settings, &settings.time_zone)
+        .await
+        .unwrap()
+    {
+        pieces += 1;
+    }
+    pieces
+}
+
 fn shown(report: &Takeover) -> String {
     serde_json::to_string(report).unwrap()
 }
@@ -226,6 +240,9 @@ on_both! {
     the_old_password_signs_in_and_a_new_auth_token_too
     an_example_signs_nobody_in_and_a_password_that_is_there_stays
     what_was_changed_here_afterwards_stays_changed
+    a_long_log_is_summed_up_in_pieces_and_once
+    the_log_is_of_its_own_time_zone
+    what_nobody_chose_there_is_not_taken_for_a_choice
 }
 
 async fn everything_that_means_something_here_appears_once_and_theirs_stays(world: World) {
@@ -248,6 +265,10 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
     let report = store.takeover().await.unwrap().unwrap();
     assert_eq!((report.keys, report.tokens, report.files), (2, 2, 1));
     assert!(report.auth_token);
+    assert_eq!(report.log_days, 0);
+    assert!(sums(&store).await.is_empty(), "the log comes later");
+    assert_eq!(sum_up(&store, &settings).await, 1);
+    let report = store.takeover().await.unwrap().unwrap();
     assert_eq!(report.log_days, 2);
     assert_eq!(
         report.settings,
@@ -338,6 +359,12 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
         None => format!("d all {day}  40201050"),
     };
     has(today);
+    // 2026-11-01 00:00 in Shanghai.
+    let month = day - 19 * 86_400_000;
+    has(match world.mysql {
+        Some(_) => format!("m all {month}  40101080"),
+        None => format!("m all {month}  50201080"),
+    });
     assert!(!sums.iter().any(|line| line.contains("connection")));
 
     // A second start finds nothing to do, whoever makes it.
@@ -345,6 +372,7 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
     store.close().await;
     let store = world.open().await;
     at_start(&store, &settings).await.unwrap();
+    assert_eq!(sum_up(&store, &settings).await, 0);
     assert_eq!(store.takeover().await.unwrap(), Some(report));
     assert_eq!(self::sums(&store).await, sums);
     assert_eq!(world.fingerprint().await, before, "theirs is as it was");
@@ -466,6 +494,115 @@ async fn what_was_changed_here_afterwards_stays_changed(world: World) {
     assert_eq!(value.await, ["2"]);
 }
 
+async fn a_long_log_is_summed_up_in_pieces_and_once(world: World) {
+    world.build_original(&[]).await;
+    const COLUMNS: &str = "request_time, model_name, api_key, is_success, status_code, latency_ms";
+    for _ in 0..11 {
+        world
+            .original(&format!(
+                "INSERT INTO t_request_log ({COLUMNS}) SELECT {COLUMNS} FROM t_request_log"
+            ))
+            .await;
+    }
+    let settings = world.settings(&[]);
+    let store = world.open().await;
+    at_start(&store, &settings).await.unwrap();
+    let piece = async |store: &Store| sum_up_log(store, &settings, &settings.time_zone).await;
+    assert!(piece(&store).await.unwrap());
+    let first = sums(&store).await;
+    store.close().await;
+    // The next start goes on.
+    let store = world.open().await;
+    at_start(&store, &settings).await.unwrap();
+    assert_eq!(sum_up(&store, &settings).await, 2);
+    assert_ne!(sums(&store).await, first);
+    let all = "SELECT CAST(SUM(requests) AS CHAR) AS r FROM sums WHERE kind = 'K' AND period = 'P'";
+    let rows = if world.mysql.is_some() { 4 } else { 5 };
+    for period in ["h", "d", "m"] {
+        for (kind, of) in [("all", rows), ("key", 3), ("status", 3)] {
+            let sql = all
+                .replace('K', kind)
+                .replace("'P'", &format!("'{period}'"));
+            let found = table(&store, sql.leak()).await;
+            assert_eq!(found, [(of * 2048).to_string()], "{period} {kind}");
+        }
+    }
+    assert_eq!(store.takeover().await.unwrap().unwrap().log_days, 2);
+}
+
+/// The original's clock is its container's.
+async fn the_log_is_of_its_own_time_zone(world: World) {
+    world.build_original(&[]).await;
+    let settings = world.settings(&[("TZ", "")]);
+    let store = world.open().await;
+    at_start(&store, &settings).await.unwrap();
+    let ours = TimeZone::get("America/St_Johns").unwrap();
+    while sum_up_log(&store, &settings, &ours).await.unwrap() {}
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    let sums = sums(&store).await;
+    let has = |line: String| assert!(sums.contains(&line), "{line} is not in {sums:#?}");
+    // 09:15 in Shanghai is 21:45 of the day before in St. John's, half an hour beside the clock
+    // of most others; 09:59 is another hour there.
+    has(format!("h all {}  10001000", at("2026-11-20T00:30:00Z")));
+    has(format!("h all {}  20100050", at("2026-11-20T01:30:00Z")));
+    has(format!(
+        "d model {} gemini-2.5-pro 20101050",
+        at("2026-11-19T03:30:00Z")
+    ));
+    has(format!(
+        "m model {} gemini-2.5-pro 20101050",
+        at("2026-11-01T02:30:00Z")
+    ));
+}
+
+/// The original writes all it knows back to its table, defaults included.
+async fn what_nobody_chose_there_is_not_taken_for_a_choice(world: World) {
+    world.build_original(&[]).await;
+    world.original("DELETE FROM t_settings").await;
+    let chosen = [
+        ("TIMEZONE", "Europe/Berlin"),
+        ("AUTO_DELETE_ERROR_LOGS_DAYS", "30"),
+        ("MAX_RETRIES", "5"),
+        // Our default, while the environment here says something else.
+        ("ADMIN_SESSION_EXPIRE", "604800"),
+        ("SHOW_SEARCH_LINK", "False"),
+    ];
+    for setting in ORIGINAL {
+        let name = setting.name;
+        let value = match chosen.iter().find(|(chosen, _)| *chosen == name) {
+            Some((_, value)) => (*value).to_owned(),
+            // As Python writes them.
+            None => match setting.default {
+                "true" => "True".to_owned(),
+                list if list.starts_with('[') => list.replace(',', ", "),
+                other => other.to_owned(),
+            },
+        };
+        world
+            .original(&format!(
+                "INSERT INTO t_settings (`key`, value) VALUES ('{name}', '{value}')"
+            ))
+            .await;
+    }
+    let store = world.open().await;
+    let settings = world.settings(&[
+        ("MAX_RETRIES", "5"),
+        ("SESSION_HOURS", "12"),
+        ("TIME_OUT", "60"),
+        ("REQUEST_LOG_DAYS", "90"),
+    ]);
+    at_start(&store, &settings).await.unwrap();
+    let report = store.takeover().await.unwrap().unwrap();
+    assert_eq!(report.settings, ["ERROR_DETAIL_DAYS", "SESSION_HOURS"]);
+    let ignored: Vec<&str> = report.ignored.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(ignored, ["SHOW_SEARCH_LINK", "TIMEZONE"]);
+    assert!(report.ignored[1].reason.contains("TZ"));
+    let saved = store.saved_settings().await.unwrap();
+    assert_eq!(saved["SESSION_HOURS"].value, "168".into());
+    assert_eq!(saved["ERROR_DETAIL_DAYS"].value, "30".into());
+    assert_eq!(saved.len(), 2);
+}
+
 impl Store {
     async fn run(&self, statement: &'static str) {
         let done = query(statement).execute(self.db().unwrap().write()).await;
@@ -490,6 +627,7 @@ async fn without_a_sealing_key_secrets_are_served_and_not_stored_until_one_comes
         store.sync_environment(&all, &tokens).await.unwrap();
         let served = store.load().await.unwrap();
         assert_eq!((served.keys.len(), served.tokens.len()), (2, 3), "{start}");
+        assert_eq!(sum_up(&store, &settings).await, u32::from(start == 1));
         let report = store.takeover().await.unwrap().unwrap();
         assert_eq!((report.keys, report.tokens, report.log_days), (2, 3, 2));
         assert!(report.ignored.iter().any(|one| one.name == "SECRET_KEY"));
@@ -531,6 +669,7 @@ async fn without_a_sealing_key_secrets_are_served_and_not_stored_until_one_comes
     let origins: Vec<Origin> = keys.iter().map(|key| key.origin).collect();
     assert_eq!(origins, [Origin::Panel, Origin::Panel]);
     assert_eq!(store.tokens().await.unwrap().len(), 3);
+    assert_eq!(sum_up(&store, &settings).await, 1);
     let now = sums(&store).await;
     assert!(now.iter().any(|line| line.contains(" key ")));
     assert_eq!(all(now), counted, "nothing is counted twice");
@@ -553,8 +692,33 @@ async fn two_servers_that_start_at_once_take_over_once() {
     assert_eq!(one.keys().await.unwrap().len(), 2);
     let audit = table(&one, "SELECT action AS r FROM audit").await;
     assert_eq!(audit, ["taken_over"]);
+    tokio::join!(sum_up(&one, &settings), sum_up(&two, &settings));
     let twice = "SELECT name AS r FROM sums WHERE kind = 'all' AND period = 'd' AND requests > 3";
     assert!(table(&two, twice).await.is_empty());
+    assert_eq!(sums(&two).await, sums(&one).await);
+    assert!(!sums(&two).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_delays_nothing() {
+    use sqlx::{ConnectOptions as _, Executor as _};
+
+    let world = World::on_mysql().await;
+    world.build_original(&[]).await;
+    // As with a table that is read for minutes: nobody gets past the lock.
+    let (_, config) = world.mysql.as_ref().unwrap();
+    let options = config.options().database(&config.database);
+    let mut other = options.connect().await.unwrap();
+    other
+        .execute("LOCK TABLES t_request_log WRITE")
+        .await
+        .unwrap();
+    let settings = world.settings(&[]);
+    let store = world.open().await;
+    at_start(&store, &settings).await.unwrap();
+    assert_eq!(store.keys().await.unwrap().len(), 2);
+    other.execute("UNLOCK TABLES").await.unwrap();
+    assert_eq!(sum_up(&store, &settings).await, 1);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ on_both! {
     pages_hold_every_request_that_is_asked_for_once
     requests_show_the_names_of_what_is_gone_and_their_details
     what_has_been_kept_long_enough_goes_and_its_sums_stay
+    requests_from_before_there_were_sums_are_summed_up_once
 }
 
 /// A sum's key and its ten numbers.
@@ -220,6 +221,46 @@ async fn sums_tell_the_same_as_the_requests_whatever_the_batches(world: World) {
     });
     let sum: u64 = keys.values().map(|key| key.requests).sum();
     assert_eq!(usize::try_from(sum).unwrap(), tried.count());
+}
+
+async fn requests_from_before_there_were_sums_are_summed_up_once(world: World) {
+    let store = world.open().await;
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    assert!(!store.sum_up_requests(&zone).await.unwrap(), "nothing yet");
+    let mut runner = TestRunner::deterministic();
+    let many = prop::collection::vec(any_request(), 2_500..2_600);
+    let mut requests = many.new_tree(&mut runner).unwrap().current();
+    let write = async |store: &Store, requests: &[RequestRecord]| {
+        let batch = Batch {
+            requests: requests.to_vec(),
+            time_zone: zone.clone(),
+            ..Batch::default()
+        };
+        store.write(&batch).await.unwrap();
+    };
+    write(&store, &requests).await;
+    // As a database of the first version is right after its migration.
+    for statement in [
+        "DELETE FROM sums",
+        "DELETE FROM panel WHERE name = 'unsummed'",
+    ] {
+        let done = query(statement).execute(store.db().unwrap().write()).await;
+        done.unwrap();
+    }
+    store.close().await;
+
+    let store = world.open().await;
+    let mut later = record(requests[0].at);
+    later.request_id = "later".into();
+    write(&store, &[later.clone()]).await;
+    assert!(store.sum_up_requests(&zone).await.unwrap());
+    store.close().await;
+    // The next start goes on.
+    let store = world.open().await;
+    assert!(store.sum_up_requests(&zone).await.unwrap());
+    assert!(!store.sum_up_requests(&zone).await.unwrap());
+    requests.push(later);
+    assert_eq!(table(&store).await, expected(&requests, &zone));
 }
 
 async fn each_tokens_last_use_is_kept_also_of_many_at_once(world: World) {

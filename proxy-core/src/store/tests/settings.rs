@@ -84,7 +84,8 @@ async fn save(
     };
     let revision = store.settings_state().await?.revision;
     let entry = entry(AuditAction::SettingsChanged);
-    store.change(environment, &change, revision, entry).await
+    let made = store.change(environment, &change, revision, entry).await?;
+    Ok(made.entry())
 }
 
 proptest! {
