@@ -252,15 +252,15 @@ impl Desk {
                 print(&lines.concat())
             }
             "new" => {
-                let remote = self.wish_new(given).await?;
+                let remote = Box::pin(self.wish_new(given)).await?;
                 print(&line(&remote))
             }
             "plan" => {
-                let remote = self.wished(given).await?;
+                let remote = Box::pin(self.wished(given)).await?;
                 print(&told(&self.deployer.plan(remote.id).await?))
             }
             "apply" => {
-                let remote = self.wished(given).await?;
+                let remote = Box::pin(self.wished(given)).await?;
                 self.apply(&remote).await
             }
             "status" => self.act(given, RemoteAction::Refresh, None).await,

@@ -3,8 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     reason = "clippy.toml lets tests panic, but does not know their helpers"
 )]
 
