@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Some(("backup", matches)) => command_runs(matches, commands::backup::make),
         Some(("backups", matches)) => command_runs(matches, commands::backup::list),
         Some(("restore", matches)) => command_runs(matches, commands::backup::restore),
+        Some(("deploy", matches)) => command_runs(matches, commands::deploy::run),
         // clap insists on a subcommand that it knows.
         _ => return ExitCode::FAILURE,
     };
@@ -73,6 +74,10 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(serve)
         .subcommands(others)
+        // Its own commands take the settings, too, wherever they stand.
+        .subcommand(
+            commands::deploy::command().args(DECLARATIONS.iter().map(|one| flag(one).global(true))),
+        )
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
@@ -138,6 +143,9 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
 
 async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Result<()> {
     let (master, sealing) = settings.sealing_key()?;
+    let extend = settings
+        .deployer
+        .then(|| deployer::extend(deployer::providers()));
     let running = proxy_core::start(CoreConfig {
         settings,
         on_settings: Some(log),
@@ -145,7 +153,7 @@ async fn run(settings: Settings, clock: Clock, log: OnSettings) -> anyhow::Resul
         sealing,
         clock,
         panel: panel::router(),
-        extend: None,
+        extend,
     })
     .await?;
     let mut codes = running.core().setup_codes();

@@ -2,14 +2,15 @@
 //! and moves.
 //!
 //! Every path is under `/api/deploy` and is there only where the host has a deployer (the
-//! desktop app, and a server that is not itself a remote: [`DeployState::available`]). Who may
-//! call is as for the rest of the admin API.
+//! desktop app, and a server that is not itself a remote); elsewhere it answers 404, which the
+//! panel takes for [`DeployState::available`] being false. Who may call is as for the rest of
+//! the admin API.
 //!
 //! | method and path | request | answer |
 //! |---|---|---|
 //! | GET `/api/deploy` | | [`DeployState`] |
 //! | GET `/api/deploy/accounts` | | [`Vec<AccountView>`] |
-//! | POST `/api/deploy/accounts` | [`AccountNew`] | [`AccountView`]; checked before it is kept |
+//! | POST `/api/deploy/accounts` | [`AccountNew`] | [`AccountView`]; checked before it is kept, and in place of the same account's earlier credential |
 //! | POST `/api/deploy/accounts/{id}/check` | | [`AccountView`] |
 //! | DELETE `/api/deploy/accounts/{id}` | | 204; refused while remotes use it |
 //! | POST `/api/deploy/image` | [`ImageQuestion`] | [`ImageView`] |
@@ -20,12 +21,12 @@
 //! | GET `/api/deploy/remotes/{id}` | | [`RemoteView`] |
 //! | PUT `/api/deploy/remotes/{id}/wish` | [`RemoteWish`] | [`RemoteView`]; secrets that are absent stay |
 //! | GET `/api/deploy/remotes/{id}/variables` | | [`Vec<VariableView>`], secrets masked |
-//! | POST `/api/deploy/remotes/{id}/variables` | [`VariablesQuestion`] | [`VariablesText`], secrets in clear; refused over the bridge of the window |
+//! | POST `/api/deploy/remotes/{id}/variables` | [`VariablesQuestion`] | [`VariablesText`], secrets in clear; wants the password again, refused over the bridge of the window |
 //! | GET `/api/deploy/remotes/{id}/plan` | | [`PlanView`] |
 //! | POST `/api/deploy/remotes/{id}/apply` | | [`RunView`]; goes on a run that broke off |
 //! | GET `/api/deploy/remotes/{id}/run` | `after` in the query | [`RunView`] |
 //! | POST `/api/deploy/remotes/{id}/cancel` | | [`RunView`] |
-//! | POST `/api/deploy/remotes/{id}/access` | | [`RemoteAccess`], secrets in clear; refused over the bridge of the window |
+//! | POST `/api/deploy/remotes/{id}/access` | | [`RemoteAccess`], secrets in clear; wants the password again, refused over the bridge of the window |
 //! | POST `/api/deploy/remotes/{id}/action` | [`RemoteAction`] | [`RemoteView`] |
 //! | GET `/api/deploy/remotes/{id}/deploys` | | [`Vec<DeployView>`] |
 //! | GET `/api/deploy/remotes/{id}/logs` | `cursor` in the query | [`LogPage`] |
@@ -51,6 +52,8 @@ use crate::error::ApiError;
 pub struct DeployState {
     /// There is a deployer here.
     pub available: bool,
+    /// The kinds of provider whose accounts it can use.
+    pub providers: Vec<ProviderKind>,
     /// The image that is deployed unless the user names another.
     pub default_image: String,
     /// Why nothing can be kept here (no sealing key), if so.
@@ -258,11 +261,14 @@ pub struct DatabaseReport {
     /// What it calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The connection is encrypted, and who the server is was checked.
+    /// The connection is encrypted.
     pub encrypted: bool,
+    /// Who the server is was checked, too.
+    #[serde(default)]
+    pub verified: bool,
     /// The database exists.
     pub exists: bool,
-    /// Tables may be made in it.
+    /// Tables may be made in it; where it does not exist, it may be made.
     pub may_create: bool,
     /// Bytes used by the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -289,7 +295,7 @@ pub enum FoundDatabase {
     Others,
     /// A database of this program: its password, keys and tokens go on.
     Ours,
-    /// A database of a newer version of this program.
+    /// A database of a newer version than this one, which an image of that version can use.
     Newer,
     /// A database of the Python original: keys, tokens and settings are taken over.
     Original,

@@ -5,13 +5,44 @@
 //!                                   └─► the remote's own admin API
 //! ```
 //!
-//! A library without a screen: its routes extend the admin API of the core it lives beside
-//! ([`proxy_core::Extension`]), and the command line calls the same functions. What it knows
-//! is kept sealed in the core's store, as documents.
+//! A library without a screen: [`api`] extends the admin API of the core it lives beside
+//! ([`proxy_core::Extension`]), and the command line calls the same functions of
+//! [`Deployer`]. What it knows is kept sealed in the core's store, as documents.
 //!
 //! Deliberately absent: signing in to a provider's console, and any address that a user did
 //! not give or a provider did not answer with.
 
+mod account;
+pub mod api;
+mod deployer;
+mod document;
 mod http;
+pub mod image;
+mod instance;
+pub mod plan;
 pub mod provider;
+pub mod record;
+mod remotes;
 pub mod render;
+pub mod run;
+mod runs;
+pub mod variables;
+pub mod wish;
+
+pub use account::{Account, Credential};
+pub use deployer::{Deployer, Host, Providers, mysql_config, providers};
+
+/// What a host hands to [`proxy_core::CoreConfig::extend`] to have a deployer.
+pub fn extend(providers: Providers) -> proxy_core::Extend {
+    Box::new(move |core, stop| {
+        let deployer = Deployer::new(Host {
+            store: core.store().clone(),
+            clock: core.clock().clone(),
+            tracker: core.tracker().clone(),
+            stop,
+            runtime: tokio::runtime::Handle::current(),
+            providers,
+        });
+        api::extension(core, deployer)
+    })
+}

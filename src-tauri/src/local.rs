@@ -232,6 +232,9 @@ async fn launch(
             error: ApiError::new(ErrorCode::InvalidInput, lines.join("\n")),
         }
     })?;
+    let extend = settings
+        .deployer
+        .then(|| deployer::extend(deployer::providers()));
     let config = CoreConfig {
         settings,
         on_settings: Some(Arc::new(|settings| log::follow(&settings.log_level))),
@@ -239,7 +242,7 @@ async fn launch(
         sealing: contract::admin::Sealing::Keychain,
         clock: Clock::system(),
         panel: None,
-        extend: None,
+        extend,
     };
     match proxy_core::start(config).await {
         Ok(core) => Ok(core),

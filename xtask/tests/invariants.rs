@@ -116,6 +116,26 @@ fn the_panel_depends_on_no_crate_of_ours_but_the_contract() {
 }
 
 #[test]
+fn the_deployer_knows_no_database_and_no_window() {
+    let graph = Graph::load();
+    let deployer = graph.named("deployer");
+    let declared: BTreeSet<&str> = deployer
+        .dependencies
+        .iter()
+        .map(|dependency| dependency.name.as_str())
+        .filter(|name| name.starts_with("sqlx") || name.contains("tauri"))
+        .collect();
+    assert_eq!(declared, BTreeSet::new());
+    let clouds = |name: &str| name == "deployer" || name.starts_with("kube");
+    let core = graph.reached(graph.named("proxy-core"), clouds);
+    assert!(core.is_empty(), "the core must do without {core:?}");
+    for host in ["cli", DESKTOP] {
+        let reached = graph.reached(graph.named(host), clouds);
+        assert!(reached.contains("deployer"), "{host} has no deployer");
+    }
+}
+
+#[test]
 fn the_fakes_are_only_ever_test_dependencies() {
     let graph = Graph::load();
     for package in graph.ours() {

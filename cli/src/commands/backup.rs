@@ -3,8 +3,6 @@
 //! They work on the files, so no server need run. One that runs may go on while a backup is
 //! made; to go back to one it has to be stopped, or asked in its panel.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command};
 use contract::admin::{BackupReason, BackupView};
@@ -12,6 +10,8 @@ use proxy_core::backups::Backups;
 use proxy_core::clock::Clock;
 use proxy_core::settings::Settings;
 use proxy_core::store::StoreError;
+
+use super::print;
 
 /// What to go back to.
 const FROM: &str = "from";
@@ -100,11 +100,4 @@ fn line(backup: &BackupView) -> String {
     };
     let kilobytes = backup.size_bytes.div_ceil(1024);
     format!("{}  {kilobytes} KB  {why}\n", backup.name)
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")
 }

@@ -1,6 +1,7 @@
 //! What the command line does besides serving.
 
 pub mod backup;
+pub mod deploy;
 pub mod health;
 pub mod password;
 pub mod rotate_key;
@@ -16,4 +17,12 @@ fn say(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("cannot write to standard error")
+}
+
+/// What was asked for, for people and programs.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
 }

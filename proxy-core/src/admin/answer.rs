@@ -1,4 +1,4 @@
-//! How the admin API reads bodies and says what went wrong.
+//! How the admin API reads bodies and says what went wrong; an extension does it the same way.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -16,23 +16,27 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// An error on its way to the panel.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub struct Failure {
     status: StatusCode,
     error: ApiError,
 }
 
-pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+/// What a handler gives.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    /// An error of `code` with its explanation.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         ApiError::new(code, message).into()
     }
 
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    /// The request's content is not acceptable.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidInput, message)
     }
 
-    pub(super) fn wrong_method() -> Self {
+    /// The path is there, and does not know the method.
+    pub fn wrong_method() -> Self {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             error: ApiError::new(
@@ -87,18 +91,11 @@ impl From<ApiError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::FromEnvironment(message) => Self::invalid(message),
-            StoreError::BadBackup { .. } | StoreError::NoBackups(_) => {
-                Self::invalid(error.to_string())
-            }
-            StoreError::NoBackup(_) => Self::new(ErrorCode::NotFound, error.to_string()),
-            StoreError::NoSealingKey => Self::new(ErrorCode::SealingKeyNeeded, error.to_string()),
-            error => {
-                tracing::error!(%error, "the admin API cannot use the database");
-                Self::new(ErrorCode::Database, error.to_string())
-            }
+        let error = ApiError::from(error);
+        if error.code == ErrorCode::Database {
+            tracing::error!(%error, "the admin API cannot use the database");
         }
+        error.into()
     }
 }
 
@@ -117,7 +114,7 @@ impl IntoResponse for Failure {
 
 /// A JSON body. Reading one wants `Content-Type: application/json`, which a form of another
 /// site cannot send.
-pub(super) struct Json<T>(pub(super) T);
+pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
@@ -159,7 +156,7 @@ fn parse<T: DeserializeOwned>(body: &Bytes, path: &str) -> Result<T> {
 }
 
 /// Whether the headers announce a JSON body.
-pub(super) fn is_json(headers: &http::HeaderMap) -> bool {
+pub fn is_json(headers: &http::HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -167,12 +164,13 @@ pub(super) fn is_json(headers: &http::HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-pub(super) fn not_json() -> Failure {
+/// What is said to a body that is none.
+pub fn not_json() -> Failure {
     Failure::invalid("The body must be sent with the header Content-Type: application/json.")
 }
 
 /// What a query says, as the fields of a type.
-pub(super) struct Asked<T>(pub(super) T);
+pub struct Asked<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Failure;
@@ -191,7 +189,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// The number in a path.
-pub(super) struct Id(pub(super) i64);
+pub struct Id(pub i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Failure;
@@ -205,7 +203,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 /// The name in a path.
-pub(super) struct Name(pub(super) String);
+pub struct Name(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
     type Rejection = Failure;

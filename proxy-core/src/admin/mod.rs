@@ -11,7 +11,7 @@
 //! token, which can be seen once.
 
 mod account;
-mod answer;
+pub mod answer;
 mod audit;
 mod data;
 mod gate;
@@ -49,6 +49,7 @@ pub(crate) use self::gate::{Gate, check_new_password, hash_password};
 pub(crate) use self::guard::asks_loopback;
 pub(crate) use self::headers::page as page_headers;
 pub(crate) use self::overview::midnight;
+pub use self::settings::env_value;
 
 use self::answer::{Failure, Json};
 use crate::Core;

@@ -124,7 +124,7 @@ pub(super) fn env_file(settings: &Settings) -> String {
         let (name, title) = (declaration.name, declaration.title.en);
         text.push_str(&match declaration.secret {
             true => format!("\n# {title} (a secret)\n# {name}=\n"),
-            false => format!("\n# {title}\n{name}={}\n", quoted(given.expose())),
+            false => format!("\n# {title}\n{name}={}\n", env_value(given.expose())),
         });
     }
     text
@@ -132,7 +132,7 @@ pub(super) fn env_file(settings: &Settings) -> String {
 
 /// A value as a `.env` file has it: in single quotes, where nothing has a meaning, or with
 /// whatever has one escaped.
-fn quoted(value: &str) -> String {
+pub fn env_value(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/,@+".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
         return value.to_owned();
@@ -369,7 +369,7 @@ fn view(
 mod tests {
     use proptest::prelude::*;
 
-    use super::quoted;
+    use super::env_value;
     use crate::admin::transfer::env_lines;
 
     proptest! {
@@ -379,7 +379,7 @@ mod tests {
         #[test]
         fn a_value_survives_its_quotes(value in "[ -~\\n密钥’]{0,40}") {
             let value = value.trim();
-            let text = format!("A=1\nB={}\nC='2'\n", quoted(value));
+            let text = format!("A=1\nB={}\nC='2'\n", env_value(value));
             let lines = env_lines(&text).unwrap();
             let read: Vec<(&str, &str)> = lines
                 .iter()

@@ -50,15 +50,10 @@ impl Settings {
     pub fn mysql_tls(&self) -> TlsMode {
         let host = self.mysql_host.to_ascii_lowercase();
         let checkable = !self.mysql_ssl_ca.is_empty() || host.ends_with(".tidbcloud.com");
-        match self.mysql_ssl_mode.as_str() {
-            "disabled" => TlsMode::Disabled,
-            "preferred" => TlsMode::Preferred,
-            "required" => TlsMode::Required,
-            "verify_ca" => TlsMode::VerifyCa,
-            "verify_identity" => TlsMode::VerifyIdentity,
-            _ if checkable => TlsMode::VerifyIdentity,
-            _ => TlsMode::Preferred,
-        }
+        TlsMode::named(&self.mysql_ssl_mode).unwrap_or(match checkable {
+            true => TlsMode::VerifyIdentity,
+            false => TlsMode::Preferred,
+        })
     }
 
     /// What seals secrets, and where it comes from: `SECRET_KEY`, else the key file in the

@@ -169,6 +169,10 @@ settings! {
     data_dir: PathBuf = Server "DATA_DIR" "data-dir" Kind::Folder, default "", Environment;
         zh "数据目录" "数据库和密钥文件所在的目录；容器里应当是持久卷。";
         en "Data folder" "Where the database and the key file are; in a container, a lasting volume.";
+    /// Whether the panel can deploy instances to clouds.
+    deployer: bool = Server "DEPLOYER" "deployer" Kind::Boolean, default "true", Environment;
+        zh "云端部署" "面板能否把实例部署到 Render、ClawCloud 等平台并管理它们；部署出去的实例自己不需要，设为 false。";
+        en "Deployer" "Whether the panel can deploy instances to Render, ClawCloud and others, and look after them; an instance that was deployed needs none: false.";
 
     /// `auto`, `sqlite` or `mysql`; see [`Settings::uses_mysql`].
     database_type: String = Data "DATABASE_TYPE" "database-type" Kind::Choice(&["auto", "sqlite", "mysql"]),

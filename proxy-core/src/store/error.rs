@@ -2,6 +2,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use contract::{ApiError, ErrorCode};
+
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -222,12 +224,7 @@ impl StoreError {
 
     fn of_mysql(place: &Arc<Place>, error: &sqlx::Error) -> Self {
         let place = place.clone();
-        let number = match error {
-            sqlx::Error::Database(error) => error
-                .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-                .map(sqlx::mysql::MySqlDatabaseError::number),
-            _ => None,
-        };
+        let number = super::mysql::number(error);
         let what = error.to_string();
         // https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
         match (number, error) {
@@ -328,5 +325,19 @@ impl StoreError {
         self.is_outage()
             || self.is_read_only()
             || matches!(self, Self::Busy(_) | Self::Away(_) | Self::Closed(_))
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let code = match error {
+            StoreError::FromEnvironment(_)
+            | StoreError::BadBackup { .. }
+            | StoreError::NoBackups(_) => ErrorCode::InvalidInput,
+            StoreError::NoBackup(_) => ErrorCode::NotFound,
+            StoreError::NoSealingKey => ErrorCode::SealingKeyNeeded,
+            _ => ErrorCode::Database,
+        };
+        Self::new(code, error.to_string())
     }
 }

@@ -109,6 +109,20 @@ pub enum TlsMode {
     VerifyIdentity,
 }
 
+impl TlsMode {
+    /// The mode of this name, e.g. `VERIFY_CA` or `verify_ca`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "disabled" => Self::Disabled,
+            "preferred" => Self::Preferred,
+            "required" => Self::Required,
+            "verify_ca" => Self::VerifyCa,
+            "verify_identity" => Self::VerifyIdentity,
+            _ => return None,
+        })
+    }
+}
+
 impl MysqlConfig {
     pub(super) fn place(&self) -> Place {
         let server = match &self.socket {
@@ -258,7 +272,21 @@ async fn make_database(config: &MysqlConfig, place: &Arc<Place>) -> Result<(), S
     Ok(())
 }
 
-/// What is in a database.
+/// What is in a database before this program touches it.
+pub(super) enum What {
+    /// This version's tables.
+    Current,
+    /// An older version's.
+    Older,
+    /// Tables of a newer version.
+    Newer,
+    /// Tables of our names that are not ours.
+    Foreign,
+    /// Other tables or none: their names.
+    Tables(Vec<String>),
+}
+
+/// What is in a database that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     /// This version's tables.
@@ -273,6 +301,19 @@ async fn look_into(
     connection: &mut MySqlConnection,
     place: &Arc<Place>,
 ) -> Result<Found, StoreError> {
+    match what_is_in(connection, place).await? {
+        What::Current => Ok(Found::Current),
+        What::Older | What::Tables(_) => Ok(Found::Older),
+        What::Newer => Err(StoreError::Newer(place.clone())),
+        What::Foreign => Err(StoreError::Foreign(place.clone())),
+    }
+}
+
+/// Looks at the tables of the database that is connected to.
+pub(super) async fn what_is_in(
+    connection: &mut MySqlConnection,
+    place: &Arc<Place>,
+) -> Result<What, StoreError> {
     let failed = |error| StoreError::of(place, error);
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT CONVERT(table_name USING utf8mb4) AS name FROM information_schema.tables \
@@ -289,17 +330,29 @@ async fn look_into(
                 .map_err(failed)?;
         let newer = |(version, _): &(i64, bool)| !MIGRATIONS.version_exists(*version);
         if applied.iter().any(newer) {
-            return Err(StoreError::Newer(place.clone()));
+            return Ok(What::Newer);
         }
         let done = |version| applied.contains(&(version, true));
-        return match MIGRATIONS.iter().all(|one| done(one.version)) {
-            true => Ok(Found::Current),
-            false => Ok(Found::Older),
-        };
+        return Ok(match MIGRATIONS.iter().all(|one| done(one.version)) {
+            true => What::Current,
+            false => What::Older,
+        });
     }
-    match tables.iter().any(|name| OWN.contains(&name.as_str())) {
-        true => Err(StoreError::Foreign(place.clone())),
-        false => Ok(Found::Older),
+    Ok(
+        match tables.iter().any(|name| OWN.contains(&name.as_str())) {
+            true => What::Foreign,
+            false => What::Tables(tables),
+        },
+    )
+}
+
+/// The server's number for an error, when it is the server's.
+pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
+    match error {
+        sqlx::Error::Database(error) => error
+            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+            .map(sqlx::mysql::MySqlDatabaseError::number),
+        _ => None,
     }
 }
 

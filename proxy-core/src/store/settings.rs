@@ -619,7 +619,22 @@ impl Store {
             .map(drop)
     }
 
-    /// Files an entry on its own.
+    /// Files what was done, without a way back, for who works on the database beside a server.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn tell(
+        &self,
+        by: Actor,
+        action: AuditAction,
+        subject: impl Into<String>,
+    ) -> Result<(), StoreError> {
+        let mut entry = NewAudit::plain(by, action);
+        entry.subject = subject.into();
+        self.file_audit(&entry).await.map(drop)
+    }
+
+    /// Files an entry on its own; gives its number.
     ///
     /// # Errors
     /// When the database cannot be written.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod inspect;
 mod mysql;
 mod records;
 mod settings;
@@ -214,6 +215,7 @@ macro_rules! on_both {
 use on_both;
 
 // Behind the macro that they use.
+mod documents;
 mod original;
 mod rotation;
 

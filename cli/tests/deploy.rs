@@ -1,0 +1,85 @@
+//! `gemini-balance deploy` as a person calls it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn deploy(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gemini-balance"))
+        .arg("deploy")
+        .args(arguments)
+        .env_clear()
+        .env("DATA_DIR", folder)
+        .env("TZ", "Asia/Shanghai")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_draft_is_noted_shown_and_deleted_by_its_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = deploy(folder.path(), arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {:?}",
+            said(&output)
+        );
+        said(&output).0
+    };
+    assert_eq!(run(&["accounts", "list"]), "");
+    assert!(run(&["new", "mine", "--volume", "1"]).contains("draft"));
+    assert!(run(&["list"]).starts_with("mine"));
+    let variables = run(&["variables", "mine"]);
+    assert!(variables.contains("DATA_DIR=/data") && variables.contains("AUTH_TOKEN="));
+
+    let wish = folder.path().join("wish.json");
+    let text = r#"{"name": "mine", "database": {"kind": "none"}, "time_zone": "UTC"}"#;
+    std::fs::write(&wish, text).unwrap();
+    run(&["new", "mine", "--wish", &wish.display().to_string()]);
+    assert!(run(&["variables", "mine"]).contains("TZ=UTC"));
+
+    let refused = deploy(folder.path(), &["delete", "mine", "--typed-name", "yours"]);
+    assert!(!refused.status.success());
+    assert!(said(&refused).1.contains("mine"), "{refused:?}");
+    run(&["delete", "mine", "--typed-name", "mine"]);
+    assert_eq!(run(&["list"]), "");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (&["apply", "nobody"][..], "deploy list"),
+        (&["new", "Not A Name"][..], "small letters"),
+        (&["accounts", "add", "render"][..], "--secret-file"),
+    ] {
+        let output = deploy(folder.path(), arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let (_, words) = said(&output);
+        assert!(words.contains(expected), "{arguments:?}: {words}");
+    }
+}
+
+#[test]
+fn a_wish_that_is_none_is_refused_without_repeating_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let wish = folder.path().join("wish.json");
+    std::fs::write(&wish, r#"{"name": "mine", "password": "a-secret"}"#).unwrap();
+    let output = deploy(
+        folder.path(),
+        &["new", "mine", "--wish", &wish.display().to_string()],
+    );
+    let (_, words) = said(&output);
+    assert!(
+        words.contains("RemoteWish") && !words.contains("a-secret"),
+        "{words}"
+    );
+}

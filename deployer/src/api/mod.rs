@@ -1,0 +1,62 @@
+//! The routes of [`contract::deploy`], which extend the admin API.
+//!
+//! Handlers are registered together with their description. Who may call is the core's to
+//! check. Every change is filed in the audit log; secrets leave in two answers only, and only
+//! after the password was given again.
+//!
+//! Deliberately absent: long polls. What takes time is a run, whose state is asked for.
+
+mod accounts;
+mod lookups;
+mod remotes;
+mod runs;
+
+use std::sync::Arc;
+
+use proxy_core::{Core, Extension};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Deployer;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Api {
+    core: Arc<Core>,
+    deployer: Deployer,
+}
+
+/// The routes of a deployer that lives beside `core`.
+pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
+    let (routes, description) = OpenApiRouter::new()
+        .routes(routes!(lookups::state))
+        .routes(routes!(accounts::list, accounts::add))
+        .routes(routes!(accounts::check))
+        .routes(routes!(accounts::remove))
+        .routes(routes!(lookups::database))
+        .routes(routes!(remotes::list, remotes::create))
+        .routes(routes!(remotes::add))
+        .routes(routes!(remotes::show))
+        .routes(routes!(remotes::change_wish))
+        .routes(routes!(remotes::variables, remotes::variables_text))
+        .routes(routes!(remotes::access))
+        .routes(routes!(remotes::act))
+        .routes(routes!(remotes::deploys))
+        .routes(routes!(remotes::logs))
+        .routes(routes!(remotes::events))
+        .routes(routes!(remotes::usage))
+        .routes(routes!(lookups::image))
+        .routes(routes!(runs::plan))
+        .routes(routes!(runs::apply))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
+        .split_for_parts();
+    let api = Api {
+        core: core.clone(),
+        deployer,
+    };
+    Extension {
+        routes: routes.with_state(api),
+        description,
+    }
+}

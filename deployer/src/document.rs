@@ -1,0 +1,92 @@
+//! What is kept as sealed documents with numbers, e.g. `account/3`.
+
+use contract::{ApiError, ErrorCode};
+use proxy_core::store::Store;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use vault::Secret;
+
+/// Something that is one document, `KIND/number`.
+pub trait Numbered: Serialize + DeserializeOwned {
+    /// What names of its documents begin with, before the `/`.
+    const KIND: &'static str;
+
+    /// Its number.
+    fn id(&self) -> i64;
+}
+
+fn name<T: Numbered>(id: i64) -> String {
+    format!("{}/{id}", T::KIND)
+}
+
+/// All of a kind, by number. One that this version does not understand is left out with a line
+/// in the log, so that it does not keep the others away.
+pub(crate) async fn all<T: Numbered>(store: &Store) -> Result<Vec<T>, ApiError> {
+    let prefix = format!("{}/", T::KIND);
+    let mut found: Vec<T> = store
+        .documents(&prefix)
+        .await?
+        .iter()
+        .filter_map(|document| read(&document.name, &document.text))
+        .collect();
+    found.sort_by_key(Numbered::id);
+    Ok(found)
+}
+
+/// The one of this number, if there is one.
+pub(crate) async fn find<T: Numbered>(store: &Store, id: i64) -> Result<Option<T>, ApiError> {
+    let name = name::<T>(id);
+    let documents = store.documents(&name).await?;
+    let document = documents.iter().find(|document| document.name == name);
+    Ok(document.and_then(|document| read(&document.name, &document.text)))
+}
+
+fn read<T: Numbered>(name: &str, text: &Secret) -> Option<T> {
+    match serde_json::from_str(text.expose()) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            // What serde says may quote a value.
+            let (line, column) = (error.line(), error.column());
+            tracing::error!(
+                name,
+                line,
+                column,
+                "a document is not understood; it is left out"
+            );
+            None
+        }
+    }
+}
+
+/// Keeps it in place of what was there.
+pub(crate) async fn save<T: Numbered>(store: &Store, it: &T) -> Result<(), ApiError> {
+    let text = serde_json::to_string(it)
+        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(store
+        .save_document(&name::<T>(it.id()), &Secret::new(text))
+        .await?)
+}
+
+/// Forgets it.
+pub(crate) async fn remove<T: Numbered>(store: &Store, id: i64) -> Result<(), ApiError> {
+    Ok(store.remove_document(&name::<T>(id)).await?)
+}
+
+/// A secret within a document, where no field can say how it is written: in a list or a map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Kept(#[serde(with = "sealed")] pub Secret);
+
+/// A secret within a document, which is sealed as a whole. Nothing else may serialize one.
+pub(crate) mod sealed {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use vault::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}

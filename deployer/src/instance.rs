@@ -1,0 +1,257 @@
+//! What a run asks an instance itself, over HTTP.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use contract::admin::{CSRF_HEADER, ImportRequest, InstanceState};
+use contract::{ApiError, ErrorCode};
+use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use vault::Secret;
+
+use crate::provider::HEALTH_PATH;
+use crate::run::{RemoteApi, Setback};
+
+/// How long an instance may take: a free plan of Render needs a minute to wake up.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The longest answer that is read.
+const LONGEST: usize = 4 * 1024 * 1024;
+/// The model that is tried unless the instance has no such.
+const MODEL: &str = "gemini-2.5-flash";
+
+/// Connections to instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Instances {
+    client: Client,
+}
+
+/// What changes need besides the cookie.
+struct Session {
+    cookie: Secret,
+    csrf: String,
+}
+
+impl Instances {
+    /// Sets up connections.
+    ///
+    /// # Errors
+    /// When the TLS set-up of the system cannot be read.
+    pub(crate) fn new() -> Result<Self, ApiError> {
+        // Another part of the process may have installed the same provider; either will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            // A password goes to the address that was given and to no other.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+        Ok(Self { client })
+    }
+
+    async fn session(&self, url: &str, password: &Secret) -> Result<Session, Setback> {
+        let body = Secret::new(json!({ "password": password.expose() }).to_string());
+        let answer = self
+            .client
+            .post(format!("{url}/api/login"))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ORIGIN, url)
+            .body(body.expose().clone())
+            .send()
+            .await
+            .map_err(|_| away(url))?;
+        if answer.status() != StatusCode::NO_CONTENT {
+            return Err(refused(url, answer).await);
+        }
+        let cookie = answer
+            .headers()
+            .get(SET_COOKIE)
+            .and_then(|cookie| cookie.to_str().ok())
+            .and_then(|cookie| cookie.split(';').next())
+            .map(Secret::from)
+            .ok_or_else(|| stranger(url))?;
+        let state = self
+            .client
+            .get(format!("{url}/api/state"))
+            .header(COOKIE, cookie.expose())
+            .send()
+            .await
+            .map_err(|_| away(url))?;
+        let state: InstanceState = read(state)
+            .await
+            .and_then(|said| serde_json::from_slice(&said).ok())
+            .ok_or_else(|| stranger(url))?;
+        Ok(Session {
+            cookie,
+            csrf: state.csrf.unwrap_or_default(),
+        })
+    }
+
+    /// The model to try: the usual one, or the first that is listed.
+    async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
+        let answer = self
+            .client
+            .get(format!("{url}/v1/models"))
+            .bearer_auth(token.expose())
+            .send()
+            .await
+            .map_err(|_| away(url))?;
+        if answer.status() != StatusCode::OK {
+            return Err(unanswered(url, answer).await);
+        }
+        let list: Value = read(answer)
+            .await
+            .and_then(|said| serde_json::from_slice(&said).ok())
+            .ok_or_else(|| stranger(url))?;
+        let models = list["data"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let ids: Vec<&str> = models
+            .iter()
+            .filter_map(|model| model["id"].as_str())
+            .collect();
+        let first = ids.iter().find(|id| id.starts_with("gemini"));
+        Ok(match ids.contains(&MODEL) {
+            true => MODEL.to_owned(),
+            false => (*first.unwrap_or(&MODEL)).to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl RemoteApi for Instances {
+    async fn healthy(&self, url: &str) -> Result<bool, Setback> {
+        let answer = self.client.get(format!("{url}{HEALTH_PATH}")).send().await;
+        // The first minutes nobody knows the name, or a balancer answers in its place.
+        Ok(answer.is_ok_and(|answer| answer.status() == StatusCode::OK))
+    }
+
+    async fn sign_in(&self, url: &str, password: &Secret) -> Result<(), Setback> {
+        self.session(url, password).await.map(drop)
+    }
+
+    async fn push_keys(
+        &self,
+        url: &str,
+        password: &Secret,
+        keys: &[Secret],
+    ) -> Result<(), Setback> {
+        let session = self.session(url, password).await?;
+        let keys: Vec<&str> = keys.iter().map(|key| key.expose().as_str()).collect();
+        let import = ImportRequest {
+            text: keys.join("\n"),
+            dry_run: false,
+        };
+        let body = serde_json::to_string(&import).map(Secret::new);
+        let body = body.map_err(|error| Setback {
+            error: ApiError::new(ErrorCode::Internal, error.to_string()),
+            may_pass: false,
+        })?;
+        let answer = self
+            .client
+            .post(format!("{url}/api/keys/import"))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ORIGIN, url)
+            .header(COOKIE, session.cookie.expose())
+            .header(CSRF_HEADER, session.csrf)
+            .body(body.expose().clone())
+            .send()
+            .await
+            .map_err(|_| away(url))?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(refused(url, answer).await),
+        }
+    }
+
+    /// An instance makes its tokens itself, so one that was made here comes by `ALLOWED_TOKENS`
+    /// alone; this looks whether it has come.
+    async fn create_token(&self, url: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
+        self.model(url, token).await.map(drop)
+    }
+
+    async fn try_request(&self, url: &str, token: &Secret) -> Result<(), Setback> {
+        let model = self.model(url, token).await?;
+        let body = json!({
+            "model": model, "messages": [{"role": "user", "content": "Say hello."}],
+        });
+        let answer = self
+            .client
+            .post(format!("{url}/v1/chat/completions"))
+            .bearer_auth(token.expose())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .map_err(|_| away(url))?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(unanswered(url, answer).await),
+        }
+    }
+}
+
+/// What an answer holds; `None` when it broke off or is too long.
+async fn read(mut answer: Response) -> Option<Vec<u8>> {
+    let mut said = Vec::new();
+    while let Some(piece) = answer.chunk().await.ok()? {
+        said.extend_from_slice(&piece);
+        if said.len() > LONGEST {
+            return None;
+        }
+    }
+    Some(said)
+}
+
+fn away(url: &str) -> Setback {
+    Setback {
+        error: ApiError::new(
+            ErrorCode::Unreachable,
+            format!("{url} does not answer. Check the address, and whether it runs."),
+        ),
+        may_pass: true,
+    }
+}
+
+fn stranger(url: &str) -> Setback {
+    Setback {
+        error: ApiError::new(
+            ErrorCode::Unreachable,
+            format!("{url} answers, but is no instance of this program that can be signed in to."),
+        ),
+        may_pass: false,
+    }
+}
+
+/// What the admin API said instead of doing it: an error of the same shape as this program's.
+async fn refused(url: &str, answer: Response) -> Setback {
+    let status = answer.status();
+    let said = read(answer).await.unwrap_or_default();
+    match serde_json::from_slice::<ApiError>(&said) {
+        Ok(error) => Setback {
+            may_pass: matches!(error.code, ErrorCode::Database | ErrorCode::TooManyAttempts),
+            error,
+        },
+        Err(_) if status.is_server_error() => away(url),
+        Err(_) => stranger(url),
+    }
+}
+
+/// What came instead of a client's answer.
+async fn unanswered(url: &str, answer: Response) -> Setback {
+    let status = answer.status();
+    let said = read(answer).await.unwrap_or_default();
+    let said: Value = serde_json::from_slice(&said).unwrap_or_default();
+    let words = said["error"]["message"]
+        .as_str()
+        .unwrap_or("without a reason");
+    Setback {
+        error: ApiError::new(
+            ErrorCode::Upstream,
+            format!("{url} did not answer a client's request ({status}): {words}"),
+        ),
+        may_pass: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+    }
+}

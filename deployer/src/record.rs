@@ -1,0 +1,226 @@
+//! What is kept of a remote: one sealed document.
+
+use contract::deploy::{
+    KeepAlive, ProviderKind, RemoteHealth, RemoteState, RunLine, StepRun, StepState, StepView,
+};
+use contract::{ApiError, Millis};
+use proxy_core::store::StoreError;
+use serde::{Deserialize, Serialize};
+use vault::Secret;
+
+use crate::document::{Numbered, sealed};
+use crate::wish::Wish;
+
+/// How many lines of a run are kept.
+const LINES: usize = 500;
+
+/// A remote as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number here.
+    pub id: i64,
+    /// What it is called, here and at the provider.
+    pub name: String,
+    /// Whose account it runs on; absent for one that was added by its address, and where only
+    /// the variables were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderKind>,
+    /// What it should be; absent for one that was added by its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// What the provider calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
+    /// Where it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its page in the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console_url: Option<String>,
+    /// The image that was last deployed, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The user takes what is there under its name for their own.
+    #[serde(default)]
+    pub adopted: bool,
+    /// What is known of it.
+    pub state: RemoteState,
+    /// Since when.
+    pub state_since: Millis,
+    /// What it last said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<RemoteHealth>,
+    /// When it was last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Millis>,
+    /// How it is kept awake.
+    #[serde(default)]
+    pub keep_alive: KeepAlive,
+    /// How long it was kept awake.
+    #[serde(default)]
+    pub awake: Awake,
+    /// The current or last run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+}
+
+/// The secrets of a remote that were made here, or typed in for one that was added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Secrets {
+    /// Signs in to its panel: `AUTH_TOKEN`, or the password.
+    #[serde(with = "sealed")]
+    pub auth_token: Secret,
+    /// What clients send: the first of `ALLOWED_TOKENS`. Empty for one that was added.
+    #[serde(with = "sealed")]
+    pub client_token: Secret,
+    /// Seals what it keeps: `SECRET_KEY`. Empty for one that was added.
+    #[serde(with = "sealed")]
+    pub secret_key: Secret,
+}
+
+impl Secrets {
+    /// New ones.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn random() -> Result<Self, StoreError> {
+        let client_token = random()?;
+        Ok(Self {
+            auth_token: random()?,
+            client_token: Secret::new(format!("sk-{}", client_token.expose())),
+            secret_key: random()?,
+        })
+    }
+
+    /// Those of a remote that was there before.
+    pub fn known(password: Secret) -> Self {
+        Self {
+            auth_token: password,
+            client_token: "".into(),
+            secret_key: "".into(),
+        }
+    }
+}
+
+/// 256 random bits as 64 hexadecimal digits, which no shell, file or form changes.
+pub(crate) fn random() -> Result<Secret, StoreError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| StoreError::NoRandom)?;
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    Ok(Secret::new(digits.collect()))
+}
+
+/// How long a remote was kept awake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awake {
+    /// When the month began that is counted.
+    pub month: Millis,
+    /// Milliseconds awake in it.
+    pub used: Millis,
+    /// When it last answered.
+    pub last_ok_at: Option<Millis>,
+    /// When it is asked next.
+    pub next_at: Option<Millis>,
+}
+
+/// A run and how far it got.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Its steps, in order.
+    pub steps: Vec<StepRun>,
+    /// What it said.
+    pub lines: Vec<RunLine>,
+    /// The number of the first of `lines`.
+    pub first_line: u64,
+    /// The deploy that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<String>,
+    /// The deploy that was in use before, to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// A deploy was asked for, or is about to be: what is in use then besides `before` is it.
+    #[serde(default)]
+    pub asked: bool,
+    /// The image that it pinned, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Why it goes back to `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<ApiError>,
+    /// The user stopped it.
+    #[serde(default)]
+    pub cancelled: bool,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub fn new(steps: Vec<StepView>) -> Self {
+        let waiting = |step| StepRun {
+            step,
+            state: StepState::Waiting,
+            started_at: None,
+            ended_at: None,
+        };
+        Self {
+            steps: steps.into_iter().map(waiting).collect(),
+            lines: Vec::new(),
+            first_line: 0,
+            deploy: None,
+            before: None,
+            asked: false,
+            image: None,
+            back: None,
+            cancelled: false,
+        }
+    }
+
+    /// The step whose turn it is.
+    pub fn current(&self) -> Option<usize> {
+        self.steps
+            .iter()
+            .position(|step| !matches!(step.state, StepState::Done))
+    }
+
+    /// Notes a line.
+    pub fn say(&mut self, at: Millis, text: String) {
+        self.lines.push(RunLine { at, text });
+        if self.lines.len() > LINES {
+            let gone = self.lines.len() - LINES;
+            self.lines.drain(..gone);
+            self.first_line += gone as u64;
+        }
+    }
+}
+
+impl Numbered for Record {
+    const KIND: &'static str = "remote";
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Record {
+    /// Moves it to another state.
+    pub fn became(&mut self, state: RemoteState, now: Millis) {
+        if std::mem::discriminant(&self.state) != std::mem::discriminant(&state) {
+            self.state_since = now;
+        }
+        self.state = state;
+    }
+
+    /// Every secret of it, for leaving them out of what is said.
+    pub fn known_secrets(&self) -> Vec<Secret> {
+        let Secrets {
+            auth_token,
+            client_token,
+            secret_key,
+        } = &self.secrets;
+        let mut all = vec![auth_token.clone(), client_token.clone(), secret_key.clone()];
+        all.extend(self.wish.iter().flat_map(Wish::secrets));
+        all.retain(|secret| !secret.expose().is_empty());
+        all
+    }
+}

@@ -1,0 +1,232 @@
+//! Runs as tasks of the host: one at a time per remote.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use contract::deploy::{RemoteState, RunView};
+use contract::{ApiError, ErrorCode};
+use parking_lot::Mutex;
+use proxy_core::clock::Clock;
+use proxy_core::store::{MysqlConfig, Store, inspect};
+use tokio_util::sync::CancellationToken;
+use vault::Secret;
+
+use crate::deployer::Deployer;
+use crate::document;
+use crate::image::{Registry, parse, pinned};
+use crate::instance::Instances;
+use crate::provider::Desired;
+use crate::record::{Record, Run};
+use crate::remotes::{not_ours, pin, planned, target};
+use crate::run::{self, Checks, Journal, RealTime, Runner, Setback};
+use crate::variables::original_cannot;
+use crate::wish::Database;
+
+/// The runs of this process that are under way, with what stops each.
+pub(crate) type Active = Mutex<HashMap<i64, CancellationToken>>;
+
+/// Takes a run off the list, however it ends.
+struct Listed {
+    deployer: Deployer,
+    id: i64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.deployer.active().lock().remove(&self.id);
+    }
+}
+
+/// The database, where runs are noted.
+struct Noted(Store);
+
+#[async_trait]
+impl Journal for Noted {
+    async fn save(&self, record: &Record) -> Result<(), ApiError> {
+        document::save(&self.0, record).await
+    }
+}
+
+/// What is looked at from this machine.
+struct Looks {
+    registry: Registry,
+    mysql: Option<MysqlConfig>,
+    clock: Clock,
+}
+
+#[async_trait]
+impl Checks for Looks {
+    async fn image(&self, name: &str) -> Result<String, Setback> {
+        let found = self.registry.look(name).await?;
+        match parse(name) {
+            Ok(reference) => Ok(pinned(&reference, &found.digest)),
+            Err(error) => Err(Setback {
+                error,
+                may_pass: false,
+            }),
+        }
+    }
+
+    async fn database(&self) -> Result<(), Setback> {
+        let Some(config) = &self.mysql else {
+            return Ok(());
+        };
+        match inspect(config, &self.clock).await.problem {
+            None => Ok(()),
+            Some(error) => Err(Setback {
+                error,
+                may_pass: false,
+            }),
+        }
+    }
+}
+
+/// What a run is carried out with.
+struct Work {
+    provider: std::sync::Arc<dyn crate::provider::Provider>,
+    remote: Instances,
+    checks: Looks,
+    journal: Noted,
+    clock: Clock,
+    cancel: CancellationToken,
+    keys: Vec<Secret>,
+}
+
+impl Work {
+    async fn carry_out(&self, mut record: Record, mut desired: Desired) {
+        let runner = Runner {
+            provider: &*self.provider,
+            remote: &self.remote,
+            checks: &self.checks,
+            journal: &self.journal,
+            clock: &self.clock,
+            pause: &RealTime,
+            cancel: &self.cancel,
+            keys: &self.keys,
+        };
+        if let Err(error) = Box::pin(runner.carry_out(&mut record, &mut desired)).await {
+            tracing::error!(%error, remote = record.name, "a run cannot be noted, so it broke off");
+        }
+    }
+}
+
+impl Deployer {
+    /// Begins a run, or goes on with one that broke off. It goes on by itself.
+    ///
+    /// # Errors
+    /// When one is under way, the remote has no account, an app of its name is somebody
+    /// else's, its provider cannot be asked, or the database cannot be used.
+    pub async fn apply(&self, id: i64) -> Result<RunView, ApiError> {
+        self.begin(id, false).await
+    }
+
+    /// The same; `again`: it is deployed also when nothing differs.
+    pub(crate) async fn begin(&self, id: i64, again: bool) -> Result<RunView, ApiError> {
+        let _changing = self.changing().await;
+        let mut record = self.still(id).await?;
+        let wish = record.wish.clone().ok_or_else(not_ours)?;
+        let provider = self.provider_of(&wish).await?;
+        let mut desired = self.desired(&record, &wish).await?;
+        let reference = parse(&desired.image_tag)?;
+        if crate::image::program(&reference) == contract::deploy::ImageProgram::Original
+            && let Some(why) = original_cannot(&wish)
+        {
+            return Err(ApiError::new(ErrorCode::InvalidInput, why));
+        }
+        let went_back = record.run.as_ref().is_some_and(|run| run.back.is_some());
+        let goes_on = !again
+            && !went_back
+            && record
+                .run
+                .as_ref()
+                .is_some_and(|run| run.current().is_some());
+        if !goes_on {
+            pin(&mut desired).await?;
+            let observed = provider.observe(&target(&record)).await?;
+            let again = again || went_back;
+            let plan = planned(&record, &wish, &desired, observed.as_ref(), again);
+            if let Some(name) = plan.foreign {
+                return Err(ApiError::new(
+                    ErrorCode::NameTaken,
+                    format!(
+                        "An app called {name} is there already and was not made here. Take it \
+                         for your own first, or choose another name."
+                    ),
+                ));
+            }
+            record.run = Some(Run::new(plan.steps));
+        }
+        record.became(RemoteState::Deploying, self.clock().now());
+        document::save(self.store(), &record).await?;
+        let mysql = match &wish.database {
+            Database::Mysql(mysql) => Some(mysql.config()?),
+            _ => None,
+        };
+        let cancel = CancellationToken::new();
+        let work = Work {
+            provider,
+            remote: Instances::new()?,
+            checks: Looks {
+                registry: Registry::new()?,
+                mysql,
+                clock: self.clock().clone(),
+            },
+            journal: Noted(self.store().clone()),
+            clock: self.clock().clone(),
+            cancel: cancel.clone(),
+            keys: self.keys_of(&wish).await?,
+        };
+        self.active().lock().insert(id, cancel);
+        let listed = Listed {
+            deployer: self.clone(),
+            id,
+        };
+        let view = run::view(&record, 0, true);
+        let stop = self.host().stop.clone();
+        let task = async move {
+            let _listed = listed;
+            // Dropped in the middle when the host ends: the next apply goes on.
+            stop.run_until_cancelled(Box::pin(work.carry_out(record, desired)))
+                .await;
+        };
+        self.host().tracker.spawn_on(task, &self.host().runtime);
+        Ok(view)
+    }
+
+    /// The current or last run, with the lines from number `after` on.
+    ///
+    /// # Errors
+    /// When there is no such remote, or the database cannot be read.
+    pub async fn run(&self, id: i64, after: u64) -> Result<RunView, ApiError> {
+        // First: a run that ends in between has been noted by then.
+        let active = self.is_active(id);
+        Ok(run::view(&self.record(id).await?, after, active))
+    }
+
+    /// Stops a run. What was made stays, and another run goes on from there.
+    ///
+    /// # Errors
+    /// When there is no such remote, or the database cannot be read.
+    pub async fn cancel(&self, id: i64) -> Result<RunView, ApiError> {
+        let cancel = self.active().lock().get(&id).cloned();
+        if let Some(cancel) = cancel {
+            cancel.cancel();
+        }
+        self.run(id, 0).await
+    }
+
+    /// The record of a remote that no run works on.
+    pub(crate) async fn still(&self, id: i64) -> Result<Record, ApiError> {
+        if self.is_active(id) {
+            return Err(ApiError::new(
+                ErrorCode::Changed,
+                "A run of it is under way. Wait for its end, or stop it first.",
+            ));
+        }
+        self.record(id).await
+    }
+
+    pub(crate) fn is_active(&self, id: i64) -> bool {
+        self.active().lock().contains_key(&id)
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs over HTTP: real instances in a cloud in memory, the fake Google, the fake registry.
+
+use contract::ErrorCode;
+use contract::admin::KeyView;
+use contract::deploy::{DeployView, RemoteState, RemoteView, RunState, RunView, StepState};
+use deployer::provider::ProviderError;
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::google::{FakeGoogle, Quota};
+use testkit::registry::{FakeRegistry, Pushed};
+
+use crate::cloud::Cloud;
+use crate::remotes::{REMOTES, with_account};
+use crate::world::{Ground, World};
+
+const GEMINI: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
+const IMAGE: &str = "owner/gemini-balance";
+
+/// Everything that a run meets.
+struct Sky {
+    cloud: Cloud,
+    registry: FakeRegistry,
+    ground: Ground,
+    _google: FakeGoogle,
+}
+
+impl Sky {
+    async fn new() -> Self {
+        let google = FakeGoogle::builder()
+            .project("p1", Quota::UNLIMITED)
+            .key(GEMINI, "p1")
+            .start()
+            .await;
+        let registry = FakeRegistry::builder()
+            .image(Pushed::new(IMAGE, "latest"))
+            .start()
+            .await;
+        let cloud = Cloud::new().with_google(&google.base_url());
+        let ground = Ground::new(cloud.providers()).with(&[("API_KEYS", GEMINI)]);
+        Self {
+            cloud,
+            registry,
+            ground,
+            _google: google,
+        }
+    }
+
+    /// A draft called `one` with the key of this instance.
+    async fn draft(&self, world: &World) {
+        let keys: Vec<KeyView> = world.get("/api/keys").await;
+        let wish = json!({
+            "name": "one", "account": 1, "region": "singapore", "plan": "free",
+            "image": self.registry.reference(IMAGE, "latest"),
+            "database": {"kind": "none"}, "keys": [keys[0].id], "time_zone": "Asia/Shanghai",
+        });
+        let _: RemoteView = world.post(REMOTES, wish).await;
+    }
+}
+
+fn path(rest: &str) -> String {
+    format!("{REMOTES}/1/{rest}")
+}
+
+/// What came of the run.
+async fn ended(world: &World) -> RunView {
+    loop {
+        let run: RunView = world.get(&path("run")).await;
+        if run.state != RunState::Running {
+            return run;
+        }
+    }
+}
+
+/// Returns when the step waits for the cloud.
+async fn waits(world: &World) {
+    loop {
+        let run: RunView = world.get(&path("run")).await;
+        assert_eq!(run.state, RunState::Running, "{run:?}");
+        let mut steps = run.steps.iter();
+        let kind = serde_json::json!("wait_live");
+        let waiting = |kind_of: &Value| *kind_of == kind;
+        if steps.any(|step| {
+            waiting(&serde_json::to_value(step.step.kind).unwrap())
+                && step.state == StepState::Running
+        }) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_draft_becomes_an_instance_that_answers_and_is_looked_after() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    let begun: RunView = world.post(&path("apply"), json!({})).await;
+    assert_eq!(begun.state, RunState::Running);
+    let run = ended(&world).await;
+    let RunState::Done { url } = &run.state else {
+        panic!("{run:?}");
+    };
+    assert!(run.steps.iter().all(|step| step.state == StepState::Done));
+    let text = serde_json::to_string(&run).unwrap();
+    assert!(!text.contains(GEMINI), "{text}");
+    let remote: RemoteView = world.get(&format!("{REMOTES}/1")).await;
+    assert_eq!(remote.state, RemoteState::Running);
+    assert_eq!(remote.url.as_ref(), Some(url));
+    assert!(remote.image.unwrap().contains("@sha256:"));
+    assert_eq!(sky.cloud.calls(), ["create"]);
+
+    // All is as it should be, so nothing is done.
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let again = ended(&world).await;
+    assert_eq!(
+        (again.steps.len(), sky.cloud.calls().len()),
+        (0, 1),
+        "{again:?}"
+    );
+
+    let _: RemoteView = world
+        .post(&path("action"), json!({"action": "suspend"}))
+        .await;
+    let remote: RemoteView = world.get(&format!("{REMOTES}/1")).await;
+    assert_eq!(remote.state, RemoteState::Suspended);
+    let resumed: RemoteView = world
+        .post(&path("action"), json!({"action": "resume"}))
+        .await;
+    assert_eq!(resumed.state, RemoteState::Running);
+
+    let _: RemoteView = world
+        .post(&path("action"), json!({"action": "redeploy"}))
+        .await;
+    assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
+    let deploys: Vec<DeployView> = world.get(&path("deploys")).await;
+    assert_eq!(deploys.len(), 2);
+    let back = json!({"action": "roll_back", "deploy": deploys[1].id});
+    let _: RemoteView = world.post(&path("action"), back).await;
+
+    let delete = json!({"action": "delete", "name": "one"});
+    let gone: RemoteView = world.post(&path("action"), delete).await;
+    assert_eq!(gone.state, RemoteState::Gone);
+    assert!(sky.cloud.apps().is_empty());
+    let audit = world.audit().await;
+    assert_eq!(audit[0], ("remote_deleted".to_owned(), "one".to_owned()));
+    assert!(audit.contains(&("remote_deployed".to_owned(), "one".to_owned())));
+}
+
+#[tokio::test]
+async fn there_is_one_run_at_a_time_and_one_that_was_stopped_goes_on() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    sky.cloud.hold();
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    waits(&world).await;
+    for (rest, body) in [
+        ("apply", json!({})),
+        ("action", json!({"action": "delete", "name": "one"})),
+        ("action", json!({"action": "forget"})),
+    ] {
+        let (status, busy) = world.refused(Method::POST, &path(rest), Some(body)).await;
+        assert_eq!((status, busy.code), (409, ErrorCode::Changed));
+    }
+    let _: RunView = world.post(&path("cancel"), json!({})).await;
+    assert_eq!(ended(&world).await.state, RunState::Cancelled);
+    sky.cloud.release();
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let run = ended(&world).await;
+    assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+    assert_eq!(sky.cloud.calls(), ["create"], "nothing was made twice");
+}
+
+#[tokio::test]
+async fn a_run_that_broke_off_with_the_program_is_shown_and_gone_on_with() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    sky.cloud.hold();
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    waits(&world).await;
+    world.stop().await;
+
+    let world = sky.ground.start().await;
+    let remote: RemoteView = world.get(&format!("{REMOTES}/1")).await;
+    assert_eq!(remote.state, RemoteState::Interrupted { error: None });
+    let run: RunView = world.get(&path("run")).await;
+    assert_eq!(run.state, RunState::BrokeOff);
+    sky.cloud.release();
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let run = ended(&world).await;
+    assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+    assert_eq!(sky.cloud.calls(), ["create"], "nothing was made twice");
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_told_with_the_way_out() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    let card = "Payment information is required to complete this request.";
+    sky.cloud
+        .fail("create", ProviderError::CardNeeded(card.to_owned()));
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let run = ended(&world).await;
+    let RunState::Failed { error } = &run.state else {
+        panic!("{run:?}");
+    };
+    assert_eq!(error.code, ErrorCode::CardNeeded);
+    assert!(error.message.contains(card), "{error}");
+    let remote: RemoteView = world.get(&format!("{REMOTES}/1")).await;
+    assert!(matches!(
+        remote.state,
+        RemoteState::Interrupted { error: Some(_) }
+    ));
+    sky.cloud.put_foreign("two");
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
+}

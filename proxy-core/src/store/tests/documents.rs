@@ -1,0 +1,172 @@
+//! Documents, and what happens to them when everything else changes.
+
+use contract::admin::{BackupReason, Sealing};
+use testkit::wire::Wire;
+use vault::MasterKey;
+
+use super::{World, all_bytes, contains, run_from_outside};
+use crate::store::{Store, StoreError};
+
+const NAME: &str = "remote/3";
+const TEXT: &str = r#"{"auth_token":"a-secret-of-a-remote"}"#;
+
+on_both! {
+    a_document_is_kept_replaced_and_forgotten
+    a_prefix_is_taken_as_it_is_written
+    another_sealing_key_opens_documents_and_the_old_one_nothing
+    without_a_sealing_key_no_document_is_kept
+    a_damaged_document_does_not_keep_the_others_away
+}
+
+async fn texts(store: &Store, prefix: &str) -> Vec<(String, String)> {
+    let documents = store.documents(prefix).await.unwrap();
+    documents
+        .into_iter()
+        .map(|document| (document.name, document.text.expose().to_owned()))
+        .collect()
+}
+
+fn pair(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+async fn a_document_is_kept_replaced_and_forgotten(world: World) {
+    let store = world.open().await;
+    // Longer than a row of most tables: a kubeconfig or a whole run.
+    let long = "x".repeat(300_000);
+    store.save_document(NAME, &"first".into()).await.unwrap();
+    store.save_document(NAME, &TEXT.into()).await.unwrap();
+    store
+        .save_document("account/1", &long.as_str().into())
+        .await
+        .unwrap();
+    store.close().await;
+    let store = world.open().await;
+    assert_eq!(texts(&store, "remote/").await, [pair(NAME, TEXT)]);
+    assert_eq!(texts(&store, "account/").await, [pair("account/1", &long)]);
+    store.remove_document(NAME).await.unwrap();
+    store.remove_document(NAME).await.unwrap();
+    assert!(texts(&store, "remote/").await.is_empty());
+    store.save_document(NAME, &TEXT.into()).await.unwrap();
+    store.close().await;
+    if world.mysql.is_none() {
+        let bytes = all_bytes(world.path().parent().unwrap());
+        assert!(contains(&bytes, NAME) && !contains(&bytes, "a-secret-of-a-remote"));
+    }
+}
+
+async fn a_prefix_is_taken_as_it_is_written(world: World) {
+    let store = world.open().await;
+    for name in ["run/2", "run/10", "ru%/1", "RUN/1", "run"] {
+        store.save_document(name, &name.into()).await.unwrap();
+    }
+    assert_eq!(
+        texts(&store, "run/").await,
+        [pair("run/10", "run/10"), pair("run/2", "run/2")]
+    );
+    assert_eq!(texts(&store, "ru%").await, [pair("ru%/1", "ru%/1")]);
+    assert_eq!(texts(&store, "").await.len(), 5);
+}
+
+async fn another_sealing_key_opens_documents_and_the_old_one_nothing(mut world: World) {
+    let (server, command) = (world.open().await, world.open().await);
+    server.save_document(NAME, &TEXT.into()).await.unwrap();
+    let new = MasterKey::from_bytes([9; 32]);
+    command.rotate_secret_key(new.clone()).await.unwrap();
+    assert_eq!(texts(&command, "remote/").await, [pair(NAME, TEXT)]);
+    // A server that has the old key neither takes what it cannot open for missing, nor
+    // writes what nobody could open later.
+    for refused in [
+        server.documents("remote/").await.map(drop),
+        server.save_document("remote/4", &TEXT.into()).await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::OtherMasterKey(_))));
+    }
+    command.close().await;
+    world.master = new;
+    let store = world.open().await;
+    assert_eq!(texts(&store, "").await, [pair(NAME, TEXT)]);
+}
+
+async fn without_a_sealing_key_no_document_is_kept(mut world: World) {
+    world.sealing = Sealing::NotStored;
+    let store = world.open().await;
+    let refused = store.save_document(NAME, &TEXT.into()).await.unwrap_err();
+    assert!(refused.to_string().contains("SECRET_KEY"), "{refused}");
+    assert!(texts(&store, "").await.is_empty());
+    store.agree_to_clear().await.unwrap();
+    store.save_document(NAME, &TEXT.into()).await.unwrap();
+    store.close().await;
+    let again = world.open().await;
+    assert_eq!(again.sealing(), Sealing::Clear);
+    assert_eq!(texts(&again, "").await, [pair(NAME, TEXT)]);
+    again.close().await;
+
+    // A key that comes seals it.
+    world.sealing = Sealing::SecretKey;
+    let sealed = world.open().await;
+    assert_eq!(texts(&sealed, "").await, [pair(NAME, TEXT)]);
+    sealed.close().await;
+    world.master = MasterKey::from_bytes([9; 32]);
+    assert!(world.try_open().await.is_err());
+}
+
+async fn a_damaged_document_does_not_keep_the_others_away(world: World) {
+    let store = world.open().await;
+    for name in [NAME, "remote/4"] {
+        store.save_document(name, &TEXT.into()).await.unwrap();
+    }
+    // One that is put in another's place does not open there either.
+    match &world.mysql {
+        None => {
+            run_from_outside(
+                &world.path(),
+                "UPDATE documents SET name = 'remote/5' WHERE name = 'remote/4'",
+            )
+            .await;
+        }
+        Some((server, config)) => {
+            let update = format!(
+                "UPDATE `{}`.documents SET name = 'remote/5' WHERE name = 'remote/4'",
+                config.database
+            );
+            server.execute(&update).await;
+        }
+    }
+    assert_eq!(texts(&store, "remote/").await, [pair(NAME, TEXT)]);
+}
+
+#[tokio::test]
+async fn going_back_to_a_backup_brings_documents_back() {
+    let world = World::new();
+    let store = world.open().await;
+    store.save_document(NAME, &TEXT.into()).await.unwrap();
+    let then = store.back_up(BackupReason::Manual).await.unwrap();
+    store.save_document(NAME, &"later".into()).await.unwrap();
+    store.save_document("remote/4", &TEXT.into()).await.unwrap();
+    store.restore(&then.name).await.unwrap();
+    assert_eq!(texts(&store, "remote/").await, [pair(NAME, TEXT)]);
+}
+
+#[tokio::test]
+async fn while_the_server_is_away_documents_fail_at_once_and_then_go_on() {
+    let mut world = World::on_mysql().await;
+    let (server, config) = world.mysql.as_mut().unwrap();
+    let wire = Wire::to_port(server.port()).await;
+    config.port = wire.port();
+    let store = world.open().await;
+    store.save_document(NAME, &TEXT.into()).await.unwrap();
+    wire.refuse().await;
+    wire.cut();
+    let _ = store.tend().await;
+    for refused in [
+        store.documents("").await.map(drop),
+        store.save_document(NAME, &"lost".into()).await,
+        store.remove_document(NAME).await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::Away(_))), "{refused:?}");
+    }
+    wire.heal().await;
+    let _ = store.tend().await;
+    assert_eq!(texts(&store, "").await, [pair(NAME, TEXT)]);
+}
