@@ -268,13 +268,13 @@ test('in Chinese, on a phone, nothing of the wizard is wider than the screen', a
   await signedIn(t, phone, async ({ page, id }, server) => {
     for (const path of ['#/instances', '#/deploy', '#/deploy?step=account&door=render', '#/deploy?step=data&door=docker']) {
       await page.goto(`${server.address}/${path}`);
-      await page.locator('h1').waitFor();
+      await page.locator('.gb-page-head h1').waitFor();
       const over = await page.evaluate(() => {
         const main = document.querySelector('main');
         return Math.max(main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth);
       });
       assert.ok(over <= 0, `${path} is ${over} px too wide`);
     }
-    await shows(page.locator('h1'), '部署新实例');
+    await shows(page.locator('.gb-page-head h1'), '部署新实例');
   });
 });

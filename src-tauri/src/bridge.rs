@@ -189,10 +189,10 @@ async fn open_link(desktop: Shared<'_>, link: Link) -> Answer<()> {
             let address = address.ok_or_else(|| {
                 ApiError::new(ErrorCode::NotFound, "This remote has no such page.")
             })?;
-            links::open(&address.into(), "a browser")
+            links::open(&Secret::new(address), "a browser")
         }
         Link::Page { page } => links::open(&page.url().into(), "a browser"),
-        Link::NewApp { form } => links::open(&form.url().into(), "a browser"),
+        Link::NewApp { form } => links::open(&Secret::new(form.url()), "a browser"),
     }
 }
 
