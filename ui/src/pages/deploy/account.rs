@@ -329,7 +329,7 @@ pub fn NewAccountView(props: &NewAccountViewProps) -> Html {
             if is_file {
                 <FileArea
                     id="account-secret" {label} value={&props.secret} oninput={props.onsecret.clone()}
-                    placeholder="apiVersion: v1&#10;kind: Config&#10;…"
+                    placeholder={"apiVersion: v1\nkind: Config\n…"}
                     hint={lang.t("deploy.account.kubeconfig_hint")}
                     accept=".yaml,.yml,.conf,.txt,text/plain"
                 />
