@@ -82,6 +82,14 @@ fn WishCard(props: &WishCardProps) -> Html {
         let wish = wish.clone();
         Callback::from(move |now: RemoteWish| wish.set(now))
     };
+    // From here on the run is shown, at the top of the page.
+    let started = {
+        let (saved, changed) = (saved.setter(), props.changed.clone());
+        Callback::from(move |()| {
+            saved.set(0);
+            changed.emit(());
+        })
+    };
     html!(
         <>
             <Card id="app-card" title={lang.t("instances.app.title")}>
@@ -102,7 +110,7 @@ fn WishCard(props: &WishCardProps) -> Html {
                 </div>
             </Card>
             if *saved > 0 {
-                <PlanCard key={*saved} id={props.id} started={props.changed.clone()} />
+                <PlanCard key={*saved} id={props.id} {started} />
             }
         </>
     )
