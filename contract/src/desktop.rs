@@ -12,7 +12,7 @@
 //! | `proxy_use_port` | `port: u16` | [`DesktopState`] |
 //! | `vault_unlock` | `passphrase: Option<String>` | [`DesktopState`] |
 //! | `admin_call` | `call: `[`AdminCall`] | [`AdminReply`] |
-//! | `token_create` | `name: String`, `rules: Option<`[`crate::admin::TokenRules`]`>` | [`crate::admin::TokenView`]; the secret is on the clipboard |
+//! | `token_create` | `name: String`, `rules: Option<`[`crate::admin::TokenRules`]`>`, `remote: Option<i64>` | [`crate::admin::TokenView`]; the secret is on the clipboard |
 //! | `copy` | `what: `[`enum@Copy`] | nothing |
 //! | `open_link` | `link: `[`Link`] | nothing |
 //! | `set_language` | `language: String` (`zh` or `en`) | nothing; the tray follows |
@@ -23,7 +23,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Surface;
+use crate::deploy::VariablesFormat;
 use crate::error::ApiError;
+use crate::links::{NewApp, Page};
 
 /// The names of all commands, as declared to Tauri.
 pub const COMMANDS: [&str; 10] = [
@@ -131,7 +133,7 @@ pub enum MasterKeySource {
 /// A request to the admin API of the local core.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AdminCall {
-    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: String,
     /// The path with its query, e.g. `/api/keys`.
     pub path: String,
@@ -162,6 +164,23 @@ pub enum Copy {
         /// The protocol.
         surface: Surface,
     },
+    /// The variables of a remote, secrets in clear.
+    Variables {
+        /// The remote.
+        remote: i64,
+        /// In which form.
+        format: VariablesFormat,
+    },
+    /// The client token that this instance made at a remote.
+    RemoteToken {
+        /// The remote.
+        remote: i64,
+    },
+    /// What the panel of a remote is signed in to with.
+    RemotePassword {
+        /// The remote.
+        remote: i64,
+    },
 }
 
 /// Things Rust opens with the operating system.
@@ -174,4 +193,26 @@ pub enum Link {
     GoogleKeys,
     /// This project's home page.
     Project,
+    /// Cherry Studio, with a remote's address and token filled in.
+    CherryStudioOf {
+        /// The remote.
+        remote: i64,
+    },
+    /// A remote's own page.
+    Remote {
+        /// The remote.
+        remote: i64,
+        /// Its page in the provider's console instead.
+        console: bool,
+    },
+    /// A page of a provider.
+    Page {
+        /// Which.
+        page: Page,
+    },
+    /// A provider's form for a new app, filled in as far as it allows.
+    NewApp {
+        /// Whose form, and with what.
+        form: NewApp,
+    },
 }

@@ -6,7 +6,8 @@
 //!
 //! Deliberately absent: secrets. A few fields carry one, because a person must type it in
 //! ([`admin::LoginRequest::password`], [`deploy::AccountNew::secret`] and friends) or see it once
-//! ([`admin::TokenCreated::secret`], [`deploy::VariablesText::text`]); their docs say so.
+//! ([`admin::TokenCreated::secret`], [`deploy::VariablesText::text`],
+//! [`deploy::RemoteAccess`]); their docs say so.
 
 pub mod admin;
 pub mod deploy;

@@ -1,8 +1,123 @@
-//! Import links of client programs. Window and browser both hand them out, and a client
-//! must take the two for the same instance, so they are built here only.
+//! Links that lead out: import links of client programs, and pages of cloud providers.
+//!
+//! Window and browser both hand them out (the window has Rust open them), and a client must
+//! take the two for the same instance, so they are built here only. Deliberately absent:
+//! addresses that come from anywhere else, so the window opens nothing that a page made up.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// A page of a provider that the user is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Page {
+    /// Render's API keys.
+    RenderKeys,
+    /// Render's form for a new web service.
+    RenderNew,
+    /// Where a payment card is added at Render.
+    RenderBilling,
+    /// ClawCloud Run's console.
+    ClawCloud,
+    /// Koyeb's API keys.
+    KoyebKeys,
+    /// Aiven's console.
+    Aiven,
+    /// TiDB Cloud's console.
+    TidbCloud,
+    /// A free monitor that asks an address every few minutes.
+    UptimeRobot,
+}
+
+impl Page {
+    /// Its address.
+    pub fn url(self) -> &'static str {
+        match self {
+            Self::RenderKeys => "https://dashboard.render.com/u/settings#api-keys",
+            Self::RenderNew => "https://dashboard.render.com/web/new",
+            Self::RenderBilling => "https://dashboard.render.com/billing",
+            Self::ClawCloud => "https://console.run.claw.cloud",
+            Self::KoyebKeys => "https://app.koyeb.com/user/settings/api",
+            Self::Aiven => "https://console.aiven.io",
+            Self::TidbCloud => "https://tidbcloud.com",
+            Self::UptimeRobot => "https://uptimerobot.com",
+        }
+    }
+}
+
+/// A provider's form for a new app, and what can be filled in before it is shown. None of
+/// them lets secrets in, which have no place in an address anyway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case", deny_unknown_fields)]
+pub enum NewApp {
+    /// App Launchpad of ClawCloud Run.
+    ClawCloud {
+        /// The region, e.g. `ap-southeast-1`, which is part of the console's host name.
+        region: String,
+        /// What the app is called.
+        name: String,
+        /// Its image.
+        image: String,
+    },
+    /// Koyeb.
+    Koyeb {
+        /// What the app is called.
+        name: String,
+        /// Its image.
+        image: String,
+    },
+}
+
+impl NewApp {
+    /// Its address. (Sources: labring/sealos, applaunchpad `src/pages/redirect.tsx`, of
+    /// which ClawCloud Run is a fork; koyeb.com/docs/build-and-deploy/deploy-to-koyeb-button.)
+    pub fn url(&self) -> String {
+        match self {
+            Self::ClawCloud {
+                region,
+                name,
+                image,
+            } => {
+                // The host must stay the provider's, whatever the region is said to be.
+                let region: String = region
+                    .chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+                    .collect();
+                let form = serde_json::json!({
+                    "appName": name,
+                    "imageName": image,
+                    "replicas": 1,
+                    "cpu": 200,
+                    "memory": 256,
+                    "networks": [{ "port": 8000, "protocol": "http", "openPublicDomain": true }],
+                });
+                let query = format!("formData={}", percent(&form.to_string()));
+                format!(
+                    "https://{region}.run.claw.cloud/?openapp=system-applaunchpad%3F{}",
+                    percent(&query)
+                )
+            }
+            Self::Koyeb { name, image } => format!(
+                "https://app.koyeb.com/deploy?type=docker&name={}&image={}&instance_type=free&ports=8000%3Bhttp%3B%2F",
+                percent(name),
+                percent(image)
+            ),
+        }
+    }
+}
+
+/// Everything but letters, digits and `-_.~` percent-encoded.
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
 
 /// The link from which Cherry Studio imports the instance at `base_url` as a provider
 /// called `name`. It holds `token`, so whoever has the link has the token.
@@ -77,6 +192,30 @@ mod tests {
         assert_eq!(payload["apiKey"], "sk-~~~???>>>");
         assert_eq!(payload["baseUrl"], "http://127.0.0.1:8000/v1");
         assert_eq!(payload["type"], "openai");
+    }
+
+    #[test]
+    fn a_form_is_filled_in_and_stays_at_its_provider() {
+        let link = NewApp::ClawCloud {
+            region: "evil.example/#".into(),
+            name: "a&b".into(),
+            image: "ghcr.io/o/n:latest".into(),
+        }
+        .url();
+        assert!(link.starts_with("https://evilexample.run.claw.cloud/?openapp="));
+        assert_eq!(link.matches('?').count(), 1, "{link}");
+        assert_eq!(link.matches('&').count(), 0, "{link}");
+        // Encoded twice: once for the console, once for the app within it.
+        assert!(link.contains("formData%3D%257B"), "{link}");
+        let koyeb = NewApp::Koyeb {
+            name: "gb".into(),
+            image: "ghcr.io/o/n:latest".into(),
+        };
+        assert_eq!(
+            koyeb.url(),
+            "https://app.koyeb.com/deploy?type=docker&name=gb&image=ghcr.io%2Fo%2Fn%3Alatest\
+             &instance_type=free&ports=8000%3Bhttp%3B%2F"
+        );
     }
 
     #[test]

@@ -97,6 +97,22 @@ export async function startGoogle({ keys = KEYS.map((key, i) => `${key}@${PROJEC
   return { address: await google.said(addressIn), stop: google.stop };
 }
 
+// The fake clouds and their registry: a map of what they say, e.g. `render` (the address of
+// its API), `render-key`, `image`. Services that go live there run the real server, which
+// asks the fake Google.
+export async function startClouds(google, args = ['--step', '50']) {
+  const env = cleanEnvironment({ GB_SERVER_BIN: needed('GB_SERVER_BIN') });
+  const all = ['--default', `BASE_URL=${google.address}/v1beta`, ...args];
+  const clouds = await start(needed('GB_FAKE_CLOUDS_BIN'), all, env);
+  const said = {};
+  await clouds.said((line) => {
+    const [name, value] = line.split(' ');
+    said[name] = value;
+    return line === 'ready';
+  });
+  return { ...said, stop: clouds.stop };
+}
+
 // The real server on a free port, with a new data folder that goes when it stops.
 // `env` is what a user would configure; nothing by default.
 export async function startServer(google, env = {}) {
@@ -131,7 +147,7 @@ export async function openBrowser() {
 }
 
 // What a browser says when an answer is an error. The tests that provoke one allow it.
-export const FAILED_RESPONSE = /Failed to load resource: the server responded with a status of (400|401|403|404|429|502|503)/;
+export const FAILED_RESPONSE = /Failed to load resource: the server responded with a status of (400|401|403|404|409|422|429|502|503)/;
 
 // A page that collects every complaint: errors and warnings of the console (violations of
 // the content security policy are among them), exceptions, requests to anywhere else.

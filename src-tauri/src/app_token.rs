@@ -35,10 +35,13 @@ impl Desktop {
             return Ok(token);
         }
         let created = self
-            .create_token(&TokenCreate {
-                name: NAME.to_owned(),
-                rules: TokenRules::default(),
-            })
+            .create_token(
+                &TokenCreate {
+                    name: NAME.to_owned(),
+                    rules: TokenRules::default(),
+                },
+                None,
+            )
             .await?;
         let secret = Secret::new(created.secret);
         let sealed = master
@@ -51,7 +54,7 @@ impl Desktop {
         let id = kept.id;
         if let Err(error) = self.prefs.change_for_good(|prefs| prefs.token = Some(kept)) {
             // Nobody could open it after the next start, and that would make another.
-            self.delete_token(id).await?;
+            self.delete_token(id, None).await?;
             return Err(ApiError::new(
                 ErrorCode::Internal,
                 format!(
@@ -64,24 +67,31 @@ impl Desktop {
         Ok(secret)
     }
 
-    /// A new client token called `name`.
+    /// A new client token of this instance, or of a remote.
     ///
     /// # Errors
-    /// When the proxy does not run, the wish is not acceptable, or the database fails.
-    pub async fn create_token(&self, wish: &TokenCreate) -> Result<TokenCreated, ApiError> {
+    /// When the proxy does not run, the wish is not acceptable, the database fails, or the
+    /// remote cannot be asked.
+    pub async fn create_token(
+        &self,
+        wish: &TokenCreate,
+        remote: Option<i64>,
+    ) -> Result<TokenCreated, ApiError> {
         let wish = serde_json::to_value(wish)
             .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-        read(self.ask(Method::POST, "/api/tokens", Some(wish)).await?)
+        read(
+            self.ask(Method::POST, &tokens_of(remote), Some(wish))
+                .await?,
+        )
     }
 
-    /// Deletes a client token.
+    /// Deletes a client token of this instance, or of a remote.
     ///
     /// # Errors
-    /// When the proxy does not run, or the database fails.
-    pub async fn delete_token(&self, id: i64) -> Result<(), ApiError> {
-        let reply = self
-            .ask(Method::DELETE, &format!("/api/tokens/{id}"), None)
-            .await?;
+    /// When the proxy does not run, the database fails, or the remote cannot be asked.
+    pub async fn delete_token(&self, id: i64, remote: Option<i64>) -> Result<(), ApiError> {
+        let path = format!("{}/{id}", tokens_of(remote));
+        let reply = self.ask(Method::DELETE, &path, None).await?;
         if reply.status < 300 {
             Ok(())
         } else {
@@ -92,6 +102,14 @@ impl Desktop {
     async fn token_exists(&self, id: i64) -> Result<bool, ApiError> {
         let tokens: Vec<TokenView> = read(self.ask(Method::GET, "/api/tokens", None).await?)?;
         Ok(tokens.iter().any(|token| token.id == id))
+    }
+}
+
+/// Where the tokens of this instance are, or those of a remote.
+fn tokens_of(remote: Option<i64>) -> String {
+    match remote {
+        None => "/api/tokens".to_owned(),
+        Some(id) => format!("/api/deploy/remotes/{id}/panel/api/tokens"),
     }
 }
 

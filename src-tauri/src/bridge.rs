@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use contract::admin::{ConnectInfo, Surface, TokenCreate, TokenRules, TokenView};
+use contract::deploy::{RemoteAccess, RemoteView, VariablesQuestion, VariablesText};
 use contract::desktop::{AdminCall, AdminReply, Copy, DesktopState, Link, STATE_CHANGED};
 use contract::{ApiError, ErrorCode};
 use http::Method;
@@ -96,16 +97,17 @@ async fn token_create(
     clipboard: State<'_, Clipboard>,
     name: String,
     rules: Option<TokenRules>,
+    remote: Option<i64>,
 ) -> Answer<TokenView> {
     let wish = TokenCreate {
         name,
         rules: rules.unwrap_or_default(),
     };
-    let created = Box::pin(desktop.create_token(&wish)).await?;
+    let created = Box::pin(desktop.create_token(&wish, remote)).await?;
     let copied = clipboard.copy_secret(&Secret::new(created.secret));
     if let Err(mut error) = copied {
         // Nobody would ever see it, so it must not exist.
-        if let Err(left) = Box::pin(desktop.delete_token(created.token.id)).await {
+        if let Err(left) = Box::pin(desktop.delete_token(created.token.id, remote)).await {
             tracing::warn!(error = %left, "a token that nobody has was not deleted");
             error.message.push_str(&format!(
                 " The token {} was made all the same and nobody has it: delete it in the list.",
@@ -123,7 +125,35 @@ async fn copy(desktop: Shared<'_>, clipboard: State<'_, Clipboard>, what: Copy) 
         Copy::Token => clipboard.copy_secret(&Box::pin(desktop.own_token()).await?),
         Copy::Address => clipboard.copy(&desktop.address()?),
         Copy::BaseUrl { surface } => clipboard.copy(&Box::pin(base_url(&desktop, surface)).await?),
+        Copy::Variables { remote, format } => {
+            let wish = serde_json::to_value(VariablesQuestion { format }).unwrap_or_default();
+            let path = format!("/api/deploy/remotes/{remote}/variables");
+            let answer = Box::pin(desktop.ask(Method::POST, &path, Some(wish))).await?;
+            let variables: VariablesText = read(answer)?;
+            clipboard.copy_secret(&Secret::new(variables.text))
+        }
+        Copy::RemoteToken { remote } => {
+            let access = Box::pin(access(&desktop, remote)).await?;
+            clipboard.copy_secret(&access.token.map(Secret::new).ok_or_else(no_secret)?)
+        }
+        Copy::RemotePassword { remote } => {
+            let access = Box::pin(access(&desktop, remote)).await?;
+            clipboard.copy_secret(&access.password.map(Secret::new).ok_or_else(no_secret)?)
+        }
     }
+}
+
+/// What a remote is used with.
+async fn access(desktop: &Desktop, remote: i64) -> Answer<RemoteAccess> {
+    let path = format!("/api/deploy/remotes/{remote}/access");
+    read(desktop.ask(Method::POST, &path, None).await?)
+}
+
+fn no_secret() -> ApiError {
+    ApiError::new(
+        ErrorCode::NotFound,
+        "That is not known here of this remote. Deploy it first.",
+    )
 }
 
 #[tauri::command]
@@ -138,6 +168,31 @@ async fn open_link(desktop: Shared<'_>, link: Link) -> Answer<()> {
         }
         Link::GoogleKeys => links::open(&links::GOOGLE_KEYS.into(), "a browser"),
         Link::Project => links::open(&links::PROJECT.into(), "a browser"),
+        Link::CherryStudioOf { remote } => {
+            let access = Box::pin(access(&desktop, remote)).await?;
+            let token = access.token.ok_or_else(no_secret)?;
+            let base_url = format!("{}/v1", access.url.trim_end_matches('/'));
+            let path = format!("/api/deploy/remotes/{remote}");
+            let view: RemoteView = read(desktop.ask(Method::GET, &path, None).await?)?;
+            let name = format!("Gemini Balance {}", view.name);
+            let link = contract::links::cherry_studio(&name, &base_url, &token);
+            links::open(&Secret::new(link), "Cherry Studio")
+        }
+        Link::Remote { remote, console } => {
+            let path = format!("/api/deploy/remotes/{remote}");
+            let view: RemoteView = read(desktop.ask(Method::GET, &path, None).await?)?;
+            let address = if console { view.console_url } else { view.url };
+            // Whatever an API answered, only a web page is opened.
+            let address = address.filter(|address| {
+                address.starts_with("https://") || address.starts_with("http://")
+            });
+            let address = address.ok_or_else(|| {
+                ApiError::new(ErrorCode::NotFound, "This remote has no such page.")
+            })?;
+            links::open(&Secret::new(address), "a browser")
+        }
+        Link::Page { page } => links::open(&page.url().into(), "a browser"),
+        Link::NewApp { form } => links::open(&Secret::new(form.url()), "a browser"),
     }
 }
 

@@ -212,9 +212,9 @@ impl Desktop {
         })
     }
 
-    /// Passes a call of the webview on to the admin API. Refuses the one call whose
-    /// answer holds a secret (there is a command of its own for that), and takes every
-    /// secret out of every answer, should there ever be another such call.
+    /// Passes a call of the webview on to the admin API. Refuses the calls whose answers
+    /// hold a secret (there are commands of their own for those), and takes every secret
+    /// out of every answer, should there ever be another such call.
     ///
     /// # Errors
     /// When the call is none of the admin API's, or the proxy does not run.
@@ -227,6 +227,7 @@ impl Desktop {
         let method = match call.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
+            "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
             "DELETE" => Method::DELETE,
             _ => {
@@ -240,10 +241,11 @@ impl Desktop {
         if uri.authority().is_some() || !path.starts_with("/api/") || path.contains('%') {
             return Err(no_path());
         }
-        if method == Method::POST && path.trim_end_matches('/') == "/api/tokens" {
+        if method == Method::POST && answers_with_a_secret(path) {
             return Err(ApiError::new(
                 ErrorCode::InvalidInput,
-                "A new token never passes the window; it is copied to the clipboard instead.",
+                "Tokens and other secrets never pass the window; they are copied to the \
+                 clipboard instead.",
             ));
         }
         let mut reply = self.ask(method, &uri.to_string(), call.body).await?;
@@ -285,6 +287,20 @@ impl Desktop {
         };
         Ok(AdminReply { status, body })
     }
+}
+
+/// Whether a POST there is answered with a secret in clear: a new token here or, through
+/// its panel, at a remote; a remote's variables; what a remote is used with.
+fn answers_with_a_secret(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    path == "/api/tokens"
+        || path
+            .strip_prefix("/api/deploy/remotes/")
+            .is_some_and(|rest| {
+                ["/variables", "/access", "/api/tokens"]
+                    .iter()
+                    .any(|end| rest.ends_with(end))
+            })
 }
 
 /// Takes every `secret` ([`contract::admin::TokenCreated`]) out of an answer. A `secret` that is

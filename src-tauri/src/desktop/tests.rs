@@ -114,7 +114,7 @@ async fn the_apps_token_is_made_once_and_again_when_it_was_deleted() {
     assert_eq!(desktop.own_token().await.unwrap(), first);
     assert_eq!(tokens().await.len(), 1);
 
-    desktop.delete_token(made[0].id).await.unwrap();
+    desktop.delete_token(made[0].id, None).await.unwrap();
     assert_ne!(desktop.own_token().await.unwrap(), first);
     assert_eq!(tokens().await.len(), 1);
     desktop.local.stop().await;
@@ -202,6 +202,10 @@ async fn the_webview_gets_no_token_and_no_other_path() {
         ("POST", "http://127.0.0.1/api/tokens"),
         ("POST", "/v1#/api/"),
         ("POST", "/api/%74okens"),
+        ("POST", "/api/deploy/remotes/1/variables"),
+        ("POST", "/api/deploy/remotes/1/access"),
+        ("POST", "/api/deploy/remotes/1/panel/api/tokens"),
+        ("POST", "/api/deploy/remotes/1/panel/api/tokens/?a=b"),
         ("POST", "/v1/chat/completions"),
         ("GET", "http://example.com/api/keys"),
         ("GET", "api/keys"),
@@ -310,4 +314,20 @@ fn messages_are_sentences() {
     );
     assert_eq!(sentence("Done."), "Done.");
     assert_eq!(sentence(""), "");
+}
+
+#[test]
+fn what_tells_that_something_is_a_secret_passes_and_the_secret_does_not() {
+    let mut answer = serde_json::json!({
+        "settings": [{ "name": "AUTH_TOKEN", "secret": true }],
+        "made": { "secret": "sk-1" },
+    });
+    withhold_secrets(&mut answer);
+    assert_eq!(
+        answer,
+        serde_json::json!({
+            "settings": [{ "name": "AUTH_TOKEN", "secret": true }],
+            "made": {},
+        })
+    );
 }

@@ -23,6 +23,7 @@ pub use toasts::{Toast, Toasts, use_toasts};
 use crate::controls::{Act, ErrorNote, Kind, Spinner};
 use crate::host::{self, Host};
 use crate::load::{LoadResult, SessionEnded};
+use crate::pages::instances::Part;
 use crate::pages::sign_in::{Frame, Login, Setup};
 use crate::text::Lang;
 use crate::window::VaultScreen;
@@ -66,6 +67,26 @@ pub enum Route {
     /// Who may use the panel.
     #[at("/account")]
     Account,
+    /// The instances on other machines.
+    #[at("/instances")]
+    Instances,
+    /// One of them.
+    #[at("/instances/:id")]
+    Instance {
+        /// Its number here.
+        id: i64,
+    },
+    /// A part of what is known of it.
+    #[at("/instances/:id/:part")]
+    InstancePart {
+        /// Its number here.
+        id: i64,
+        /// Which part.
+        part: Part,
+    },
+    /// Puts an instance on another machine.
+    #[at("/deploy")]
+    Deploy,
     /// The target of the set-up link; the dashboard once set up.
     #[at("/setup")]
     Setup,
@@ -84,7 +105,7 @@ pub fn use_lang() -> Lang {
 /// What the panel runs in.
 #[hook]
 pub fn use_host() -> Host {
-    use_context::<Host>().unwrap_or(Host::Browser)
+    use_context::<Host>().unwrap_or(Host::BROWSER)
 }
 
 /// The instance's clock, ticking once a second.
@@ -127,7 +148,7 @@ pub fn App() -> Html {
             <ContextProvider<Prefs> context={prefs}>
                 <toasts::ToastArea>
                     <HashRouter>
-                        if *host == Host::Window {
+                        if host.in_window() {
                             <WindowRoot />
                         } else {
                             <BrowserRoot />

@@ -81,7 +81,7 @@ pub fn use_new_prefs(host: Host) -> Prefs {
     use_effect_with(*lang, move |lang| {
         let lang = *lang;
         host::set_document_language(lang.code());
-        if host == Host::Window {
+        if host.in_window() {
             spawn_local(async move {
                 let args = serde_json::json!({ "language": lang.short() });
                 // The tray keeps its language if this fails; nothing here depends on it.

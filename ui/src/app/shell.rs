@@ -1,21 +1,33 @@
 //! What surrounds every page: masthead, navigation, in the window also the proxy's bar.
 
 use contract::admin::Overview;
+use contract::deploy::DeployState;
 use patternfly_yew::prelude::Icon;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
     Callback, ContextProvider, Html, MouseEvent, Properties, classes, component, html, use_context,
-    use_effect_with, use_reducer, use_state_eq,
+    use_effect_with, use_memo, use_reducer, use_state_eq,
 };
-use yew_router::hooks::use_route;
+use yew_router::Router;
+use yew_router::history::{AnyHistory, HashHistory};
+use yew_router::hooks::{use_location, use_route};
 
 use super::{Desktop, Route, Skew, Theme, use_host, use_lang, use_prefs, use_toasts};
 use crate::controls::{Act, Kind};
-use crate::host::{self, Host};
+use crate::host::{self, Host, panel_of, remote_in};
 use crate::load::use_load;
 use crate::pages::{
-    account::Account, connect::Connect, dashboard::Dashboard, data::Data, keys::Keys,
-    requests::Requests, settings::Settings, stats::Stats, tokens::Tokens,
+    account::Account,
+    connect::Connect,
+    dashboard::Dashboard,
+    data::Data,
+    deploy::Deploy,
+    instances::{Detail, Instances, PanelBanner, Part},
+    keys::Keys,
+    requests::Requests,
+    settings::Settings,
+    stats::Stats,
+    tokens::Tokens,
 };
 use crate::text::Lang;
 use crate::window::{ProxyBar, ProxyTrouble};
@@ -33,8 +45,11 @@ type Page = (
     &'static str,
 );
 
+/// The group that is shown only where there is a deployer.
+const CLOUD: &str = "nav.cloud";
+
 /// The navigation in its groups, each with its title: what is looked at daily comes first.
-const GROUPS: [(&str, &[Page]); 2] = [
+const GROUPS: [(&str, &[Page]); 3] = [
     (
         "nav.daily",
         &[
@@ -77,6 +92,25 @@ const GROUPS: [(&str, &[Page]); 2] = [
         ],
     ),
     (
+        CLOUD,
+        &[
+            (
+                Route::Instances,
+                "#/instances",
+                "nav-instances",
+                "nav.instances",
+                "fas fa-cloud",
+            ),
+            (
+                Route::Deploy,
+                "#/deploy",
+                "nav-deploy",
+                "nav.deploy",
+                "fas fa-cloud-upload-alt",
+            ),
+        ],
+    ),
+    (
         "nav.manage",
         &[
             (
@@ -110,17 +144,55 @@ pub struct ShellProps {
     pub signed_out: Callback<()>,
 }
 
-/// Masthead, navigation and the page that the address names.
+/// The panel of this instance, or of the remote that the address names.
 #[component]
 pub fn Shell(props: &ShellProps) -> Html {
+    let path = use_location();
+    match path.and_then(|at| remote_in(at.path())) {
+        None => html!(<Panel signed_out={props.signed_out.clone()} />),
+        Some(id) => html!(<RemotePanel key={id} {id} signed_out={props.signed_out.clone()} />),
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct RemotePanelProps {
+    /// The remote's number here.
+    id: i64,
+    signed_out: Callback<()>,
+}
+
+/// The same pages, talking to a remote, with addresses of their own.
+#[component]
+fn RemotePanel(props: &RemotePanelProps) -> Html {
+    let host = use_host();
+    let history = use_memo((), |()| AnyHistory::from(HashHistory::new()));
+    html!(
+        <ContextProvider<Host> context={host.of_remote(props.id)}>
+            <Router history={(*history).clone()} basename={panel_of(props.id)}>
+                <Panel signed_out={props.signed_out.clone()} />
+            </Router>
+        </ContextProvider<Host>>
+    )
+}
+
+/// Masthead, navigation and the page that the address names.
+#[component]
+fn Panel(props: &ShellProps) -> Html {
     let host = use_host();
     let lang = use_lang();
-    let desktop = use_context::<Desktop>();
+    let remote = host.remote();
+    let desktop = use_context::<Desktop>().filter(|_| remote.is_none());
     let route = match use_route::<Route>() {
         None | Some(Route::Setup | Route::NotFound) => Route::Dashboard,
         Some(route) => route,
     };
     let overview = use_load::<Overview>(host, "/api/overview", Some(OVERVIEW_EVERY));
+    let deploy = use_load::<DeployState>(host.own(), "/api/deploy", None);
+    let deploys = deploy
+        .result
+        .data
+        .as_ref()
+        .is_some_and(|state| state.available);
     let skew = use_reducer(Skew::default);
     use_effect_with(overview.result.data.clone(), {
         let skew = skew.dispatcher();
@@ -132,8 +204,11 @@ pub fn Shell(props: &ShellProps) -> Html {
     });
     // A person who starts the proxy or mends the vault should not wait for the next tick.
     use_effect_with(desktop.as_ref().map(|d| d.state.proxy.clone()), {
-        let reload = overview.reload.clone();
-        move |_| reload.emit(())
+        let (overview, deploy) = (overview.reload.clone(), deploy.reload.clone());
+        move |_| {
+            overview.emit(());
+            deploy.emit(());
+        }
     });
 
     // None: as wide as the window allows. On a narrow one, choosing a page folds it again.
@@ -171,11 +246,14 @@ pub fn Shell(props: &ShellProps) -> Html {
                 <div class="pf-v6-c-page__sidebar-main">
                     <div class="pf-v6-c-page__sidebar-body gb-sidebar">
                         <nav class="pf-v6-c-nav" aria-label={lang.t("nav.label")}>
-                            { for GROUPS.iter().map(|(title, pages)| html!(
+                            { for GROUPS.iter().filter(|(title, _)| *title != CLOUD || (deploys && remote.is_none())).map(|(title, pages)| html!(
                                 <section class="pf-v6-c-nav__section" aria-labelledby={*title} key={*title}>
                                     <h2 class="pf-v6-c-nav__section-title" id={*title}>{ lang.t(title) }</h2>
                                     <ul class="pf-v6-c-nav__list" role="list">
-                                        { for pages.iter().map(|page| nav_item(lang, page, route)) }
+                                        { for pages.iter()
+                                            // Who signs in to a remote is this instance, which rotates the password.
+                                            .filter(|page| remote.is_none() || page.0 != Route::Account)
+                                            .map(|page| nav_item(host, lang, page, route)) }
                                     </ul>
                                 </section>
                             )) }
@@ -192,6 +270,9 @@ pub fn Shell(props: &ShellProps) -> Html {
                         <ProxyBar proxy={desktop.state.proxy.clone()} run={desktop.run.clone()} />
                         <ProxyTrouble proxy={desktop.state.proxy.clone()} run={desktop.run.clone()} />
                     }
+                    if let Some(id) = remote {
+                        <PanelBanner {id} />
+                    }
                     <ContextProvider<Skew> context={*skew}>
                         { match route {
                             Route::Keys => html!(<Keys changed={overview.reload.clone()} />),
@@ -202,6 +283,10 @@ pub fn Shell(props: &ShellProps) -> Html {
                             Route::Settings | Route::Transfer | Route::History => html!(<Settings tab={route} />),
                             Route::Data => html!(<Data />),
                             Route::Account => html!(<Account />),
+                            Route::Instances => html!(<Instances />),
+                            Route::Instance { id } => html!(<Detail key={id} {id} part={Part::Overview} />),
+                            Route::InstancePart { id, part } => html!(<Detail key={id} {id} {part} />),
+                            Route::Deploy => html!(<Deploy state={deploy.result.data.clone()} />),
                             Route::Dashboard | Route::Setup | Route::NotFound => html!(
                                 <Dashboard overview={overview.result.clone()} />
                             ),
@@ -213,11 +298,12 @@ pub fn Shell(props: &ShellProps) -> Html {
     )
 }
 
-fn nav_item(lang: Lang, page: &Page, at: Route) -> Html {
+fn nav_item(host: Host, lang: Lang, page: &Page, at: Route) -> Html {
     let (route, href, id, text, icon) = *page;
     // Import, export and history are parts of the page of settings.
     let page = match at {
         Route::Transfer | Route::History => Route::Settings,
+        Route::Instance { .. } | Route::InstancePart { .. } => Route::Instances,
         page => page,
     };
     let here = route == page;
@@ -225,7 +311,7 @@ fn nav_item(lang: Lang, page: &Page, at: Route) -> Html {
         <li class="pf-v6-c-nav__item" key={id}>
             <a
                 class={classes!("pf-v6-c-nav__link", here.then_some("pf-m-current"))}
-                {href}
+                href={host.page(href)}
                 data-testid={id}
                 aria-current={here.then_some("page")}
             >
@@ -283,7 +369,7 @@ fn Masthead(props: &MastheadProps) -> Html {
                     />
                 </span>
                 <div class="pf-v6-c-masthead__brand">
-                    <a class="gb-brand" href="#/">
+                    <a class="gb-brand" href={host.page("#/")}>
                         <img src="logo.svg" alt="" width="32" height="32" />
                         <span class="gb-brand__name">{ "Gemini Balance" }</span>
                     </a>
@@ -291,7 +377,7 @@ fn Masthead(props: &MastheadProps) -> Html {
             </div>
             <div class="pf-v6-c-masthead__content gb-masthead__content">
                 <Switches />
-                if host == Host::Browser {
+                if host == Host::BROWSER {
                     <button
                         type="button"
                         class="pf-v6-c-button pf-m-plain"

@@ -29,6 +29,8 @@ pub enum Unit {
     Count,
     /// Millionths of a US dollar.
     Micros,
+    /// Thousandths of something, e.g. of a CPU.
+    Thousandths,
 }
 
 impl Unit {
@@ -36,6 +38,7 @@ impl Unit {
         match self {
             Self::Count => number(n),
             Self::Micros => cost(lang, n),
+            Self::Thousandths => thousandths(n),
         }
     }
 
@@ -43,6 +46,7 @@ impl Unit {
     fn short(self, lang: Lang, n: u64) -> String {
         match self {
             Self::Micros => cost(lang, n),
+            Self::Thousandths => thousandths(n),
             Self::Count => match n {
                 0..10_000 => n.to_string(),
                 10_000..1_000_000 => format!("{}k", n / 1_000),
@@ -142,6 +146,11 @@ pub fn BarChart(props: &BarChartProps) -> Html {
     )
 }
 
+fn thousandths(n: u64) -> String {
+    let text = format!("{}.{:03}", n / 1_000, n % 1_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn total(bar: &Bar) -> u64 {
     bar.lower.saturating_add(bar.upper)
 }
@@ -229,6 +238,14 @@ fn lines(top: u64) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousandths_show_the_digits_that_matter() {
+        assert_eq!(thousandths(0), "0");
+        assert_eq!(thousandths(4), "0.004");
+        assert_eq!(thousandths(150), "0.15");
+        assert_eq!(thousandths(2_000), "2");
+    }
 
     #[test]
     fn the_axis_ends_at_a_round_number_not_below_the_highest_bar() {

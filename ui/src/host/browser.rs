@@ -229,3 +229,31 @@ pub async fn chosen_text(input: &web_sys::HtmlInputElement) -> Option<String> {
     input.set_value("");
     JsFuture::from(file.text()).await.ok()?.as_string()
 }
+
+/// The text of the file that was dropped on the page.
+pub async fn dropped_text(event: &web_sys::DragEvent) -> Option<String> {
+    let file = event.data_transfer()?.files()?.get(0)?;
+    JsFuture::from(file.text()).await.ok()?.as_string()
+}
+
+/// The IANA name of the zone of whoever looks at the page, where the browser tells.
+#[cfg(target_arch = "wasm32")]
+pub fn zone_name() -> Option<String> {
+    let format = js_sys::Intl::DateTimeFormat::new(&js_sys::Array::new(), &js_sys::Object::new());
+    js_sys::Reflect::get(&format.resolved_options(), &"timeZone".into())
+        .ok()?
+        .as_string()
+}
+
+/// Natively, where only tests render, nobody tells.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn zone_name() -> Option<String> {
+    None
+}
+
+/// Scrolls an element to its end.
+pub fn to_end(node: &yew::NodeRef) {
+    if let Some(element) = node.cast::<web_sys::Element>() {
+        element.set_scroll_top(element.scroll_height());
+    }
+}

@@ -8,7 +8,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen_test]
 fn a_page_without_the_bridge_is_in_a_browser() {
-    assert_eq!(Host::detect(), Host::Browser);
+    assert_eq!(Host::detect(), Host::BROWSER);
 }
 
 #[wasm_bindgen_test]
@@ -34,7 +34,7 @@ fn language_and_theme_are_set_on_the_page_itself() {
 
 #[wasm_bindgen_test]
 async fn a_path_that_does_not_exist_is_an_error_with_a_way_out_and_no_panic() {
-    let answer = Host::Browser.get::<String>("/api/nothing-here").await;
+    let answer = Host::BROWSER.get::<String>("/api/nothing-here").await;
     let code = answer.map_err(|error| error.code);
     assert_eq!(
         code,

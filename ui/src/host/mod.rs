@@ -16,16 +16,25 @@ use contract::{ApiError, ErrorCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use yew::AttrValue;
 
 use crate::app::again;
 
 /// What the panel runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Host {
+enum Place {
     /// A browser that loaded the panel from an instance.
     Browser,
     /// The desktop app's window.
     Window,
+}
+
+/// What the panel runs in, and which instance it talks to: the one that it came from, or
+/// through that one a remote of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    place: Place,
+    remote: Option<i64>,
 }
 
 /// The methods that the admin API uses.
@@ -35,6 +44,8 @@ pub enum Method {
     Get,
     /// Creates or does something.
     Post,
+    /// Puts something in the place of what is there.
+    Put,
     /// Changes a part.
     Patch,
     /// Removes.
@@ -46,22 +57,97 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
 }
 
+/// The address of a remote's panel within this one, without `#`; its pages follow.
+pub fn panel_of(remote: i64) -> String {
+    format!("/instances/{remote}/panel")
+}
+
+/// The remote in whose panel an address without `#` is.
+pub fn remote_in(path: &str) -> Option<i64> {
+    let (id, rest) = path.strip_prefix("/instances/")?.split_once('/')?;
+    let inside = rest.strip_prefix("panel")?;
+    (inside.is_empty() || inside.starts_with('/'))
+        .then(|| id.parse().ok())
+        .flatten()
+}
+
 /// Where an instance tells what anyone may know of it.
 const STATE: &str = "/api/state";
 
 impl Host {
+    /// A browser, on the instance that it loaded the panel from.
+    pub const BROWSER: Self = Self {
+        place: Place::Browser,
+        remote: None,
+    };
+
+    /// The desktop window, on the app's own core.
+    pub const WINDOW: Self = Self {
+        place: Place::Window,
+        remote: None,
+    };
+
     /// Looks for the window's bridge.
     pub fn detect() -> Self {
         if tauri::present() {
-            Self::Window
+            Self::WINDOW
         } else {
-            Self::Browser
+            Self::BROWSER
+        }
+    }
+
+    /// Whether it is the desktop window.
+    pub fn in_window(self) -> bool {
+        self.place == Place::Window
+    }
+
+    /// Whether it is the desktop window, on the app's own core.
+    pub fn in_own_window(self) -> bool {
+        self == Self::WINDOW
+    }
+
+    /// The remote that is talked to, by its number at the instance that leads there; none
+    /// when that instance itself is talked to.
+    pub fn remote(self) -> Option<i64> {
+        self.remote
+    }
+
+    /// The same, but talking to a remote.
+    pub fn of_remote(self, id: i64) -> Self {
+        Self {
+            remote: Some(id),
+            ..self
+        }
+    }
+
+    /// The same, but talking to the instance that the panel came from.
+    pub fn own(self) -> Self {
+        Self {
+            remote: None,
+            ..self
+        }
+    }
+
+    /// The address of a page of the instance that is talked to, e.g. `#/keys`.
+    pub fn page(self, page: &'static str) -> AttrValue {
+        match self.remote {
+            None => page.into(),
+            Some(id) => format!("#{}{}", panel_of(id), page.trim_start_matches('#')).into(),
+        }
+    }
+
+    /// Where the instance that is talked to has `path` of the admin API, seen from here.
+    fn path(self, path: &str) -> String {
+        match self.remote {
+            None => path.to_owned(),
+            Some(id) => format!("/api/deploy/remotes/{id}/panel{path}"),
         }
     }
 
@@ -73,6 +159,7 @@ impl Host {
         path: &str,
         body: Option<Value>,
     ) -> Result<T, ApiError> {
+        let path = &self.path(path);
         let answer = self.call(method, path, body.clone()).await;
         match &answer {
             Err(error) if error.code == ErrorCode::PasswordAgain && again::ask().await => {
@@ -88,8 +175,8 @@ impl Host {
         path: &str,
         body: Option<Value>,
     ) -> Result<T, ApiError> {
-        match self {
-            Self::Browser => {
+        match self.place {
+            Place::Browser => {
                 let answer = in_browser_call(method, path, body.clone()).await;
                 // The token belongs to the session. Signing in in another tab begins a new
                 // session in this one, too: its token is asked for, once.
@@ -105,7 +192,7 @@ impl Host {
                 browser::set_csrf(state.csrf);
                 in_browser_call(method, path, body).await
             }
-            Self::Window => {
+            Place::Window => {
                 let call = AdminCall {
                     method: method.as_str().to_owned(),
                     path: path.to_owned(),
@@ -142,15 +229,25 @@ impl Host {
         self.admin(Method::Post, path, Some(body)).await
     }
 
+    /// Puts `body` at `path` of the admin API.
+    pub async fn put<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let body = serde_json::to_value(body).map_err(|e| internal(&e))?;
+        self.admin(Method::Put, path, Some(body)).await
+    }
+
     /// Runs a command of the window, e.g. `proxy_start`.
     pub async fn command<T: DeserializeOwned>(
         self,
         name: &str,
         args: Value,
     ) -> Result<T, ApiError> {
-        match self {
-            Self::Window => tauri::invoke(name, &args).await,
-            Self::Browser => Err(ApiError::new(
+        match self.place {
+            Place::Window => tauri::invoke(name, &args).await,
+            Place::Browser => Err(ApiError::new(
                 ErrorCode::Internal,
                 format!("{name} exists only in the desktop window"),
             )),
@@ -172,17 +269,17 @@ impl Host {
         self,
         listener: impl Fn(DesktopState) + 'static,
     ) -> Result<(), ApiError> {
-        match self {
-            Self::Window => tauri::listen(contract::desktop::STATE_CHANGED, listener).await,
-            Self::Browser => Ok(()),
+        match self.place {
+            Place::Window => tauri::listen(contract::desktop::STATE_CHANGED, listener).await,
+            Place::Browser => Ok(()),
         }
     }
 }
 
 pub use browser::{
-    choose, chosen_text, copy_text, document_hidden, download, focus, image, is_wide, local, now,
-    on_system_theme, remember, remembered, reported_language, set_dark, set_document_language,
-    system_is_dark,
+    choose, chosen_text, copy_text, document_hidden, download, dropped_text, focus, image, is_wide,
+    local, now, on_system_theme, remember, remembered, reported_language, set_dark,
+    set_document_language, system_is_dark, to_end, zone_name,
 };
 
 pub use zone::{zone_here, zone_of};
@@ -237,6 +334,33 @@ fn internal(error: &serde_json::Error) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remote_is_asked_through_the_instance_that_leads_there() {
+        let host = Host::BROWSER.of_remote(3);
+        assert_eq!(
+            host.path("/api/keys?a=b"),
+            "/api/deploy/remotes/3/panel/api/keys?a=b"
+        );
+        assert_eq!(host.page("#/keys"), "#/instances/3/panel/keys");
+        assert_eq!(host.own().path("/api/keys"), "/api/keys");
+        assert_eq!(Host::WINDOW.page("#/keys"), "#/keys");
+    }
+
+    #[test]
+    fn an_address_tells_whose_panel_it_is_in() {
+        assert_eq!(remote_in(&panel_of(12)), Some(12));
+        assert_eq!(remote_in("/instances/12/panel/settings/history"), Some(12));
+        for other in [
+            "/instances/12",
+            "/instances/12/log",
+            "/instances/12/panels",
+            "/instances/x/panel",
+            "/keys",
+        ] {
+            assert_eq!(remote_in(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_empty_answer_is_unit() {

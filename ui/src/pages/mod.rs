@@ -4,6 +4,8 @@ pub mod account;
 pub mod connect;
 pub mod dashboard;
 pub mod data;
+pub mod deploy;
+pub mod instances;
 pub mod keys;
 pub mod requests;
 pub mod settings;

@@ -301,6 +301,157 @@ fn every_style_of_a_token_and_every_range_of_statistics_has_a_text() {
     each_has("stats.range_title", &ranges);
 }
 
+#[test]
+fn every_state_and_warning_of_a_remote_has_a_text() {
+    use contract::deploy::{
+        DatabaseWish, DeployProgress, MysqlWish, ProviderKind as P, RemoteState as S,
+        RemoteWarning as W, UsageKind as U,
+    };
+    let error = || contract::ApiError::new(ErrorCode::Internal, "");
+    let states = variants!(
+        S::Draft => S::Draft, S::Deploying => S::Deploying,
+        S::Interrupted { .. } => S::Interrupted { error: None },
+        S::Starting => S::Starting, S::Running => S::Running, S::Asleep => S::Asleep,
+        S::Waking => S::Waking, S::Suspended => S::Suspended,
+        S::StoppedByProvider { .. } => S::StoppedByProvider { reason: String::new() },
+        S::Failing { .. } => S::Failing { error: error() },
+        S::Unknown { .. } => S::Unknown { error: error() },
+        S::Deleting => S::Deleting, S::Gone => S::Gone,
+    );
+    each_has("instances.state", &states);
+    each_has("instances.state_help", &states);
+    let warnings = variants!(
+        W::HoursRunOut { .. } => W::HoursRunOut { used: 1, limit: 2 },
+        W::SignInDue { .. } => W::SignInDue { by: 0 },
+        W::Drift => W::Drift, W::KeysLost => W::KeysLost,
+        W::NewerImage { .. } => W::NewerImage { digest: String::new() },
+        W::Account { .. } => W::Account { error: error() },
+        W::CredentialEnds { .. } => W::CredentialEnds { at: 0 },
+    );
+    every_one_has(warnings.iter().flat_map(|warning| {
+        let name = wire_name(warning);
+        [
+            format!("instances.warning.{name}.title"),
+            format!("instances.warning.{name}.hint"),
+        ]
+    }));
+    each_has(
+        "provider",
+        &variants!(
+            P::Render => P::Render, P::ClawCloud => P::ClawCloud,
+            P::Kubernetes => P::Kubernetes, P::Koyeb => P::Koyeb,
+        ),
+    );
+    each_has(
+        "instances.usage.kind",
+        &variants!(
+            U::Cpu => U::Cpu, U::Memory => U::Memory,
+            U::Bandwidth => U::Bandwidth, U::Requests => U::Requests,
+        ),
+    );
+    use DeployProgress as D;
+    each_has(
+        "instances.deploys.state",
+        &variants!(
+            D::Queued => D::Queued, D::UnderWay { .. } => D::UnderWay { detail: String::new() },
+            D::Live => D::Live, D::Replaced => D::Replaced,
+            D::Failed { .. } => D::Failed { detail: String::new() }, D::Cancelled => D::Cancelled,
+        ),
+    );
+    let mysql = || MysqlWish {
+        host: String::new(),
+        port: 1,
+        user: String::new(),
+        password: None,
+        database: String::new(),
+        ssl_mode: String::new(),
+        ssl_ca: None,
+    };
+    let places = variants!(
+        DatabaseWish::None => DatabaseWish::None,
+        DatabaseWish::Volume { .. } => DatabaseWish::Volume { gib: 1 },
+        DatabaseWish::InCluster { .. } => DatabaseWish::InCluster { gib: 1 },
+        DatabaseWish::Mysql(_) => DatabaseWish::Mysql(mysql()),
+    );
+    each_has("deploy.data", &places);
+    each_has("deploy.data_help", &places);
+    each_has("deploy.data_lost", &places);
+    let parts = crate::pages::instances::Part::ALL;
+    every_one_has(parts.iter().map(|part| format!("instances.tab.{part}")));
+}
+
+#[test]
+fn everything_that_a_deployment_names_has_a_text() {
+    use crate::pages::deploy::{Door, Step};
+    use contract::deploy::{
+        FoundDatabase as F, ImageProgram as I, RunState as R, StepKind as K, StepState as S,
+        VariableSource as V, VariablesFormat as T,
+    };
+    let error = || contract::ApiError::new(ErrorCode::Internal, "");
+    each_has("deploy.step", &Step::ALL);
+    every_one_has(Door::ALL.iter().flat_map(|door| {
+        let name = wire_name(door);
+        ["name", "what", "free", "sleep", "region", "disk", "card"]
+            .map(|fact| format!("deploy.door.{name}.{fact}"))
+    }));
+    every_one_has(
+        Door::ALL
+            .iter()
+            .map(|door| format!("deploy.hand.{}.title", wire_name(door))),
+    );
+    each_has(
+        "deploy.run.step",
+        &variants!(
+            K::CheckImage => K::CheckImage, K::CheckDatabase => K::CheckDatabase,
+            K::CreateDatabase => K::CreateDatabase, K::CreateApp => K::CreateApp,
+            K::SetVariables => K::SetVariables, K::ChangeApp => K::ChangeApp,
+            K::Deploy => K::Deploy, K::WaitLive => K::WaitLive,
+            K::WaitHealthy => K::WaitHealthy, K::SignIn => K::SignIn,
+            K::PushKeys => K::PushKeys, K::CreateToken => K::CreateToken,
+            K::TryRequest => K::TryRequest, K::DeleteApp => K::DeleteApp,
+        ),
+    );
+    each_has(
+        "deploy.run.step_state",
+        &variants!(
+            S::Waiting => S::Waiting, S::Running => S::Running,
+            S::Retrying { .. } => S::Retrying { at: 0, error: error() },
+            S::Done => S::Done, S::Failed { .. } => S::Failed { error: error() },
+        ),
+    );
+    let runs = variants!(
+        R::None => R::None, R::Running => R::Running,
+        R::Done { .. } => R::Done { url: String::new() },
+        R::Failed { .. } => R::Failed { error: error() },
+        R::Cancelled => R::Cancelled, R::BrokeOff => R::BrokeOff,
+    );
+    each_has("deploy.run.state", &runs);
+    each_has("deploy.run.state_help", &runs);
+    let found = variants!(
+        F::Empty => F::Empty, F::Others => F::Others, F::Ours => F::Ours,
+        F::Newer => F::Newer, F::Original => F::Original,
+    );
+    each_has("deploy.mysql.found", &found);
+    each_has("deploy.mysql.found_help", &found);
+    each_has(
+        "deploy.image.program",
+        &variants!(I::Ours => I::Ours, I::Original => I::Original),
+    );
+    each_has(
+        "variables.source",
+        &variants!(
+            V::Generated => V::Generated, V::Keys => V::Keys, V::Chosen => V::Chosen,
+            V::Needed => V::Needed, V::Provider => V::Provider,
+        ),
+    );
+    let formats = variants!(
+        T::Env => T::Env, T::Lines => T::Lines, T::Json => T::Json,
+        T::Compose => T::Compose, T::RenderYaml => T::RenderYaml, T::Template => T::Template,
+    );
+    each_has("variables.format", &formats);
+    each_has("variables.format_for", &formats);
+}
+
 /// All of the panel's source text except its tests.
 fn sources(dir: &Path, out: &mut String) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -386,6 +537,40 @@ fn no_text_is_left_over() {
         "stats.by.",
         "stats.column.",
         "stats.no_",
+        "instances.state.",
+        "instances.state_help.",
+        "instances.warning.",
+        "instances.tab.",
+        "instances.usage.kind.",
+        "instances.deploys.state.",
+        "instances.drift.group.",
+        "instances.drift.group_help.",
+        "instances.rotate.what.",
+        "instances.rotate.what_help.",
+        "provider.",
+        "variables.column.",
+        "variables.source.",
+        "variables.format.",
+        "variables.format_for.",
+        "deploy.step.",
+        "deploy.fact.",
+        "deploy.door.",
+        "deploy.hand.",
+        "deploy.data.",
+        "deploy.data_help.",
+        "deploy.data_lost.",
+        "deploy.account.guide.",
+        "deploy.mysql.from.",
+        "deploy.mysql.ssl.",
+        "deploy.mysql.guide.",
+        "deploy.mysql.found.",
+        "deploy.mysql.found_help.",
+        "deploy.image.which.",
+        "deploy.image.program.",
+        "deploy.run.state.",
+        "deploy.run.state_help.",
+        "deploy.run.step.",
+        "deploy.run.step_state.",
     ];
     for key in texts(Lang::En).keys() {
         let plain = key.trim_end_matches(".one").trim_end_matches(".other");

@@ -16,7 +16,6 @@ use yew::{Callback, Html, Properties, component, html};
 use super::PageHead;
 use crate::app::{use_host, use_lang, use_now};
 use crate::controls::{Card, ErrorNote, Skeleton};
-use crate::host::Host;
 use crate::load::{LoadResult, use_load};
 
 /// The page of the account.
@@ -28,7 +27,7 @@ pub fn Account() -> Html {
         <>
             <PageHead title={lang.t("account.title")} subtitle={lang.t("account.subtitle")} />
             <section class="pf-v6-c-page__main-section gb-stack">
-                if host == Host::Window {
+                if host.in_own_window() {
                     <Card id="account-window" title={lang.t("account.window_title")}>
                         <p class="gb-muted">{ lang.t("account.window_help") }</p>
                     </Card>

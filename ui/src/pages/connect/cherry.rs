@@ -9,7 +9,6 @@ use yew::{
 use super::TOKEN_PLACEHOLDER;
 use crate::app::{use_host, use_lang, use_toasts};
 use crate::controls::{Act, CopyField, Kind, TextField};
-use crate::host::Host;
 
 #[derive(PartialEq, Properties)]
 pub struct CherryCardProps {
@@ -35,19 +34,21 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
         })
     };
     let token = props.token.clone().unwrap_or_else(|| (*pasted).clone());
-    let button = match host {
-        Host::Window => {
-            let onclick = Callback::from(move |()| {
-                let toasts = toasts.clone();
-                spawn_local(async move {
-                    if let Err(error) = host.open_link(Link::CherryStudio).await {
-                        toasts.error(lang, &error);
-                    }
-                });
+    let button = if host.in_window() {
+        let onclick = Callback::from(move |()| {
+            let toasts = toasts.clone();
+            let link = host
+                .remote()
+                .map_or(Link::CherryStudio, |remote| Link::CherryStudioOf { remote });
+            spawn_local(async move {
+                if let Err(error) = host.open_link(link).await {
+                    toasts.error(lang, &error);
+                }
             });
-            html!(<div><Act id="cherry-import" kind={Kind::Primary} icon={Some(Icon::ExternalLinkAlt)} label={lang.t("cherry.import")} {onclick} /></div>)
-        }
-        Host::Browser => html!(
+        });
+        html!(<div><Act id="cherry-import" kind={Kind::Primary} icon={Some(Icon::ExternalLinkAlt)} label={lang.t("cherry.import")} {onclick} /></div>)
+    } else {
+        html!(
             <>
                 if props.token.is_none() {
                     <form onsubmit={Callback::from(|event: SubmitEvent| event.prevent_default())}><TextField
@@ -70,7 +71,7 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
                     </div>
                 }
             </>
-        ),
+        )
     };
     let shown_token = if token.is_empty() {
         TOKEN_PLACEHOLDER.into()
@@ -96,7 +97,7 @@ pub fn CherryCard(props: &CherryCardProps) -> Html {
                         </li>
                         <li>
                             { lang.t("cherry.step4") }
-                            if host == Host::Browser {
+                            if !host.in_window() {
                                 <CopyField id="cherry-key" label={lang.t("cherry.api_key")} text={shown_token} />
                             }
                         </li>

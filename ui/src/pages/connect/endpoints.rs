@@ -5,7 +5,6 @@ use yew::{Callback, Html, Properties, component, html};
 
 use crate::app::{use_host, use_lang};
 use crate::controls::CopyField;
-use crate::host::Host;
 use crate::text::wire_name;
 
 #[derive(PartialEq, Properties)]
@@ -28,7 +27,7 @@ pub fn EndpointsCard(props: &EndpointsCardProps) -> Html {
                 { for props.endpoints.iter().map(|endpoint| {
                     let surface = endpoint.surface;
                     let name = wire_name(&surface);
-                    let instead = (host == Host::Window).then(|| Callback::from(move |done: Callback<bool>| {
+                    let instead = host.in_own_window().then(|| Callback::from(move |done: Callback<bool>| {
                         spawn_local(async move {
                             done.emit(host.copy_in_rust(Copy::BaseUrl { surface }).await.is_ok());
                         });

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use contract::admin::TokenView;
 use yew::{AttrValue, Callback, Html, Properties, component, html};
 
-use crate::app::{use_lang, use_now};
+use crate::app::{use_host, use_lang, use_now};
 use crate::controls::{Card, Skeleton};
 use crate::pages::tokens::{NewToken, OwnToken, Revoke, last_used};
 
@@ -22,13 +22,14 @@ pub struct TokensCardProps {
 /// page of tokens has the rest.
 #[component]
 pub fn TokensCard(props: &TokensCardProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     html!(
         <Card
             id="tokens-card"
             title={lang.t("tokens.list")}
             corner={html!(
-                <a class="pf-v6-c-button pf-m-link pf-m-inline" href="#/tokens" data-testid="tokens-all">
+                <a class="pf-v6-c-button pf-m-link pf-m-inline" href={host.page("#/tokens")} data-testid="tokens-all">
                     { lang.t("tokens.more") }
                 </a>
             )}

@@ -5,7 +5,8 @@ use contract::admin::{Overview, RequestError, RequestQuery, RequestResult};
 use patternfly_yew::prelude::{Color, Icon, Label};
 use yew::{AttrValue, Html, Properties, component, html};
 
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
+use crate::host::Host;
 use crate::pages::requests::link;
 use crate::text::{Lang, ago};
 
@@ -18,6 +19,7 @@ pub struct ErrorsCardProps {
 /// The newest failed requests, each with what it means and what to do.
 #[component]
 pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let errors = &props.overview.last_errors;
     html!(
@@ -26,7 +28,7 @@ pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
                 <div class="gb-row">
                     <h2 class="pf-v6-c-card__title-text">{ lang.t("dashboard.errors.title") }</h2>
                     if !errors.is_empty() {
-                        <a class="pf-v6-c-button pf-m-link pf-m-inline gb-push" href={all_errors()} data-testid="errors-all">
+                        <a class="pf-v6-c-button pf-m-link pf-m-inline gb-push" href={all_errors(host)} data-testid="errors-all">
                             { lang.t("dashboard.errors.all") }
                         </a>
                     }
@@ -40,7 +42,7 @@ pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
                     </p>
                 } else {
                     <ul class="gb-errors">
-                        { for errors.iter().map(|error| one(lang, error, props.now)) }
+                        { for errors.iter().map(|error| one(host, lang, error, props.now)) }
                     </ul>
                 }
             </div>
@@ -48,13 +50,13 @@ pub fn ErrorsCard(props: &ErrorsCardProps) -> Html {
     )
 }
 
-fn one(lang: Lang, error: &RequestError, now: Millis) -> Html {
+fn one(host: Host, lang: Lang, error: &RequestError, now: Millis) -> Html {
     html!(
         <li class="gb-errors__one">
             <div class="gb-errors__head">
                 <Label color={Color::Red} compact=true label={error.status.to_string()} />
                 <strong>{ lang.t(meaning(error.status)) }</strong>
-                <a class="gb-small" href={this_one(error)} title={lang.t("dashboard.errors.look")}>{ ago(lang, now, error.at) }</a>
+                <a class="gb-small" href={this_one(host, error)} title={lang.t("dashboard.errors.look")}>{ ago(lang, now, error.at) }</a>
             </div>
             <div class="gb-small gb-muted">
                 { lang.of("surface", &error.surface) }
@@ -67,21 +69,27 @@ fn one(lang: Lang, error: &RequestError, now: Millis) -> Html {
 }
 
 /// The error log.
-fn all_errors() -> AttrValue {
-    link(&RequestQuery {
-        result: Some(RequestResult::Failed),
-        ..RequestQuery::default()
-    })
+fn all_errors(host: Host) -> AttrValue {
+    link(
+        host,
+        &RequestQuery {
+            result: Some(RequestResult::Failed),
+            ..RequestQuery::default()
+        },
+    )
 }
 
 /// One request in the error log. The dashboard does not know its number, but when it ended.
-fn this_one(error: &RequestError) -> AttrValue {
-    link(&RequestQuery {
-        result: Some(RequestResult::Failed),
-        from: Some(error.at),
-        to: Some(error.at + 1),
-        ..RequestQuery::default()
-    })
+fn this_one(host: Host, error: &RequestError) -> AttrValue {
+    link(
+        host,
+        &RequestQuery {
+            result: Some(RequestResult::Failed),
+            from: Some(error.at),
+            to: Some(error.at + 1),
+            ..RequestQuery::default()
+        },
+    )
 }
 
 /// The text that explains an HTTP status to someone who does not know HTTP.

@@ -6,7 +6,7 @@ use contract::desktop::ProxyState;
 use patternfly_yew::prelude::{Color, Icon, Label};
 use yew::{Html, Properties, classes, component, html, use_context};
 
-use crate::app::{Desktop, use_lang};
+use crate::app::{Desktop, use_host, use_lang};
 use crate::controls::CopyField;
 use crate::text::{Lang, ago, duration, number};
 
@@ -19,12 +19,15 @@ pub struct PoolCardProps {
 /// Whether this instance runs and how many keys can answer.
 #[component]
 pub fn PoolCard(props: &PoolCardProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let overview = &props.overview;
     let pool = overview.pool;
     let since = ago(lang, props.now, overview.started_at);
     // In the window the core lives while nothing listens; the bar above says why.
     let listening = use_context::<Desktop>()
+        // It tells of the app's own core only.
+        .filter(|_| host.remote().is_none())
         .is_none_or(|desktop| matches!(desktop.state.proxy, ProxyState::Running { .. }));
     html!(
         <div class="pf-v6-c-card gb-dashboard__pool" data-testid="pool-card">

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use contract::admin::Overview;
 use yew::{AttrValue, Html, Properties, component, html};
 
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
 use crate::controls::{Bar, BarChart};
 use crate::text::number;
 
@@ -15,6 +15,7 @@ pub struct TrafficCardProps {
 /// Today's requests, errors and tokens, and the requests by hour.
 #[component]
 pub fn TrafficCard(props: &TrafficCardProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let today = &props.overview.today;
     let figure = |id: &'static str, n: u64, name: AttrValue| {
@@ -30,7 +31,7 @@ pub fn TrafficCard(props: &TrafficCardProps) -> Html {
             <div class="pf-v6-c-card__title">
                 <div class="gb-row">
                     <h2 class="pf-v6-c-card__title-text">{ lang.t("dashboard.today.title") }</h2>
-                    <a class="pf-v6-c-button pf-m-link pf-m-inline gb-push" href="#/stats">{ lang.t("dashboard.today.more") }</a>
+                    <a class="pf-v6-c-button pf-m-link pf-m-inline gb-push" href={host.page("#/stats")}>{ lang.t("dashboard.today.more") }</a>
                 </div>
                 <div class="gb-muted gb-small">{ lang.f("dashboard.today.zone", &[("zone", &today.time_zone)]) }</div>
             </div>

@@ -1,7 +1,7 @@
 use contract::admin::Warning;
 use yew::{Html, Properties, component, html};
 
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
 use crate::controls::{Notice, Tone};
 use crate::text::wire_name;
 
@@ -13,6 +13,7 @@ pub struct WarningsProps {
 /// What the user should mend, with the way to where it is mended.
 #[component]
 pub fn Warnings(props: &WarningsProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     html!(
         <>
@@ -25,7 +26,7 @@ pub fn Warnings(props: &WarningsProps) -> Html {
                         id={format!("warning-{name}")}
                         title={lang.t(&format!("warning.{name}.title"))}
                         actions={link.map(|(href, text)| html!(
-                            <a class="pf-v6-c-button pf-m-link pf-m-inline" {href}>{ lang.t(text) }</a>
+                            <a class="pf-v6-c-button pf-m-link pf-m-inline" href={host.page(href)}>{ lang.t(text) }</a>
                         )).unwrap_or_default()}
                     >
                         <p>{ lang.t(&format!("warning.{name}.hint")) }</p>

@@ -12,7 +12,6 @@ use yew::{
 use super::report::ReportView;
 use crate::app::{use_host, use_lang, use_toasts};
 use crate::controls::{Act, ErrorNote, Kind};
-use crate::host::Host;
 use crate::text::Lang;
 
 /// Where Google gives out keys.
@@ -88,7 +87,7 @@ pub fn AddKeys(props: &AddKeysProps) -> Html {
             },
         )
     };
-    let open_studio = (host == Host::Window).then(|| {
+    let open_studio = host.in_window().then(|| {
         Callback::from(move |event: MouseEvent| {
             event.prevent_default();
             let toasts = toasts.clone();

@@ -5,7 +5,7 @@ use super::link;
 use super::row::{StatusLabel, price};
 use crate::app::{use_host, use_lang};
 use crate::controls::{CopyButton, ErrorNote, Facts, Skeleton};
-use crate::host::zone_here;
+use crate::host::{Host, zone_here};
 use crate::load::{LoadResult, use_load};
 use crate::pages::dashboard::meaning;
 use crate::text::{Lang, latency, number};
@@ -33,6 +33,7 @@ pub struct DetailViewProps {
 /// Everything that is known of a request.
 #[component]
 pub fn DetailView(props: &DetailViewProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let Some(detail) = props.detail.data.as_deref() else {
         return match props.detail.error.clone() {
@@ -43,7 +44,7 @@ pub fn DetailView(props: &DetailViewProps) -> Html {
     html!(
         <div class="gb-stack" data-testid="request-detail">
             { went_wrong(lang, detail) }
-            <Facts facts={facts(lang, detail)} />
+            <Facts facts={facts(host, lang, detail)} />
             if let Some(body) = &detail.body {
                 <div>
                     <div class="gb-row">
@@ -86,7 +87,7 @@ fn went_wrong(lang: Lang, detail: &RequestDetail) -> Html {
 }
 
 /// A name and value each; what does not apply is left out.
-fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
+fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
     let request = &detail.request;
     let zone = zone_here();
     let column = |name: &str| lang.t(&format!("requests.column.{name}"));
@@ -131,19 +132,19 @@ fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
                 model: Some(request.model.clone()),
                 ..RequestQuery::default()
             };
-            (column("model"), linked(&request.model, &query))
+            (column("model"), linked(host, &request.model, &query))
         }),
         request.token.as_ref().map(|token| {
             let query = RequestQuery {
                 token: Some(token.id),
                 ..RequestQuery::default()
             };
-            (column("token"), linked(&token.name, &query))
+            (column("token"), linked(host, &token.name, &query))
         }),
         request
             .key
             .as_ref()
-            .map(|key| (column("key"), key_link(key))),
+            .map(|key| (column("key"), key_link(host, key))),
         request
             .project
             .clone()
@@ -155,7 +156,7 @@ fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
         (!detail.failed_keys.is_empty()).then(|| {
             let keys = html!(
                 <ul class="gb-plain-list">
-                    { for detail.failed_keys.iter().map(|key| html!(<li>{ key_link(key) }</li>)) }
+                    { for detail.failed_keys.iter().map(|key| html!(<li>{ key_link(host, key) }</li>)) }
                 </ul>
             );
             (lang.t("requests.failed_keys"), keys)
@@ -203,15 +204,15 @@ fn facts(lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html)> {
     all.into_iter().flatten().collect()
 }
 
-fn key_link(key: &Named) -> Html {
+fn key_link(host: Host, key: &Named) -> Html {
     let query = RequestQuery {
         key: Some(key.id),
         ..RequestQuery::default()
     };
-    linked(&key.name, &query)
+    linked(host, &key.name, &query)
 }
 
 /// A name that leads to all requests with it.
-fn linked(name: &str, query: &RequestQuery) -> Html {
-    html!(<a class="gb-wrap-anywhere" href={link(query)}>{ name }</a>)
+fn linked(host: Host, name: &str, query: &RequestQuery) -> Html {
+    html!(<a class="gb-wrap-anywhere" href={link(host, query)}>{ name }</a>)
 }

@@ -25,6 +25,7 @@ use super::PageHead;
 use crate::address::{use_query, with_query};
 use crate::app::{Route, use_host, use_lang};
 use crate::controls::{Act, ErrorNote, Skeleton, Tab, Tabs};
+use crate::host::Host;
 use crate::load::{LoadResult, use_load};
 
 pub use filters::surface_of;
@@ -37,8 +38,8 @@ use table::RequestTable;
 const PAGE_EVERY: u32 = 5_000;
 
 /// A link to the requests that a query means.
-pub fn link(query: &RequestQuery) -> AttrValue {
-    with_query("#/requests", query)
+pub fn link(host: Host, query: &RequestQuery) -> AttrValue {
+    with_query(&host.page("#/requests"), query)
 }
 
 /// The page.
@@ -108,6 +109,7 @@ pub struct RequestsViewProps {
 /// The page as a function of what is known.
 #[component]
 pub fn RequestsView(props: &RequestsViewProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let deleting = use_state_eq(|| false);
     let ask = {
@@ -117,11 +119,14 @@ pub fn RequestsView(props: &RequestsViewProps) -> Html {
     let query = &props.query;
     let failed = query.result == Some(RequestResult::Failed);
     let tab = |id: &'static str, text: &'static str, result, here| Tab {
-        href: link(&RequestQuery {
-            result,
-            after: None,
-            ..query.clone()
-        }),
+        href: link(
+            host,
+            &RequestQuery {
+                result,
+                after: None,
+                ..query.clone()
+            },
+        ),
         id: id.into(),
         text: lang.t(text),
         here,
@@ -190,12 +195,14 @@ struct PagesProps {
 /// The ways to older requests and back, as links: the back button works, too.
 #[component]
 fn Pages(props: &PagesProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let page = |after: Option<String>| {
-        link(&RequestQuery {
+        let query = RequestQuery {
             after,
             ..props.query.clone()
-        })
+        };
+        link(host, &query)
     };
     let first = props.query.after.is_none();
     html!(

@@ -283,3 +283,17 @@ fn what_was_used_can_be_filtered_by_also_when_it_is_gone() {
     assert_eq!(known.models, ["a", "b"]);
     assert_eq!(known.statuses, [200, 429]);
 }
+
+#[test]
+fn a_link_in_the_panel_of_a_remote_stays_there() {
+    let query = RequestQuery {
+        key: Some(4),
+        ..RequestQuery::default()
+    };
+    let host = crate::host::Host::BROWSER;
+    assert_eq!(link(host, &query), "#/requests?key=4");
+    assert_eq!(
+        link(host.of_remote(3), &query),
+        "#/instances/3/panel/requests?key=4"
+    );
+}

@@ -114,7 +114,7 @@ pub fn readable(kind: &SettingKind, written: &str) -> String {
 }
 
 /// What was typed, written as in the environment.
-fn written(kind: &SettingKind, typed: &str) -> String {
+pub fn written(kind: &SettingKind, typed: &str) -> String {
     let typed = typed.trim();
     match kind {
         SettingKind::List => {

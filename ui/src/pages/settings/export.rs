@@ -6,7 +6,7 @@ use crate::app::{use_host, use_lang};
 use crate::controls::{
     Act, Card, CopyButton, ErrorNote, Kind, Notice, Skeleton, TextArea, TextField, Tone,
 };
-use crate::host::{Host, download};
+use crate::host::download;
 use crate::load::{LoadResult, use_load};
 use crate::send::use_send;
 
@@ -21,7 +21,7 @@ const SHORTEST: usize = 8;
 pub fn EnvCard() -> Html {
     let host = use_host();
     let load = use_load::<EnvFile>(host, "/api/settings/env", None);
-    html!(<EnvView env={load.result.clone()} saves={host == Host::Browser} />)
+    html!(<EnvView env={load.result.clone()} saves={!host.in_window()} />)
 }
 
 #[derive(PartialEq, Properties)]
@@ -83,7 +83,7 @@ pub fn ExportCard() -> Html {
             sending.run(
                 async move { host.post("/api/transfer/export", &request).await },
                 move |made: ExportFile| {
-                    if host == Host::Browser {
+                    if !host.in_window() {
                         download(&made.file_name, &made.text);
                     }
                     // It has done its work, and nobody else should find it here.
@@ -107,7 +107,7 @@ pub fn ExportCard() -> Html {
             busy={sending.busy}
             error={sending.error.clone()}
             file={(*file).clone()}
-            saves={host == Host::Browser}
+            saves={!host.in_window()}
         />
     )
 }

@@ -36,9 +36,11 @@ use crate::host::{Host, Method};
 use crate::load::use_load;
 use crate::send::use_send;
 use crate::text::Lang;
+pub use control::{Control, title};
+pub use edits::{Edit, readable, written};
 pub use import::Reasons;
 
-use edits::{Edit, Editing, Edits};
+use edits::{Editing, Edits};
 use review::Review;
 use search::Search;
 use values::ValuesView;
@@ -225,7 +227,7 @@ pub fn Settings(props: &SettingsProps) -> Html {
             <Tabs
                 label={lang.t("settings.title")}
                 tabs={TABS.iter().map(|(route, href, id, text)| Tab {
-                    href: (*href).into(),
+                    href: host.page(href),
                     id: (*id).into(),
                     text: lang.t(text),
                     here: *route == props.tab,

@@ -58,6 +58,7 @@ pub struct StatsViewProps {
 /// The page as a function of what is known.
 #[component]
 pub fn StatsView(props: &StatsViewProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let measure = use_state_eq(Measure::default);
     let query = &props.query;
@@ -118,7 +119,7 @@ pub fn StatsView(props: &StatsViewProps) -> Html {
                             <div class="gb-row" data-testid="stats-only">
                                 <span>{ what }{ " " }<strong class="gb-wrap-anywhere">{ name }</strong></span>
                                 <Act id="stats-everything" kind={Kind::Link} label={lang.t("stats.everything")} onclick={everything} />
-                                <a class="pf-v6-c-button pf-m-link pf-m-inline" href={requests::link(&of_curve(query, since))} data-testid="stats-requests">
+                                <a class="pf-v6-c-button pf-m-link pf-m-inline" href={requests::link(host, &of_curve(query, since))} data-testid="stats-requests">
                                     { lang.t("stats.show_requests") }
                                 </a>
                             </div>

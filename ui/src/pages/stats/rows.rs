@@ -5,8 +5,9 @@ use contract::admin::{RequestQuery, Stats, StatsQuery, StatsRow};
 use patternfly_yew::prelude::Icon;
 use yew::{AttrValue, Callback, Html, MouseEvent, Properties, classes, component, html};
 
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
 use crate::controls::Card;
+use crate::host::Host;
 use crate::pages::requests::{self, StatusLabel, surface_of};
 use crate::text::{Lang, cost, latency, number, percent};
 
@@ -108,6 +109,7 @@ pub struct RowsProps {
 /// The sums by one thing, each row leading to its curve and to its requests.
 #[component]
 pub fn Rows(props: &RowsProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     let by = props.by;
     let rows = by.rows(&props.stats);
@@ -141,7 +143,7 @@ pub fn Rows(props: &RowsProps) -> Html {
                         </tr>
                     </thead>
                     <tbody class="pf-v6-c-table__tbody">
-                        { for rows.iter().enumerate().map(|(i, row)| one(lang, props, i, row, requests)) }
+                        { for rows.iter().enumerate().map(|(i, row)| one(host, lang, props, i, row, requests)) }
                     </tbody>
                 </table>
             }
@@ -149,14 +151,21 @@ pub fn Rows(props: &RowsProps) -> Html {
     )
 }
 
-fn one(lang: Lang, props: &RowsProps, i: usize, row: &StatsRow, requests: &str) -> Html {
+fn one(
+    host: Host,
+    lang: Lang,
+    props: &RowsProps,
+    i: usize,
+    row: &StatsRow,
+    requests: &str,
+) -> Html {
     let by = props.by;
     let sums = &row.sums;
     let shown = by.shown(lang, row);
     let curve = by.curve(row, &props.query);
     let link = by
         .requests(row, props.stats.since)
-        .map(|query| requests::link(&query));
+        .map(|query| requests::link(host, &query));
     let here = curve.as_ref() == Some(&props.query);
     let name = match (&curve, &link) {
         (Some(curve), _) => {

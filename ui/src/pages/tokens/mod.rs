@@ -20,7 +20,6 @@ use yew::{AttrValue, Callback, Html, Properties, component, html, use_callback, 
 use super::PageHead;
 use crate::app::{use_host, use_lang, use_now};
 use crate::controls::{Card, CopyButton, ErrorNote, Skeleton};
-use crate::host::Host;
 use crate::load::{LoadResult, use_load};
 
 pub use new::NewToken;
@@ -113,7 +112,7 @@ pub fn TokensView(props: &TokensViewProps) -> Html {
 pub fn OwnToken() -> Html {
     let host = use_host();
     let lang = use_lang();
-    if host != Host::Window {
+    if !host.in_own_window() {
         return Html::default();
     }
     let instead = Callback::from(move |done: Callback<bool>| {

@@ -7,7 +7,7 @@ use yew::{AttrValue, Callback, Html, Properties, SubmitEvent, component, html, u
 use super::rules::{Draft, RulesFields};
 use crate::app::{use_host, use_lang, use_toasts};
 use crate::controls::{Act, CopyField, ErrorNote, Kind, Notice, TextField, Tone};
-use crate::host::{Host, zone_here};
+use crate::host::zone_here;
 use crate::send::use_send;
 
 #[derive(PartialEq, Properties)]
@@ -51,17 +51,16 @@ pub fn NewToken(props: &NewTokenProps) -> Html {
             let (changed, onfresh, toasts) = (changed.clone(), onfresh.clone(), toasts.clone());
             sending.run(
                 async move {
-                    match host {
-                        Host::Browser => {
-                            let made: TokenCreated = host.post("/api/tokens", &wish).await?;
-                            onfresh.emit(made.secret.into());
-                        }
-                        Host::Window => {
-                            let args = json!({ "name": wish.name, "rules": wish.rules });
-                            let token: TokenView = host.command("token_create", args).await?;
-                            let said = lang.f("tokens.on_clipboard", &[("name", &token.name)]);
-                            toasts.success(said);
-                        }
+                    if host.in_window() {
+                        let args = json!({
+                            "name": wish.name, "rules": wish.rules, "remote": host.remote(),
+                        });
+                        let token: TokenView = host.command("token_create", args).await?;
+                        let said = lang.f("tokens.on_clipboard", &[("name", &token.name)]);
+                        toasts.success(said);
+                    } else {
+                        let made: TokenCreated = host.post("/api/tokens", &wish).await?;
+                        onfresh.emit(made.secret.into());
                     }
                     Ok(())
                 },

@@ -7,8 +7,9 @@ use yew::{AttrValue, Callback, Html, Properties, component, html};
 
 use super::revoke::Revoke;
 use super::rules::in_words;
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
 use crate::controls::{Act, Moment};
+use crate::host::Host;
 use crate::pages::requests::link;
 use crate::text::{Lang, ago, duration, number};
 
@@ -29,6 +30,7 @@ pub struct TokenTableProps {
 /// All client tokens with what they may do and what was done with them.
 #[component]
 pub fn TokenTable(props: &TokenTableProps) -> Html {
+    let host = use_host();
     let lang = use_lang();
     if props.tokens.is_empty() {
         return html!(<p class="gb-muted" data-testid="tokens-empty">{ lang.t("tokens.none") }</p>);
@@ -43,20 +45,23 @@ pub fn TokenTable(props: &TokenTableProps) -> Html {
                 </tr>
             </thead>
             <tbody class="pf-v6-c-table__tbody">
-                { for props.tokens.iter().map(|token| row(lang, props, token)) }
+                { for props.tokens.iter().map(|token| row(host, lang, props, token)) }
             </tbody>
         </table>
     )
 }
 
-fn row(lang: Lang, props: &TokenTableProps, token: &TokenView) -> Html {
+fn row(host: Host, lang: Lang, props: &TokenTableProps, token: &TokenView) -> Html {
     let (id, now) = (token.id, props.now);
     let usage = &token.usage;
     let rules = in_words(lang, &token.rules);
-    let requests = link(&RequestQuery {
-        token: Some(id),
-        ..RequestQuery::default()
-    });
+    let requests = link(
+        host,
+        &RequestQuery {
+            token: Some(id),
+            ..RequestQuery::default()
+        },
+    );
     let of = |column: &str| lang.t(&format!("tokens.column.{column}"));
     let edited = token.clone();
     html!(
