@@ -54,11 +54,32 @@ pub struct DeployState {
     pub available: bool,
     /// The kinds of provider whose accounts it can use.
     pub providers: Vec<ProviderKind>,
+    /// What can be done with remotes, beyond what every deployer can.
+    pub features: Vec<DeployFeature>,
     /// The image that is deployed unless the user names another.
     pub default_image: String,
     /// Why nothing can be kept here (no sealing key), if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<ApiError>,
+}
+
+/// What a deployer may be able to do with remotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DeployFeature {
+    /// Pass calls on to a remote's own admin API, so that its panel opens inside this one.
+    Panel,
+    /// Ask one that sleeps until it answers.
+    Wake,
+    /// Say where remote and this instance differ, push and take.
+    Drift,
+    /// Ask one regularly, so that it does not sleep.
+    KeepAlive,
+    /// Replace its secrets.
+    Rotate,
+    /// Put it elsewhere with everything.
+    Move,
 }
 
 /// A kind of place with an account and an API.

@@ -1,9 +1,10 @@
 //! What hosts hold: the deployer of one database.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use contract::deploy::{
-    AccountNew, AccountView, DatabaseReport, DatabaseWish, DeployState, MysqlWish, ProviderKind,
+    AccountNew, AccountView, DatabaseReport, DatabaseWish, DeployFeature, DeployState, MysqlWish,
+    ProviderKind,
 };
 use contract::{ApiError, ErrorCode};
 use proxy_core::clock::Clock;
@@ -15,6 +16,7 @@ use vault::Secret;
 
 use crate::account::{Account, Credential};
 use crate::document;
+use crate::instance::Instances;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
@@ -26,6 +28,9 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
 pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
+
+/// What this version can do with remotes. The panel shows nothing of the rest.
+pub const FEATURES: [DeployFeature; 2] = [DeployFeature::Panel, DeployFeature::Wake];
 
 /// The providers that this version knows.
 pub fn providers() -> Providers {
@@ -71,6 +76,7 @@ struct Inner {
     /// Held while a document is read, changed and saved, so that no change is lost.
     change: tokio::sync::Mutex<()>,
     active: Active,
+    instances: OnceLock<Instances>,
 }
 
 impl Deployer {
@@ -81,6 +87,7 @@ impl Deployer {
                 host,
                 change: tokio::sync::Mutex::default(),
                 active: Active::default(),
+                instances: OnceLock::new(),
             }),
         }
     }
@@ -92,6 +99,7 @@ impl Deployer {
         DeployState {
             available: true,
             providers: PROVIDERS.to_vec(),
+            features: FEATURES.to_vec(),
             default_image: contract::image::default_image(),
             problem,
         }
@@ -99,6 +107,15 @@ impl Deployer {
 
     pub(crate) fn host(&self) -> &Host {
         &self.inner.host
+    }
+
+    /// Connections to instances, which share their sessions.
+    pub(crate) fn instances(&self) -> Result<Instances, ApiError> {
+        if let Some(instances) = self.inner.instances.get() {
+            return Ok(instances.clone());
+        }
+        let new = Instances::new()?;
+        Ok(self.inner.instances.get_or_init(|| new).clone())
     }
 
     pub(crate) fn active(&self) -> &Active {

@@ -1,12 +1,17 @@
-//! What a run asks an instance itself, over HTTP.
+//! What an instance itself is asked, over HTTP.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contract::admin::{CSRF_HEADER, ImportRequest, InstanceState};
+use contract::admin::{CSRF_HEADER, ImportRequest, InstanceState, Overview};
+use contract::deploy::RemoteHealth;
 use contract::{ApiError, ErrorCode};
+use parking_lot::Mutex;
+use proxy_core::clock::Clock;
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use vault::Secret;
 
@@ -21,9 +26,29 @@ const LONGEST: usize = 4 * 1024 * 1024;
 const MODEL: &str = "gemini-2.5-flash";
 
 /// Connections to instances.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Instances {
     client: Client,
+    /// The sessions of this process, by address. A sign-in costs the instance a tenth of a
+    /// second.
+    sessions: Arc<Mutex<HashMap<String, Arc<Session>>>>,
+}
+
+/// What an instance's admin API answered.
+pub(crate) struct Said {
+    pub status: StatusCode,
+    /// JSON, or empty.
+    pub body: Vec<u8>,
+}
+
+impl Said {
+    /// What kind of error it is, if it is one.
+    pub(crate) fn error(&self) -> Option<ApiError> {
+        match self.status.is_success() {
+            true => None,
+            false => serde_json::from_slice(&self.body).ok(),
+        }
+    }
 }
 
 /// What changes need besides the cookie.
@@ -47,7 +72,117 @@ impl Instances {
             .no_proxy()
             .build()
             .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            sessions: Arc::default(),
+        })
+    }
+
+    /// Asks an instance's admin API something. A session that has ended is begun anew, once.
+    ///
+    /// # Errors
+    /// When the instance does not answer, or cannot be signed in to.
+    pub(crate) async fn ask(
+        &self,
+        url: &str,
+        password: &Secret,
+        method: Method,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Said, Setback> {
+        let known = self.sessions.lock().get(url).cloned();
+        if let Some(session) = known {
+            let said = self
+                .ask_in(url, &session, method.clone(), path, body)
+                .await?;
+            if said.status != StatusCode::UNAUTHORIZED {
+                return Ok(said);
+            }
+        }
+        let session = Arc::new(self.session(url, password).await?);
+        self.sessions.lock().insert(url.to_owned(), session.clone());
+        self.ask_in(url, &session, method, path, body).await
+    }
+
+    async fn ask_in(
+        &self,
+        url: &str,
+        session: &Session,
+        method: Method,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Said, Setback> {
+        let mut request = self
+            .client
+            .request(method, format!("{url}{path}"))
+            .header(ORIGIN, url)
+            .header(COOKIE, session.cookie.expose())
+            .header(CSRF_HEADER, &session.csrf);
+        if let Some(body) = body.filter(|body| !body.is_empty()) {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_vec());
+        }
+        let answer = request.send().await.map_err(|_| away(url))?;
+        let status = answer.status();
+        let body = read(answer).await.ok_or_else(|| away(url))?;
+        Ok(Said { status, body })
+    }
+
+    /// What an instance says of itself. Asking one that sleeps wakes it up.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn health(
+        &self,
+        url: &str,
+        password: &Secret,
+        clock: &Clock,
+    ) -> Result<RemoteHealth, Setback> {
+        let began = clock.monotonic();
+        let state = self.client.get(format!("{url}/api/state")).send().await;
+        let state = state.map_err(|_| away(url))?;
+        let latency = clock.monotonic().saturating_sub(began);
+        let state: InstanceState = match state.status() {
+            StatusCode::OK => read(state)
+                .await
+                .and_then(|said| serde_json::from_slice(&said).ok())
+                .ok_or_else(|| stranger(url))?,
+            status if status.is_server_error() => return Err(away(url)),
+            _ => return Err(stranger(url)),
+        };
+        let mut health = RemoteHealth {
+            version: state.version,
+            started_at: None,
+            latency_ms: latency.as_millis().try_into().unwrap_or(u64::MAX),
+            keys_ready: None,
+            keys_total: None,
+            requests_today: None,
+            errors_today: None,
+            sign_in_problem: None,
+        };
+        let overview = match self
+            .ask(url, password, Method::GET, "/api/overview", None)
+            .await
+        {
+            Ok(said) => match serde_json::from_slice::<Overview>(&said.body) {
+                Ok(overview) => overview,
+                Err(_) => {
+                    health.sign_in_problem = said.error().or(Some(stranger(url).error));
+                    return Ok(health);
+                }
+            },
+            Err(setback) => {
+                health.sign_in_problem = Some(setback.error);
+                return Ok(health);
+            }
+        };
+        health.started_at = Some(overview.started_at);
+        health.keys_ready = Some(overview.pool.ready);
+        health.keys_total = Some(overview.pool.total);
+        health.requests_today = Some(overview.today.requests);
+        health.errors_today = Some(overview.today.errors);
+        Ok(health)
     }
 
     async fn session(&self, url: &str, password: &Secret) -> Result<Session, Setback> {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use contract::deploy::{Difference, StepKind, StepView};
 use proxy_core::settings::DECLARATIONS;
 
-use crate::provider::{Data, Desired, Observed, Value};
 use crate::provider::MARK;
+use crate::provider::{Data, Desired, Observed, Value};
 use crate::variables::{masked, seen};
 
 /// What a plan comes from, besides what should be and what is there.

@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::deployer::Deployer;
 use crate::document;
 use crate::image;
-use crate::instance::Instances;
+use crate::instance::{Instances, Said};
 use crate::plan::{self, Context, Plan};
 use crate::provider::{Desired, Observed, Power, Provider, ProviderError, ProviderState, Target};
 use crate::record::{Awake, Record, Secrets};
@@ -166,7 +166,7 @@ impl Deployer {
         let record = self.record(id).await?;
         let wish = record.wish.as_ref().ok_or_else(not_ours)?;
         let all = self.variables_of(&record, wish).await?;
-        let (text, file) = variables::text(format, wish, image_of(wish), &all);
+        let (text, file) = variables::text(format, wish, &image_of(wish), &all);
         Ok(VariablesText {
             text: text.expose().clone(),
             file_name: file.to_owned(),
@@ -183,9 +183,7 @@ impl Deployer {
         Ok(RemoteAccess {
             token: some(&record.secrets.client_token),
             password: some(&record.secrets.auth_token),
-            url: record.url.ok_or_else(|| {
-                ApiError::new(ErrorCode::NotFound, "It is nowhere yet. Deploy it first.")
-            })?,
+            url: record.url.ok_or_else(nowhere)?,
         })
     }
 
@@ -253,12 +251,112 @@ impl Deployer {
         }
     }
 
-    /// Asks the provider how the app is.
-    async fn refresh(&self, id: i64) -> Result<RemoteView, ApiError> {
+    /// Asks a remote's own admin API something, signed in with what is known of it.
+    ///
+    /// # Errors
+    /// When it is nowhere yet, does not answer, or cannot be signed in to.
+    pub(crate) async fn ask_remote(
+        &self,
+        id: i64,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Said, ApiError> {
         let record = self.record(id).await?;
-        if self.is_active(id) || record.provider.is_none() {
+        let url = record.url.ok_or_else(nowhere)?;
+        let password = record.secrets.auth_token;
+        let instances = self.instances()?;
+        let said = instances.ask(&url, &password, method, path, body).await;
+        said.map_err(|setback| setback.error)
+    }
+
+    /// Gives a remote its password once more, for what it asks that for.
+    pub(crate) async fn confirm_remote(&self, id: i64) -> Result<(), ApiError> {
+        let password = self.record(id).await?.secrets.auth_token;
+        let body = serde_json::json!({ "password": password.expose() }).to_string();
+        let body = Secret::new(body);
+        let path = "/api/account/confirm";
+        let body = Some(body.expose().as_bytes());
+        let said = self
+            .ask_remote(id, reqwest::Method::POST, path, body)
+            .await?;
+        said.error().map_or(Ok(()), Err)
+    }
+
+    /// Asks one that sleeps until it answers, or a minute and a half has passed.
+    ///
+    /// # Errors
+    /// When it is nowhere yet.
+    pub async fn wake(&self, id: i64) -> Result<RemoteView, ApiError> {
+        let url = self.record(id).await?.url.ok_or_else(nowhere)?;
+        let answered = self.instances()?.healthy(&url).await;
+        tracing::debug!(id, ok = answered.is_ok_and(|ok| ok), "a remote was woken");
+        self.refresh(id).await
+    }
+
+    /// Asks an instance how it is, and notes it.
+    async fn refresh_health(&self, id: i64) -> Result<RemoteView, ApiError> {
+        let record = self.record(id).await?;
+        let Some(url) = record.url.clone() else {
+            return Ok(self.view(&record));
+        };
+        let password = &record.secrets.auth_token;
+        let health = self.instances()?.health(&url, password, self.clock()).await;
+        let _changing = self.changing().await;
+        let mut record = self.record(id).await?;
+        if self.is_active(id) {
             return Ok(self.view(&record));
         }
+        let now = self.clock().now();
+        record.checked_at = Some(now);
+        match (health, &record.provider) {
+            (Ok(health), _) => {
+                record.health = Some(health);
+                if record.provider.is_none() {
+                    record.became(RemoteState::Running, now);
+                }
+            }
+            (Err(setback), None) => {
+                record.health = None;
+                record.became(
+                    RemoteState::Unknown {
+                        error: setback.error,
+                    },
+                    now,
+                );
+            }
+            // The provider says that it runs, and it does not answer.
+            (Err(setback), Some(_)) => {
+                record.health = None;
+                record.became(
+                    RemoteState::Failing {
+                        error: setback.error,
+                    },
+                    now,
+                );
+            }
+        }
+        document::save(self.store(), &record).await?;
+        Ok(self.view(&record))
+    }
+
+    /// Asks the provider how the app is, and the app itself when it runs.
+    async fn refresh(&self, id: i64) -> Result<RemoteView, ApiError> {
+        let record = self.record(id).await?;
+        if self.is_active(id) {
+            return Ok(self.view(&record));
+        }
+        if record.provider.is_none() {
+            return self.refresh_health(id).await;
+        }
+        let seen = self.refresh_state(id, record).await?;
+        match seen.state {
+            RemoteState::Running => self.refresh_health(id).await,
+            _ => Ok(seen),
+        }
+    }
+
+    async fn refresh_state(&self, id: i64, record: Record) -> Result<RemoteView, ApiError> {
         let observed = match self.at(&record).await {
             Ok(at) => {
                 let found = at.provider.observe(&target(&record)).await;
@@ -482,7 +580,7 @@ impl Deployer {
     /// The variables of a remote, with the keys that it gets.
     async fn variables_of(&self, record: &Record, wish: &Wish) -> Result<Variables, ApiError> {
         let keys = self.keys_of(wish).await?;
-        let program = image::program(&image::parse(image_of(wish))?);
+        let program = image::program(&image::parse(&image_of(wish))?);
         let all = variables::variables(wish, &record.secrets, &keys, program, record.provider);
         Ok(all)
     }
@@ -495,8 +593,8 @@ impl Deployer {
             workspace: wish.workspace.clone(),
             region: wish.region.clone(),
             plan: wish.plan.clone(),
-            image: image_of(wish).to_owned(),
-            image_tag: image_of(wish).to_owned(),
+            image: image_of(wish),
+            image_tag: image_of(wish),
             variables: variables
                 .map(|(name, variable)| (name, variable.value))
                 .collect(),
@@ -532,8 +630,14 @@ impl Deployer {
 }
 
 /// The image that was wished for, or the default.
-fn image_of(wish: &Wish) -> &str {
-    wish.image.clone().unwrap_or_else(contract::image::default_image)
+fn nowhere() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "It is nowhere yet. Deploy it first.")
+}
+
+fn image_of(wish: &Wish) -> String {
+    wish.image
+        .clone()
+        .unwrap_or_else(contract::image::default_image)
 }
 
 /// Signs in to an instance and forgets the session.
@@ -606,6 +710,7 @@ fn address(text: &str) -> Result<String, ApiError> {
         && url.has_host()
         && url.username().is_empty()
         && url.password().is_none()
+        && url.path() == "/"
         && url.query().is_none();
     match is_plain {
         true => Ok(url.origin().ascii_serialization()),

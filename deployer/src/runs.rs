@@ -165,7 +165,7 @@ impl Deployer {
         let cancel = CancellationToken::new();
         let work = Work {
             provider,
-            remote: Instances::new()?,
+            remote: self.instances()?,
             checks: Looks {
                 registry: Registry::new()?,
                 mysql,

@@ -8,11 +8,13 @@
 
 mod accounts;
 mod lookups;
+mod panel;
 mod remotes;
 mod runs;
 
 use std::sync::Arc;
 
+use axum::routing::any;
 use proxy_core::{Core, Extension};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,6 +43,7 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(remotes::variables, remotes::variables_text))
         .routes(routes!(remotes::access))
         .routes(routes!(remotes::act))
+        .routes(routes!(remotes::wake))
         .routes(routes!(remotes::deploys))
         .routes(routes!(remotes::logs))
         .routes(routes!(remotes::events))
@@ -50,6 +53,10 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(runs::apply))
         .routes(routes!(runs::show))
         .routes(routes!(runs::cancel))
+        .route(
+            "/api/deploy/remotes/{id}/panel/{*path}",
+            any(panel::pass_on),
+        )
         .split_for_parts();
     let api = Api {
         core: core.clone(),

@@ -204,6 +204,20 @@ pub(super) async fn act(
     Ok(Json(done))
 }
 
+/// Asks one that sleeps until it answers.
+#[utoipa::path(post, path = "/api/deploy/remotes/{id}/wake", tag = "deploy",
+    security(("session" = [])),
+    params(("id" = i64, Path, description = "The remote's number")), responses(
+    (status = 200, body = RemoteView),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`, also when it is nowhere yet"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn wake(State(api): State<Api>, Id(id): Id) -> Result<Json<RemoteView>> {
+    Ok(Json(api.deployer.wake(id).await?))
+}
+
 /// Its latest deploys, newest first.
 #[utoipa::path(get, path = "/api/deploy/remotes/{id}/deploys", tag = "deploy",
     security(("session" = [])),

@@ -289,20 +289,26 @@ fn problem(config: &MysqlConfig, error: &sqlx::Error) -> ApiError {
                  https:// and without a port.",
                 config.host
             ),
+            // What rustls refuses comes as a broken connection.
+            _ if said.contains("peer certificate") => untrusted(&server),
             _ => format!("The connection to {server} broke off. Check host, port and TLS."),
         },
         (None, sqlx::Error::Tls(_)) if said.contains("does not support TLS") => format!(
             "{server} offers no TLS. Choose the mode PREFERRED or DISABLED, which is not safe \
              over the internet."
         ),
-        (None, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => format!(
-            "The certificate of {server} is not accepted. Paste the certificate authority (PEM) \
-             from the database's console, or choose the mode REQUIRED, which does not check who \
-             the server is."
-        ),
+        (None, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => untrusted(&server),
         _ => format!("{server} cannot be used."),
     };
     ApiError::new(ErrorCode::Database, format!("{text} It said: {said}"))
+}
+
+fn untrusted(server: &str) -> String {
+    format!(
+        "The certificate of {server} is not accepted. Paste the certificate authority (PEM) \
+         from the database's console, or choose the mode REQUIRED, which does not check who \
+         the server is."
+    )
 }
 
 fn needs_tls(server: &str) -> String {

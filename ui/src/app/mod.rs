@@ -1,6 +1,7 @@
 //! The root: what the panel runs in, language and colours, and which screen is due.
 
 pub mod again;
+mod features;
 mod gate;
 mod prefs;
 mod shell;
@@ -17,6 +18,7 @@ use yew::{
 };
 use yew_router::{HashRouter, Routable};
 
+pub use features::{Can, Features, use_feature};
 pub use prefs::{Prefs, Theme, use_prefs};
 pub use toasts::{Toast, Toasts, use_toasts};
 

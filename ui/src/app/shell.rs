@@ -12,7 +12,7 @@ use yew_router::Router;
 use yew_router::history::{AnyHistory, HashHistory};
 use yew_router::hooks::{use_location, use_route};
 
-use super::{Desktop, Route, Skew, Theme, use_host, use_lang, use_prefs, use_toasts};
+use super::{Desktop, Features, Route, Skew, Theme, use_host, use_lang, use_prefs, use_toasts};
 use crate::controls::{Act, Kind};
 use crate::host::{self, Host, panel_of, remote_in};
 use crate::load::use_load;
@@ -193,6 +193,13 @@ fn Panel(props: &ShellProps) -> Html {
         .data
         .as_ref()
         .is_some_and(|state| state.available);
+    let features = Features(
+        deploy
+            .result
+            .data
+            .as_ref()
+            .map_or_else(Vec::new, |state| state.features.clone()),
+    );
     let skew = use_reducer(Skew::default);
     use_effect_with(overview.result.data.clone(), {
         let skew = skew.dispatcher();
@@ -274,6 +281,7 @@ fn Panel(props: &ShellProps) -> Html {
                         <PanelBanner {id} />
                     }
                     <ContextProvider<Skew> context={*skew}>
+                    <ContextProvider<Features> context={features}>
                         { match route {
                             Route::Keys => html!(<Keys changed={overview.reload.clone()} />),
                             Route::Tokens => html!(<Tokens />),
@@ -291,6 +299,7 @@ fn Panel(props: &ShellProps) -> Html {
                                 <Dashboard overview={overview.result.clone()} />
                             ),
                         } }
+                    </ContextProvider<Features>>
                     </ContextProvider<Skew>>
                 </main>
             </div>

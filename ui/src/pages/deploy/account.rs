@@ -26,6 +26,8 @@ pub struct AccountStepProps {
     pub door: Door,
     pub draft: Draft,
     pub edit: Callback<Change>,
+    /// The instance can use an account there.
+    pub automatic: bool,
     pub by_hand: bool,
     pub onby_hand: Callback<bool>,
 }
@@ -73,6 +75,7 @@ pub fn AccountStep(props: &AccountStepProps) -> Html {
             door={props.door}
             draft={props.draft.clone()}
             edit={props.edit.clone()}
+            automatic={props.automatic}
             by_hand={props.by_hand}
             onby_hand={props.onby_hand.clone()}
             accounts={Rc::new(mine)}
@@ -87,6 +90,9 @@ pub struct AccountStepViewProps {
     pub door: Door,
     pub draft: Draft,
     pub edit: Callback<Change>,
+    /// The instance can use an account there.
+    #[prop_or(true)]
+    pub automatic: bool,
     pub by_hand: bool,
     pub onby_hand: Callback<bool>,
     /// The provider's accounts that are known already.
@@ -154,11 +160,13 @@ pub fn AccountStepView(props: &AccountStepViewProps) -> Html {
         <>
             <NameCard name={draft.name.clone()} edit={props.edit.clone()} />
             <Card id="account-card" title={lang.t("deploy.account.title")}>
-                <Picks
-                    id="account-way" label={lang.t("deploy.account.title")} choices={ways}
-                    chosen={if props.by_hand { "hand" } else { "key" }}
-                    onchange={props.onby_hand.reform(|way: AttrValue| way == "hand")}
-                />
+                if props.automatic {
+                    <Picks
+                        id="account-way" label={lang.t("deploy.account.title")} choices={ways}
+                        chosen={if props.by_hand { "hand" } else { "key" }}
+                        onchange={props.onby_hand.reform(|way: AttrValue| way == "hand")}
+                    />
+                }
                 if props.by_hand {
                     <p>{ lang.t("deploy.account.by_hand_help") }</p>
                 } else {

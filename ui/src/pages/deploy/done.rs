@@ -1,8 +1,8 @@
-use contract::deploy::RemoteView;
+use contract::deploy::{DeployFeature, RemoteView};
 use patternfly_yew::prelude::Icon;
 use yew::{AttrValue, Html, Properties, component, html};
 
-use crate::app::{use_host, use_lang};
+use crate::app::{Can, use_host, use_lang};
 use crate::controls::{Card, CopyField, ErrorNote, Facts, Notice, Skeleton, Tone};
 use crate::host::panel_of;
 use crate::load::{LoadResult, use_load};
@@ -70,6 +70,7 @@ pub fn DoneView(props: &DoneViewProps) -> Html {
                 <SecretCopies {id} />
                 <p class="gb-muted">{ lang.t("deploy.done.connect_help") }</p>
                 <div class="gb-row">
+                    <Can feature={DeployFeature::Panel}>
                     <a class="pf-v6-c-button pf-m-primary" href={format!("#{}/connect", panel_of(id))} data-testid="done-connect">
                         <span class="pf-v6-c-button__icon pf-m-start">{ Icon::ArrowRight }</span>
                         <span class="pf-v6-c-button__text">{ lang.t("deploy.done.connect") }</span>
@@ -77,6 +78,7 @@ pub fn DoneView(props: &DoneViewProps) -> Html {
                     <a class="pf-v6-c-button pf-m-secondary" href={format!("#{}/", panel_of(id))} data-testid="done-panel">
                         <span class="pf-v6-c-button__text">{ lang.t("instances.open_panel") }</span>
                     </a>
+                    </Can>
                     <a class="pf-v6-c-button pf-m-secondary" href={format!("#/instances/{id}")} data-testid="done-instance">
                         <span class="pf-v6-c-button__text">{ lang.t("deploy.done.watch") }</span>
                     </a>

@@ -239,7 +239,16 @@ fn Wizard(props: &WizardProps) -> Html {
         let provider = props.kept.as_ref()?.provider;
         (at.from.is_none()).then(|| provider.map_or(Door::Variables, Door::of))
     });
-    let at = At { door, ..at };
+    // Where the instance can use no account, everything is prepared to be done by hand.
+    let by_hand = at.by_hand
+        || door
+            .and_then(Door::provider)
+            .is_some_and(|provider| !props.state.providers.contains(&provider));
+    let at = At {
+        door,
+        by_hand,
+        ..at
+    };
     let step = if door.is_none() { Step::Where } else { at.step };
     let at = At { step, ..at };
     use_effect_with(step, {
@@ -367,6 +376,7 @@ pub fn WizardView(props: &WizardViewProps) -> Html {
         Step::Where | Step::Account => html!(
             <account::AccountStep
                 {door} draft={draft.clone()} {edit}
+                automatic={props.state.providers.iter().any(|one| Some(*one) == door.provider())}
                 by_hand={at.by_hand}
                 onby_hand={props.go.reform(move |by_hand: bool| At { by_hand, ..at })}
             />

@@ -61,6 +61,13 @@ fn view(at: At, draft: Draft) -> WizardViewProps {
         at,
         draft,
         state: Rc::new(DeployState {
+            providers: vec![
+                ProviderKind::Render,
+                ProviderKind::ClawCloud,
+                ProviderKind::Kubernetes,
+                ProviderKind::Koyeb,
+            ],
+            features: Vec::new(),
             available: true,
             default_image: "ghcr.io/owner/gb:latest".into(),
             problem: None,
@@ -334,6 +341,7 @@ fn account_step(account: Option<AccountView>) -> AccountStepViewProps {
         draft.take(account);
     }
     AccountStepViewProps {
+        automatic: true,
         door: Door::ClawCloud,
         draft,
         edit: Callback::noop(),

@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use contract::ApiError;
 use contract::admin::{KeyState, KeyView, SettingView, SettingsView};
-use contract::deploy::{RemoteView, VariableView};
+use contract::deploy::{DeployFeature, RemoteView, VariableView};
 use gloo::timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use yew::{
@@ -14,7 +14,7 @@ use yew::{
 use super::At;
 use super::draft::{Change, Draft, Setting, change};
 use super::image::ImageCard;
-use crate::app::{use_host, use_lang};
+use crate::app::{use_feature, use_host, use_lang};
 use crate::controls::{
     Act, Card, Check, Choice, Choices, ErrorNote, Kind, Skeleton, TextField, Toggle,
 };
@@ -92,6 +92,7 @@ pub fn VariablesStep(props: &VariablesStepProps) -> Html {
             move || drop(timeout)
         }
     });
+    let kept_awake = use_feature(DeployFeature::KeepAlive);
     let draft = &props.draft;
     let onkeep = props
         .edit
@@ -108,7 +109,7 @@ pub fn VariablesStep(props: &VariablesStepProps) -> Html {
                         oninput={props.edit.reform(|text: String| change(move |draft| draft.time_zone = text))}
                     />
                 </div>
-                if props.at.door.is_some_and(super::Door::sleeps) {
+                if kept_awake && props.at.door.is_some_and(super::Door::sleeps) {
                     <div class="gb-row gb-row--tight">
                         <Toggle id="deploy-keep-alive" at_once=true label={lang.t("keep_alive.switch")} on={draft.keep_alive.enabled} onchange={onkeep} />
                         <span>{ lang.t("keep_alive.switch") }</span>

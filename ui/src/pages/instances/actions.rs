@@ -1,9 +1,9 @@
-use contract::deploy::{RemoteAction, RemoteState, RemoteView};
+use contract::deploy::{DeployFeature, RemoteAction, RemoteState, RemoteView};
 use patternfly_yew::prelude::Icon;
 use serde_json::json;
 use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
-use crate::app::{use_host, use_lang, use_toasts};
+use crate::app::{use_feature, use_host, use_lang, use_toasts};
 use crate::controls::{Act, Confirm, Kind};
 use crate::host::Host;
 use crate::send::{Sending, use_send};
@@ -60,6 +60,7 @@ pub fn Actions(props: &ActionsProps) -> Html {
             sending.run(async move { host.post(&path, &json!({})).await }, then);
         })
     };
+    let can_wake = use_feature(DeployFeature::Wake);
     let state = &props.remote.state;
     // Without an account there is nobody to ask.
     let has_provider = props.remote.provider.is_some();
@@ -84,7 +85,7 @@ pub fn Actions(props: &ActionsProps) -> Html {
                     <span class="pf-v6-c-button__text">{ lang.t("instances.go_on") }</span>
                 </a>
             }
-            if matches!(state, RemoteState::Asleep) {
+            if matches!(state, RemoteState::Asleep) && can_wake {
                 <Act id={format!("remote-wake-{id}")} icon={Some(Icon::Play)} label={lang.t("instances.wake")} {busy} onclick={wake} />
             }
             if stopped && has_provider {

@@ -1,11 +1,13 @@
 use std::rc::Rc;
 
-use contract::deploy::{AccountView, Choice as Offered, RemoteAction, RemoteView, RemoteWish};
+use contract::deploy::{
+    AccountView, Choice as Offered, DeployFeature, RemoteAction, RemoteView, RemoteWish,
+};
 use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use super::actions::send;
 use super::secrets::SecretsCard;
-use crate::app::{use_host, use_lang, use_toasts};
+use crate::app::{Can, use_feature, use_host, use_lang, use_toasts};
 use crate::controls::{Act, Card, Choice, Choices, Confirm, ErrorNote, Kind, TextField};
 use crate::load::use_load;
 use crate::pages::deploy::PlanCard;
@@ -22,14 +24,17 @@ pub struct AppPartProps {
 #[component]
 pub fn AppPart(props: &AppPartProps) -> Html {
     let lang = use_lang();
+    let can_move = use_feature(DeployFeature::Move);
     let remote = &props.remote;
     html!(
         <>
             if let Some(wish) = remote.wish.clone().filter(|wish| wish.account.is_some()) {
                 <WishCard id={remote.id} {wish} changed={props.changed.clone()} />
             }
-            <SecretsCard remote={remote.clone()} changed={props.changed.clone()} />
-            if remote.wish.is_some() {
+            <Can feature={DeployFeature::Rotate}>
+                <SecretsCard remote={remote.clone()} changed={props.changed.clone()} />
+            </Can>
+            if remote.wish.is_some() && can_move {
                 <Card id="move-card" title={lang.t("instances.move.title")}>
                     <p>{ lang.t("instances.move.help") }</p>
                     <div>

@@ -110,7 +110,7 @@ pub fn facts(lang: Lang, remote: &RemoteView, now: Millis) -> Vec<(AttrValue, Ht
                 );
                 (lang.t("instances.fact.sign_in"), said)
             }),
-        remote.url.is_some().then(|| {
+        (remote.url.is_some() && remote.keep_alive.enabled).then(|| {
             (
                 lang.t("instances.fact.keep_alive"),
                 plain(awake(lang, remote, now).to_string()),

@@ -2,7 +2,7 @@ use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 use contract::Millis;
-use contract::deploy::{RemoteState, RemoteView};
+use contract::deploy::{DeployFeature, RemoteState, RemoteView};
 use serde::{Deserialize, Serialize};
 use yew::{Callback, Html, Properties, component, html};
 
@@ -11,7 +11,7 @@ use super::state::{Explained, StateLabel};
 use super::warnings::Warnings;
 use super::{app, deploys, drift, events, keep_alive, log, overview, usage, variables};
 use super::{open_panel, page_of};
-use crate::app::{use_host, use_lang, use_now};
+use crate::app::{use_feature, use_host, use_lang, use_now};
 use crate::controls::{ErrorNote, Skeleton, Tab, Tabs};
 use crate::load::{LoadResult, use_load};
 use crate::pages::deploy::RunCard;
@@ -60,9 +60,11 @@ impl Part {
 
     /// Whether there is anything to show: a remote that was added by its address has no
     /// provider to tell of it and no wish to compare it with.
-    fn is_for(self, remote: &RemoteView) -> bool {
+    fn is_for(self, remote: &RemoteView, kept_awake: bool, compared: bool) -> bool {
         match self {
-            Self::Overview | Self::App | Self::KeepAlive | Self::Drift => true,
+            Self::Overview | Self::App => true,
+            Self::KeepAlive => kept_awake,
+            Self::Drift => compared,
             Self::Variables => remote.wish.is_some(),
             Self::Log | Self::Events | Self::Usage | Self::Deploys => remote.provider.is_some(),
         }
@@ -117,6 +119,8 @@ pub struct DetailViewProps {
 #[component]
 pub fn DetailView(props: &DetailViewProps) -> Html {
     let lang = use_lang();
+    let kept_awake = use_feature(DeployFeature::KeepAlive);
+    let compared = use_feature(DeployFeature::Drift);
     let error = props.remote.error.clone();
     let Some(remote) = props.remote.data.clone() else {
         return html!(
@@ -130,7 +134,7 @@ pub fn DetailView(props: &DetailViewProps) -> Html {
     let id = remote.id;
     let tabs: Vec<Tab> = Part::ALL
         .into_iter()
-        .filter(|part| part.is_for(&remote))
+        .filter(|part| part.is_for(&remote, kept_awake, compared))
         .map(|part| Tab {
             href: page_of(id, part),
             id: format!("tab-{part}").into(),

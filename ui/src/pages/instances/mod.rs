@@ -26,12 +26,12 @@ mod warnings;
 mod tests;
 
 use contract::Millis;
-use contract::deploy::{AccountView, RemoteState, RemoteView};
+use contract::deploy::{AccountView, DeployFeature, RemoteState, RemoteView};
 use patternfly_yew::prelude::{EmptyState, Icon};
 use yew::{Callback, Html, Properties, component, html, use_state_eq};
 
 use super::PageHead;
-use crate::app::{use_host, use_lang, use_now};
+use crate::app::{Can, use_host, use_lang, use_now};
 use crate::controls::{Act, ErrorNote, Skeleton};
 use crate::host::panel_of;
 use crate::load::{LoadResult, use_load};
@@ -150,9 +150,11 @@ pub fn open_panel(lang: Lang, remote: &RemoteView) -> Html {
         _ => "pf-v6-c-button pf-m-secondary",
     };
     html!(
-        <a {class} href={format!("#{}/", panel_of(remote.id))} data-testid={format!("remote-panel-{}", remote.id)}>
-            <span class="pf-v6-c-button__icon pf-m-start">{ Icon::Desktop }</span>
-            <span class="pf-v6-c-button__text">{ lang.t("instances.open_panel") }</span>
-        </a>
+        <Can feature={DeployFeature::Panel}>
+            <a {class} href={format!("#{}/", panel_of(remote.id))} data-testid={format!("remote-panel-{}", remote.id)}>
+                <span class="pf-v6-c-button__icon pf-m-start">{ Icon::Desktop }</span>
+                <span class="pf-v6-c-button__text">{ lang.t("instances.open_panel") }</span>
+            </a>
+        </Can>
     )
 }
