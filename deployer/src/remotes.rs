@@ -347,11 +347,11 @@ impl Deployer {
             return Ok(self.view(&record));
         }
         if record.provider.is_none() {
-            return self.refresh_health(id).await;
+            return Box::pin(self.refresh_health(id)).await;
         }
-        let seen = self.refresh_state(id, record).await?;
+        let seen = Box::pin(self.refresh_state(id, record)).await?;
         match seen.state {
-            RemoteState::Running => self.refresh_health(id).await,
+            RemoteState::Running => Box::pin(self.refresh_health(id)).await,
             _ => Ok(seen),
         }
     }
