@@ -42,6 +42,12 @@ impl VirtualClock {
         self.now.send_replace(millis_since_epoch);
     }
 
+    /// Returns at the next change of what the clock shows.
+    pub async fn moved(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.now.subscribe().changed().await;
+    }
+
     /// Returns when the clock has been advanced by this much.
     pub async fn sleep(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
