@@ -42,10 +42,10 @@ impl VirtualClock {
         self.now.send_replace(millis_since_epoch);
     }
 
-    /// Returns at the next change of what the clock shows.
-    pub async fn moved(&self) {
-        // The sender lives in `self`, so waiting cannot fail.
-        let _ = self.now.subscribe().changed().await;
+    /// Tells of every change of what the clock shows.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<i64> {
+        self.now.subscribe()
     }
 
     /// Returns when the clock has been advanced by this much.

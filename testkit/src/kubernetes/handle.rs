@@ -171,7 +171,7 @@ pub(super) async fn respond(
     let body = body.map_err(|_| Closed)?.to_bytes();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let path = read_path(&world, parts.uri.path());
-    let (user, number) = arrive(&world, &parts, &body);
+    let (user, id) = arrive(&world, &parts, &body);
     let verb = verb(&parts.method, &path, &query);
     let fault = {
         let (resource, name) = match &path {
@@ -212,9 +212,11 @@ pub(super) async fn respond(
     if lose {
         return Err(Closed);
     }
-    if let Some(seen) = world.inner.lock().seen.get_mut(number) {
+    let mut inner = world.inner.lock();
+    if let Some(seen) = inner.seen.iter_mut().rfind(|seen| seen.id == id) {
         seen.status = Some(answer.status().as_u16());
     }
+    drop(inner);
     Ok(answer)
 }
 
@@ -223,7 +225,7 @@ fn arrive(
     world: &World,
     parts: &http::request::Parts,
     body: &Bytes,
-) -> (Result<Option<User>, Failure>, usize) {
+) -> (Result<Option<User>, Failure>, u64) {
     let mut inner = world.inner.lock();
     let now = world.clock.now();
     let header = |name| {
@@ -246,8 +248,10 @@ fn arrive(
             .map(Some)
             .ok_or_else(Failure::unauthorized),
     };
-    let number = inner.seen.len();
+    let id = inner.next_id;
+    inner.next_id += 1;
     inner.seen.push(SeenRequest {
+        id,
         at: now,
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
@@ -262,7 +266,7 @@ fn arrive(
     });
     drop(inner);
     world.seen.send_modify(|count| *count += 1);
-    (user, number)
+    (user, id)
 }
 
 fn verb(method: &Method, path: &Path, query: &Query) -> &'static str {
@@ -441,6 +445,20 @@ fn discovery(asked: &Asked<'_>, path: &str) -> Result<Response<Body>, Failure> {
     }
     let dialect = asked.world.inner.lock().cluster.settings.dialect;
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let accept = asked.headers.get(ACCEPT).and_then(|it| it.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("as=APIGroupDiscoveryList"))
+        && let [root @ ("api" | "apis")] = parts.as_slice()
+    {
+        let all = resource::aggregated(dialect, *root == "api");
+        let mut response = server::json(200, &all);
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(
+                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            ),
+        );
+        return Ok(response);
+    }
     let found = match parts.as_slice() {
         ["api"] => Some(resource::core_versions(&asked.world.address.to_string())),
         ["apis"] => Some(resource::group_list(dialect)),

@@ -184,6 +184,8 @@ struct Settings {
 /// A request as the fake received it.
 #[derive(Clone, Debug)]
 pub struct SeenRequest {
+    /// Counts up from 0 over the life of the fake.
+    pub id: u64,
     /// When it came, by the fake's clock, in milliseconds since 1970-01-01T00:00:00Z.
     pub at: i64,
     /// HTTP method.
@@ -241,6 +243,7 @@ struct Inner {
     users: Vec<User>,
     rules: Vec<Rule>,
     seen: Vec<SeenRequest>,
+    next_id: u64,
 }
 
 impl World {
@@ -255,10 +258,15 @@ impl World {
 
     /// Settles whenever the clock moves, until it is dropped.
     async fn keep_settling(self: Arc<Self>) {
+        let mut moved = match &self.clock {
+            Clock::System => None,
+            Clock::Virtual(clock) => Some(clock.subscribe()),
+        };
         loop {
-            match &self.clock {
-                Clock::System => tokio::time::sleep(Duration::from_millis(50)).await,
-                Clock::Virtual(clock) => clock.moved().await,
+            match &mut moved {
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+                // Its sender lives in `self.clock`, so it does not fail.
+                Some(moved) => _ = moved.changed().await,
             }
             self.settle();
         }
@@ -420,7 +428,8 @@ impl FakeKubernetes {
     }
 
     /// The names of all objects of a namespace that a person or program has made, each
-    /// `resource/name`; what the cluster makes by itself is left out.
+    /// `resource/name`; what the cluster makes by itself is left out, except claims, which
+    /// cost money until somebody deletes them.
     #[must_use]
     pub fn names(&self, namespace: &str) -> Vec<String> {
         self.world.settle();
@@ -442,7 +451,7 @@ impl FakeKubernetes {
             .store
             .everything()
             .filter(|(_, object)| store::namespace(object) == namespace)
-            .filter(|(_, object)| !made_by_cluster(object))
+            .filter(|(id, object)| *id == "persistentvolumeclaims" || !made_by_cluster(object))
             .map(|(id, object)| format!("{id}/{}", store::name(object)))
             .collect()
     }
@@ -873,6 +882,7 @@ impl Builder {
                 users,
                 rules: Vec::new(),
                 seen: Vec::new(),
+                next_id: 0,
             }),
             seen: watch::Sender::new(0),
             bookmarks: watch::Sender::new(0),

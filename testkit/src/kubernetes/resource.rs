@@ -503,6 +503,68 @@ pub(super) fn resource_list(dialect: Dialect, group: &str, version: &str) -> Opt
     }))
 }
 
+/// `GET /api` and `GET /apis` for those who want everything at once.
+pub(super) fn aggregated(dialect: Dialect, core: bool) -> Value {
+    let groups = if core {
+        vec![("", "v1")]
+    } else {
+        groups(dialect)
+    };
+    let items: Vec<Value> = groups
+        .into_iter()
+        .map(|(group, version)| {
+            let list = resource_list(dialect, group, version).unwrap_or_default();
+            let mut resources: Vec<Value> = Vec::new();
+            for one in list["resources"].as_array().into_iter().flatten() {
+                let (name, sub) = match one["name"].as_str().and_then(|it| it.split_once('/')) {
+                    Some((_, sub)) => (sub, true),
+                    None => (one["name"].as_str().unwrap_or_default(), false),
+                };
+                let kind = json!({
+                    "group": one["group"].as_str().unwrap_or(group),
+                    "version": one["version"].as_str().unwrap_or(version),
+                    "kind": one["kind"],
+                });
+                if sub {
+                    let entry =
+                        json!({"subresource": name, "responseKind": kind, "verbs": one["verbs"]});
+                    if let Some(of) = resources.last_mut() {
+                        let mut all = of["subresources"].as_array().cloned().unwrap_or_default();
+                        all.push(entry);
+                        of["subresources"] = json!(all);
+                    }
+                    continue;
+                }
+                let scope = if one["namespaced"] == true {
+                    "Namespaced"
+                } else {
+                    "Cluster"
+                };
+                resources.push(json!({
+                    "resource": name,
+                    "responseKind": kind,
+                    "scope": scope,
+                    "singularResource": one["singularName"],
+                    "verbs": one["verbs"],
+                    "shortNames": one["shortNames"].as_array().cloned().unwrap_or_default(),
+                }));
+            }
+            json!({
+                "metadata": {"name": group, "creationTimestamp": null},
+                "versions": [
+                    {"version": version, "resources": resources, "freshness": "Current"},
+                ],
+            })
+        })
+        .collect();
+    json!({
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": items,
+    })
+}
+
 /// The fields that the type of this object does not have, e.g. `spec.replica`.
 ///
 /// # Errors

@@ -47,6 +47,18 @@ async fn discovery_shows_the_dialect() {
             .collect();
         assert_eq!(subresources, ["status", "scale"]);
     }
+    let short = cloud(&VirtualClock::at(START)).start().await;
+    let found = Discovery::new(client(&short).await)
+        .run_aggregated()
+        .await
+        .unwrap();
+    assert!(found.has_group("app.claw.cloud"));
+    let deployment = GroupVersionKind::gvk("apps", "v1", "Deployment");
+    let (resource, capabilities) = found.resolve_gvk(&deployment).unwrap();
+    assert_eq!(
+        (resource.plural.as_str(), capabilities.subresources.len()),
+        ("deployments", 2)
+    );
     let plain = cloud(&VirtualClock::at(START))
         .dialect(Dialect::Plain)
         .start()
