@@ -152,7 +152,7 @@ fn collect(
                 path.push(item_token(list, item, i));
                 found.insert(path.clone(), Value::Bool(true));
                 if matches!(list, List::ByKeys(_)) {
-                    collect(kind, item, (field, ""), path, found);
+                    collect(kind, item, (field, field), path, found);
                 }
                 path.pop();
             }
@@ -189,7 +189,7 @@ fn merge(kind: &Kind, live: &mut Value, config: &Value, (parent, field): (&str, 
                     .iter_mut()
                     .find(|old| item_token(list, old, 0) == token)
                 {
-                    Some(old) => merge(kind, old, item, (field, "")),
+                    Some(old) => merge(kind, old, item, (field, field)),
                     None => live.push(item.clone()),
                 }
             }
@@ -227,7 +227,7 @@ fn remove(kind: &Kind, value: &mut Value, path: &[String], (parent, field): (&st
                 if rest.is_empty() {
                     items.remove(at);
                 } else if let Some(item) = items.get_mut(at) {
-                    remove(kind, item, rest, (field, ""));
+                    remove(kind, item, rest, (field, field));
                 }
             }
         }
@@ -698,7 +698,7 @@ fn strategic_items(
             continue;
         }
         let mut one = at.and_then(|at| all.get(at).cloned()).unwrap_or_default();
-        strategic_into(kind, &mut one, item, (field, ""))?;
+        strategic_into(kind, &mut one, item, (field, field))?;
         match at.and_then(|at| all.get_mut(at)) {
             Some(place) => *place = one,
             None => all.push(one),

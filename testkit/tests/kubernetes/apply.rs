@@ -263,3 +263,41 @@ async fn ordinary_writers_are_named_with_their_version() {
         "Apply failed with 1 conflict: conflict with \"editor\" using v1: .data.A"
     );
 }
+
+#[tokio::test]
+async fn the_owners_of_fields_are_written_as_the_server_does() {
+    let (cloud, _clock, client) = started().await;
+    deploy(&client, IMAGE).await;
+    let object = cloud.object("deployments.apps", crate::PLACE, "gbx");
+    let entry = &object["metadata"]["managedFields"][0];
+    assert_eq!(entry["manager"], "ourapp");
+    assert_eq!(entry["apiVersion"], "apps/v1");
+    assert_eq!(entry["time"], "2026-09-21T14:13:20Z");
+    let fields = &entry["fieldsV1"];
+    assert_eq!(
+        fields["f:metadata"]["f:labels"],
+        json!({"f:app": {}, "f:run.claw.cloud/app-deploy-manager": {}})
+    );
+    assert_eq!(fields["f:spec"]["f:selector"], json!({}));
+    let containers = &fields["f:spec"]["f:template"]["f:spec"]["f:containers"];
+    let container = &containers["k:{\"name\":\"gbx\"}"];
+    assert_eq!(container["."], json!({}));
+    assert_eq!(
+        container["f:ports"],
+        json!({"k:{\"containerPort\":8000,\"protocol\":\"TCP\"}": {
+            ".": {}, "f:containerPort": {}, "f:name": {},
+        }})
+    );
+    assert_eq!(
+        container["f:env"]["k:{\"name\":\"AUTH_TOKEN\"}"],
+        json!({".": {}, "f:name": {}, "f:valueFrom": {"f:secretKeyRef": {}}})
+    );
+    let status = object["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["subresource"] == "status")
+        .unwrap();
+    assert_eq!(status["manager"], "kube-controller-manager");
+    assert!(status["fieldsV1"]["f:status"]["f:conditions"].is_object());
+}

@@ -136,6 +136,50 @@ async fn an_unknown_image_runs_into_the_deadline_while_the_old_pod_serves() {
 }
 
 #[tokio::test]
+async fn a_rollout_keeps_to_its_strategy() {
+    let clock = VirtualClock::at(START);
+    let startup = Duration::from_secs(20);
+    let cloud = cloud(&clock)
+        .image(IMAGE, Image::Simulated { startup })
+        .start()
+        .await;
+    let client = client(&cloud).await;
+    deploy(&client, IMAGE).await;
+    clock.advance(startup);
+    let images = || -> Vec<String> {
+        let pods = cloud.objects("pods", PLACE);
+        let image = |pod: &Value| pod["spec"]["containers"][0]["image"].clone();
+        let mut all: Vec<String> = pods
+            .iter()
+            .map(|pod| image(pod).as_str().unwrap().to_owned())
+            .collect();
+        all.sort();
+        all
+    };
+    // One more while the new one starts, and none less.
+    apply(&client, deployment("ghcr.io/o/n:1")).await;
+    assert_eq!(images(), [IMAGE, "ghcr.io/o/n:1"]);
+    clock.advance(startup);
+    assert_eq!(images(), ["ghcr.io/o/n:1"]);
+    // Nothing between, as a volume for one pod demands.
+    let mut alone = deployment("ghcr.io/o/n:2");
+    alone["spec"]["strategy"] = json!({"type": "Recreate"});
+    apply(&client, alone).await;
+    assert_eq!(images(), ["ghcr.io/o/n:2"]);
+    let object = cloud.object("deployments.apps", PLACE, "gbx");
+    assert_eq!(
+        condition(&object, "Available"),
+        "False/MinimumReplicasUnavailable"
+    );
+    clock.advance(startup);
+    let object = cloud.object("deployments.apps", PLACE, "gbx");
+    assert_eq!(
+        condition(&object, "Progressing"),
+        "True/NewReplicaSetAvailable"
+    );
+}
+
+#[tokio::test]
 async fn old_sets_are_kept_as_long_as_the_limit_says() {
     let (cloud, _clock, client) = started().await;
     deploy(&client, IMAGE).await;
