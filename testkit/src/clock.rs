@@ -42,6 +42,12 @@ impl VirtualClock {
         self.now.send_replace(millis_since_epoch);
     }
 
+    /// Tells of every change of what the clock shows.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<i64> {
+        self.now.subscribe()
+    }
+
     /// Returns when the clock has been advanced by this much.
     pub async fn sleep(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
