@@ -216,3 +216,42 @@ async fn what_fails_for_good_is_told_with_the_way_out() {
     let _: RunView = world.post(&path("apply"), json!({})).await;
     assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
 }
+
+/// The panel of a remote, inside the one of the instance that deployed it: no password and no
+/// cookie of the remote's is in the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_its_panel_are_passed_on_and_how_it_is_is_asked_for() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let run = ended(&world).await;
+    assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+
+    let keys: Vec<KeyView> = world.get(&path("panel/api/keys")).await;
+    assert_eq!(keys.len(), 1);
+    let created: contract::admin::TokenCreated = world
+        .post(&path("panel/api/tokens"), json!({"name": "made there"}))
+        .await;
+    let there: Vec<contract::admin::TokenView> = world.get(&path("panel/api/tokens")).await;
+    assert!(there.iter().any(|token| token.id == created.token.id));
+    let here: Vec<contract::admin::TokenView> = world.get("/api/tokens").await;
+    assert!(!here.iter().any(|token| token.name == "made there"));
+
+    for kept in ["login", "account", "deploy/remotes", "..%2flogin"] {
+        let kept = path(&format!("panel/api/{kept}"));
+        let (status, refused) = world.refused(Method::GET, &kept, None).await;
+        assert_eq!((status, refused.code), (404, ErrorCode::NotFound), "{kept}");
+    }
+
+    let refresh = json!({ "action": "refresh" });
+    let seen: RemoteView = world.post(&path("action"), refresh).await;
+    let health = seen.health.unwrap();
+    assert_eq!(
+        (seen.state, health.keys_total),
+        (RemoteState::Running, Some(1))
+    );
+    assert_eq!(health.sign_in_problem, None);
+    let woken: RemoteView = world.post(&path("wake"), json!({})).await;
+    assert_eq!(woken.state, RemoteState::Running);
+}
