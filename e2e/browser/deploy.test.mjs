@@ -1,5 +1,5 @@
 // From the wizard to an instance on a cloud that answers, and what is done with it then:
-// its panel inside this one, the difference, the way back, the end.
+// its panel inside this one, the way back, the end.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -87,7 +87,7 @@ test('an instance goes online at Render and is used from here, without a variabl
     assert.equal(draft.state.state, 'draft', 'something was done before it was confirmed');
 
     await apply(view);
-    for (const step of ['create_app', 'wait_healthy', 'sign_in', 'push_keys', 'try_request']) {
+    for (const step of ['create_app', 'wait_healthy', 'sign_in', 'try_request']) {
       assert.equal(await id(`run-step-${step}`).getAttribute('data-state'), 'done', step);
     }
     await id('run-done').click();
@@ -200,7 +200,7 @@ test('each other door ends in something to paste', async (t) => {
   });
 });
 
-test('one that runs already is added, seen through its own panel, and brought in line', async (t) => {
+test('one that runs already is added, seen through its own panel, and asked how it is', async (t) => {
   await signedIn(t, {}, async (view) => {
     const { page, id } = view;
     const there = await startServer(google, CONFIGURED);
@@ -230,11 +230,10 @@ test('one that runs already is added, seen through its own panel, and brought in
     assert.equal((await admin(page, 'GET', '/api/keys')).json.length, 1, 'it was added here');
 
     await id('panel-back').click();
-    await id('tab-drift').click();
-    await id('drift-push-keys').click();
-    await id('drift-ask-confirm').click();
-    await shows(id('drift-report'), '1 added');
-    await id('drift-none').waitFor();
+    await shows(id('remote-name'), 'friend');
+    await id(`remote-refresh-${remote.id}`).click();
+    await page.locator('[data-testid="remote-state"][data-state="running"]').first().waitFor();
+    assert.equal((await remotes(page))[0].health.keys_total, 1, 'it was not asked how it is');
   });
 });
 

@@ -214,6 +214,7 @@ test('a second factor guards the login, and a recovery code opens it once', asyn
     assert.ok(await id('totp-qr').evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
     await id('totp-code').fill(totp(await id('totp-secret').inputValue()));
     await id('totp-confirm').click();
+    await id('totp-codes').waitFor();
     const codes = await id('totp-codes').locator('li').allTextContents();
     assert.ok(codes.length >= 8, `only ${codes.length} recovery codes`);
     await id('totp-kept').click();
