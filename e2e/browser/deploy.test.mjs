@@ -104,6 +104,7 @@ test('an instance goes online at Render and is used from here, without a variabl
     await page.reload();
     await shows(id('panel-banner-name'), 'gb-online');
     await id('nav-keys').click();
+    await page.locator('tr[data-testid^="key-row-"]').first().waitFor();
     assert.equal(await page.locator('tr[data-testid^="key-row-"]').count(), 1, 'the key was not sent');
     assert.equal(await id('nav-account').count(), 0);
     await id('panel-back').click();
