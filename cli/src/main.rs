@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command};
+use contract::admin::SettingGroup;
 use proxy_core::clock::Clock;
 use proxy_core::settings::{DECLARATIONS, Declaration, OnSettings, Settings};
 use proxy_core::{CoreConfig, Running};
@@ -63,10 +64,14 @@ fn command() -> Command {
     for declaration in DECLARATIONS {
         serve = serve.arg(flag(declaration));
     }
-    // What they work on is found by the same settings.
-    let others = others
-        .into_iter()
-        .map(|command| command.args(DECLARATIONS.iter().map(flag)));
+    // What they work on is found by the same settings; their help names those that matter.
+    let others = others.into_iter().map(|command| {
+        let of_health = command.get_name() == "health";
+        command.args(DECLARATIONS.iter().map(|one| match of_health {
+            true => flag(one).hide(!["HOST", "PORT"].contains(&one.name)),
+            false => flag(one).hide(!finds_the_database(one)),
+        }))
+    });
     Command::new("gemini-balance")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One address and one token for all your Gemini keys")
@@ -76,8 +81,19 @@ fn command() -> Command {
         .subcommands(others)
         // Its own commands take the settings, too, wherever they stand.
         .subcommand(
-            commands::deploy::command().args(DECLARATIONS.iter().map(|one| flag(one).global(true))),
+            commands::deploy::command().args(
+                DECLARATIONS
+                    .iter()
+                    .map(|one| flag(one).global(true).hide(!finds_the_database(one))),
+            ),
         )
+}
+
+/// Whether a setting says where the database is and what opens it. The other settings are
+/// taken by every command, so that one environment serves all, and change nothing there.
+fn finds_the_database(declaration: &Declaration) -> bool {
+    declaration.name == "DATA_DIR"
+        || (declaration.environment_only && declaration.group == SettingGroup::Data)
 }
 
 /// The flag of one setting. Its value is validated with all the others, by
