@@ -1,5 +1,6 @@
-// Takes the pictures of the READMEs: every page in both languages and themes, against a
-// server that has seen some traffic. `cargo xtask screenshots` runs this.
+// Takes pictures in both languages and themes, against a server that has seen some traffic
+// and has put an instance on a fake Render: those that the documentation keeps or, with
+// `--all`, every page. `cargo xtask screenshots` runs this.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,12 +11,13 @@ import {
   openBrowser,
   openPage,
   signIn,
+  startClouds,
   startGoogle,
   startServer,
 } from './harness.mjs';
 
-const folder = process.argv[2];
-if (!folder) throw new Error('usage: node screenshots.mjs FOLDER');
+const [folder, all] = process.argv.slice(2);
+if (!folder || (all && all !== '--all')) throw new Error('usage: node screenshots.mjs FOLDER [--all]');
 
 const LANGUAGES = {
   zh: { locale: 'zh-CN', labels: ['我的账号', '我的账号（二）', '工作', '旧电脑', '朋友给的'] },
@@ -36,6 +38,25 @@ const PAGES = [
   { name: 'dashboard', path: '#/', ready: 'pool-ready' },
   { name: 'keys', path: '#/keys', ready: 'keys-card' },
   { name: 'connect', path: '#/connect', ready: 'endpoints-card' },
+  { name: 'deploy', path: '#/deploy', ready: 'choose-render' },
+  { name: 'instances', path: '#/instances', ready: 'remote-panel-1' },
+];
+const MORE_PAGES = [
+  { name: 'tokens', path: '#/tokens', ready: 'tokens-card' },
+  { name: 'requests', path: '#/requests', ready: 'requests-card' },
+  { name: 'stats', path: '#/stats', ready: 'stats-card' },
+  { name: 'settings', path: '#/settings', ready: 'settings-search' },
+  { name: 'transfer', path: '#/settings/transfer', ready: 'export-card' },
+  { name: 'history', path: '#/settings/history', ready: 'history-card' },
+  { name: 'data', path: '#/data', ready: 'database-card' },
+  { name: 'account', path: '#/account', ready: 'totp-card' },
+  { name: 'deploy-account', path: '#/deploy?step=account&door=render', ready: 'account-card' },
+  { name: 'deploy-account-by-hand', path: '#/deploy?step=account&door=claw_cloud', ready: 'account-card' },
+  { name: 'deploy-data', path: '#/deploy?step=data&door=docker', ready: 'data-none' },
+  ...['overview', 'variables', 'log', 'events', 'usage', 'deploys', 'app'].map((part) => ({
+    name: `instance-${part}`, path: `#/instances/1/${part}`, ready: `tab-${part}`,
+  })),
+  { name: 'instance-panel', path: '#/instances/1/panel/keys', ready: 'keys-card' },
 ];
 
 // The address that users know; any other where something runs on it.
@@ -61,8 +82,29 @@ async function live(address) {
   await ask('gemini-0', 'A model that does not exist');
 }
 
+// An instance on the fake Render, as the wizard makes one.
+async function putOnline(page, clouds) {
+  const account = await admin(page, 'POST', '/api/deploy/accounts', {
+    provider: 'render', secret: clouds['render-key'], api: clouds.render,
+  });
+  const [key] = await admin(page, 'GET', '/api/keys');
+  const remote = await admin(page, 'POST', '/api/deploy/remotes', {
+    name: 'my-balance', account: account.id, workspace: account.facts.workspaces[0].id,
+    region: 'singapore', plan: 'free', image: clouds.image, database: { kind: 'none' },
+    keys: [key.id], time_zone: 'Asia/Shanghai',
+  });
+  const at = `/api/deploy/remotes/${remote.id}`;
+  await admin(page, 'POST', `${at}/apply`, {});
+  let run;
+  do run = await admin(page, 'GET', `${at}/run`);
+  while (run.state.state === 'running');
+  if (run.state.state !== 'done') throw new Error(JSON.stringify(run));
+  await admin(page, 'POST', `${at}/action`, { action: 'refresh' });
+}
+
 const browser = await openBrowser();
 const google = await startGoogle({ keys: GOOGLES, args: ['--rpm', '12'] });
+const clouds = await startClouds(google);
 const server = await startOnUsualPort(google, { AUTH_TOKEN: PASSWORD, TZ: 'Asia/Shanghai', ALLOWED_TOKENS: TOKEN });
 const empty = await startServer(google);
 try {
@@ -73,6 +115,7 @@ try {
   const keys = await admin(hand.page, 'GET', '/api/keys');
   await admin(hand.page, 'PATCH', `/api/keys/${keys[SWITCHED_OFF].id}`, { enabled: false });
   await live(server.address);
+  await putOnline(hand.page, clouds);
 
   for (const [code, { locale, labels }] of Object.entries(LANGUAGES)) {
     for (const [i, key] of keys.entries()) await admin(hand.page, 'PATCH', `/api/keys/${key.id}`, { label: labels[i] });
@@ -95,11 +138,12 @@ try {
       await view.id('login-submit').waitFor();
       await shot(view, 'login');
       await signIn(view, server);
-      for (const { name, path, ready } of PAGES) {
+      for (const { name, path, ready } of all ? [...PAGES, ...MORE_PAGES] : PAGES) {
         await view.page.goto(`${server.address}/${path}`);
         await view.id(ready).waitFor();
         await shot(view, name);
       }
+      await view.page.goto(`${server.address}/#/connect`);
       await view.id('test-send').click();
       await view.id('test-answer').waitFor();
       await view.id('test-card').scrollIntoViewIfNeeded();
@@ -108,7 +152,7 @@ try {
     }
   }
 } finally {
-  await Promise.allSettled([browser.close(), server.stop(), empty.stop()]);
+  await Promise.allSettled([browser.close(), server.stop(), empty.stop(), clouds.stop()]);
   await google.stop();
 }
 console.log(`The pictures are in ${folder}.`);

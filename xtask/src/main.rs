@@ -54,7 +54,7 @@ cargo xtask <command>
                                         tried out: set-up, chat through a fake Google, health check, SIGTERM.
                                         --arch: another one than this machine's, which is then not tried out.
                                         --files: only what the image holds, for `docker build --build-context`.
-  screenshots                           docs/images/*.png of every page, in both languages and themes.
+  screenshots [FOLDER]                  the pictures in docs/images, in both languages and themes; with FOLDER, of every page, there.
   setup                                 install what `test` needs, and nothing else.
 
 The cache is ~/.cache/gemini-balance (XDG_CACHE_HOME is honoured; %LOCALAPPDATA%\\gemini-balance on Windows).";
@@ -93,8 +93,13 @@ fn command() -> Result<ExitCode> {
         "bench" => bench::run(&workspace, &bench_options(&mut args)?),
         "image" => image::run(&workspace, &image_options(&mut args)?),
         "screenshots" => {
+            let folder = match args.next()? {
+                Some(Value(folder)) => Some(std::path::absolute(folder)?),
+                None => None,
+                Some(other) => return Err(other.unexpected().into()),
+            };
             no_more(&mut args)?;
-            run::screenshots(&workspace)?;
+            run::screenshots(&workspace, folder)?;
             Ok(ExitCode::SUCCESS)
         }
         "setup" => {

@@ -99,16 +99,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
 }
 
 /// Takes the pictures of the READMEs.
-pub(crate) fn screenshots(workspace: &Workspace) -> Result<()> {
+pub(crate) fn screenshots(workspace: &Workspace, folder: Option<PathBuf>) -> Result<()> {
     stages::set_up_browser(workspace)?;
     setup::system(workspace, &setup::CHINESE_FONT)?;
     panel::build(workspace)?;
     stages::build_programs(workspace, "dev")?;
     let script = workspace.root.join("e2e/browser/screenshots.mjs");
+    let every_page = folder.is_some();
+    let folder = folder.unwrap_or_else(|| workspace.root.join("docs/images"));
     shell::run(
         stages::node(workspace)?
             .arg(script)
-            .arg(workspace.root.join("docs/images")),
+            .arg(folder)
+            .args(every_page.then_some("--all")),
     )
 }
 
