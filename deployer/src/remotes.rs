@@ -475,20 +475,35 @@ impl Deployer {
         let record = self.record(id).await?;
         let at = self.at(&record).await?;
         let mut page = at.provider.logs(&at.id, cursor).await?;
-        let secrets = record.known_secrets();
+        let secrets = self.secrets_of(&record).await?;
         for line in &mut page.lines {
             line.text = run::scrub(std::mem::take(&mut line.text), &secrets);
         }
         Ok(page)
     }
 
-    /// What happened to it lately, newest first.
+    /// What happened to it lately, newest first, without the secrets that are known here.
     ///
     /// # Errors
     /// When it is nowhere yet, or its provider cannot be asked.
     pub async fn events(&self, id: i64) -> Result<Vec<RemoteEvent>, ApiError> {
-        let at = self.at(&self.record(id).await?).await?;
-        Ok(at.provider.events(&at.id).await?)
+        let record = self.record(id).await?;
+        let at = self.at(&record).await?;
+        let mut events = at.provider.events(&at.id).await?;
+        let secrets = self.secrets_of(&record).await?;
+        for event in &mut events {
+            event.text = run::scrub(std::mem::take(&mut event.text), &secrets);
+        }
+        Ok(events)
+    }
+
+    /// Everything that must not be told of a remote: its secrets, and the keys that it gets.
+    async fn secrets_of(&self, record: &Record) -> Result<Vec<Secret>, ApiError> {
+        let mut secrets = record.known_secrets();
+        if let Some(wish) = &record.wish {
+            secrets.extend(self.keys_of(wish).await?);
+        }
+        Ok(secrets)
     }
 
     /// What it uses.

@@ -282,25 +282,51 @@ impl Mysql {
     }
 
     fn checked(wish: MysqlWish, known: Option<&Self>) -> Result<Self, ApiError> {
-        let password = match (wish.password.clone(), known) {
-            (Some(password), _) => Secret::new(password),
-            (None, Some(known)) => known.password.clone(),
-            (None, None) => "".into(),
-        };
         // One place says what can be right.
         let config = crate::mysql_config(MysqlWish {
             password: None,
             ..wish.clone()
         })?;
-        Ok(Self {
+        let mut new = Self {
             host: config.host,
             port: config.port,
             user: config.user,
-            password,
+            password: "".into(),
             database: config.database,
             ssl_mode: wish.ssl_mode.trim().to_ascii_lowercase(),
             ssl_ca: config.tls_ca,
-        })
+        };
+        new.password = match (wish.password, known) {
+            (Some(password), _) => Secret::new(password),
+            (None, None) => "".into(),
+            (None, Some(known)) if known.password.expose().is_empty() || new.is_at(known) => {
+                known.password.clone()
+            }
+            // Whoever changes where it is sent must know it.
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "Type the database's password again: it is sent to another server, or \
+                     protected in another way, than the one that is kept.",
+                ));
+            }
+        };
+        Ok(new)
+    }
+
+    /// Whether a password gets to the same place in the same way.
+    fn is_at(&self, other: &Self) -> bool {
+        let way = |one: &Self| {
+            let Self {
+                host,
+                port,
+                user,
+                ssl_mode,
+                ssl_ca,
+                ..
+            } = one.clone();
+            (host, port, user, ssl_mode, ssl_ca)
+        };
+        way(self) == way(other)
     }
 }
 
@@ -405,6 +431,36 @@ mod tests {
         assert!(text.contains("\"5\""), "{text}");
         assert_eq!(Wish::checked(shown, Some(&kept)).unwrap(), kept);
         assert_eq!(kept.region, None, "an empty choice is none");
+    }
+
+    #[test]
+    fn a_password_that_is_kept_goes_to_no_other_server() {
+        let kept = Wish::checked(wish(), None).unwrap();
+        let changes: [fn(&mut MysqlWish); 3] = [
+            |mysql| mysql.host = "evil.example".into(),
+            |mysql| mysql.ssl_mode = "REQUIRED".into(),
+            |mysql| mysql.port = 3307,
+        ];
+        for change in changes {
+            let mut elsewhere = kept.shown();
+            let DatabaseWish::Mysql(mysql) = &mut elsewhere.database else {
+                panic!("{elsewhere:?}");
+            };
+            change(mysql);
+            let refused = Wish::checked(elsewhere.clone(), Some(&kept)).unwrap_err();
+            assert!(refused.message.contains("again"), "{refused}");
+            let DatabaseWish::Mysql(mysql) = &mut elsewhere.database else {
+                panic!("{elsewhere:?}");
+            };
+            mysql.password = Some("typed again".into());
+            assert!(Wish::checked(elsewhere, Some(&kept)).is_ok());
+        }
+        let mut database = kept.shown();
+        let DatabaseWish::Mysql(mysql) = &mut database.database else {
+            panic!("{database:?}");
+        };
+        mysql.database = "another".into();
+        assert!(Wish::checked(database, Some(&kept)).is_ok());
     }
 
     #[test]

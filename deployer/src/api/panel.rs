@@ -5,6 +5,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use contract::admin::SettingsChange;
 use contract::{ApiError, ErrorCode};
 use http::{Method, StatusCode, Uri, header};
 use proxy_core::admin::Who;
@@ -25,13 +26,13 @@ pub(super) async fn pass_on(
     uri: Uri,
     body: Bytes,
 ) -> Result<Response> {
-    let inside = path.strip_prefix("api/").filter(|inside| is_plain(inside));
-    let first = inside.and_then(|inside| inside.split('/').next());
-    if first.is_none_or(|first| KEPT.contains(&first)) {
-        return Err(Failure::from(ApiError::new(
-            ErrorCode::NotFound,
-            "That is not passed on to a remote's admin API.",
-        )));
+    let inside = path.strip_prefix("api/").unwrap_or_default();
+    if let Some(why) = refusal(inside, &method, &body) {
+        return Err(why.into());
+    }
+    // The remote does not ask again right after this instance signed in to it.
+    if (&method, inside) == (&Method::POST, "transfer/export") {
+        who.has_confirmed()?;
     }
     let query = uri
         .query()
@@ -54,10 +55,40 @@ pub(super) async fn pass_on(
     Ok(answer(said))
 }
 
-/// A path without anything that another reader could understand otherwise.
+/// Why a call is not passed on, if it is not. The password by which this instance signs in to
+/// the remote is not changed from there: it would be shut out.
+fn refusal(inside: &str, method: &Method, body: &[u8]) -> Option<ApiError> {
+    let refused = |code, why: &str| Some(ApiError::new(code, why));
+    let first = inside.split('/').next().unwrap_or_default();
+    if !is_plain(inside) || KEPT.contains(&first) {
+        let why = "That is not passed on to a remote's admin API.";
+        return refused(ErrorCode::NotFound, why);
+    }
+    let changes_settings = (method, inside) == (&Method::PATCH, "settings");
+    if changes_settings && names_auth_token(body) {
+        let why = "AUTH_TOKEN is what this instance signs in to it with, so it is not changed \
+                   from here: this instance would be shut out.";
+        return refused(ErrorCode::InvalidInput, why);
+    }
+    if (method, inside) == (&Method::POST, "transfer/import") {
+        let why = "A configuration may hold another AUTH_TOKEN, which would shut this instance \
+                   out. Import it in the panel at the remote's own address.";
+        return refused(ErrorCode::InvalidInput, why);
+    }
+    None
+}
+
+/// Whether a change of settings is about `AUTH_TOKEN`, or cannot be read.
+fn names_auth_token(body: &[u8]) -> bool {
+    let change = serde_json::from_slice::<SettingsChange>(body);
+    change.map_or(true, |change| change.values.contains_key("AUTH_TOKEN"))
+}
+
+/// A path that every reader understands alike: no segment is empty or leads elsewhere.
 fn is_plain(path: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    !path.is_empty() && !path.contains("..") && path.chars().all(plain)
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    path.split('/')
+        .all(|segment| !["", ".", ".."].contains(&segment) && segment.chars().all(plain))
 }
 
 fn answer(said: Said) -> Response {
@@ -72,12 +103,52 @@ fn answer(said: Said) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::is_plain;
+    use super::*;
+
+    #[test]
+    fn what_would_shut_this_instance_out_is_not_passed_on() {
+        let refused = |method: Method, path: &str, body: &str| {
+            refusal(path, &method, body.as_bytes()).map(|error| error.code)
+        };
+        let change = |name: &str| format!(r#"{{"values": {{"{name}": "x"}}, "revision": 1}}"#);
+        let invalid = Some(ErrorCode::InvalidInput);
+        assert_eq!(
+            refused(Method::PATCH, "settings", &change("MAX_RETRIES")),
+            None
+        );
+        assert_eq!(
+            refused(Method::PATCH, "settings", &change("AUTH_TOKEN")),
+            invalid
+        );
+        assert_eq!(refused(Method::PATCH, "settings", "what"), invalid);
+        assert_eq!(refused(Method::POST, "transfer/import", "{}"), invalid);
+        assert_eq!(refused(Method::POST, "keys/import", "{}"), None);
+        for kept in [
+            "login",
+            "account/totp/off",
+            "./login",
+            "keys/./../login",
+            "deploy",
+        ] {
+            let not_found = Some(ErrorCode::NotFound);
+            assert_eq!(refused(Method::POST, kept, "{}"), not_found, "{kept}");
+        }
+    }
 
     #[test]
     fn only_plain_paths_are_passed_on() {
         assert!(is_plain("keys/3/check") && is_plain("data/backups/a-b_c.db/restore"));
-        for odd in ["", "../login", "keys%2f..", "keys?x", "keys\\x", "a b"] {
+        for odd in [
+            "",
+            "../login",
+            "./login",
+            "keys//x",
+            "keys/",
+            "keys%2f..",
+            "keys?x",
+            "keys\\x",
+            "a b",
+        ] {
             assert!(!is_plain(odd), "{odd}");
         }
     }
