@@ -1,12 +1,13 @@
 //! What hosts hold: the deployer of one database.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use contract::deploy::{
     AccountNew, AccountView, DatabaseReport, DatabaseWish, DeployFeature, DeployState, MysqlWish,
     ProviderKind,
 };
 use contract::{ApiError, ErrorCode};
+use proxy_core::Core;
 use proxy_core::clock::Clock;
 use proxy_core::store::{MysqlConfig, Store, TlsMode, inspect};
 use tokio::runtime::Handle;
@@ -30,7 +31,11 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
-pub const FEATURES: [DeployFeature; 2] = [DeployFeature::Panel, DeployFeature::Wake];
+pub const FEATURES: [DeployFeature; 3] = [
+    DeployFeature::Panel,
+    DeployFeature::Wake,
+    DeployFeature::Route,
+];
 
 /// The providers that this version knows.
 pub fn providers() -> Providers {
@@ -63,6 +68,8 @@ pub struct Host {
     pub runtime: Handle,
     /// Makes providers.
     pub providers: Providers,
+    /// The core whose requests may go through a remote; dangling where none runs.
+    pub core: Weak<Core>,
 }
 
 /// A deployer. Clones share it.
@@ -120,6 +127,11 @@ impl Deployer {
 
     pub(crate) fn active(&self) -> &Active {
         &self.inner.active
+    }
+
+    /// The core it lives beside, if one runs.
+    pub(crate) fn core(&self) -> Option<Arc<Core>> {
+        self.inner.host.core.upgrade()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -224,14 +224,30 @@ impl Instances {
     }
 
     /// The model to try: the usual one, or the first that is listed.
-    async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
-        let answer = self
-            .client
+    /// Whether clients get in with this token.
+    ///
+    /// # Errors
+    /// When the instance does not answer.
+    pub(crate) async fn lets_in(&self, url: &str, token: &Secret) -> Result<bool, Setback> {
+        let answer = self.list_models(url, token).await?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Ok(false),
+            _ if answer.status().is_server_error() => Err(unanswered(url, answer).await),
+            _ => Ok(true),
+        }
+    }
+
+    async fn list_models(&self, url: &str, token: &Secret) -> Result<Response, Setback> {
+        self.client
             .get(format!("{url}/v1/models"))
             .bearer_auth(token.expose())
             .send()
             .await
-            .map_err(|_| away(url))?;
+            .map_err(|_| away(url))
+    }
+
+    async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
+        let answer = self.list_models(url, token).await?;
         if answer.status() != StatusCode::OK {
             return Err(unanswered(url, answer).await);
         }

@@ -24,6 +24,7 @@ pub mod provider;
 pub mod record;
 mod remotes;
 pub mod render;
+mod route;
 pub mod run;
 mod runs;
 pub mod variables;
@@ -42,7 +43,11 @@ pub fn extend(providers: Providers) -> proxy_core::Extend {
             stop,
             runtime: tokio::runtime::Handle::current(),
             providers,
+            core: std::sync::Arc::downgrade(core),
         });
+        let begun = deployer.clone();
+        core.tracker()
+            .spawn(async move { begun.follow_route().await });
         api::extension(core, deployer)
     })
 }

@@ -241,11 +241,16 @@ impl Deployer {
                 Ok(self.view(&record))
             }
             RemoteAction::Locate { url } => self.locate(id, &url).await,
-            RemoteAction::Delete { name } => self.delete(id, &name).await,
+            RemoteAction::Delete { name } => {
+                let gone = self.delete(id, &name).await?;
+                self.leave_route(id).await?;
+                Ok(gone)
+            }
             RemoteAction::Forget => {
                 let _changing = self.changing().await;
                 let record = self.still(id).await?;
                 document::remove::<Record>(self.store(), id).await?;
+                self.leave_route(id).await?;
                 Ok(self.view(&record))
             }
         }
@@ -644,11 +649,11 @@ impl Deployer {
     }
 }
 
-/// The image that was wished for, or the default.
-fn nowhere() -> ApiError {
+pub(crate) fn nowhere() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "It is nowhere yet. Deploy it first.")
 }
 
+/// The image that was wished for, or the default.
 fn image_of(wish: &Wish) -> String {
     wish.image
         .clone()

@@ -184,10 +184,13 @@ impl Deployer {
         let view = run::view(&record, 0, true);
         let stop = self.host().stop.clone();
         let task = async move {
-            let _listed = listed;
+            let listed = listed;
             // Dropped in the middle when the host ends: the next apply goes on.
-            stop.run_until_cancelled(Box::pin(work.carry_out(record, desired)))
-                .await;
+            let carried = Box::pin(work.carry_out(record, desired));
+            if stop.run_until_cancelled(carried).await.is_some() {
+                // Its address or its token may be another one now.
+                listed.deployer.follow_route().await;
+            }
         };
         self.host().tracker.spawn_on(task, &self.host().runtime);
         Ok(view)

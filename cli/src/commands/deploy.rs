@@ -217,6 +217,7 @@ pub async fn run(settings: Settings, matches: &ArgMatches) -> anyhow::Result<()>
         stop: stop.clone(),
         runtime: tokio::runtime::Handle::current(),
         providers: deployer::providers(),
+        core: std::sync::Weak::new(),
     });
     let desk = Desk {
         settings,

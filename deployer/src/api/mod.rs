@@ -10,6 +10,7 @@ mod accounts;
 mod lookups;
 mod panel;
 mod remotes;
+mod route;
 mod runs;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(runs::apply))
         .routes(routes!(runs::show))
         .routes(routes!(runs::cancel))
+        .routes(routes!(route::show, route::set))
         .route(
             "/api/deploy/remotes/{id}/panel/{*path}",
             any(panel::pass_on),

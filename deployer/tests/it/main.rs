@@ -11,5 +11,6 @@ mod cloud;
 mod description;
 mod lookups;
 mod remotes;
+mod route;
 mod runs;
 mod world;
