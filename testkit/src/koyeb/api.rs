@@ -72,13 +72,12 @@ impl Desk<'_> {
                         Ok(Answer::json(200, &json!({ "app": app })))
                     }
                     "DELETE" => {
-                        let app = self.state.apps.remove(place).id;
-                        while let Some(place) =
-                            self.state.services.iter().position(|it| it.app == app)
-                        {
-                            self.state.stop(place).await;
-                            self.state.services.remove(place);
+                        let app = self.state.apps.get(place).map(|app| app.id.as_str());
+                        let mut services = self.state.services.iter();
+                        if services.any(|it| Some(it.app.as_str()) == app) {
+                            return Err(invalid("id", "still has services"));
                         }
+                        self.state.apps.remove(place);
                         Ok(Answer::json(200, &json!({})))
                     }
                     _ => Err(usual_error(404)),
@@ -144,6 +143,7 @@ impl Desk<'_> {
             }
             ("GET", ["deployment_events"]) => self.events(),
             ("GET", ["streams", "logs", "query"]) => self.logs(),
+            ("GET", ["streams", "metrics"]) => self.metrics(),
             _ => Err(usual_error(404)),
         }
     }
@@ -191,7 +191,7 @@ impl Desk<'_> {
     async fn create_app(&mut self) -> Result<Answer, Answer> {
         let body = self.body()?;
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-        check_name("name", name)?;
+        check_name("name", name, 23)?;
         if self.state.apps.iter().any(|app| app.name == name) {
             return Err(invalid("name", "already exists"));
         }
@@ -201,10 +201,12 @@ impl Desk<'_> {
             app: id.clone(),
         };
         let edge = Edge::open(|_| door).await.map_err(|_| usual_error(500))?;
+        let goes_when_empty = body.pointer("/life_cycle/delete_when_empty");
         let app = App {
             id,
             name: name.to_owned(),
             created: self.now,
+            goes_when_empty: goes_when_empty == Some(&Value::Bool(true)),
             edge,
         };
         let view = self.state.show_app(&app);
@@ -218,7 +220,7 @@ impl Desk<'_> {
             .get("name")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        check_name("definition.name", name)?;
+        check_name("definition.name", name, 63)?;
         if definition.get("type").and_then(Value::as_str) != Some("WEB") {
             return Err(invalid("definition.type", "this fake has WEB only"));
         }
@@ -229,8 +231,9 @@ impl Desk<'_> {
             ("definition.ports", "/ports/0/port"),
             ("definition.scalings", "/scalings/0/max"),
         ] {
-            if definition.pointer(path).is_none() {
-                return Err(invalid(field, "is required"));
+            let given = definition.pointer(path);
+            if given.is_none_or(|given| given.as_str() == Some("")) {
+                return Err(invalid(field, "cannot be blank"));
             }
         }
         let is_free = |definition: &Value| {
@@ -327,13 +330,23 @@ impl Desk<'_> {
             }
             ("DELETE", []) => {
                 self.state.stop(place).await;
-                self.state.services.remove(place);
+                let app = self.state.services.remove(place).app;
+                let services = &self.state.services;
+                let is_empty = !services.iter().any(|service| service.app == app);
+                let goes = |it: &App| it.id == app && is_empty && it.goes_when_empty;
+                self.state.apps.retain(|app| !goes(app));
                 return Ok(Answer::json(200, &json!({})));
             }
             ("POST", ["pause"]) => {
                 self.state.stop(place).await;
                 if let Some(service) = self.state.services.get_mut(place) {
                     service.is_paused = true;
+                    service.active = None;
+                    for deployment in &mut service.deployments {
+                        if deployment.status == Status::Healthy {
+                            deployment.enter(Status::Stopped, self.now, "Service paused");
+                        }
+                    }
                 }
                 return Ok(Answer::json(200, &json!({})));
             }
@@ -410,10 +423,10 @@ impl Desk<'_> {
             .filter(|deployment| self.wanted("deployment_id", &deployment.id))
             .flat_map(|deployment| {
                 let newest_first = deployment.messages.iter().enumerate().rev();
-                newest_first.map(|(i, message)| {
+                newest_first.map(|(i, (at, message))| {
                     json!({
                         "id": format!("{}-{i}", deployment.id),
-                        "when": rfc3339(deployment.updated),
+                        "when": rfc3339(*at),
                         "organization_id": self.state.organization,
                         "deployment_id": deployment.id,
                         "type": "DEPLOYMENT_STATUS",
@@ -426,16 +439,40 @@ impl Desk<'_> {
         self.list("events", events)
     }
 
+    /// One sample, of now, for the instance that runs.
+    fn metrics(&self) -> Result<Answer, Answer> {
+        let id = self.call.parameter("service_id");
+        let id = id.ok_or_else(|| invalid("service_id", "is required"))?;
+        let service = self.state.services.iter().find(|it| it.id == id);
+        let service = service.ok_or_else(|| usual_error(404))?;
+        let value = match self.call.parameter("name").unwrap_or_default() {
+            "CPU_TOTAL_PERCENT" => 1.0,
+            "MEM_RSS" => 42.0 * 1024.0 * 1024.0,
+            "PUBLIC_DATA_TRANSFER_OUT" | "HTTP_THROUGHPUT" => 0.0,
+            _ => return Err(invalid("name", "is not the name of a metric")),
+        };
+        let series = match &service.container {
+            Container::Up(instance) => vec![json!({
+                "labels": { "service_id": service.id, "instance_id": instance.id },
+                "samples": [{ "timestamp": rfc3339(self.now), "value": value }],
+            })],
+            _ => Vec::new(),
+        };
+        Ok(Answer::json(200, &json!({ "metrics": series })))
+    }
+
     fn logs(&self) -> Result<Answer, Answer> {
         let id = self.call.parameter("service_id");
         let id = id.ok_or_else(|| invalid("service_id", "is required"))?;
         let service = self.state.services.iter().find(|it| it.id == id);
         let service = service.ok_or_else(|| usual_error(404))?;
+        // In nanoseconds, as Koyeb's lines have them.
+        let nanos = |millis: i64| i128::from(millis) * 1_000_000;
         let time = |name: &str, otherwise: i64| match self.call.parameter(name) {
-            None => Ok(otherwise),
+            None => Ok(nanos(otherwise)),
             Some(given) => given
                 .parse()
-                .map(|time: jiff::Timestamp| time.as_millisecond())
+                .map(|time: jiff::Timestamp| time.as_nanosecond())
                 .map_err(|_| invalid(name, "must be a time in RFC 3339")),
         };
         let (start, end) = (
@@ -448,14 +485,14 @@ impl Desk<'_> {
         let mut lines: Vec<&(Line, &str)> = service
             .lines
             .iter()
-            .filter(|(line, it)| *it == kind && start <= line.at && line.at <= end)
+            .filter(|(line, it)| *it == kind && (start..=end).contains(&nanos(line.at)))
             .collect();
         if self.call.parameter("order") == Some("desc") {
             lines.reverse();
         }
         let has_more = lines.len() > limit;
         lines.truncate(limit);
-        let last = lines.last().map_or(start, |(line, _)| line.at);
+        let last = lines.last().map_or(self.now, |(line, _)| line.at);
         let data: Vec<Value> = lines
             .into_iter()
             .map(|(line, kind)| {
@@ -467,7 +504,7 @@ impl Desk<'_> {
             })
             .collect();
         let pagination = json!({
-            "has_more": has_more, "next_start": rfc3339(last), "next_end": rfc3339(end),
+            "has_more": has_more, "next_start": rfc3339(last), "next_end": rfc3339(self.now),
         });
         Ok(Answer::json(
             200,
@@ -476,9 +513,9 @@ impl Desk<'_> {
     }
 }
 
-/// Names are of 3 to 63 small letters, digits and `-`.
-fn check_name(field: &str, name: &str) -> Result<(), Answer> {
-    let is_name = (3..=63).contains(&name.len())
+/// Names are of 3 to so many small letters, digits and `-`: 23 for an app, and 63 for a service.
+fn check_name(field: &str, name: &str, longest: usize) -> Result<(), Answer> {
+    let is_name = (3..=longest).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
             .chars()
@@ -486,6 +523,7 @@ fn check_name(field: &str, name: &str) -> Result<(), Answer> {
     if is_name {
         Ok(())
     } else {
-        Err(invalid(field, "must match ^[a-z][a-z0-9-]{2,62}$"))
+        let range = format!("must be 3 to {longest} of a-z, 0-9 and -, beginning with a letter");
+        Err(invalid(field, &range))
     }
 }

@@ -7,11 +7,11 @@
 //! |---|---|
 //! | keys | bearer; 401 for all others |
 //! | `GET /v1/account/profile`, `/v1/account/organization` | one user of one organization |
-//! | `/v1/apps` (list, create, get, delete) | names are unique; each app has a domain of its own |
+//! | `/v1/apps` (list, create, get, delete) | names are unique; each app has a domain of its own; deleted only when it is empty, or with its last service if it was made so |
 //! | `/v1/services` (list, create, get, put, patch, delete), `dry_run` | the definition is replaced, and makes a deployment; one free instance in all |
 //! | `/v1/services/{id}/pause`, `resume`, `redeploy` | at once |
 //! | `/v1/deployments` (list, get), `/{id}/cancel` | `PENDING` → `PROVISIONING` → `STARTING` → `HEALTHY`, `ERROR` or `UNHEALTHY`; the one before is `STOPPED` |
-//! | `/v1/instances`, `/v1/streams/logs/query`, `/v1/deployment_events` | the container, its output, what happened |
+//! | `/v1/instances`, `/v1/streams/logs/query`, `/v1/streams/metrics`, `/v1/deployment_events` | the container, its output, what it uses, what happened |
 //! | limits | 400 calls a minute, `x-ratelimit-*` |
 //! | free instances | asleep after an hour without a request, awake a moment after one |
 //! | faults | [`Fault`]s for the next call or calls of a kind |
@@ -19,7 +19,9 @@
 //! An app's domain is `127.0.0.1:PORT` and speaks HTTP, where Koyeb's is
 //! `name-organization.koyeb.app` and speaks HTTPS.
 //!
-//! Not seen in recordings, and therefore guesses: the codes and words of errors.
+//! Codes of errors are those of the description. Not seen in recordings, and therefore guesses:
+//! their words, what is answered when the free instance is used up, and that the deployments of
+//! a paused service are `STOPPED`.
 
 mod api;
 mod door;

@@ -22,6 +22,8 @@ pub(super) struct App {
     pub id: String,
     pub name: String,
     pub created: i64,
+    /// It is deleted with its last service.
+    pub goes_when_empty: bool,
     pub edge: Edge,
 }
 
@@ -50,7 +52,8 @@ pub(super) struct Deployment {
     pub updated: i64,
     pub since: i64,
     pub looks: u32,
-    pub messages: Vec<String>,
+    /// What was said about it, and when.
+    pub messages: Vec<(i64, String)>,
     pub candidate: Option<Instance>,
 }
 
@@ -113,7 +116,7 @@ impl Deployment {
             updated: now,
             since: now,
             looks: 0,
-            messages: vec!["Deployment created".to_owned()],
+            messages: vec![(now, "Deployment created".to_owned())],
             candidate: None,
         }
     }
@@ -122,7 +125,12 @@ impl Deployment {
         self.status = status;
         self.since = at;
         self.updated = at;
-        self.messages.push(message.into());
+        self.messages.push((at, message.into()));
+    }
+
+    /// What was said about it, oldest first.
+    pub fn said(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().map(|(_, message)| message.as_str())
     }
 
     fn text(&self, path: &str) -> Option<&str> {

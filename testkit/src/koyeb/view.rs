@@ -17,14 +17,14 @@ pub(super) fn error(status: u16, code: &str, message: &str) -> Answer {
 pub(super) fn usual_error(status: u16) -> Answer {
     let (code, message) = match status {
         400 => ("invalid_argument", "Validation error"),
-        401 => ("unauthenticated", "Token is not valid"),
-        402 => ("payment_required", "Add a payment method to go on"),
-        403 => ("permission_denied", "You may not do that"),
-        404 => ("not_found", "Not Found"),
-        409 => ("already_exists", "It exists already"),
-        429 => ("too_many_requests", "Too many requests"),
-        503 => ("unavailable", "Service unavailable"),
-        _ => ("internal", "Internal error"),
+        401 => ("authentication_error", "Token is not valid"),
+        402 => ("request_failed", "Add a payment method to go on"),
+        403 => ("authorization_required", "You may not do that"),
+        404 => ("unknown_resource", "Not Found"),
+        409 => ("invalid_argument", "It exists already"),
+        429 => ("rate_limit_error", "Too many requests"),
+        503 => ("api_error", "Service unavailable"),
+        _ => ("api_error", "Internal error"),
     };
     error(status, code, message)
 }
@@ -80,7 +80,7 @@ impl State {
             "created_at": rfc3339(service.created),
             "updated_at": rfc3339(service.updated),
             "status": status,
-            "messages": latest.and_then(|latest| latest.messages.last()).into_iter().collect::<Vec<_>>(),
+            "messages": latest.map(|latest| latest.said().last().into_iter().collect::<Vec<_>>()),
             "version": service.deployments.len().to_string(),
             "active_deployment_id": service.active.as_deref().unwrap_or_default(),
             "latest_deployment_id": latest.map(|latest| latest.id.as_str()),
@@ -96,7 +96,7 @@ impl State {
             "created_at": rfc3339(deployment.created),
             "updated_at": rfc3339(deployment.updated),
             "status": deployment.status.name(),
-            "messages": deployment.messages,
+            "messages": deployment.said().collect::<Vec<_>>(),
             "definition": deployment.definition,
         })
     }
