@@ -56,10 +56,6 @@ macro_rules! starts {
             ///
             /// # Panics
             /// When it cannot be started; on a free port of 127.0.0.1 that does not happen.
-            #[expect(
-                clippy::expect_used,
-                reason = "a test without its fake cannot go on; everybody else uses try_start"
-            )]
             pub async fn start(self) -> $fake {
                 let started = self.try_start().await;
                 started.expect(concat!("the ", stringify!($fake), " listens"))
