@@ -18,6 +18,7 @@ use vault::Secret;
 use crate::account::{Account, Credential};
 use crate::document;
 use crate::instance::Instances;
+use crate::koyeb;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
@@ -28,7 +29,7 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
-pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
+pub const PROVIDERS: [ProviderKind; 2] = [ProviderKind::Render, ProviderKind::Koyeb];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
 pub const FEATURES: [DeployFeature; 3] = [
@@ -44,12 +45,13 @@ pub fn providers() -> Providers {
             credential.secret.clone(),
             credential.api.as_deref(),
         )?)),
-        ProviderKind::ClawCloud | ProviderKind::Kubernetes | ProviderKind::Koyeb => {
-            Err(ProviderError::Refused(
-                "this version cannot use accounts there; take the variables to its console"
-                    .to_owned(),
-            ))
-        }
+        ProviderKind::Koyeb => Ok(Arc::new(koyeb::account(
+            credential.secret.clone(),
+            credential.api.as_deref(),
+        )?)),
+        ProviderKind::ClawCloud | ProviderKind::Kubernetes => Err(ProviderError::Refused(
+            "this version cannot use accounts there; take the variables to its console".to_owned(),
+        )),
     })
 }
 

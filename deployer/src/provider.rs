@@ -38,7 +38,8 @@ pub trait Provider: Send + Sync {
     /// is in [`Observed::deploy`].
     async fn create(&self, desired: &Desired) -> Result<Observed>;
 
-    /// Makes the app's variables exactly these. Takes effect with the next deploy.
+    /// Makes the app's variables exactly these. Takes effect with the next deploy, which
+    /// sends them again where the provider keeps nothing that is not deployed.
     async fn set_variables(&self, id: &str, desired: &Desired) -> Result<()>;
 
     /// Changes plan, size and the like. Takes effect with the next deploy.
@@ -118,6 +119,17 @@ pub enum Value {
     FromDatabase(DatabasePart),
 }
 
+impl Value {
+    /// What the variable is set to; `None` when only the database knows.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Plain(text) => Some(text),
+            Self::Secret(secret) => Some(secret.expose()),
+            Self::FromDatabase(_) => None,
+        }
+    }
+}
+
 /// A part of what is needed to reach a database that was made beside the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabasePart {
@@ -156,8 +168,8 @@ pub struct Observed {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// It carries our mark, so it was made by this program. (Render has no place for a mark:
-    /// there, that [`MARK`] is set.)
+    /// It carries our mark, so it was made by this program. (Render and Koyeb have no
+    /// place for a mark: there, that [`MARK`] is set.)
     pub is_ours: bool,
     /// Where it answers.
     pub url: Option<String>,

@@ -43,21 +43,21 @@ const signedIn = (t, options, body) =>
     await body(view, server);
   });
 
-// Hands the account at the fake Render over, as a person does.
-async function handOver({ id }, key = clouds['render-key']) {
+// Hands the account at a fake cloud over, as a person does.
+async function handOver({ id }, key = clouds['render-key'], cloud = 'render') {
   await id('account-more').click();
-  await id('account-api').fill(clouds.render);
+  await id('account-api').fill(clouds[cloud]);
   await id('account-secret').fill(key);
   await id('account-add').click();
 }
 
 // Through the wizard up to the plan.
-async function toThePlan(view, name) {
+async function toThePlan(view, name, cloud = 'render') {
   const { id } = view;
   await id('nav-deploy').click();
-  await id('choose-render').click();
+  await id(`choose-${cloud}`).click();
   await id('deploy-name').fill(name);
-  await handOver(view);
+  await handOver(view, clouds[`${cloud}-key`], cloud);
   await id('account-works').waitFor();
   await id('wizard-next').click();
   await id('data-none').click();
@@ -110,6 +110,24 @@ test('an instance goes online at Render and is used from here, without a variabl
     await id('panel-back').click();
     await shows(id('remote-name'), 'gb-online');
     await page.locator('[data-testid="remote-state"][data-state="running"]').first().waitFor();
+  });
+});
+
+test('an instance goes online at Koyeb, too, and its log is shown', async (t) => {
+  await signedIn(t, {}, async (view) => {
+    const { page, id } = view;
+    await toThePlan(view, 'gb-koyeb', 'koyeb');
+    await shows(id('plan-cost'), 'nothing');
+    await apply(view);
+    assert.equal(await id('run-step-try_request').getAttribute('data-state'), 'done');
+    await id('run-done').click();
+    await id('deploy-done').waitFor();
+    const url = await id('done-url').inputValue();
+    const { status } = await fetch(`${url}/health`);
+    assert.equal(status, 200);
+    const [remote] = await remotes(page);
+    const logs = await admin(page, 'GET', `/api/deploy/remotes/${remote.id}/logs`);
+    assert.match(JSON.stringify(logs.json), /listening on/);
   });
 });
 

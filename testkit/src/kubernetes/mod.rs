@@ -76,6 +76,7 @@ use tokio::task::JoinSet;
 pub use fault::{Fault, Rule};
 pub use rights::Right;
 
+use crate::accept::{ANY_PORT, starts};
 use crate::clock::Clock;
 use cluster::{Cluster, Write};
 use rights::User;
@@ -703,10 +704,12 @@ impl Default for Builder {
             mysql: HashMap::new(),
             quotas: Vec::new(),
             limits: Vec::new(),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            address: ANY_PORT,
         }
     }
 }
+
+starts!(Builder => FakeKubernetes);
 
 impl Builder {
     /// Takes the time from this clock. The default is the machine's.
@@ -799,25 +802,6 @@ impl Builder {
         self.limits
             .push((namespace.to_owned(), json!({"limits": [container]})));
         self
-    }
-
-    /// Listens here instead of on a free port of 127.0.0.1.
-    #[must_use]
-    pub const fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
-        self
-    }
-
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// When it cannot listen, or what it is made of is not right.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its fake cannot go on; everybody else uses try_start"
-    )]
-    pub async fn start(self) -> FakeKubernetes {
-        self.try_start().await.expect("the fake Kubernetes starts")
     }
 
     /// Starts to listen.
