@@ -17,6 +17,7 @@ use vault::Secret;
 use crate::account::{Account, Credential};
 use crate::document;
 use crate::instance::Instances;
+use crate::kubernetes;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
@@ -27,7 +28,11 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
-pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
+pub const PROVIDERS: [ProviderKind; 3] = [
+    ProviderKind::Render,
+    ProviderKind::ClawCloud,
+    ProviderKind::Kubernetes,
+];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
 pub const FEATURES: [DeployFeature; 2] = [DeployFeature::Panel, DeployFeature::Wake];
@@ -39,12 +44,15 @@ pub fn providers() -> Providers {
             credential.secret.clone(),
             credential.api.as_deref(),
         )?)),
-        ProviderKind::ClawCloud | ProviderKind::Kubernetes | ProviderKind::Koyeb => {
-            Err(ProviderError::Refused(
-                "this version cannot use accounts there; take the variables to its console"
-                    .to_owned(),
-            ))
-        }
+        kind @ (ProviderKind::ClawCloud | ProviderKind::Kubernetes) => match credential.api {
+            None => Ok(Arc::new(kubernetes::account(kind, &credential.secret)?)),
+            Some(_) => Err(ProviderError::Refused(
+                "A kubeconfig says itself where the API is. Leave the address empty.".to_owned(),
+            )),
+        },
+        ProviderKind::Koyeb => Err(ProviderError::Refused(
+            "this version cannot use accounts there; take the variables to its console".to_owned(),
+        )),
     })
 }
 

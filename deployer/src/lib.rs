@@ -19,6 +19,7 @@ mod document;
 mod http;
 pub mod image;
 mod instance;
+pub mod kubernetes;
 pub mod plan;
 pub mod provider;
 pub mod record;
