@@ -167,7 +167,14 @@ impl Deployer {
             return Err(problem);
         }
         let credential = Credential::typed(new)?;
-        let facts = self.provider(&credential)?.probe().await?;
+        // Nobody was asked yet: what is refused is what was typed in.
+        let provider = self
+            .provider(&credential)
+            .map_err(|error| match error.code {
+                ErrorCode::Provider => ApiError::new(ErrorCode::InvalidInput, error.message),
+                _ => error,
+            })?;
+        let facts = provider.probe().await?;
         let _changing = self.changing().await;
         let accounts = Account::all(self.store()).await?;
         let known = accounts

@@ -450,6 +450,9 @@ fn environment(cluster: &Cluster, pod: &Value) -> Result<Vec<(String, String)>, 
         Some((_, old)) => *old = value,
         None => all.push((name.to_owned(), value)),
     };
+    for (name, value) in &cluster.settings.variables {
+        put(name, value.clone());
+    }
     put("HOSTNAME", name(pod).to_owned());
     put("KUBERNETES_SERVICE_HOST", "10.96.0.1".to_owned());
     put("KUBERNETES_SERVICE_PORT", "443".to_owned());
