@@ -180,6 +180,6 @@ fn died(container: &ContainerStatus) -> String {
 pub(super) fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
     pods.max_by_key(|pod| {
         let made = pod.metadata.creation_timestamp.as_ref();
-        (made.map(|time| time.0), pod.metadata.name.clone())
+        (made.map(|time| time.0), deploy_of(pod))
     })
 }

@@ -84,11 +84,9 @@ impl Cloud {
         self.kubernetes.observe(&target(name)).await.unwrap()
     }
 
-    /// Everything that somebody has made, the neighbour apart.
+    /// Everything that was made, what the cloud itself has made apart.
     fn names(&self) -> Vec<String> {
-        let mut names = self.fake.names(PLACE);
-        names.retain(|name| !name.ends_with("/neighbour"));
-        names
+        self.fake.names(PLACE)
     }
 
     /// The objects of a kind that were made for an app.

@@ -24,7 +24,7 @@ async fn making_it_breaks_off_at_every_write_and_nothing_is_made_twice() {
         let cloud = Cloud::new().await;
         let wish = desired("gb");
         // Not the tries: those write nothing.
-        let dry = 5;
+        let dry = 4;
         let rule = Rule::new(Fault::LoseAnswer).verb("patch");
         cloud.fake.fault(rule.skip(dry + broke_off).times(1));
         match cloud.kubernetes.create(&wish).await {

@@ -1,6 +1,9 @@
 //! The cloud's edge: takes HTTP for every host of the ingresses and sends it to a pod that
 //! is ready. Who speaks TLS gets it, with a certificate for [`super::Builder::domain`].
 //!
+//! A process listens on this machine only and takes no other name than its own, so `Host`
+//! and `Origin` name it by its address; what was asked for is in `X-Forwarded-Host`.
+//!
 //! Deliberately absent: WebSocket.
 
 use std::collections::HashMap;
@@ -10,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
@@ -264,14 +267,29 @@ async fn route(
         Way::Simulated(pod) => said(StatusCode::OK, &format!("{pod} is simulated")),
         Way::To(address) => {
             let headers = request.headers_mut();
+            let is_own = headers
+                .get(ORIGIN)
+                .and_then(|origin| origin.to_str().ok()?.split_once("://"))
+                .is_some_and(|(_, from)| from == host);
+            let own = is_own.then(|| (ORIGIN, format!("http://{address}")));
             for (name, value) in [
-                ("x-forwarded-for", peer.ip().to_string()),
-                ("x-real-ip", peer.ip().to_string()),
-                ("x-forwarded-host", host),
-                ("x-forwarded-proto", "https".to_owned()),
-            ] {
+                (
+                    HeaderName::from_static("x-forwarded-for"),
+                    peer.ip().to_string(),
+                ),
+                (HeaderName::from_static("x-real-ip"), peer.ip().to_string()),
+                (HeaderName::from_static("x-forwarded-host"), host),
+                (
+                    HeaderName::from_static("x-forwarded-proto"),
+                    "https".to_owned(),
+                ),
+                (HOST, address.to_string()),
+            ]
+            .into_iter()
+            .chain(own)
+            {
                 if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.insert(HeaderName::from_static(name), value);
+                    headers.insert(name, value);
                 }
             }
             headers.remove(CONNECTION);
