@@ -12,11 +12,10 @@ use super::{Cloud, NOW, PLACE, desired};
 
 /// Why a kubeconfig is refused.
 fn refused(text: &str) -> String {
-    match account(ProviderKind::Kubernetes, &Secret::from(text)) {
-        Ok(_) => panic!("taken:\n{text}"),
-        Err(ProviderError::Refused(why)) => why,
-        Err(other) => panic!("{other:?}"),
-    }
+    let taken = account(ProviderKind::Kubernetes, &Secret::from(text));
+    let refused = taken.err().unwrap();
+    assert!(matches!(refused, ProviderError::Refused(_)), "{refused:?}");
+    refused.to_string()
 }
 
 #[tokio::test]
