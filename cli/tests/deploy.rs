@@ -60,6 +60,7 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
         (&["apply", "nobody"][..], "deploy list"),
         (&["new", "Not A Name"][..], "small letters"),
         (&["accounts", "add", "render"][..], "--secret-file"),
+        (&["accounts", "add", "kubernetes"][..], "kubeconfig"),
     ] {
         let output = deploy(folder.path(), arguments);
         assert!(!output.status.success(), "{arguments:?}");

@@ -19,6 +19,7 @@ use crate::account::{Account, Credential};
 use crate::document;
 use crate::instance::Instances;
 use crate::koyeb;
+use crate::kubernetes;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
@@ -29,7 +30,12 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
-pub const PROVIDERS: [ProviderKind; 2] = [ProviderKind::Render, ProviderKind::Koyeb];
+pub const PROVIDERS: [ProviderKind; 4] = [
+    ProviderKind::Render,
+    ProviderKind::ClawCloud,
+    ProviderKind::Kubernetes,
+    ProviderKind::Koyeb,
+];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
 pub const FEATURES: [DeployFeature; 3] = [
@@ -49,9 +55,12 @@ pub fn providers() -> Providers {
             credential.secret.clone(),
             credential.api.as_deref(),
         )?)),
-        ProviderKind::ClawCloud | ProviderKind::Kubernetes => Err(ProviderError::Refused(
-            "this version cannot use accounts there; take the variables to its console".to_owned(),
-        )),
+        kind @ (ProviderKind::ClawCloud | ProviderKind::Kubernetes) => match credential.api {
+            None => Ok(Arc::new(kubernetes::account(kind, &credential.secret)?)),
+            Some(_) => Err(ProviderError::Refused(
+                "A kubeconfig says itself where the API is. Leave the address empty.".to_owned(),
+            )),
+        },
     })
 }
 
@@ -173,7 +182,14 @@ impl Deployer {
             return Err(problem);
         }
         let credential = Credential::typed(new)?;
-        let facts = self.provider(&credential)?.probe().await?;
+        // Nobody was asked yet: what is refused is what was typed in.
+        let provider = self
+            .provider(&credential)
+            .map_err(|error| match error.code {
+                ErrorCode::Provider => ApiError::new(ErrorCode::InvalidInput, error.message),
+                _ => error,
+            })?;
+        let facts = provider.probe().await?;
         let _changing = self.changing().await;
         let accounts = Account::all(self.store()).await?;
         let known = accounts

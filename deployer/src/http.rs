@@ -279,14 +279,18 @@ impl Http {
 
     /// Somebody else's words on one line, not too long and without the key.
     fn clean(&self, text: &str) -> String {
-        let text = text.replace(self.key.expose().as_str(), "***");
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(LONGEST_MESSAGE)
-            .collect();
-        line.trim().to_owned()
+        cut(&text.replace(self.key.expose().as_str(), "***"))
     }
+}
+
+/// Somebody else's words on one line, and not too long.
+pub(crate) fn cut(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST_MESSAGE)
+        .collect();
+    line.trim().to_owned()
 }
 
 /// A call as errors name it: `GET /users`.
@@ -309,7 +313,7 @@ impl std::fmt::Display for Call<'_> {
 
 /// Reads the address of an API. Without encryption only on this machine: everybody on the way
 /// would read the key.
-fn address(api: &str) -> Result<Url> {
+pub(crate) fn address(api: &str) -> Result<Url> {
     let refused = |why: &str| {
         ProviderError::Refused(format!(
             "{api} is no address of an API: {why}. It is written like https://api.example.com/v1."
@@ -379,7 +383,7 @@ fn sorted(status: StatusCode, message: String, headers: &HeaderMap) -> ProviderE
 /// How long to wait after 429, however long that is. Render's `Ratelimit-Reset` holds seconds
 /// left in recordings and a moment by its page (api-docs.render.com/reference/rate-limiting); a
 /// moment is compared with the answer's own `Date`, so this machine's clock may be wrong.
-fn pause(headers: &HeaderMap) -> Duration {
+pub(crate) fn pause(headers: &HeaderMap) -> Duration {
     let text = |value: &HeaderValue| value.to_str().ok().map(|text| text.trim().to_owned());
     let number = |value: Option<&HeaderValue>| -> Option<i64> { text(value?)?.parse().ok() };
     let now = || {

@@ -15,6 +15,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use vault::Secret;
 
+use crate::names::Names;
 use crate::provider::HEALTH_PATH;
 use crate::run::{RemoteApi, Setback};
 
@@ -70,6 +71,7 @@ impl Instances {
             // A password goes to the address that was given and to no other.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(Names)
             .build()
             .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(Self {

@@ -20,6 +20,8 @@ mod http;
 pub mod image;
 mod instance;
 pub mod koyeb;
+pub mod kubernetes;
+mod names;
 pub mod plan;
 pub mod provider;
 pub mod record;
@@ -32,7 +34,7 @@ pub mod variables;
 pub mod wish;
 
 pub use account::{Account, Credential};
-pub use deployer::{Deployer, Host, Providers, mysql_config, providers};
+pub use deployer::{Deployer, Host, PROVIDERS, Providers, mysql_config, providers};
 
 /// What a host hands to [`proxy_core::CoreConfig::extend`] to have a deployer.
 pub fn extend(providers: Providers) -> proxy_core::Extend {

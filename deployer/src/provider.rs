@@ -35,7 +35,7 @@ pub trait Provider: Send + Sync {
     async fn create_database(&self, desired: &Desired) -> Result<bool>;
 
     /// Makes the app with its variables. Where the provider starts it at once, the deploy's id
-    /// is in [`Observed::deploy`].
+    /// is in [`Observed::deploy`]. Of [`ProviderState::Partial`] it makes the rest.
     async fn create(&self, desired: &Desired) -> Result<Observed>;
 
     /// Makes the app's variables exactly these. Takes effect with the next deploy, which
@@ -204,6 +204,9 @@ pub enum ProviderState {
     Stopped(String),
     /// It fails, and why as far as it tells.
     Failing(String),
+    /// Only parts of it are there, of an attempt that broke off: [`Provider::create`] makes the
+    /// rest, [`Provider::delete`] takes them away.
+    Partial,
 }
 
 /// Stopping and starting.

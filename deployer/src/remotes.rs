@@ -449,14 +449,11 @@ impl Deployer {
                 record.name
             )));
         }
-        match self.at(&record).await {
-            Ok(at) => match at.provider.delete(&at.id).await {
+        if let Some(at) = self.made(&record).await? {
+            match at.provider.delete(&at.id).await {
                 Ok(()) | Err(ProviderError::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
-            },
-            // Nothing was made of it.
-            Err(_) if record.remote_id.is_none() => {}
-            Err(error) => return Err(error),
+            }
         }
         document::remove::<Record>(self.store(), id).await?;
         record.became(RemoteState::Gone, self.clock().now());
@@ -580,6 +577,23 @@ impl Deployer {
         let wish = record.wish.as_ref().ok_or_else(not_ours)?;
         let provider = self.provider_of(wish).await?;
         Ok(At { provider, id })
+    }
+
+    /// What was made of a remote, also by a run that broke off before it was noted.
+    async fn made(&self, record: &Record) -> Result<Option<At>, ApiError> {
+        if record.remote_id.is_some() {
+            return self.at(record).await.map(Some);
+        }
+        let tried = record.wish.as_ref().filter(|_| record.run.is_some());
+        let Some(wish) = tried.filter(|wish| wish.account.is_some()) else {
+            return Ok(None);
+        };
+        let provider = self.provider_of(wish).await?;
+        let found = provider.observe(&target(record)).await?;
+        Ok(found.filter(|there| there.is_ours).map(|there| At {
+            id: there.id,
+            provider,
+        }))
     }
 
     pub(crate) async fn provider_of(&self, wish: &Wish) -> Result<Arc<dyn Provider>, ApiError> {
@@ -713,6 +727,12 @@ fn state_of(state: &ProviderState) -> RemoteState {
         },
         ProviderState::Failing(why) => RemoteState::Failing {
             error: ApiError::new(ErrorCode::Provider, why.clone()),
+        },
+        ProviderState::Partial => RemoteState::Failing {
+            error: ApiError::new(
+                ErrorCode::Provider,
+                "Only parts of it are there. Apply again to make it whole, or delete it.",
+            ),
         },
     }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use contract::admin::{Actor, AuditAction};
 use contract::deploy::{
@@ -84,7 +85,9 @@ pub fn command() -> Command {
                             Arg::new("provider")
                                 .required(true)
                                 .value_name("PROVIDER")
-                                .value_parser(["render", "claw_cloud", "kubernetes", "koyeb"])
+                                .value_parser(PossibleValuesParser::new(
+                                    deployer::PROVIDERS.map(word),
+                                ))
                                 .help("Whose account it is"),
                         )
                         .arg(
@@ -316,7 +319,7 @@ impl Desk {
                 let provider =
                     serde_json::from_value::<ProviderKind>(text(given, "provider").into())
                         .context("there is no such provider")?;
-                let secret = secret(given)?;
+                let secret = secret(given, provider)?;
                 let added = self
                     .deployer
                     .add_account(AccountNew {
@@ -527,15 +530,21 @@ fn read(file: &PathBuf) -> anyhow::Result<Secret> {
 }
 
 /// The API key or kubeconfig: from a file, the environment, or typed without being shown.
-fn secret(given: &ArgMatches) -> anyhow::Result<Secret> {
+fn secret(given: &ArgMatches, provider: ProviderKind) -> anyhow::Result<Secret> {
     if let Some(file) = given.get_one::<PathBuf>("secret-file") {
         return read(file);
     }
     if let Ok(secret) = std::env::var(SECRET_VARIABLE) {
         return Ok(Secret::new(secret));
     }
-    if !std::io::stdin().is_terminal() {
-        bail!("give the key in the variable {SECRET_VARIABLE} or with --secret-file");
+    let is_file = matches!(provider, ProviderKind::ClawCloud | ProviderKind::Kubernetes);
+    // A kubeconfig has many lines, and a question takes one.
+    if is_file || !std::io::stdin().is_terminal() {
+        let what = match is_file {
+            true => "kubeconfig",
+            false => "key",
+        };
+        bail!("give the {what} in the variable {SECRET_VARIABLE} or with --secret-file");
     }
     rpassword::prompt_password("API key: ")
         .map(Secret::new)

@@ -178,6 +178,10 @@ struct Settings {
     immediate: bool,
     ingress_delay: Duration,
     database_delay: Duration,
+    /// Where ingresses say that they are reached, when that is where they are.
+    edge: Option<SocketAddr>,
+    /// What processes find in their environment unless their pod sets it.
+    variables: Vec<(String, String)>,
     /// Where the folders are that stand for volumes.
     volumes: PathBuf,
 }
@@ -688,6 +692,8 @@ pub struct Builder {
     mysql: HashMap<String, MySql>,
     quotas: Vec<(String, Value)>,
     limits: Vec<(String, Value)>,
+    domain: Option<String>,
+    variables: Vec<(String, String)>,
     address: SocketAddr,
 }
 
@@ -704,6 +710,8 @@ impl Default for Builder {
             mysql: HashMap::new(),
             quotas: Vec::new(),
             limits: Vec::new(),
+            domain: None,
+            variables: Vec::new(),
             address: ANY_PORT,
         }
     }
@@ -804,6 +812,23 @@ impl Builder {
         self
     }
 
+    /// Answers with TLS for hosts right below this domain, under [`FakeKubernetes::ca_pem`],
+    /// and lets ingresses say at which port. Below `.localhost` names lead to this machine
+    /// (RFC 6761), so `https://HOST:PORT` can be asked: `apps.localhost`.
+    #[must_use]
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.domain = Some(domain.to_owned());
+        self
+    }
+
+    /// Sets a variable for all processes whose pod does not set it, e.g. `BASE_URL` of a
+    /// fake Google.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts to listen.
     ///
     /// # Errors
@@ -816,8 +841,11 @@ impl Builder {
         let folder = tempfile::Builder::new()
             .prefix("gb-kubernetes-")
             .tempdir()?;
-        let made = crate::tls::Authority::new().and_then(|authority| authority.server());
-        let made = made.map_err(io::Error::other)?;
+        let hosts = self.domain.iter().map(|domain| format!("*.{domain}"));
+        let hosts: Vec<String> = hosts.collect();
+        let made = crate::tls::Authority::new()
+            .and_then(|authority| authority.server_called(&hosts))
+            .map_err(io::Error::other)?;
         let (ingress_addresses, wanted_addresses) = edge::Edge::new();
         let (orders, ordered) = mpsc::unbounded_channel();
         let mut cluster = Cluster {
@@ -827,6 +855,8 @@ impl Builder {
                 immediate: self.immediate,
                 ingress_delay: self.ingress_delay,
                 database_delay: self.database_delay,
+                edge: self.domain.is_some().then_some(edge),
+                variables: self.variables,
                 volumes: folder.path().to_owned(),
             },
             store: Store::new(),
@@ -878,10 +908,15 @@ impl Builder {
         world.settle();
         let acceptor = server::acceptor(&made)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(server::serve(listener, acceptor, Arc::clone(&world)));
+        tasks.spawn(server::serve(
+            listener,
+            acceptor.clone(),
+            Arc::clone(&world),
+        ));
         tasks.spawn(edge::serve(
             edge_listener,
             wanted_addresses,
+            acceptor.clone(),
             Arc::clone(&world),
         ));
         tasks.spawn(process::work(ordered, Arc::clone(&world)));

@@ -452,6 +452,8 @@ fn problems(lang: Lang, account: &AccountView) -> Html {
             { ends.unwrap_or_default() }
             if let Some(domain) = &facts.domain {
                 <p class="gb-small">{ lang.f("deploy.account.domain", &[("domain", domain)]) }</p>
+            } else if account.provider == ProviderKind::Kubernetes {
+                <p class="gb-small" data-testid="account-no-domain">{ lang.t("deploy.account.no_domain") }</p>
             }
         </Notice>
     )
