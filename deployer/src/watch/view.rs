@@ -100,7 +100,7 @@ impl Around {
         keep(record, paused, self.now, &self.zone)
     }
 
-    fn keep_alive_state(&self, record: &Record) -> Option<KeepAliveState> {
+    pub(super) fn keep_alive_state(&self, record: &Record) -> Option<KeepAliveState> {
         let keep = self.keep(record);
         if keep == Keep::No {
             return None;
@@ -118,7 +118,7 @@ impl Around {
     }
 
     /// What the user should do, most urgent first.
-    fn warnings(&self, record: &Record) -> Vec<RemoteWarning> {
+    pub(super) fn warnings(&self, record: &Record) -> Vec<RemoteWarning> {
         let account = record.wish.as_ref().and_then(|wish| wish.account);
         let account = account.map(|id| self.accounts.iter().find(|account| account.id == id));
         let cannot_be_used = account.and_then(|account| match account {
