@@ -1,4 +1,5 @@
-//! What is done with remotes: kept, planned, looked at, stopped, deleted.
+//! What is done with remotes: kept, planned, stopped, deleted. How they are is found out in
+//! [`crate::watch`].
 //!
 //! A remote is one document, read anew for every call, and changed under a lock of the
 //! deployer, so that no change is lost. While a run is under way, it alone changes the document

@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod awake;
 mod cloud;
 mod description;
 mod lookups;

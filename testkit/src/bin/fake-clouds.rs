@@ -5,12 +5,16 @@
 //! registry (`registry 127.0.0.1:PORT`), an image in it (`image …`), the keys that are
 //! accepted (`render-key …`, `koyeb-key …`), and `ready`; then it serves until it is
 //! stopped. Services run the program that `GB_SERVER_BIN` names, if it does.
+//!
+//! A line `advance SECONDS` on its standard input moves the clouds' clock forward, so that free
+//! services fall asleep; it answers `advanced SECONDS`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Parser;
+use testkit::clock::AheadClock;
 use testkit::cloud::{any_image, real_server};
 use testkit::koyeb::{self, FakeKoyeb};
 use testkit::launch::server_binary;
@@ -54,11 +58,14 @@ async fn main() -> std::io::Result<()> {
         .try_start()
         .await?;
     // Images of the public registries exist, too: a demonstration names them.
+    let clock = AheadClock::default();
     let mut render = FakeRender::builder()
+        .clock(clock.clone())
         .pace(Pace::every(step))
         .wake(wake)
         .images(any_image());
     let mut koyeb = FakeKoyeb::builder()
+        .clock(clock.clone())
         .step(step)
         .wake(wake)
         .images(any_image());
@@ -78,7 +85,29 @@ async fn main() -> std::io::Result<()> {
     writeln!(out, "koyeb-key {}", koyeb::KEY)?;
     writeln!(out, "ready")?;
     out.flush()?;
+    // A thread: reading ends with the standard input, or with the program.
+    std::thread::spawn(move || advance(&clock));
     stopped().await
+}
+
+/// Moves the clock as the standard input says.
+fn advance(clock: &AheadClock) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let Some(seconds) = line.strip_prefix("advance ") else {
+            continue;
+        };
+        let Ok(seconds) = seconds.trim().parse() else {
+            continue;
+        };
+        clock.advance(Duration::from_secs(seconds));
+        let mut out = std::io::stdout();
+        if writeln!(out, "advanced {seconds}")
+            .and(out.flush())
+            .is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Waits until the program is asked to end, so that its services end with it.
