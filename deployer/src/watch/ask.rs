@@ -5,7 +5,7 @@ use contract::{ApiError, ErrorCode, Millis};
 
 use super::hours::{HOUR, sleep_of};
 use super::schedule::{Due, Keep, after_knock, after_look};
-use super::settle::{Seen, is_held, settle};
+use super::settle::{Seen, settle};
 use super::view::has_lost_keys;
 use crate::account::Account;
 use crate::deployer::Deployer;
@@ -152,15 +152,18 @@ impl Deployer {
         }
     }
 
-    /// Shows one that slept as waking up.
+    /// Shows one that did not answer as waking up.
     pub(super) async fn note_waking(&self, id: i64) -> Result<(), ApiError> {
         let now = self.clock().now();
         let wakes = |record: &mut Record| {
-            let can = !is_held(record);
-            if can {
+            let may = matches!(
+                record.state,
+                RemoteState::Asleep | RemoteState::Failing { .. } | RemoteState::Unknown { .. }
+            );
+            if may {
                 record.became(RemoteState::Waking, now);
             }
-            can
+            may
         };
         self.note(id, wakes).await.map(drop)
     }

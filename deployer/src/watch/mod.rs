@@ -23,8 +23,8 @@ mod wake;
 
 use std::time::Duration;
 
-use contract::{ApiError, Millis};
-use tokio::task::JoinSet;
+use contract::{ApiError, ErrorCode, Millis};
+use futures_util::future::join_all;
 
 use crate::deployer::Deployer;
 use crate::record::Record;
@@ -93,14 +93,11 @@ impl Deployer {
         }
         // Another server may have done it meanwhile.
         let around = self.around().await?;
-        let mut attending = JoinSet::new();
-        for (record, due) in due(&around) {
-            let (deployer, keep) = (self.clone(), around.keep(record));
-            let record = record.clone();
-            let task = async move { Box::pin(deployer.attend_in_time(record, keep, due)).await };
-            attending.spawn_on(task, &self.host().runtime);
-        }
-        while attending.join_next().await.is_some() {}
+        let all = due(&around).into_iter().map(|(record, due)| {
+            let keep = around.keep(record);
+            Box::pin(self.attend_in_time(record.clone(), keep, due))
+        });
+        join_all(all).await;
         self.check_accounts(&around.accounts, &around.records)
             .await?;
         Ok(pause(&self.around().await?))
@@ -114,8 +111,16 @@ impl Deployer {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it took longer than {} seconds", PATIENCE.as_secs()),
         };
+        let noted = self.put_off(id, due).await;
+        if noted
+            .as_ref()
+            .is_err_and(|error| error.code == ErrorCode::NotFound)
+        {
+            // It was forgotten meanwhile.
+            return;
+        }
         tracing::warn!(error, remote = name, "a remote could not be watched");
-        if let Err(error) = self.put_off(id, due).await {
+        if let Err(error) = noted {
             tracing::warn!(%error, remote = name, "nor could that be noted");
         }
     }
@@ -138,7 +143,7 @@ fn pause(around: &Around) -> Duration {
     }
 }
 
-/// A random number; the same each time where the system gives none, which is no harm.
+/// A random number; 0 where the system gives none.
 fn random() -> i64 {
     let mut bytes = [0; 8];
     if getrandom::fill(&mut bytes).is_err() {

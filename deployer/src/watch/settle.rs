@@ -20,7 +20,7 @@ pub(crate) struct Seen {
 
 /// Whether a run has the last word about its state: one that is under way, also in another
 /// process, or one that broke off and is told of until it is gone on with.
-pub(crate) fn is_held(record: &Record) -> bool {
+fn is_held(record: &Record) -> bool {
     matches!(
         record.state,
         RemoteState::Deploying | RemoteState::Interrupted { .. } | RemoteState::Deleting

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contract::ApiError;
-use contract::deploy::{RemoteState, RemoteView};
+use contract::deploy::RemoteView;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The remotes that are being woken, with what is cancelled when that ends.
-pub(crate) type Waking = Mutex<HashMap<i64, CancellationToken>>;
+/// The remotes that are being woken.
+pub(crate) type Waking = Mutex<HashMap<i64, Attempt>>;
 
-/// Takes a remote off the list, however waking it ends.
+/// One attempt at waking, that others wait for.
+#[derive(Clone, Default)]
+pub(crate) struct Attempt {
+    /// Cancelled when it ends, however.
+    ended: CancellationToken,
+    /// Cancelled before, unless who made it has gone in the middle.
+    finished: CancellationToken,
+}
+
+/// Takes an attempt off the list, however it ends.
 struct Listed<'a> {
     waking: &'a Waking,
     id: i64,
@@ -29,8 +38,8 @@ struct Listed<'a> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        if let Some(ended) = self.waking.lock().remove(&self.id) {
-            ended.cancel();
+        if let Some(attempt) = self.waking.lock().remove(&self.id) {
+            attempt.ended.cancel();
         }
     }
 }
@@ -43,26 +52,25 @@ impl Deployer {
     /// When it is nowhere yet, or the database cannot be used.
     pub async fn wake(&self, id: i64) -> Result<RemoteView, ApiError> {
         loop {
-            let other = {
+            let (own, attempt) = {
                 let mut waking = self.waking().lock();
-                let other = waking.get(&id).cloned();
-                if other.is_none() {
-                    waking.insert(id, CancellationToken::new());
+                match waking.get(&id) {
+                    Some(attempt) => (false, attempt.clone()),
+                    None => (true, waking.entry(id).or_default().clone()),
                 }
-                other
             };
-            let Some(other) = other else {
+            if own {
                 let _listed = Listed {
                     waking: self.waking(),
                     id,
                 };
-                return Box::pin(self.wake_alone(id)).await;
-            };
-            other.cancelled().await;
-            let remote = self.remote(id).await?;
-            // Unless who woke it has gone in the middle.
-            if remote.state != RemoteState::Waking {
-                return Ok(remote);
+                let woken = Box::pin(self.wake_alone(id)).await;
+                attempt.finished.cancel();
+                return woken;
+            }
+            attempt.ended.cancelled().await;
+            if attempt.finished.is_cancelled() {
+                return self.remote(id).await;
             }
         }
     }
