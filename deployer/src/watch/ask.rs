@@ -175,12 +175,17 @@ impl Deployer {
             // It is nowhere yet.
             return Ok(record);
         }
+        let began = self.clock().now();
         let mut seen = Box::pin(self.ask(&record, itself)).await;
         if let Some(Ok(health)) = &mut seen.app {
             *health = Box::pin(self.feed(&record, health.clone())).await;
         }
         let now = self.clock().now();
         self.note(id, |record| {
+            if record.checked_at.is_some_and(|at| at > began) {
+                // Somebody has looked since, perhaps after having changed something.
+                return false;
+            }
             if let Some(Ok(health)) = &seen.app
                 && health.keys_total.is_some_and(|keys| keys > 0)
             {
