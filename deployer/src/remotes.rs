@@ -224,16 +224,16 @@ impl Deployer {
     /// When it cannot be done now, or its provider refuses.
     pub async fn act(&self, id: i64, action: RemoteAction) -> Result<RemoteView, ApiError> {
         match action {
-            RemoteAction::Refresh => self.refresh(id).await,
-            RemoteAction::Restart => self.power(id, Power::Restart).await,
-            RemoteAction::Suspend => self.power(id, Power::Suspend).await,
-            RemoteAction::Resume => self.power(id, Power::Resume).await,
-            RemoteAction::Redeploy { image } => self.redeploy(id, image).await,
+            RemoteAction::Refresh => Box::pin(self.refresh(id)).await,
+            RemoteAction::Restart => Box::pin(self.power(id, Power::Restart)).await,
+            RemoteAction::Suspend => Box::pin(self.power(id, Power::Suspend)).await,
+            RemoteAction::Resume => Box::pin(self.power(id, Power::Resume)).await,
+            RemoteAction::Redeploy { image } => Box::pin(self.redeploy(id, image)).await,
             RemoteAction::RollBack { deploy } => {
                 let record = self.still(id).await?;
                 let at = self.at(&record).await?;
                 at.provider.roll_back(&at.id, &deploy).await?;
-                self.refresh(id).await
+                Box::pin(self.refresh(id)).await
             }
             RemoteAction::Adopt => {
                 let _changing = self.changing().await;
@@ -242,9 +242,9 @@ impl Deployer {
                 document::save(self.store(), &record).await?;
                 self.view(&record).await
             }
-            RemoteAction::SignedIn => self.signed_in(id).await,
-            RemoteAction::Locate { url } => self.locate(id, &url).await,
-            RemoteAction::Delete { name } => self.delete(id, &name).await,
+            RemoteAction::SignedIn => Box::pin(self.signed_in(id)).await,
+            RemoteAction::Locate { url } => Box::pin(self.locate(id, &url)).await,
+            RemoteAction::Delete { name } => Box::pin(self.delete(id, &name)).await,
             RemoteAction::Forget => {
                 let _changing = self.changing().await;
                 let record = self.still(id).await?;
@@ -290,7 +290,7 @@ impl Deployer {
         let record = self.still(id).await?;
         let at = self.at(&record).await?;
         at.provider.power(&at.id, power).await?;
-        self.refresh(id).await
+        Box::pin(self.refresh(id)).await
     }
 
     /// Has the newest image of its tag run, or another one.

@@ -43,7 +43,7 @@ impl Deployer {
 
     /// What the panel sees of a remote.
     pub(crate) async fn view(&self, record: &Record) -> Result<RemoteView, ApiError> {
-        Ok(self.view_among(record, &self.around().await?))
+        Ok(self.view_among(record, &Box::pin(self.around()).await?))
     }
 
     /// The same, when everything was read.

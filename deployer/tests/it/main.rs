@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "clippy.toml lets tests panic, but does not know their helpers"
 )]
 
