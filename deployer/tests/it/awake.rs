@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use contract::ErrorCode;
 use contract::admin::{KeyView, Sealing};
-use contract::deploy::{AccountView, DeployState, RemoteState, RemoteView};
+use contract::deploy::{
+    AccountView, DeployFeature, DeployState, RemoteState, RemoteView, RemoteWarning,
+};
 use deployer::provider::{Data, Desired, Provider as _, Value as Variable};
 use deployer::render;
 use parking_lot::Mutex;
@@ -18,6 +20,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::cloud::{Launched, OnLive};
+use testkit::registry::{FakeRegistry, Pushed};
 use testkit::render::{FakeRender, KEY, OWNER, Pace};
 use vault::{MasterKey, Secret};
 
@@ -78,6 +81,11 @@ struct Sky {
 
 impl Sky {
     async fn new() -> Self {
+        // Nobody answers there, and nobody need.
+        Self::with_image("127.0.0.1:1/owner/gemini-balance:latest").await
+    }
+
+    async fn with_image(image: &str) -> Self {
         let ground = Ground::new(deployer::providers()).with(&[("API_KEYS", GEMINI)]);
         let instances = Instances::default();
         let render = FakeRender::builder()
@@ -94,8 +102,7 @@ impl Sky {
         let keys: Vec<KeyView> = world.get("/api/keys").await;
         let wish = json!({
             "name": "one", "account": 1, "plan": "free", "keys": [keys[0].id],
-            // Nobody answers there, and nobody need.
-            "image": "127.0.0.1:1/owner/gemini-balance:latest",
+            "image": image,
             "database": {"kind": "none"}, "time_zone": "UTC",
         });
         let _: RemoteView = world.post(REMOTES, wish).await;
@@ -226,11 +233,7 @@ async fn one_that_sleeps_is_not_woken_by_watching_and_wakes_when_it_is_asked() {
 async fn one_that_is_kept_awake_sleeps_in_its_quiet_hours_only() {
     let sky = Sky::new().await;
     let state: DeployState = sky.world.get("/api/deploy").await;
-    assert!(
-        state
-            .features
-            .contains(&contract::deploy::DeployFeature::KeepAlive)
-    );
+    assert!(state.features.contains(&DeployFeature::KeepAlive));
     let path = format!("{ONE}/keep-alive");
     let wrong = json!({"enabled": true, "quiet": {"from": 3, "to": 24}});
     let (status, refused) = sky.world.refused(Method::PUT, &path, Some(wrong)).await;
@@ -288,7 +291,7 @@ async fn one_that_lost_its_keys_is_given_them_once_for_each_start() {
     assert!(status < 300, "{said}");
     let bare: RemoteView = sky.world.post(&path, refresh).await;
     assert_eq!(bare.health.unwrap().keys_total, Some(0));
-    assert_eq!(bare.warnings, [contract::deploy::RemoteWarning::KeysLost]);
+    assert_eq!(bare.warnings, [RemoteWarning::KeysLost]);
     sky.world.stop().await;
 }
 
@@ -300,7 +303,7 @@ async fn an_account_that_is_refused_is_told_of_and_comes_back() {
         .until(MINUTE, |remote| !remote.warnings.is_empty())
         .await;
     assert!(
-        matches!(&seen.warnings[0], contract::deploy::RemoteWarning::Account { error }
+        matches!(&seen.warnings[0], RemoteWarning::Account { error }
             if error.code == ErrorCode::AccountRefused),
         "{seen:?}"
     );
@@ -313,5 +316,27 @@ async fn an_account_that_is_refused_is_told_of_and_comes_back() {
         matches!(remote.state, RemoteState::Running | RemoteState::Asleep)
     });
     assert_eq!(seen.await.warnings, []);
+    sky.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_image_under_its_tag_is_told_of_and_seldom_asked_for() {
+    let registry = FakeRegistry::builder()
+        .image(Pushed::new("owner/gemini-balance", "latest"))
+        .start()
+        .await;
+    let sky = Sky::with_image(&registry.reference("owner/gemini-balance", "latest")).await;
+    let seen = sky
+        .until(MINUTE, |remote| !remote.warnings.is_empty())
+        .await;
+    let [RemoteWarning::NewerImage { digest }] = &*seen.warnings else {
+        panic!("{:?}", seen.warnings);
+    };
+    let runs = seen.image.unwrap();
+    assert!(digest.starts_with("sha256:") && !runs.ends_with(digest));
+    let asked = registry.calls().len();
+    let later = seen.checked_at.map(|at| at + 3_600_000);
+    sky.until(MINUTE, |remote| remote.checked_at > later).await;
+    assert_eq!(registry.calls().len(), asked);
     sky.world.stop().await;
 }
