@@ -46,6 +46,9 @@ fn a_draft_is_noted_shown_and_deleted_by_its_name_alone() {
     run(&["new", "mine", "--wish", &wish.display().to_string()]);
     assert!(run(&["variables", "mine"]).contains("TZ=UTC"));
 
+    assert!(run(&["keep-alive", "mine", "on", "--quiet", "23-7"]).contains("draft"));
+    run(&["keep-alive", "mine", "off"]);
+
     let refused = deploy(folder.path(), &["delete", "mine", "--typed-name", "yours"]);
     assert!(!refused.status.success());
     assert!(said(&refused).1.contains("mine"), "{refused:?}");
@@ -56,11 +59,18 @@ fn a_draft_is_noted_shown_and_deleted_by_its_name_alone() {
 #[test]
 fn what_cannot_be_done_is_said_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
+    assert!(deploy(folder.path(), &["new", "mine"]).status.success());
     for (arguments, expected) in [
         (&["apply", "nobody"][..], "deploy list"),
         (&["new", "Not A Name"][..], "small letters"),
         (&["accounts", "add", "render"][..], "--secret-file"),
         (&["accounts", "add", "kubernetes"][..], "kubeconfig"),
+        (&["keep-alive", "mine", "on", "--quiet", "late"][..], "23-7"),
+        (
+            &["keep-alive", "mine", "on", "--quiet", "7-7"][..],
+            "0 to 23",
+        ),
+        (&["wake", "mine"][..], "Deploy it first"),
     ] {
         let output = deploy(folder.path(), arguments);
         assert!(!output.status.success(), "{arguments:?}");

@@ -866,6 +866,9 @@ pub enum RemoteAction {
     },
     /// Takes an app for one's own that is there under this name.
     Adopt,
+    /// Says that its owner has signed in to the provider's console, so that
+    /// [`RemoteWarning::SignInDue`] rests for another 30 days.
+    SignedIn,
     /// Tells where a draft answers that the user has put there by hand with the variables
     /// that were made for it. It is signed in to with its `AUTH_TOKEN`.
     Locate {

@@ -27,6 +27,10 @@ pub struct Account {
     pub facts: AccountFacts,
     /// When it was last asked.
     pub checked_at: Millis,
+    /// When its owner was last known to be signed in to the console: when the credential was
+    /// fetched there, or when they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_at: Option<Millis>,
     /// Why it cannot be used, when that is what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<ApiError>,

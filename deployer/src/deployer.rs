@@ -7,10 +7,12 @@ use contract::deploy::{
     ProviderKind,
 };
 use contract::{ApiError, ErrorCode};
+use jiff::tz::TimeZone;
 use proxy_core::Core;
 use proxy_core::clock::Clock;
 use proxy_core::store::{MysqlConfig, Store, TlsMode, inspect};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Secret;
@@ -23,10 +25,15 @@ use crate::kubernetes;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
+use crate::run::Pause;
 use crate::runs::Active;
+use crate::watch::Waking;
 
 /// Makes the provider that an account is with. Tests hand in one that leads to a fake.
 pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provider>> + Send + Sync>;
+
+/// Gives the time zone in force, which may be changed meanwhile.
+pub type Zone = Arc<dyn Fn() -> TimeZone + Send + Sync>;
 
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
@@ -38,10 +45,11 @@ pub const PROVIDERS: [ProviderKind; 4] = [
 ];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
-pub const FEATURES: [DeployFeature; 3] = [
+pub const FEATURES: [DeployFeature; 4] = [
     DeployFeature::Panel,
     DeployFeature::Wake,
     DeployFeature::Route,
+    DeployFeature::KeepAlive,
 ];
 
 /// The providers that this version knows.
@@ -70,6 +78,10 @@ pub struct Host {
     pub store: Store,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What lets time pass, by that clock.
+    pub pause: Arc<dyn Pause>,
+    /// The time zone in force, for the hours of a local day.
+    pub zone: Zone,
     /// What its tasks are on, so that the host waits for them when it ends.
     pub tracker: TaskTracker,
     /// Cancelled when the host ends.
@@ -94,6 +106,9 @@ struct Inner {
     /// Held while a document is read, changed and saved, so that no change is lost.
     change: tokio::sync::Mutex<()>,
     active: Active,
+    waking: Waking,
+    /// Told when there may be something to watch sooner than was thought.
+    stir: Notify,
     instances: OnceLock<Instances>,
 }
 
@@ -105,6 +120,8 @@ impl Deployer {
                 host,
                 change: tokio::sync::Mutex::default(),
                 active: Active::default(),
+                waking: Waking::default(),
+                stir: Notify::new(),
                 instances: OnceLock::new(),
             }),
         }
@@ -143,6 +160,20 @@ impl Deployer {
     /// The core it lives beside, if one runs.
     pub(crate) fn core(&self) -> Option<Arc<Core>> {
         self.inner.host.core.upgrade()
+    }
+
+    pub(crate) fn waking(&self) -> &Waking {
+        &self.inner.waking
+    }
+
+    /// Has the watch look anew what is due.
+    pub(crate) fn stir(&self) {
+        self.inner.stir.notify_one();
+    }
+
+    /// Returns after the next [`Deployer::stir`].
+    pub(crate) async fn stirred(&self) {
+        self.inner.stir.notified().await;
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -201,6 +232,8 @@ impl Deployer {
             credential,
             facts,
             checked_at: self.clock().now(),
+            // It was fetched in the console.
+            signed_in_at: Some(self.clock().now()),
             problem: None,
         };
         document::save(self.store(), &account).await?;

@@ -67,6 +67,33 @@ pub(crate) async fn save<T: Numbered>(store: &Store, it: &T) -> Result<(), ApiEr
         .await?)
 }
 
+/// Changes the one of this number, unless `change` says that nothing changed. Nobody changes it
+/// in between, not even another process. Gives what it is then, if there is one.
+pub(crate) async fn change<T: Numbered + Send>(
+    store: &Store,
+    id: i64,
+    change: impl FnOnce(&mut T) -> bool + Send,
+) -> Result<Option<T>, ApiError> {
+    let name = name::<T>(id);
+    let mut found: Option<T> = None;
+    let mut failed = None;
+    let changed = store.change_document(&name, |text| {
+        let it = found.insert(read(&name, text)?);
+        if !change(it) {
+            return None;
+        }
+        serde_json::to_string(it)
+            .map(Secret::new)
+            .map_err(|error| failed = Some(error))
+            .ok()
+    });
+    changed.await?;
+    match failed {
+        Some(error) => Err(ApiError::new(ErrorCode::Internal, error.to_string())),
+        None => Ok(found),
+    }
+}
+
 /// Forgets it.
 pub(crate) async fn remove<T: Numbered>(store: &Store, id: i64) -> Result<(), ApiError> {
     Ok(store.remove_document(&name::<T>(id)).await?)

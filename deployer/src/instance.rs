@@ -1,5 +1,7 @@
 //! What an instance itself is asked, over HTTP.
 
+mod knock;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use vault::Secret;
 use crate::names::Names;
 use crate::provider::HEALTH_PATH;
 use crate::run::{RemoteApi, Setback};
+
+pub(crate) use knock::Silence;
 
 /// How long an instance may take: a free plan of Render needs a minute to wake up.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -140,18 +144,24 @@ impl Instances {
         url: &str,
         password: &Secret,
         clock: &Clock,
-    ) -> Result<RemoteHealth, Setback> {
+    ) -> Result<RemoteHealth, Silence> {
+        let nobody = |setback: Setback| Silence::Nobody(setback.error);
         let began = clock.monotonic();
         let state = self.client.get(format!("{url}/api/state")).send().await;
-        let state = state.map_err(|_| away(url))?;
+        let state = state.map_err(|_| nobody(away(url)))?;
         let latency = clock.monotonic().saturating_sub(began);
         let state: InstanceState = match state.status() {
             StatusCode::OK => read(state)
                 .await
                 .and_then(|said| serde_json::from_slice(&said).ok())
-                .ok_or_else(|| stranger(url))?,
-            status if status.is_server_error() => return Err(away(url)),
-            _ => return Err(stranger(url)),
+                .ok_or_else(|| nobody(stranger(url)))?,
+            status => {
+                return Err(match knock::in_its_place(state.headers()) {
+                    Some(state) => Silence::InItsPlace(state),
+                    None if status.is_server_error() => nobody(away(url)),
+                    None => nobody(stranger(url)),
+                });
+            }
         };
         let mut health = RemoteHealth {
             version: state.version,

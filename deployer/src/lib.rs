@@ -31,17 +31,37 @@ mod route;
 pub mod run;
 mod runs;
 pub mod variables;
+mod watch;
 pub mod wish;
 
 pub use account::{Account, Credential};
-pub use deployer::{Deployer, Host, PROVIDERS, Providers, mysql_config, providers};
+pub use deployer::{Deployer, Host, PROVIDERS, Providers, Zone, mysql_config, providers};
 
-/// What a host hands to [`proxy_core::CoreConfig::extend`] to have a deployer.
+use std::sync::Arc;
+
+use run::{Pause, RealTime};
+
+/// What a host hands to [`proxy_core::CoreConfig::extend`] to have a deployer, which keeps watch
+/// over its remotes.
 pub fn extend(providers: Providers) -> proxy_core::Extend {
+    extend_in(providers, Arc::new(RealTime))
+}
+
+/// The same where time passes in another way.
+pub fn extend_in(providers: Providers, pause: Arc<dyn Pause>) -> proxy_core::Extend {
     Box::new(move |core, stop| {
+        // Not the core itself: it waits for the deployer's tasks before it goes.
+        let settings_of = Arc::downgrade(core);
         let deployer = Deployer::new(Host {
             store: core.store().clone(),
             clock: core.clock().clone(),
+            pause,
+            zone: Arc::new(move || {
+                let core = settings_of.upgrade();
+                core.map_or(jiff::tz::TimeZone::UTC, |core| {
+                    core.settings().time_zone.clone()
+                })
+            }),
             tracker: core.tracker().clone(),
             stop,
             runtime: tokio::runtime::Handle::current(),
@@ -51,6 +71,7 @@ pub fn extend(providers: Providers) -> proxy_core::Extend {
         let begun = deployer.clone();
         core.tracker()
             .spawn(async move { begun.follow_route().await });
+        deployer.keep_watch();
         api::extension(core, deployer)
     })
 }

@@ -198,6 +198,8 @@ pub enum ProviderState {
     Starting,
     /// In use. A free plan may sleep without saying so.
     Running,
+    /// It sleeps until somebody asks it, where the provider tells.
+    Asleep,
     /// Stopped by the user.
     Suspended,
     /// Stopped by the provider, and why as far as it tells.

@@ -58,9 +58,12 @@ pub struct Record {
     /// How it is kept awake.
     #[serde(default)]
     pub keep_alive: KeepAlive,
-    /// How long it was kept awake.
+    /// How long it was awake.
     #[serde(default)]
     pub awake: Awake,
+    /// What watching it needs to remember.
+    #[serde(default)]
+    pub watched: Watched,
     /// The current or last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
@@ -112,17 +115,48 @@ pub(crate) fn random() -> Result<Secret, StoreError> {
     Ok(Secret::new(digits.collect()))
 }
 
-/// How long a remote was kept awake.
+/// How long a remote was awake, and how it is kept so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awake {
-    /// When the month began that is counted.
+    /// When the month began that is counted (UTC, as providers count).
     pub month: Millis,
-    /// Milliseconds awake in it.
+    /// Milliseconds awake in it, up to `seen_at`.
     pub used: Millis,
-    /// When it last answered.
+    /// When it was last seen awake; absent when it was seen asleep since.
+    #[serde(default)]
+    pub seen_at: Option<Millis>,
+    /// When it last answered to keeping it awake.
     pub last_ok_at: Option<Millis>,
-    /// When it is asked next.
+    /// When it is asked next; absent: as soon as it may be.
     pub next_at: Option<Millis>,
+    /// How often it did not answer since.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// What watching a remote needs to remember.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watched {
+    /// When it is looked at next; absent: in due time after the last look.
+    pub next_at: Option<Millis>,
+    /// How often in a row it was found not to work.
+    pub failures: u32,
+    /// The start of the process that has its keys, as that process told it.
+    pub fed: Option<Millis>,
+    /// What the registry last said of its image's tag.
+    pub newest: Option<Newest>,
+}
+
+/// What a registry said of a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// The image, as it was wished for.
+    pub image: String,
+    /// Its digest; absent when it could not be looked up.
+    pub digest: Option<String>,
+    /// When it was asked.
+    pub asked_at: Millis,
 }
 
 /// A run and how far it got.

@@ -1,4 +1,5 @@
-//! What is done with remotes: kept, planned, looked at, stopped, deleted.
+//! What is done with remotes: kept, planned, stopped, deleted. How they are is found out in
+//! [`crate::watch`].
 //!
 //! A remote is one document, read anew for every call, and changed under a lock of the
 //! deployer, so that no change is lost. While a run is under way, it alone changes the document
@@ -20,8 +21,8 @@ use crate::document;
 use crate::image;
 use crate::instance::{Instances, Said};
 use crate::plan::{self, Context, Plan};
-use crate::provider::{Desired, Observed, Power, Provider, ProviderError, ProviderState, Target};
-use crate::record::{Awake, Record, Secrets};
+use crate::provider::{Desired, Observed, Power, Provider, ProviderError, Target};
+use crate::record::{Awake, Record, Secrets, Watched};
 use crate::run::{self, RemoteApi as _};
 use crate::variables::{self, Variables};
 use crate::wish::{Database, Wish, invalid};
@@ -30,10 +31,10 @@ use crate::wish::{Database, Wish, invalid};
 const LONGEST_NAME: usize = 60;
 
 /// The app of a remote at its provider.
-struct At {
-    provider: Arc<dyn Provider>,
+pub(crate) struct At {
+    pub(crate) provider: Arc<dyn Provider>,
     /// What the provider calls it.
-    id: String,
+    pub(crate) id: String,
 }
 
 impl Deployer {
@@ -42,8 +43,9 @@ impl Deployer {
     /// # Errors
     /// When the database cannot be read.
     pub async fn remotes(&self) -> Result<Vec<RemoteView>, ApiError> {
-        let records: Vec<Record> = document::all(self.store()).await?;
-        Ok(records.iter().map(|record| self.view(record)).collect())
+        let around = self.around().await?;
+        let view = |record| self.view_among(record, &around);
+        Ok(around.records.iter().map(view).collect())
     }
 
     /// One remote.
@@ -51,7 +53,7 @@ impl Deployer {
     /// # Errors
     /// When there is none of that number, or the database cannot be read.
     pub async fn remote(&self, id: i64) -> Result<RemoteView, ApiError> {
-        Ok(self.view(&self.record(id).await?))
+        self.view(&self.record(id).await?).await
     }
 
     /// A draft with secrets of its own.
@@ -73,7 +75,7 @@ impl Deployer {
             ..record
         };
         document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
+        self.view(&record).await
     }
 
     /// One that runs already, wherever. It is signed in to first.
@@ -102,7 +104,7 @@ impl Deployer {
             ..self.blank(id, &name, Secrets::known(password))
         };
         document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
+        self.view(&record).await
     }
 
     /// Changes what a remote should be; what is there changes with the next run.
@@ -140,7 +142,7 @@ impl Deployer {
             record.run = None;
         }
         document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
+        self.view(&record).await
     }
 
     /// A remote's variables, secrets masked.
@@ -222,27 +224,28 @@ impl Deployer {
     /// When it cannot be done now, or its provider refuses.
     pub async fn act(&self, id: i64, action: RemoteAction) -> Result<RemoteView, ApiError> {
         match action {
-            RemoteAction::Refresh => self.refresh(id).await,
-            RemoteAction::Restart => self.power(id, Power::Restart).await,
-            RemoteAction::Suspend => self.power(id, Power::Suspend).await,
-            RemoteAction::Resume => self.power(id, Power::Resume).await,
-            RemoteAction::Redeploy { image } => self.redeploy(id, image).await,
+            RemoteAction::Refresh => Box::pin(self.refresh(id)).await,
+            RemoteAction::Restart => Box::pin(self.power(id, Power::Restart)).await,
+            RemoteAction::Suspend => Box::pin(self.power(id, Power::Suspend)).await,
+            RemoteAction::Resume => Box::pin(self.power(id, Power::Resume)).await,
+            RemoteAction::Redeploy { image } => Box::pin(self.redeploy(id, image)).await,
             RemoteAction::RollBack { deploy } => {
                 let record = self.still(id).await?;
                 let at = self.at(&record).await?;
                 at.provider.roll_back(&at.id, &deploy).await?;
-                self.refresh(id).await
+                Box::pin(self.refresh(id)).await
             }
             RemoteAction::Adopt => {
                 let _changing = self.changing().await;
                 let mut record = self.still(id).await?;
                 record.adopted = true;
                 document::save(self.store(), &record).await?;
-                Ok(self.view(&record))
+                self.view(&record).await
             }
-            RemoteAction::Locate { url } => self.locate(id, &url).await,
+            RemoteAction::SignedIn => Box::pin(self.signed_in(id)).await,
+            RemoteAction::Locate { url } => Box::pin(self.locate(id, &url)).await,
             RemoteAction::Delete { name } => {
-                let gone = self.delete(id, &name).await?;
+                let gone = Box::pin(self.delete(id, &name)).await?;
                 self.leave_route(id).await?;
                 Ok(gone)
             }
@@ -251,7 +254,7 @@ impl Deployer {
                 let record = self.still(id).await?;
                 document::remove::<Record>(self.store(), id).await?;
                 self.leave_route(id).await?;
-                Ok(self.view(&record))
+                self.view(&record).await
             }
         }
     }
@@ -288,121 +291,11 @@ impl Deployer {
         said.error().map_or(Ok(()), Err)
     }
 
-    /// Asks one that sleeps until it answers, or a minute and a half has passed.
-    ///
-    /// # Errors
-    /// When it is nowhere yet.
-    pub async fn wake(&self, id: i64) -> Result<RemoteView, ApiError> {
-        let url = self.record(id).await?.url.ok_or_else(nowhere)?;
-        let answered = self.instances()?.healthy(&url).await;
-        tracing::debug!(id, ok = answered.is_ok_and(|ok| ok), "a remote was woken");
-        self.refresh(id).await
-    }
-
-    /// Asks an instance how it is, and notes it.
-    async fn refresh_health(&self, id: i64) -> Result<RemoteView, ApiError> {
-        let record = self.record(id).await?;
-        let Some(url) = record.url.clone() else {
-            return Ok(self.view(&record));
-        };
-        let password = &record.secrets.auth_token;
-        let health = self.instances()?.health(&url, password, self.clock()).await;
-        let _changing = self.changing().await;
-        let mut record = self.record(id).await?;
-        if self.is_active(id) {
-            return Ok(self.view(&record));
-        }
-        let now = self.clock().now();
-        record.checked_at = Some(now);
-        match (health, &record.provider) {
-            (Ok(health), _) => {
-                record.health = Some(health);
-                if record.provider.is_none() {
-                    record.became(RemoteState::Running, now);
-                }
-            }
-            (Err(setback), None) => {
-                record.health = None;
-                record.became(
-                    RemoteState::Unknown {
-                        error: setback.error,
-                    },
-                    now,
-                );
-            }
-            // The provider says that it runs, and it does not answer.
-            (Err(setback), Some(_)) => {
-                record.health = None;
-                record.became(
-                    RemoteState::Failing {
-                        error: setback.error,
-                    },
-                    now,
-                );
-            }
-        }
-        document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
-    }
-
-    /// Asks the provider how the app is, and the app itself when it runs.
-    async fn refresh(&self, id: i64) -> Result<RemoteView, ApiError> {
-        let record = self.record(id).await?;
-        if self.is_active(id) {
-            return Ok(self.view(&record));
-        }
-        if record.provider.is_none() {
-            return Box::pin(self.refresh_health(id)).await;
-        }
-        let seen = Box::pin(self.refresh_state(id, record)).await?;
-        match seen.state {
-            RemoteState::Running => Box::pin(self.refresh_health(id)).await,
-            _ => Ok(seen),
-        }
-    }
-
-    async fn refresh_state(&self, id: i64, record: Record) -> Result<RemoteView, ApiError> {
-        let observed = match self.at(&record).await {
-            Ok(at) => {
-                let found = at.provider.observe(&target(&record)).await;
-                found.map_err(ApiError::from)
-            }
-            // It is nowhere yet.
-            Err(error) if error.code == ErrorCode::NotFound && record.remote_id.is_none() => {
-                return Ok(self.view(&record));
-            }
-            Err(error) => Err(error),
-        };
-        let _changing = self.changing().await;
-        let mut record = self.record(id).await?;
-        if self.is_active(id) {
-            return Ok(self.view(&record));
-        }
-        let now = self.clock().now();
-        record.checked_at = Some(now);
-        match observed {
-            Ok(None) => record.became(RemoteState::Gone, now),
-            Ok(Some(observed)) => {
-                let state = state_of(&observed.state);
-                // A run that broke off is told of until it is gone on with.
-                if !matches!(record.state, RemoteState::Interrupted { .. }) {
-                    record.became(state, now);
-                }
-                record.url = observed.url.or(record.url);
-                record.console_url = observed.console_url.or(record.console_url);
-                record.image = observed.image.or(record.image);
-            }
-            Err(error) => record.became(RemoteState::Unknown { error }, now),
-        }
-        document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
-    }
-
     async fn power(&self, id: i64, power: Power) -> Result<RemoteView, ApiError> {
         let record = self.still(id).await?;
         let at = self.at(&record).await?;
         at.provider.power(&at.id, power).await?;
-        self.refresh(id).await
+        Box::pin(self.refresh(id)).await
     }
 
     /// Has the newest image of its tag run, or another one.
@@ -436,7 +329,7 @@ impl Deployer {
         record.checked_at = Some(now);
         record.became(RemoteState::Running, now);
         document::save(self.store(), &record).await?;
-        Ok(self.view(&record))
+        self.view(&record).await
     }
 
     /// Deletes it at the provider, and here.
@@ -457,7 +350,7 @@ impl Deployer {
         }
         document::remove::<Record>(self.store(), id).await?;
         record.became(RemoteState::Gone, self.clock().now());
-        Ok(self.view(&record))
+        self.view(&record).await
     }
 
     /// The latest deploys, newest first.
@@ -557,6 +450,7 @@ impl Deployer {
             checked_at: None,
             keep_alive: KeepAlive::default(),
             awake: Awake::default(),
+            watched: Watched::default(),
             run: None,
         }
     }
@@ -571,8 +465,7 @@ impl Deployer {
     }
 
     /// The app of a remote at its provider.
-    async fn at(&self, record: &Record) -> Result<At, ApiError> {
-        let nowhere = || ApiError::new(ErrorCode::NotFound, "It is nowhere yet. Deploy it first.");
+    pub(crate) async fn at(&self, record: &Record) -> Result<At, ApiError> {
         let id = record.remote_id.clone().ok_or_else(nowhere)?;
         let wish = record.wish.as_ref().ok_or_else(not_ours)?;
         let provider = self.provider_of(wish).await?;
@@ -635,32 +528,6 @@ impl Deployer {
             data: wish.data(),
         })
     }
-
-    /// What the panel sees of a remote.
-    pub(crate) fn view(&self, record: &Record) -> RemoteView {
-        RemoteView {
-            id: record.id,
-            name: record.name.clone(),
-            provider: record.provider,
-            url: record.url.clone(),
-            console_url: record.console_url.clone(),
-            wish: record.wish.as_ref().map(Wish::shown),
-            state: match &record.state {
-                // This program ended in the middle.
-                RemoteState::Deploying if !self.is_active(record.id) => {
-                    RemoteState::Interrupted { error: None }
-                }
-                state => state.clone(),
-            },
-            state_since: record.state_since,
-            health: record.health.clone(),
-            image: record.image.clone(),
-            keep_alive: record.keep_alive.clone(),
-            keep_alive_state: None,
-            warnings: Vec::new(),
-            checked_at: record.checked_at,
-        }
-    }
 }
 
 pub(crate) fn nowhere() -> ApiError {
@@ -668,7 +535,7 @@ pub(crate) fn nowhere() -> ApiError {
 }
 
 /// The image that was wished for, or the default.
-fn image_of(wish: &Wish) -> String {
+pub(crate) fn image_of(wish: &Wish) -> String {
     wish.image
         .clone()
         .unwrap_or_else(contract::image::default_image)
@@ -713,27 +580,6 @@ pub(crate) fn target(record: &Record) -> Target {
         name: record.name.clone(),
         workspace: record.wish.as_ref().and_then(|wish| wish.workspace.clone()),
         id: record.remote_id.clone(),
-    }
-}
-
-/// What a provider says of an app, as the panel has it.
-fn state_of(state: &ProviderState) -> RemoteState {
-    match state {
-        ProviderState::Starting => RemoteState::Starting,
-        ProviderState::Running => RemoteState::Running,
-        ProviderState::Suspended => RemoteState::Suspended,
-        ProviderState::Stopped(reason) => RemoteState::StoppedByProvider {
-            reason: reason.clone(),
-        },
-        ProviderState::Failing(why) => RemoteState::Failing {
-            error: ApiError::new(ErrorCode::Provider, why.clone()),
-        },
-        ProviderState::Partial => RemoteState::Failing {
-            error: ApiError::new(
-                ErrorCode::Provider,
-                "Only parts of it are there. Apply again to make it whole, or delete it.",
-            ),
-        },
     }
 }
 

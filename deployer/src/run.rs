@@ -588,8 +588,11 @@ impl Runner<'_> {
         };
         know(record, &there);
         match there.state {
-            ProviderState::Running if there.url.is_some() => Ok(()),
-            ProviderState::Running => Err(Trouble::NotYet("It has no address yet.".to_owned())),
+            // The next step wakes it up.
+            ProviderState::Running | ProviderState::Asleep if there.url.is_some() => Ok(()),
+            ProviderState::Running | ProviderState::Asleep => {
+                Err(Trouble::NotYet("It has no address yet.".to_owned()))
+            }
             ProviderState::Starting => Err(Trouble::NotYet("It starts.".to_owned())),
             ProviderState::Partial => {
                 let gone = format!("Only parts of {} are there (any more).", desired.name);

@@ -135,13 +135,7 @@ impl Wish {
                 wish.time_zone
             )));
         }
-        if let Some(quiet) = wish.keep_alive.quiet
-            && (quiet.from > 23 || quiet.to > 23 || quiet.from == quiet.to)
-        {
-            return Err(invalid(
-                "Quiet hours go from one full hour to another, each from 0 to 23.",
-            ));
-        }
+        check_keep_alive(&wish.keep_alive)?;
         let database = match wish.database {
             DatabaseWish::None => Database::None,
             DatabaseWish::Volume { gib } => Database::Volume { gib: size(gib)? },
@@ -375,6 +369,16 @@ fn check_value(declaration: &Declaration, value: &Secret) -> Result<(), ApiError
     {
         None => Ok(()),
         Some(error) => Err(invalid(format!("{}: {}.", error.name, error.reason))),
+    }
+}
+
+/// Whether the hours in which a remote may sleep can be such.
+pub(crate) fn check_keep_alive(wish: &KeepAlive) -> Result<(), ApiError> {
+    match wish.quiet {
+        Some(quiet) if quiet.from > 23 || quiet.to > 23 || quiet.from == quiet.to => Err(invalid(
+            "Quiet hours go from one full hour to another, each from 0 to 23.",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -41,7 +41,9 @@ function cleanEnvironment(extra) {
 
 // Starts a program and keeps its lines. `said` waits for one that `find` makes something of.
 async function start(program, args, env) {
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  // One that has ended says so below.
+  child.stdin.on('error', () => {});
   const lines = [];
   const waiting = new Set();
   const look = () => waiting.forEach((one) => one());
@@ -80,6 +82,7 @@ async function start(program, args, env) {
         one();
       });
     },
+    tell: (line) => child.stdin.write(`${line}\n`),
     async stop() {
       child.kill();
       await ended;
@@ -110,7 +113,17 @@ export async function startClouds(google, args = ['--step', '50']) {
     said[name] = value;
     return line === 'ready';
   });
-  return { ...said, stop: clouds.stop };
+  let moved = 0;
+  return {
+    ...said,
+    stop: clouds.stop,
+    // Moves the clouds' clock forward; each time by another number of seconds.
+    async advance(seconds) {
+      moved += 1;
+      clouds.tell(`advance ${seconds + moved}`);
+      await clouds.said((line) => line === `advanced ${seconds + moved}`);
+    },
+  };
 }
 
 // The real server on a free port, with a new data folder that goes when it stops.

@@ -7,6 +7,7 @@
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -15,9 +16,10 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use contract::admin::{Actor, AuditAction};
 use contract::deploy::{
     AccountNew, AccountView, Cost, DatabaseWish, DeployProgress, KeepAlive, PlanView, ProviderKind,
-    RemoteAction, RemoteState, RemoteView, RemoteWish, RunState, RunView, StepKind, StepState,
-    VariablesFormat,
+    QuietHours, RemoteAction, RemoteState, RemoteView, RemoteWish, RunState, RunView, StepKind,
+    StepState, VariablesFormat,
 };
+use deployer::run::RealTime;
 use deployer::{Deployer, Host};
 use proxy_core::clock::Clock;
 use proxy_core::settings::Settings;
@@ -169,6 +171,33 @@ pub fn command() -> Command {
         .subcommand(one("status", "Asks how a remote is"))
         .subcommand(one("deploys", "Lists the latest deploys, the newest first"))
         .subcommand(one("logs", "Shows the latest lines of the log"))
+        .subcommand(one(
+            "wake",
+            "Asks one that sleeps until it answers, for a minute and a half at most",
+        ))
+        .subcommand(
+            one("keep-alive", "Says whether it is kept awake")
+                .long_about(
+                    "Says whether it is kept awake. The server asks it every ten minutes, more or \
+                     less, for as long as it runs; this command only notes the wish.",
+                )
+                .arg(
+                    Arg::new("awake")
+                        .required(true)
+                        .value_name("on|off")
+                        .value_parser(["on", "off"])
+                        .help("Whether it is kept awake"),
+                )
+                .arg(
+                    option(
+                        "quiet",
+                        "FROM-TO",
+                        "Full hours of the local day between which it may sleep, e.g. 23-7; \
+                         without it, there are none",
+                    )
+                    .value_parser(quiet_hours),
+                ),
+        )
         .subcommand(one("restart", "Starts its process anew"))
         .subcommand(one("suspend", "Stops it"))
         .subcommand(one("resume", "Starts it again"))
@@ -216,6 +245,11 @@ pub async fn run(settings: Settings, matches: &ArgMatches) -> anyhow::Result<()>
     let deployer = Deployer::new(Host {
         store: store.clone(),
         clock,
+        pause: Arc::new(RealTime),
+        zone: {
+            let zone = settings.time_zone.clone();
+            Arc::new(move || zone.clone())
+        },
         tracker: tracker.clone(),
         stop: stop.clone(),
         runtime: tokio::runtime::Handle::current(),
@@ -279,6 +313,20 @@ impl Desk {
                     .await?;
                 self.tell(AuditAction::RemoteDeployed, &remote.name).await?;
                 self.follow(remote.id).await
+            }
+            "wake" => {
+                let remote = self.remote(given).await?;
+                print(&line(&self.deployer.wake(remote.id).await?))
+            }
+            "keep-alive" => {
+                let remote = self.remote(given).await?;
+                let wish = KeepAlive {
+                    enabled: text(given, "awake") == "on",
+                    quiet: given.get_one::<QuietHours>("quiet").copied(),
+                };
+                let changed = self.deployer.set_keep_alive(remote.id, wish).await?;
+                self.tell(AuditAction::RemoteChanged, &remote.name).await?;
+                print(&line(&changed))
             }
             "roll-back" => {
                 let deploy = text(given, "deploy");
@@ -505,6 +553,18 @@ impl Desk {
         self.tell(AuditAction::RemoteDeleted, &remote.name).await?;
         say(&format!("{} is deleted.\n", remote.name))
     }
+}
+
+/// Reads `23-7`.
+fn quiet_hours(given: &str) -> Result<QuietHours, String> {
+    let read = || {
+        let (from, to) = given.split_once('-')?;
+        Some(QuietHours {
+            from: from.trim().parse().ok()?,
+            to: to.trim().parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| "write full hours of the day, e.g. 23-7".to_owned())
 }
 
 fn changed() -> Option<AuditAction> {

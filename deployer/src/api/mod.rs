@@ -1,12 +1,13 @@
 //! The routes of [`contract::deploy`], which extend the admin API.
 //!
 //! Handlers are registered together with their description. Who may call is the core's to
-//! check. Every change is filed in the audit log; secrets leave in two answers only, and only
-//! after the password was given again.
+//! check. Every change is filed in the audit log, unlike what only asks how something is (check,
+//! refresh, wake); secrets leave in two answers only, and only after the password was given again.
 //!
 //! Deliberately absent: long polls. What takes time is a run, whose state is asked for.
 
 mod accounts;
+mod awake;
 mod lookups;
 mod panel;
 mod remotes;
@@ -44,7 +45,8 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(remotes::variables, remotes::variables_text))
         .routes(routes!(remotes::access))
         .routes(routes!(remotes::act))
-        .routes(routes!(remotes::wake))
+        .routes(routes!(awake::set))
+        .routes(routes!(awake::wake))
         .routes(routes!(remotes::deploys))
         .routes(routes!(remotes::logs))
         .routes(routes!(remotes::events))

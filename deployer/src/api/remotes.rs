@@ -39,9 +39,13 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<RemoteView>>
 ))]
 pub(super) async fn create(
     State(api): State<Api>,
+    Extension(who): Extension<Who>,
     Json(wish): Json<RemoteWish>,
 ) -> Result<Json<RemoteView>> {
-    Ok(Json(api.deployer.create_remote(wish).await?))
+    let made = api.deployer.create_remote(wish).await?;
+    who.tell(&api.core, AuditAction::RemoteChanged, &made.name)
+        .await;
+    Ok(Json(made))
 }
 
 /// Adds one that runs already, after signing in to it.
@@ -202,20 +206,6 @@ pub(super) async fn act(
         who.tell(&api.core, filed, &done.name).await;
     }
     Ok(Json(done))
-}
-
-/// Asks one that sleeps until it answers.
-#[utoipa::path(post, path = "/api/deploy/remotes/{id}/wake", tag = "deploy",
-    security(("session" = [])),
-    params(("id" = i64, Path, description = "The remote's number")), responses(
-    (status = 200, body = RemoteView),
-    (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
-    (status = 404, body = ApiError, description = "`not_found`, also when it is nowhere yet"),
-    (status = 503, body = ApiError, description = "`database`"),
-))]
-pub(super) async fn wake(State(api): State<Api>, Id(id): Id) -> Result<Json<RemoteView>> {
-    Ok(Json(api.deployer.wake(id).await?))
 }
 
 /// Its latest deploys, newest first.

@@ -502,7 +502,19 @@ impl Render {
                 ProviderState::Failing("nothing was ever deployed".to_owned())
             }
         };
+        let may_sleep = there.plan.as_deref() == Some(offer::FREE) && coming.is_none();
+        if may_sleep && there.state == ProviderState::Running && !self.is_up(&service.id).await {
+            there.state = ProviderState::Asleep;
+        }
         Ok(Some(there))
+    }
+
+    /// Whether a service has an instance. Asking for the list wakes nothing up. Taken for granted
+    /// when Render does not say.
+    async fn is_up(&self, id: &str) -> bool {
+        let path = ["services", id, "instances"];
+        let instances: Result<Vec<serde::de::IgnoredAny>> = self.http.get(&path, &[]).await;
+        !instances.is_ok_and(|instances| instances.is_empty())
     }
 
     /// Newest first.

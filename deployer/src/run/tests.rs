@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::provider::{Data, Power, Value};
-use crate::record::{Awake, Secrets};
+use crate::record::{Awake, Secrets, Watched};
 
 const PINNED: &str = "ghcr.io/o/n@sha256:1111";
 const URL: &str = "https://gb.example";
@@ -331,6 +331,7 @@ fn record(kinds: &[StepKind]) -> Record {
         checked_at: None,
         keep_alive: KeepAlive::default(),
         awake: Awake::default(),
+        watched: Watched::default(),
         run: Some(Run::new(kinds.iter().map(step).collect())),
     }
 }

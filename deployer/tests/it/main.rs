@@ -3,10 +3,12 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "clippy.toml lets tests panic, but does not know their helpers"
 )]
 
 mod accounts;
+mod awake;
 mod cloud;
 mod description;
 mod lookups;

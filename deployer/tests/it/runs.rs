@@ -183,6 +183,9 @@ async fn a_run_that_broke_off_with_the_program_is_shown_and_gone_on_with() {
     let world = sky.ground.start().await;
     let remote: RemoteView = world.get(&format!("{REMOTES}/1")).await;
     assert_eq!(remote.state, RemoteState::Interrupted { error: None });
+    let refresh = json!({ "action": "refresh" });
+    let remote: RemoteView = world.post(&path("action"), refresh).await;
+    assert_eq!(remote.state, RemoteState::Interrupted { error: None });
     let run: RunView = world.get(&path("run")).await;
     assert_eq!(run.state, RunState::BrokeOff);
     sky.cloud.release();

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use contract::ApiError;
 use contract::admin::{AuditPage, CSRF_HEADER, InstanceState, Sealing};
 use deployer::Providers;
+use deployer::run::Pause;
 use proxy_core::clock::Clock;
 use proxy_core::settings::Settings;
 use proxy_core::{CoreConfig, Running};
@@ -20,6 +22,18 @@ use vault::MasterKey;
 pub const PASSWORD: &str = "correct horse";
 /// 2026-11-22T12:00:00Z.
 pub const NOON: i64 = 1_795_348_800_000;
+
+/// Time passes when a test says so. A pause ends whenever the clock is moved, since it may have
+/// been moved already between a look at it and the pause.
+struct ByClock(VirtualClock);
+
+#[async_trait]
+impl Pause for ByClock {
+    async fn pause(&self, _: Duration) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.0.subscribe().changed().await;
+    }
+}
 
 /// What a server is started from, and what outlives it.
 pub struct Ground {
@@ -80,7 +94,7 @@ impl Ground {
         let shown = self.clock.clone();
         let extend = settings
             .deployer
-            .then(|| deployer::extend(self.providers.clone()));
+            .then(|| deployer::extend_in(self.providers.clone(), Arc::new(ByClock(shown.clone()))));
         let running = proxy_core::start(CoreConfig {
             settings,
             on_settings: None,

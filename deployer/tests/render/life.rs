@@ -1,6 +1,7 @@
 //! From the making of a service to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::deploy::{Cost, DeployProgress, UsageKind};
 use deployer::provider::{
@@ -402,4 +403,17 @@ async fn data_lie_on_a_disk_of_a_paid_plan_only() {
     assert_eq!(cloud.render.cost(&wish), Cost::Free);
     wish.plan = Some("custom".to_owned());
     assert_eq!(cloud.render.cost(&wish), Cost::Unknown);
+}
+
+#[tokio::test]
+async fn one_that_sleeps_is_seen_asleep_and_not_woken() {
+    let cloud = Cloud::new().await;
+    let made = cloud.render.create(&desired("gb")).await.unwrap();
+    cloud.wait();
+    let there = cloud.look(&made.id).await.unwrap();
+    assert_eq!(there.state, ProviderState::Running);
+    cloud.clock.advance(Duration::from_secs(16 * 60));
+    let there = cloud.look(&made.id).await.unwrap();
+    assert_eq!(there.state, ProviderState::Asleep);
+    assert!(!cloud.fake.is_up(&made.id).await, "it was woken");
 }

@@ -1,8 +1,8 @@
 //! Texts that are kept as a whole under a name, sealed: what the deployer knows of accounts
 //! and remotes.
 //!
-//! Deliberately absent: a second version, and a change that two processes make at once. Who
-//! keeps a document is the only one that changes it.
+//! Deliberately absent: a second version. Who does not hold a document alone changes it with
+//! [`Store::change_document`], which loses nothing of what another process does meanwhile.
 
 use vault::Secret;
 
@@ -72,6 +72,37 @@ impl Store {
             .bind(name)
             .bind(sealed)
             .bind(self.inner.clock.now())
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Has a document become what `change` makes of it, if anything, with no other change in
+    /// between, also of another process. Nothing happens when there is none of that name.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the database cannot be written.
+    pub async fn change_document(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Secret) -> Option<Secret> + Send,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let row = query("SELECT sealed FROM documents WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&mut tx)
+            .await?;
+        let Some(row) = row else { return Ok(()) };
+        let sealed: Vec<u8> = row.get("sealed")?;
+        let text = self.unseal(&document_place(name), &sealed)?;
+        let Some(text) = change(&text) else {
+            return Ok(());
+        };
+        let sealed = self.seal(&document_place(name), &text)?;
+        query("UPDATE documents SET sealed = ?, changed_at = ? WHERE name = ?")
+            .bind(sealed)
+            .bind(self.inner.clock.now())
+            .bind(name)
             .execute(&mut tx)
             .await?;
         tx.commit().await

@@ -38,8 +38,8 @@ const RIGHTS: [(&str, &str); 7] = [
     ("INDEX", "CREATE INDEX i ON {t} (a)"),
     ("SELECT", "SELECT 1 FROM {t}"),
     ("INSERT", "INSERT INTO {t} VALUES (1)"),
-    ("UPDATE", "UPDATE {t} SET a = 1"),
-    ("DELETE", "DELETE FROM {t}"),
+    ("UPDATE", "UPDATE {t} SET a = 1 WHERE 1 = 0"),
+    ("DELETE", "DELETE FROM {t} WHERE 1 = 0"),
 ];
 /// The table that does not exist.
 const NO_TABLE: &str = "gemini_balance_is_not_there";

@@ -36,6 +36,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod turns;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

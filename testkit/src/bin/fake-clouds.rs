@@ -7,6 +7,9 @@
 //! ClawCloud (`claw-kubeconfig …`) and with the authority by which that cloud's apps are
 //! trusted (`claw-ca …`, for `SSL_CERT_FILE`), and `ready`; then it serves until it is
 //! stopped. Services run the program that `GB_SERVER_BIN` names, if it does.
+//!
+//! A line `advance SECONDS` on its standard input moves the clouds' clock forward, so that free
+//! services fall asleep; it answers `advanced SECONDS`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::json;
+use testkit::clock::AheadClock;
 use testkit::cloud::{any_image, real_server};
 use testkit::koyeb::{self, FakeKoyeb};
 use testkit::kubernetes::{Dialect, FakeKubernetes, Image};
@@ -106,11 +110,14 @@ async fn main() -> std::io::Result<()> {
     std::fs::write(&kubeconfig, claw.kubeconfig(USER))?;
     std::fs::write(&ca, claw.ca_pem())?;
     // Images of the public registries exist, too: a demonstration names them.
+    let clock = AheadClock::default();
     let mut render = FakeRender::builder()
+        .clock(clock.clone())
         .pace(Pace::every(step))
         .wake(wake)
         .images(any_image());
     let mut koyeb = FakeKoyeb::builder()
+        .clock(clock.clone())
         .step(step)
         .wake(wake)
         .images(any_image());
@@ -132,7 +139,29 @@ async fn main() -> std::io::Result<()> {
     writeln!(out, "claw-ca {}", ca.display())?;
     writeln!(out, "ready")?;
     out.flush()?;
+    // A thread: reading ends with the standard input, or with the program.
+    std::thread::spawn(move || advance(&clock));
     stopped().await
+}
+
+/// Moves the clock as the standard input says.
+fn advance(clock: &AheadClock) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let Some(seconds) = line.strip_prefix("advance ") else {
+            continue;
+        };
+        let Ok(seconds) = seconds.trim().parse() else {
+            continue;
+        };
+        clock.advance(Duration::from_secs(seconds));
+        let mut out = std::io::stdout();
+        if writeln!(out, "advanced {seconds}")
+            .and(out.flush())
+            .is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Waits until the program is asked to end, so that its services end with it.

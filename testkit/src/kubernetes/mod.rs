@@ -264,7 +264,7 @@ impl World {
     /// Settles whenever the clock moves, until it is dropped.
     async fn keep_settling(self: Arc<Self>) {
         let mut moved = match &self.clock {
-            Clock::System => None,
+            Clock::System | Clock::Ahead(_) => None,
             Clock::Virtual(clock) => Some(clock.subscribe()),
         };
         loop {

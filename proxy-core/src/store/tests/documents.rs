@@ -16,6 +16,8 @@ on_both! {
     another_sealing_key_opens_documents_and_the_old_one_nothing
     without_a_sealing_key_no_document_is_kept
     a_damaged_document_does_not_keep_the_others_away
+    a_document_is_changed_by_one_after_the_other
+    a_turn_is_one_servers_until_it_ends
 }
 
 async fn texts(store: &Store, prefix: &str) -> Vec<(String, String)> {
@@ -169,4 +171,47 @@ async fn while_the_server_is_away_documents_fail_at_once_and_then_go_on() {
     wire.heal().await;
     let _ = store.tend().await;
     assert_eq!(texts(&store, "").await, [pair(NAME, TEXT)]);
+}
+
+async fn a_document_is_changed_by_one_after_the_other(world: World) {
+    let (one, two) = (world.open().await, world.open().await);
+    one.save_document(NAME, &"0".into()).await.unwrap();
+    let more = |text: &vault::Secret| {
+        let number: u32 = text.expose().parse().unwrap();
+        Some(vault::Secret::new((number + 1).to_string()))
+    };
+    for _ in 0..10 {
+        let (first, second) = tokio::join!(
+            one.change_document(NAME, more),
+            two.change_document(NAME, more)
+        );
+        first.unwrap();
+        second.unwrap();
+    }
+    assert_eq!(texts(&one, NAME).await, [pair(NAME, "20")]);
+    one.change_document(NAME, |_| None).await.unwrap();
+    one.change_document("remote/4", more).await.unwrap();
+    assert_eq!(texts(&two, "remote/").await, [pair(NAME, "20")]);
+}
+
+async fn a_turn_is_one_servers_until_it_ends(world: World) {
+    let (one, two) = (world.open().await, world.open().await);
+    let now = world.now.load(std::sync::atomic::Ordering::SeqCst);
+    let (first, second) = tokio::join!(
+        one.take_turn("watch", 1, now + 1000),
+        two.take_turn("watch", 2, now + 1000)
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert!(first != second, "both or neither: {first}");
+    let (winner, loser) = if first { (1, 2) } else { (2, 1) };
+    assert!(one.take_turn("watch", winner, now + 2000).await.unwrap());
+    assert!(one.take_turn("another", loser, now + 1000).await.unwrap());
+    let later = std::sync::atomic::Ordering::SeqCst;
+    world.now.store(now + 1999, later);
+    assert!(!two.take_turn("watch", loser, now + 9000).await.unwrap());
+    world.now.store(now + 2000, later);
+    assert!(two.take_turn("watch", loser, now + 9000).await.unwrap());
+    // A clock that was wrong keeps nobody waiting for ever.
+    world.now.store(now - 24 * 3_600_000, later);
+    assert!(one.take_turn("watch", winner, now).await.unwrap());
 }

@@ -35,7 +35,7 @@ pub fn RemoteCard(props: &RemoteCardProps) -> Html {
             </div>
             <div class="pf-v6-c-card__body gb-stack">
                 <Explained state={remote.state.clone()} since={remote.state_since} now={props.now} />
-                <Warnings remote={remote.clone()} />
+                <Warnings remote={remote.clone()} changed={props.changed.clone()} />
                 <Facts facts={facts(lang, remote, props.now)} />
                 <div class="gb-row">
                     if matches!(remote.state, RemoteState::Draft | RemoteState::Interrupted { .. }) {

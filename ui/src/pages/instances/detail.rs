@@ -171,7 +171,7 @@ pub fn DetailView(props: &DetailViewProps) -> Html {
                 { match props.part {
                     Part::Overview => html!(
                         <>
-                            <Warnings remote={remote.clone()} />
+                            <Warnings remote={remote.clone()} changed={changed.clone()} />
                             <overview::Overview remote={remote.clone()} now={props.now} />
                         </>
                     ),

@@ -158,6 +158,7 @@ async fn every_warning_has_its_way_out() {
             "{name}: {notice}"
         );
     }
+    assert!(html.contains("signed-in-7"), "nobody else can know it");
     assert!(html.contains("700 of 750 hours"));
     assert!(html.contains("2026-11-28"), "the date is told");
 }

@@ -1,15 +1,19 @@
-use contract::deploy::{RemoteView, RemoteWarning};
-use yew::{Html, Properties, component, html};
+use contract::deploy::{RemoteAction, RemoteView, RemoteWarning};
+use yew::{Callback, Html, Properties, component, html};
 
+use super::actions::send;
 use super::{Part, inner_link, page_of};
-use crate::app::use_lang;
-use crate::controls::{Notice, Out, Place, Tone};
+use crate::app::{use_host, use_lang, use_toasts};
+use crate::controls::{Act, ErrorNote, Notice, Out, Place, Tone};
 use crate::host::zone_here;
+use crate::send::use_send;
 use crate::text::wire_name;
 
 #[derive(PartialEq, Properties)]
 pub struct WarningsProps {
     pub remote: RemoteView,
+    /// Called when something was done about one.
+    pub changed: Callback<()>,
 }
 
 /// What the user should do about a remote, each with its way out.
@@ -18,7 +22,7 @@ pub fn Warnings(props: &WarningsProps) -> Html {
     html!(
         <>
             { for props.remote.warnings.iter().enumerate().map(|(i, warning)| html!(
-                <One key={i} remote={props.remote.clone()} warning={warning.clone()} />
+                <One key={i} remote={props.remote.clone()} warning={warning.clone()} changed={props.changed.clone()} />
             )) }
         </>
     )
@@ -28,6 +32,7 @@ pub fn Warnings(props: &WarningsProps) -> Html {
 struct OneProps {
     remote: RemoteView,
     warning: RemoteWarning,
+    changed: Callback<()>,
 }
 
 #[component]
@@ -69,6 +74,12 @@ fn One(props: &OneProps) -> Html {
                 ),
                 None => Html::default(),
             };
+            let way = html!(
+                <>
+                    { way }
+                    <SignedIn id={remote.id} changed={props.changed.clone()} />
+                </>
+            );
             (Tone::Warning, 0, 0, zone.date(*by).to_string(), way)
         }
         RemoteWarning::Drift => (
@@ -114,5 +125,40 @@ fn One(props: &OneProps) -> Html {
                 <p class="gb-detail">{ error.message }</p>
             }
         </Notice>
+    )
+}
+
+#[derive(PartialEq, Properties)]
+struct SignedInProps {
+    /// The remote's number.
+    id: i64,
+    changed: Callback<()>,
+}
+
+/// Says that one has signed in to the provider's console, which nobody else can know.
+#[component]
+fn SignedIn(props: &SignedInProps) -> Html {
+    let host = use_host();
+    let lang = use_lang();
+    let toasts = use_toasts();
+    let sending = use_send();
+    let id = props.id;
+    let onclick = {
+        let (sending, changed) = (sending.clone(), props.changed.clone());
+        Callback::from(move |()| {
+            let (changed, toasts) = (changed.clone(), toasts.clone());
+            send(host, &sending, id, RemoteAction::SignedIn, move |_| {
+                toasts.success(lang.t("instances.done.signed_in"));
+                changed.emit(());
+            });
+        })
+    };
+    html!(
+        <>
+            <Act id={format!("signed-in-{id}")} label={lang.t("instances.way.signed_in")} busy={sending.busy} {onclick} />
+            if let Some(error) = sending.error.clone() {
+                <ErrorNote {error} />
+            }
+        </>
     )
 }
