@@ -721,14 +721,14 @@ pub enum StepKind {
     WaitHealthy,
     /// Signs in with the password that was made.
     SignIn,
-    /// Sends it its keys.
-    PushKeys,
-    /// Makes a client token there.
+    /// Has its panel take the new password.
+    ChangePassword,
+    /// Has it accept the new client token.
     CreateToken,
     /// Sends one real request through a client token.
     TryRequest,
-    /// Deletes the app.
-    DeleteApp,
+    /// Takes the secrets out of use that were replaced.
+    RevokeOld,
 }
 
 /// A difference between two states of something that has a name.

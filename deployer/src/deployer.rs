@@ -30,7 +30,13 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
-pub const FEATURES: [DeployFeature; 2] = [DeployFeature::Panel, DeployFeature::Wake];
+pub const FEATURES: [DeployFeature; 5] = [
+    DeployFeature::Panel,
+    DeployFeature::Wake,
+    DeployFeature::Drift,
+    DeployFeature::Rotate,
+    DeployFeature::Move,
+];
 
 /// The providers that this version knows.
 pub fn providers() -> Providers {
@@ -165,9 +171,12 @@ impl Deployer {
         let known = accounts
             .iter()
             .find(|account| account.is_same(&credential, &facts));
-        let last = accounts.iter().map(|account| account.id).max();
+        let id = match known {
+            Some(account) => account.id,
+            None => document::next_number::<Account>(self.store()).await?,
+        };
         let account = Account {
-            id: known.map_or(last.unwrap_or(0) + 1, |account| account.id),
+            id,
             credential,
             facts,
             checked_at: self.clock().now(),

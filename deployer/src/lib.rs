@@ -13,17 +13,22 @@
 //! not give or a provider did not answer with.
 
 mod account;
+mod admin;
 pub mod api;
 mod deployer;
 mod document;
+mod drift;
+mod elsewhere;
 mod http;
 pub mod image;
 mod instance;
 pub mod plan;
 pub mod provider;
+mod push;
 pub mod record;
 mod remotes;
 pub mod render;
+mod rotate;
 pub mod run;
 mod runs;
 pub mod variables;

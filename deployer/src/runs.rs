@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use contract::deploy::{RemoteState, RunView};
+use contract::deploy::{ImageProgram, RemoteState, RunView};
 use contract::{ApiError, ErrorCode};
 use parking_lot::Mutex;
 use proxy_core::clock::Clock;
@@ -17,9 +17,9 @@ use crate::image::{Registry, parse, pinned};
 use crate::instance::Instances;
 use crate::provider::Desired;
 use crate::record::{Record, Run};
-use crate::remotes::{not_ours, pin, planned, target};
+use crate::remotes::{not_ours, pin, planned, program_of, target};
 use crate::run::{self, Checks, Journal, RealTime, Runner, Setback};
-use crate::variables::original_cannot;
+use crate::variables::{original_cannot, original_forgets};
 use crate::wish::Database;
 
 /// The runs of this process that are under way, with what stops each.
@@ -127,10 +127,8 @@ impl Deployer {
         let wish = record.wish.clone().ok_or_else(not_ours)?;
         let provider = self.provider_of(&wish).await?;
         let mut desired = self.desired(&record, &wish).await?;
-        let reference = parse(&desired.image_tag)?;
-        if crate::image::program(&reference) == contract::deploy::ImageProgram::Original
-            && let Some(why) = original_cannot(&wish)
-        {
+        let is_original = program_of(&wish)? == ImageProgram::Original;
+        if is_original && let Some(why) = original_cannot(&wish) {
             return Err(ApiError::new(ErrorCode::InvalidInput, why));
         }
         let went_back = record.run.as_ref().is_some_and(|run| run.back.is_some());
@@ -154,11 +152,15 @@ impl Deployer {
                     ),
                 ));
             }
-            record.run = Some(Run::new(plan.steps));
+            let mut run = Run::new(plan.steps);
+            if is_original && let Some(warning) = original_forgets(&wish) {
+                run.say(self.clock().now(), warning.to_owned());
+            }
+            record.run = Some(run);
         }
         record.became(RemoteState::Deploying, self.clock().now());
         document::save(self.store(), &record).await?;
-        let mysql = match &wish.database {
+        let mysql = match &record.next_wish(&wish).database {
             Database::Mysql(mysql) => Some(mysql.config()?),
             _ => None,
         };

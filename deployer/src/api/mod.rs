@@ -11,6 +11,7 @@ mod lookups;
 mod panel;
 mod remotes;
 mod runs;
+mod truth;
 
 use std::sync::Arc;
 
@@ -53,6 +54,11 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(runs::apply))
         .routes(routes!(runs::show))
         .routes(routes!(runs::cancel))
+        .routes(routes!(truth::drift))
+        .routes(routes!(truth::push))
+        .routes(routes!(truth::take))
+        .routes(routes!(truth::rotate))
+        .routes(routes!(truth::move_remote))
         .route(
             "/api/deploy/remotes/{id}/panel/{*path}",
             any(panel::pass_on),

@@ -9,7 +9,7 @@ use contract::admin::SettingsChange;
 use contract::{ApiError, ErrorCode};
 use http::{Method, StatusCode, Uri, header};
 use proxy_core::admin::Who;
-use proxy_core::admin::answer::{Failure, Result};
+use proxy_core::admin::answer::Result;
 
 use super::Api;
 use crate::instance::Said;
