@@ -34,7 +34,7 @@
 //! | GET `/api/deploy/remotes/{id}/usage` | | [`Usage`] |
 //! | GET `/api/deploy/remotes/{id}/drift` | | [`DriftView`] |
 //! | POST `/api/deploy/remotes/{id}/push` | [`PushWish`] | [`PushReport`] |
-//! | POST `/api/deploy/remotes/{id}/take` | [`PushWish`] | [`PushReport`]; the other way round |
+//! | POST `/api/deploy/remotes/{id}/take` | [`PushWish`] | [`PushReport`]; the other way round, removing nothing |
 //! | POST `/api/deploy/remotes/{id}/rotate` | [`Rotation`] | [`RunView`] |
 //! | PUT `/api/deploy/remotes/{id}/keep-alive` | [`KeepAlive`] | [`RemoteView`] |
 //! | POST `/api/deploy/remotes/{id}/wake` | | [`RemoteView`]; patient |
@@ -233,7 +233,8 @@ pub struct VariableWish {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum DatabaseWish {
-    /// Nowhere that lasts: this instance pushes the keys again after a restart.
+    /// Nowhere that lasts: after a restart it has what its variables say, its keys among them,
+    /// and this instance sends it again what else was pushed.
     None,
     /// SQLite on a volume of the host.
     Volume {
@@ -978,13 +979,14 @@ pub enum UsageKind {
     Requests,
 }
 
-/// Where remote and this instance differ.
+/// Where remote and this instance differ. Of one that was added by its address, nothing was ever
+/// wished: its keys and tokens are compared with all that are in use here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DriftView {
     /// Keys, masked: `from` is there, `to` is here.
     pub keys: Vec<Difference>,
-    /// Client tokens, by name.
+    /// Client tokens that were made in the panels, masked, or their limits.
     pub tokens: Vec<Difference>,
     /// Settings in force there that are not as wished.
     pub settings: Vec<Difference>,
@@ -996,7 +998,7 @@ pub struct DriftView {
     pub problems: Vec<ApiError>,
 }
 
-/// What to push or take.
+/// What to push (what is only there is removed there) or to take (nothing is removed here).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -1031,9 +1033,10 @@ pub struct PushReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rotation {
-    /// The panel's `AUTH_TOKEN`.
+    /// The panel's `AUTH_TOKEN`: its panel takes the new one, then its variables.
     AuthToken,
-    /// The client token that this instance made there.
+    /// The client token that this instance made there: the new one is accepted first, the old
+    /// one revoked last.
     ClientToken,
     /// The database's password, which was changed at the database.
     DatabasePassword {

@@ -371,6 +371,8 @@ fn following(
     }
     differs.then(|| Desired {
         variables,
+        // What runs goes on to run.
+        image: there.image.clone().unwrap_or_else(|| desired.image.clone()),
         ..desired.clone()
     })
 }

@@ -12,4 +12,6 @@ mod description;
 mod lookups;
 mod remotes;
 mod runs;
+mod secrets;
+mod truth;
 mod world;
