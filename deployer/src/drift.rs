@@ -8,7 +8,10 @@
 //!
 //! Keys and tokens are compared by what they are: the remote is asked what it would take in
 //! (a dry run of an import), so it says which of ours it has and tells nothing of its own but
-//! what its panel shows. What is switched off there counts as not being there.
+//! what its panel shows. It is asked about keys only that were chosen for it; of one that was
+//! added by its address, whose owner may be somebody else, keys are compared by their looks, so
+//! that none leaves before it is pushed. (Of tokens, only hashes do.) What is switched off there
+//! counts as not being there.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -208,8 +211,13 @@ impl Deployer {
 
 async fn compare(api: &AdminApi, ours: Ours) -> Result<Compared, Setback> {
     let mut compared = Compared::default();
+    let there = api.keys().await?;
+    let are_chosen = ours.settings.is_some();
     let content = Content {
-        keys: ours.keys.iter().map(key_content).collect(),
+        keys: match are_chosen {
+            true => ours.keys.iter().map(key_content).collect(),
+            false => Vec::new(),
+        },
         tokens: (ours.made.iter())
             .map(|made| TokenContent::of(MADE_HERE, made, Default::default()))
             .chain(ours.tokens.iter().map(token_content))
@@ -221,13 +229,12 @@ async fn compare(api: &AdminApi, ours: Ours) -> Result<Compared, Setback> {
     let problems = ignored.chain(&report.problems).map(told);
     compared.problems.extend(problems);
 
-    let keys = Sorted::of(
-        ours.keys,
-        |key| key.secret.masked(),
-        report.keys_added,
-        report.keys_known,
-    );
-    let mut there = Looks::of(api.keys().await?, |key| key.masked.clone());
+    let (added, known) = match are_chosen {
+        true => (report.keys_added, report.keys_known),
+        false => by_looks(&ours.keys, &there),
+    };
+    let keys = Sorted::of(ours.keys, |key| key.secret.masked(), added, known);
+    let mut there = Looks::of(there, |key| key.masked.clone());
     for key in keys.known {
         if let Some(view) = there.take(&key.secret.masked())
             && view.state == KeyState::Disabled
@@ -465,6 +472,19 @@ impl<T> Sorted<T> {
         }
         sorted
     }
+}
+
+/// Which keys a remote seems not to have, and which it seems to have.
+fn by_looks(ours: &[StoredKey], there: &[KeyView]) -> (Vec<String>, Vec<String>) {
+    let mut there: Vec<&str> = there.iter().map(|key| key.masked.as_str()).collect();
+    let masks = ours.iter().map(|key| key.secret.masked());
+    masks.partition(|mask| match there.iter().position(|one| one == mask) {
+        Some(at) => {
+            there.swap_remove(at);
+            false
+        }
+        None => true,
+    })
 }
 
 /// What a remote shows of what it has, by its looks.

@@ -28,7 +28,8 @@ pub(super) async fn drift(State(api): State<Api>, Id(id): Id) -> Result<Json<Dri
     Ok(Json(Box::pin(api.deployer.drift(id)).await?))
 }
 
-/// Makes a remote like this instance. What is only there is removed there.
+/// Makes a remote like this instance. What is only there is removed there. Needs the password
+/// once more: keys go to where somebody else may have had this instance add a remote.
 #[utoipa::path(post, path = "/api/deploy/remotes/{id}/push", tag = "deploy",
     security(("session" = [])),
     params(("id" = i64, Path, description = "The remote's number")),
@@ -36,8 +37,8 @@ pub(super) async fn drift(State(api): State<Api>, Id(id): Id) -> Result<Json<Dri
     (status = 200, body = PushReport, description = "What could not be done is in `problems`."),
     (status = 400, body = ApiError, description = "`invalid_input`"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`, `wrong_password`: the \
-        remote's"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`; \
+        `wrong_password`: the remote's"),
     (status = 404, body = ApiError, description = "`not_found`: no such remote, or it is nowhere"),
     (status = 409, body = ApiError, description = "`changed`: a run is under way"),
     (status = 502, body = ApiError, description = "`unreachable`"),
@@ -49,6 +50,7 @@ pub(super) async fn push(
     Id(id): Id,
     Json(what): Json<PushWish>,
 ) -> Result<Json<PushReport>> {
+    who.has_confirmed()?;
     let report = Box::pin(api.deployer.push(id, what)).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::RemoteChanged, name).await;

@@ -9,6 +9,7 @@ use contract::deploy::{
 use deployer::{Deployer, Host};
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::wire::{Cut, Wire};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -342,11 +343,41 @@ async fn one_that_was_added_is_compared_with_all_keys_and_tokens_of_this_instanc
         (0, 0),
         "{seen:?}"
     );
+    // Keys leave only when whoever sits there knows the password.
+    ground.clock.advance(std::time::Duration::from_secs(3600));
+    let (status, again) = world
+        .refused(Method::POST, &path("push"), Some(everything()))
+        .await;
+    assert_eq!((status, again.code), (403, ErrorCode::PasswordAgain));
+    assert!(there.get::<Vec<KeyView>>("/api/keys").await.is_empty());
+    let password = json!({"password": "correct horse"});
+    let confirm = "/api/account/confirm";
+    let (status, _) = world.call(Method::POST, confirm, Some(password)).await;
+    assert_eq!(status, 204);
     let done: PushReport = world.post(&path("push"), everything()).await;
     assert_eq!((done.added, done.problems.len()), (1, 0), "{done:?}");
     let keys: Vec<KeyView> = there.get("/api/keys").await;
     assert_eq!(keys.len(), 1);
     assert_eq!(drift(&world).await, DriftView::default());
+}
+
+/// It may be somebody else's server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn comparing_with_one_that_was_added_sends_it_no_key() {
+    let there = Ground::new(Cloud::new().providers()).start().await;
+    let wire = Wire::to(there.running.socket()).await;
+    let ground = Ground::new(Cloud::new().providers()).with(&[("API_KEYS", GEMINI)]);
+    let world = ground.start().await;
+    let url = format!("http://{}", wire.address());
+    let add = json!({"name": "one", "url": url, "password": "correct horse"});
+    let _: RemoteView = world.post(&format!("{REMOTES}/add"), add).await;
+    wire.cut_on(GEMINI, Cut::BeforeServer);
+    let seen = drift(&world).await;
+    assert_eq!((seen.keys.len(), seen.problems.len()), (1, 0), "{seen:?}");
+    assert_eq!(wire.counts().struck, 0, "the key was on the wire");
+    let lost: PushReport = world.post(&path("push"), json!({"keys": true})).await;
+    assert_eq!((lost.added, lost.problems.len()), (0, 1), "{lost:?}");
+    assert_eq!(wire.counts().struck, 1, "a push sends it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,8 +33,8 @@ async fn what_is_new_is_added_in_one_change_that_says_what_it_was(world: World) 
     let secret = Secret::from("sk-a-token-made-here-0123456789");
     let rules = TokenRules::default();
     let here = store.add_token("here", &secret, &rules).await.unwrap();
-    let gone = store.add_token("gone", &"sk-revoked-token-0123".into(), &rules);
-    let gone = gone.await.unwrap();
+    let secret = Secret::from("sk-a-token-that-was-revoked");
+    let gone = store.add_token("gone", &secret, &rules).await.unwrap();
     assert!(store.delete_token(gone.id).await.unwrap());
 
     let by = Author {
