@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # The image of `gemini-balance serve`, with the panel inside. Two ways to its files:
 #
 #   docker build .                                    compiles them here

@@ -79,6 +79,7 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
         (&["accounts", "add", "render"][..], "--secret-file"),
         (&["drift", "nobody"][..], "deploy list"),
         (&["rotate", "nobody", "auth-token"][..], "deploy list"),
+        (&["accounts", "add", "kubernetes"][..], "kubeconfig"),
     ] {
         let output = deploy(folder.path(), arguments);
         assert!(!output.status.success(), "{arguments:?}");

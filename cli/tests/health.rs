@@ -11,9 +11,12 @@ use std::thread;
 use crate::serving::serve;
 
 fn health(environment: &[(&str, &str)]) -> Output {
+    // Windows opens no socket without it.
+    let system = std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root));
     Command::new(env!("CARGO_BIN_EXE_gemini-balance"))
         .arg("health")
         .env_clear()
+        .envs(system)
         .envs(environment.iter().copied())
         .output()
         .unwrap()

@@ -39,6 +39,8 @@
 //! | PUT `/api/deploy/remotes/{id}/keep-alive` | [`KeepAlive`] | [`RemoteView`] |
 //! | POST `/api/deploy/remotes/{id}/wake` | | [`RemoteView`]; patient |
 //! | POST `/api/deploy/remotes/{id}/move` | [`RemoteWish`] | [`RemoteView`]: a draft elsewhere with everything of this one |
+//! | GET `/api/deploy/route` | | [`RouteView`] |
+//! | PUT `/api/deploy/route` | [`RouteWish`] | [`RouteView`] |
 //! | any `/api/deploy/remotes/{id}/panel/api/…` | | what the remote's own admin API answers |
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,8 @@ pub enum DeployFeature {
     Rotate,
     /// Put it elsewhere with everything.
     Move,
+    /// Send this instance's requests through it.
+    Route,
 }
 
 /// A kind of place with an account and an API.
@@ -1043,4 +1047,62 @@ pub enum Rotation {
         /// The new one. A secret, typed in.
         password: String,
     },
+}
+
+/// What requests of this instance's clients do when the remote that they go through sleeps or
+/// is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAway {
+    /// Wait until it is awake.
+    #[default]
+    Hold,
+    /// Be answered with the keys of this instance, while it is woken up.
+    Local,
+}
+
+/// Through which remote the requests of this instance's clients should go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RouteWish {
+    /// The remote; absent: straight to Google, with the keys of this instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<i64>,
+    /// What they do when it is away.
+    #[serde(default)]
+    pub when_away: WhenAway,
+}
+
+/// Through which remote the requests of this instance's clients go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RouteView {
+    /// The remote; absent: straight to Google.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<i64>,
+    /// What they do when it is away.
+    pub when_away: WhenAway,
+    /// Whether it answers; absent without a remote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<RoutePresence>,
+    /// Why requests go straight to Google although a remote is wished for, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ApiError>,
+}
+
+/// What requests know of the remote that they go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RoutePresence {
+    /// Nothing: none has gone through it yet.
+    Unknown,
+    /// It answered.
+    Awake,
+    /// It is being woken up.
+    Waking,
+    /// It did not wake up.
+    Away,
 }

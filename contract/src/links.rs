@@ -20,8 +20,10 @@ pub enum Page {
     RenderBilling,
     /// ClawCloud Run's console.
     ClawCloud,
-    /// Koyeb's API keys.
+    /// Koyeb's API tokens.
     KoyebKeys,
+    /// Koyeb's control panel.
+    Koyeb,
     /// Aiven's console.
     Aiven,
     /// TiDB Cloud's console.
@@ -39,6 +41,7 @@ impl Page {
             Self::RenderBilling => "https://dashboard.render.com/billing",
             Self::ClawCloud => "https://console.run.claw.cloud",
             Self::KoyebKeys => "https://app.koyeb.com/user/settings/api",
+            Self::Koyeb => "https://app.koyeb.com",
             Self::Aiven => "https://console.aiven.io",
             Self::TidbCloud => "https://tidbcloud.com",
             Self::UptimeRobot => "https://uptimerobot.com",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use vault::Secret;
 
 use crate::document::{self, Numbered, sealed};
+use crate::http::address;
 
 /// The longest key or kubeconfig that is taken. A kubeconfig has a few kilobytes.
 const LONGEST_SECRET: usize = 256 * 1024;
@@ -70,21 +71,10 @@ impl Credential {
         let api = new
             .api
             .map(|api| api.trim().trim_end_matches('/').to_owned());
-        let is_address = |api: &String| {
-            reqwest::Url::parse(api).is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https")
-                    && url.has_host()
-                    && url.username().is_empty()
-                    && url.password().is_none()
-                    && url.query().is_none()
-                    && url.fragment().is_none()
-            })
-        };
-        if api.as_ref().is_some_and(|api| !is_address(api)) {
-            return refused(
-                "The address of the API must begin with https:// or http://, and have no user, \
-                 query or fragment.",
-            );
+        if let Some(api) = &api {
+            // A key that was typed in is sent there.
+            address(api)
+                .map_err(|error| ApiError::new(ErrorCode::InvalidInput, error.to_string()))?;
         }
         Ok(Self {
             provider: new.provider,

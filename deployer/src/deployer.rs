@@ -1,12 +1,13 @@
 //! What hosts hold: the deployer of one database.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use contract::deploy::{
     AccountNew, AccountView, DatabaseReport, DatabaseWish, DeployFeature, DeployState, MysqlWish,
     ProviderKind,
 };
 use contract::{ApiError, ErrorCode};
+use proxy_core::Core;
 use proxy_core::clock::Clock;
 use proxy_core::store::{MysqlConfig, Store, TlsMode, inspect};
 use tokio::runtime::Handle;
@@ -17,6 +18,8 @@ use vault::Secret;
 use crate::account::{Account, Credential};
 use crate::document;
 use crate::instance::Instances;
+use crate::koyeb;
+use crate::kubernetes;
 use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
@@ -27,15 +30,21 @@ pub type Providers = Arc<dyn Fn(&Credential) -> provider::Result<Arc<dyn Provide
 
 /// The kinds of provider whose accounts this version can use. The panel offers the other places
 /// with their texts and links only.
-pub const PROVIDERS: [ProviderKind; 1] = [ProviderKind::Render];
+pub const PROVIDERS: [ProviderKind; 4] = [
+    ProviderKind::Render,
+    ProviderKind::ClawCloud,
+    ProviderKind::Kubernetes,
+    ProviderKind::Koyeb,
+];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
-pub const FEATURES: [DeployFeature; 5] = [
+pub const FEATURES: [DeployFeature; 6] = [
     DeployFeature::Panel,
     DeployFeature::Wake,
     DeployFeature::Drift,
     DeployFeature::Rotate,
     DeployFeature::Move,
+    DeployFeature::Route,
 ];
 
 /// The providers that this version knows.
@@ -45,12 +54,16 @@ pub fn providers() -> Providers {
             credential.secret.clone(),
             credential.api.as_deref(),
         )?)),
-        ProviderKind::ClawCloud | ProviderKind::Kubernetes | ProviderKind::Koyeb => {
-            Err(ProviderError::Refused(
-                "this version cannot use accounts there; take the variables to its console"
-                    .to_owned(),
-            ))
-        }
+        ProviderKind::Koyeb => Ok(Arc::new(koyeb::account(
+            credential.secret.clone(),
+            credential.api.as_deref(),
+        )?)),
+        kind @ (ProviderKind::ClawCloud | ProviderKind::Kubernetes) => match credential.api {
+            None => Ok(Arc::new(kubernetes::account(kind, &credential.secret)?)),
+            Some(_) => Err(ProviderError::Refused(
+                "A kubeconfig says itself where the API is. Leave the address empty.".to_owned(),
+            )),
+        },
     })
 }
 
@@ -69,6 +82,8 @@ pub struct Host {
     pub runtime: Handle,
     /// Makes providers.
     pub providers: Providers,
+    /// The core whose requests may go through a remote; dangling where none runs.
+    pub core: Weak<Core>,
 }
 
 /// A deployer. Clones share it.
@@ -128,6 +143,11 @@ impl Deployer {
         &self.inner.active
     }
 
+    /// The core it lives beside, if one runs.
+    pub(crate) fn core(&self) -> Option<Arc<Core>> {
+        self.inner.host.core.upgrade()
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.inner.host.store
     }
@@ -165,7 +185,14 @@ impl Deployer {
             return Err(problem);
         }
         let credential = Credential::typed(new)?;
-        let facts = self.provider(&credential)?.probe().await?;
+        // Nobody was asked yet: what is refused is what was typed in.
+        let provider = self
+            .provider(&credential)
+            .map_err(|error| match error.code {
+                ErrorCode::Provider => ApiError::new(ErrorCode::InvalidInput, error.message),
+                _ => error,
+            })?;
+        let facts = provider.probe().await?;
         let _changing = self.changing().await;
         let accounts = Account::all(self.store()).await?;
         let known = accounts

@@ -6,6 +6,7 @@
 //! Deliberately absent: trying again. Whoever calls knows what may be done twice, and has the
 //! clock; [`ProviderError::may_pass`] and the pause in [`ProviderError::RateLimited`] say when.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,9 +37,9 @@ const SHORT: usize = 20;
 const MOST_PAGES: usize = 100;
 /// The pause after 429 where the answer does not tell one.
 const USUAL_PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause that is believed: Render's longest window is an hour.
-const LONGEST_PAUSE: i64 = 3600;
-/// Numbers in `Ratelimit-Reset` from here on are moments, smaller ones are seconds left.
+/// Where providers say when the limit ends: Render and Koyeb.
+const RESETS: [&str; 2] = ["ratelimit-reset", "x-ratelimit-reset"];
+/// Numbers there from here on are moments, smaller ones are seconds left.
 const FIRST_MOMENT: i64 = 1_000_000_000;
 
 /// A REST API and the key to it.
@@ -150,10 +151,24 @@ impl Http {
         path: &[&str],
         body: &(impl Serialize + Sync),
     ) -> Result<Option<T>> {
+        self.send_with(method, path, &[], body).await
+    }
+
+    /// Sends something with a query; `None` when the answer has no body.
+    ///
+    /// # Errors
+    /// What the provider says.
+    pub async fn send_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &(impl Serialize + Sync),
+    ) -> Result<Option<T>> {
         let call = Call::new(method, path);
         let body = serde_json::to_vec(body)
             .map_err(|error| ProviderError::Unexpected(format!("{call}: {error}")))?;
-        self.call(&call, &[], Some(body)).await
+        self.call(&call, query, Some(body)).await
     }
 
     /// Has something done that needs no words, and whose answer does not matter.
@@ -253,20 +268,29 @@ impl Http {
         ProviderError::Away(self.clean(&text))
     }
 
+    /// `https`, or `http` where the API is on this machine.
+    pub fn scheme(&self) -> &str {
+        self.api.scheme()
+    }
+
     fn host(&self) -> &str {
         self.api.host_str().unwrap_or_default()
     }
 
     /// Somebody else's words on one line, not too long and without the key.
     fn clean(&self, text: &str) -> String {
-        let text = text.replace(self.key.expose().as_str(), "***");
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(LONGEST_MESSAGE)
-            .collect();
-        line.trim().to_owned()
+        cut(&text.replace(self.key.expose().as_str(), "***"))
     }
+}
+
+/// Somebody else's words on one line, and not too long.
+pub(crate) fn cut(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST_MESSAGE)
+        .collect();
+    line.trim().to_owned()
 }
 
 /// A call as errors name it: `GET /users`.
@@ -289,7 +313,7 @@ impl std::fmt::Display for Call<'_> {
 
 /// Reads the address of an API. Without encryption only on this machine: everybody on the way
 /// would read the key.
-fn address(api: &str) -> Result<Url> {
+pub(crate) fn address(api: &str) -> Result<Url> {
     let refused = |why: &str| {
         ProviderError::Refused(format!(
             "{api} is no address of an API: {why}. It is written like https://api.example.com/v1."
@@ -319,14 +343,23 @@ fn address(api: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// The message in an error's body.
+/// The message in an error's body, with what is wrong with which field where it tells.
 fn words(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    ["/message", "/error/message", "/error", "/detail"]
+    let message = ["/message", "/error/message", "/error", "/detail"]
         .into_iter()
         .filter_map(|place| body.pointer(place)?.as_str())
-        .find(|text| !text.trim().is_empty())
-        .map(str::to_owned)
+        .find(|text| !text.trim().is_empty())?;
+    let fields = body.get("fields").and_then(Value::as_array);
+    let field = |field: &Value| {
+        let text = |name: &str| field.get(name).and_then(Value::as_str);
+        Some(format!("{} {}", text("field")?, text("description")?))
+    };
+    let fields: Vec<String> = fields.into_iter().flatten().filter_map(field).collect();
+    Some(match fields.is_empty() {
+        true => message.to_owned(),
+        false => format!("{message}: {}", fields.join("; ")),
+    })
 }
 
 fn sorted(status: StatusCode, message: String, headers: &HeaderMap) -> ProviderError {
@@ -347,10 +380,10 @@ fn sorted(status: StatusCode, message: String, headers: &HeaderMap) -> ProviderE
     }
 }
 
-/// How long to wait after 429. `Ratelimit-Reset` holds seconds left in recordings and a
-/// moment by Render's page (api-docs.render.com/reference/rate-limiting); a moment is compared
-/// with the answer's own `Date`, so this machine's clock may be wrong.
-fn pause(headers: &HeaderMap) -> Duration {
+/// How long to wait after 429, however long that is. Render's `Ratelimit-Reset` holds seconds
+/// left in recordings and a moment by its page (api-docs.render.com/reference/rate-limiting); a
+/// moment is compared with the answer's own `Date`, so this machine's clock may be wrong.
+pub(crate) fn pause(headers: &HeaderMap) -> Duration {
     let text = |value: &HeaderValue| value.to_str().ok().map(|text| text.trim().to_owned());
     let number = |value: Option<&HeaderValue>| -> Option<i64> { text(value?)?.parse().ok() };
     let now = || {
@@ -360,16 +393,38 @@ fn pause(headers: &HeaderMap) -> Duration {
     };
     let left = match number(headers.get(RETRY_AFTER)) {
         Some(seconds) => Some(seconds),
-        None => number(headers.get("ratelimit-reset")).and_then(|reset| match reset {
-            FIRST_MOMENT.. => Some(reset - now()?),
-            seconds => Some(seconds),
-        }),
+        None => {
+            let reset = RESETS.iter().find_map(|name| number(headers.get(*name)));
+            reset.and_then(|reset| match reset {
+                FIRST_MOMENT.. => Some(reset - now()?),
+                seconds => Some(seconds),
+            })
+        }
     };
     let Some(left) = left else {
         return USUAL_PAUSE;
     };
     // Not at once: windows end a little later than they say.
-    Duration::from_secs(left.clamp(1, LONGEST_PAUSE).unsigned_abs())
+    Duration::from_secs(left.max(1).unsigned_abs())
+}
+
+/// A moment in milliseconds since 1970-01-01T00:00:00Z; `None` when it is none.
+pub(crate) fn millis(text: &str) -> Option<i64> {
+    let moment: Timestamp = text.parse().ok()?;
+    Some(moment.as_millisecond())
+}
+
+/// A series in thousandths of its unit, as the panel has it.
+pub(crate) fn thousandths(series: BTreeMap<i64, f64>) -> Vec<(i64, i64)> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "thousandths of CPUs, MiB and requests are far below 2^53"
+    )]
+    let thousandths = |value: f64| (value * 1000.0).round() as i64;
+    series
+        .into_iter()
+        .map(|(at, value)| (at, thousandths(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -398,10 +453,17 @@ mod tests {
         assert_eq!(pause_of(&[("ratelimit-reset", "0")]), 1);
         assert_eq!(pause_of(&[("ratelimit-reset", "1790000042"), date]), 42);
         assert_eq!(pause_of(&[("ratelimit-reset", "1789999999"), date]), 1);
-        assert_eq!(pause_of(&[("ratelimit-reset", "1790999999"), date]), 3600);
+        assert_eq!(
+            pause_of(&[("ratelimit-reset", "1790999999"), date]),
+            999_999
+        );
         assert_eq!(pause_of(&[("ratelimit-reset", "1790000042")]), 60);
         let both = [("retry-after", "7"), ("ratelimit-reset", "1093")];
         assert_eq!(pause_of(&both), 7);
+        // Koyeb's: seconds left
+        assert_eq!(pause_of(&[("x-ratelimit-reset", "58")]), 58);
+        // a day is a day: whoever waits decides whether that is too long
+        assert_eq!(pause_of(&[("retry-after", "86400")]), 86_400);
         assert_eq!(pause_of(&[]), 60);
     }
 
@@ -472,6 +534,10 @@ mod tests {
             (r#"{"id":"x","error":{"message":"no"}}"#, Some("no")),
             (r#"{"error":"nope"}"#, Some("nope")),
             (r#"{"message":""}"#, None),
+            (
+                r#"{"message":"Invalid argument","fields":[{"field":"name","description":"is taken"}]}"#,
+                Some("Invalid argument: name is taken"),
+            ),
             ("<html>502</html>", None),
         ] {
             assert_eq!(words(body.as_bytes()).as_deref(), said);

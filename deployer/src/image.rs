@@ -53,6 +53,13 @@ pub fn parse(image: &str) -> Result<Reference, ApiError> {
     })
 }
 
+/// An image's name in full, e.g. `docker.io/library/nginx:latest` for `nginx`. What is no name
+/// is left for the provider to refuse.
+pub(crate) fn whole(image: &str) -> String {
+    let reference: Option<Reference> = image.parse().ok();
+    reference.map_or_else(|| image.to_owned(), |reference| reference.whole())
+}
+
 /// Which program is in an image, as far as its name tells.
 pub fn program(reference: &Reference) -> ImageProgram {
     match reference.repository().ends_with(ORIGINAL) {

@@ -18,6 +18,7 @@ use vault::Secret;
 
 use crate::admin::{AdminApi, lasting};
 use crate::drift::told;
+use crate::names::Names;
 use crate::provider::HEALTH_PATH;
 use crate::run::{RemoteApi, Setback};
 
@@ -28,7 +29,7 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// The model that is tried unless the instance has no such.
 const MODEL: &str = "gemini-2.5-flash";
 /// What a client token is called there that this instance made and that is in no variable.
-pub(crate) const MADE_HERE: &str = "gemini-balance";
+pub(crate) const MADE_HERE: &str = "Gemini Balance";
 
 /// Connections to instances.
 #[derive(Clone)]
@@ -83,6 +84,7 @@ impl Instances {
             // A password goes to the address that was given and to no other.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(Names)
             .build()
             .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(Self {
@@ -246,14 +248,30 @@ impl Instances {
     }
 
     /// The model to try: the usual one, or the first that is listed.
-    async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
-        let answer = self
-            .client
+    /// Whether clients get in with this token.
+    ///
+    /// # Errors
+    /// When the instance does not answer.
+    pub(crate) async fn lets_in(&self, url: &str, token: &Secret) -> Result<bool, Setback> {
+        let answer = self.list_models(url, token).await?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Ok(false),
+            _ if answer.status().is_server_error() => Err(unanswered(url, answer).await),
+            _ => Ok(true),
+        }
+    }
+
+    async fn list_models(&self, url: &str, token: &Secret) -> Result<Response, Setback> {
+        self.client
             .get(format!("{url}/v1/models"))
             .bearer_auth(token.expose())
             .send()
             .await
-            .map_err(|_| away(url))?;
+            .map_err(|_| away(url))
+    }
+
+    async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
+        let answer = self.list_models(url, token).await?;
         if answer.status() != StatusCode::OK {
             return Err(unanswered(url, answer).await);
         }

@@ -22,6 +22,9 @@ mod elsewhere;
 mod http;
 pub mod image;
 mod instance;
+pub mod koyeb;
+pub mod kubernetes;
+mod names;
 pub mod plan;
 pub mod provider;
 mod push;
@@ -29,13 +32,14 @@ pub mod record;
 mod remotes;
 pub mod render;
 mod rotate;
+mod route;
 pub mod run;
 mod runs;
 pub mod variables;
 pub mod wish;
 
 pub use account::{Account, Credential};
-pub use deployer::{Deployer, Host, Providers, mysql_config, providers};
+pub use deployer::{Deployer, Host, PROVIDERS, Providers, mysql_config, providers};
 
 /// What a host hands to [`proxy_core::CoreConfig::extend`] to have a deployer.
 pub fn extend(providers: Providers) -> proxy_core::Extend {
@@ -47,7 +51,11 @@ pub fn extend(providers: Providers) -> proxy_core::Extend {
             stop,
             runtime: tokio::runtime::Handle::current(),
             providers,
+            core: std::sync::Arc::downgrade(core),
         });
+        let begun = deployer.clone();
+        core.tracker()
+            .spawn(async move { begun.follow_route().await });
         api::extension(core, deployer)
     })
 }

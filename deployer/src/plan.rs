@@ -6,7 +6,7 @@ use contract::deploy::{Difference, StepKind, StepView};
 use proxy_core::settings::DECLARATIONS;
 
 use crate::provider::MARK;
-use crate::provider::{Data, Desired, Observed, Value};
+use crate::provider::{Data, Desired, Observed, ProviderState, Value};
 use crate::variables::{masked, seen};
 
 /// What a plan comes from, besides what should be and what is there.
@@ -72,7 +72,8 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, context: &Context<'_
         first.push(step(StepKind::CreateDatabase, name, Vec::new()));
     }
     let mut middle = Vec::new();
-    match observed {
+    // Parts that an attempt left are no app: making it makes the rest.
+    match observed.filter(|there| there.state != ProviderState::Partial) {
         None => {
             let changes = variable_changes(desired, None);
             middle.push(step(StepKind::CreateApp, name, changes));
@@ -204,7 +205,6 @@ mod tests {
     use vault::Secret;
 
     use super::*;
-    use crate::provider::ProviderState;
 
     const IMAGE: &str = "ghcr.io/o/n@sha256:1111";
 
@@ -400,6 +400,18 @@ mod tests {
         let change = &made.steps[1].changes[0];
         assert_eq!(change.from.as_deref(), Some("3"));
         assert_eq!(change.to.as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn what_an_attempt_left_is_made_whole_and_not_changed() {
+        let mut parts = there(BTreeMap::new(), IMAGE);
+        parts.state = ProviderState::Partial;
+        let made = plan(
+            &desired(BTreeMap::new(), None),
+            Some(&parts),
+            &Context::default(),
+        );
+        assert!(kinds(&made).contains(&StepKind::CreateApp), "{made:?}");
     }
 
     #[test]

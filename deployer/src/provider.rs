@@ -35,10 +35,11 @@ pub trait Provider: Send + Sync {
     async fn create_database(&self, desired: &Desired) -> Result<bool>;
 
     /// Makes the app with its variables. Where the provider starts it at once, the deploy's id
-    /// is in [`Observed::deploy`].
+    /// is in [`Observed::deploy`]. Of [`ProviderState::Partial`] it makes the rest.
     async fn create(&self, desired: &Desired) -> Result<Observed>;
 
-    /// Makes the app's variables exactly these. Takes effect with the next deploy.
+    /// Makes the app's variables exactly these. Takes effect with the next deploy, which
+    /// sends them again where the provider keeps nothing that is not deployed.
     async fn set_variables(&self, id: &str, desired: &Desired) -> Result<()>;
 
     /// Changes plan, size and the like. Takes effect with the next deploy.
@@ -118,6 +119,17 @@ pub enum Value {
     FromDatabase(DatabasePart),
 }
 
+impl Value {
+    /// What the variable is set to; `None` when only the database knows.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Plain(text) => Some(text),
+            Self::Secret(secret) => Some(secret.expose()),
+            Self::FromDatabase(_) => None,
+        }
+    }
+}
+
 /// A part of what is needed to reach a database that was made beside the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabasePart {
@@ -156,8 +168,8 @@ pub struct Observed {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// It carries our mark, so it was made by this program. (Render has no place for a mark:
-    /// there, that [`MARK`] is set.)
+    /// It carries our mark, so it was made by this program. (Render and Koyeb have no
+    /// place for a mark: there, that [`MARK`] is set.)
     pub is_ours: bool,
     /// Where it answers.
     pub url: Option<String>,
@@ -192,6 +204,9 @@ pub enum ProviderState {
     Stopped(String),
     /// It fails, and why as far as it tells.
     Failing(String),
+    /// Only parts of it are there, of an attempt that broke off: [`Provider::create`] makes the
+    /// rest, [`Provider::delete`] takes them away.
+    Partial,
 }
 
 /// Stopping and starting.

@@ -1,8 +1,8 @@
 //! What is kept of a remote: one sealed document.
 
 use contract::deploy::{
-    KeepAlive, ProviderKind, PushWish, RemoteHealth, RemoteState, RunLine, StepRun, StepState,
-    StepView,
+    KeepAlive, ProviderKind, PushWish, RemoteHealth, RemoteState, RunLine, StepKind, StepRun,
+    StepState, StepView,
 };
 use contract::{ApiError, Millis};
 use proxy_core::store::StoreError;
@@ -261,6 +261,22 @@ impl Record {
             secrets.client_token = new.clone();
         }
         secrets
+    }
+
+    /// The client token to use now: while it is being replaced, the new one as soon as it is
+    /// accepted.
+    pub fn token_in_use(&self) -> Secret {
+        let made = |step: &StepRun| {
+            step.step.kind == StepKind::CreateToken && step.state == StepState::Done
+        };
+        let is_accepted = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.steps.iter().any(made));
+        match is_accepted {
+            true => self.next_secrets().client_token,
+            false => self.secrets.client_token.clone(),
+        }
     }
 
     /// A wish of it, with the database's password as it will be.

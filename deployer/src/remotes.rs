@@ -241,11 +241,16 @@ impl Deployer {
                 Ok(self.view(&record))
             }
             RemoteAction::Locate { url } => self.locate(id, &url).await,
-            RemoteAction::Delete { name } => self.delete(id, &name).await,
+            RemoteAction::Delete { name } => {
+                let gone = self.delete(id, &name).await?;
+                self.leave_route(id).await?;
+                Ok(gone)
+            }
             RemoteAction::Forget => {
                 let _changing = self.changing().await;
                 let record = self.still(id).await?;
                 document::remove::<Record>(self.store(), id).await?;
+                self.leave_route(id).await?;
                 Ok(self.view(&record))
             }
         }
@@ -450,39 +455,21 @@ impl Deployer {
                 record.name
             )));
         }
-        match self.at(&record).await {
-            Ok(at) => match at.provider.delete(&at.id).await {
-                Ok(()) | Err(ProviderError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            },
-            Err(_) if record.remote_id.is_none() => self.delete_lost(&record).await?,
-            Err(error) => return Err(error),
-        }
-        document::remove::<Record>(self.store(), id).await?;
-        record.became(RemoteState::Gone, self.clock().now());
-        Ok(self.view(&record))
-    }
-
-    /// Deletes what a run may have made whose answer was lost.
-    async fn delete_lost(&self, record: &Record) -> Result<(), ApiError> {
-        if let Some(url) = &record.url {
+        if let (Some(url), None) = (&record.url, &record.remote_id) {
             return Err(invalid(format!(
                 "It runs at {url}, where this program did not put it. Delete it in its host's \
                  console, then forget it here."
             )));
         }
-        let was_begun = record.run.is_some() || record.state != RemoteState::Draft;
-        let Some(wish) = record.wish.as_ref().filter(|_| was_begun) else {
-            return Ok(());
-        };
-        let provider = self.provider_of(wish).await?;
-        match provider.observe(&target(record)).await? {
-            Some(there) if there.is_ours || record.adopted => {
-                Ok(provider.delete(&there.id).await?)
+        if let Some(at) = self.made(&record).await? {
+            match at.provider.delete(&at.id).await {
+                Ok(()) | Err(ProviderError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
             }
-            // Somebody else's of the same name.
-            _ => Ok(()),
         }
+        document::remove::<Record>(self.store(), id).await?;
+        record.became(RemoteState::Gone, self.clock().now());
+        Ok(self.view(&record))
     }
 
     /// Signs in to an instance and forgets the session.
@@ -611,6 +598,26 @@ impl Deployer {
         let wish = record.wish.as_ref().ok_or_else(not_ours)?;
         let provider = self.provider_of(wish).await?;
         Ok(At { provider, id })
+    }
+
+    /// What was made of a remote, also by a run that broke off before it was noted.
+    async fn made(&self, record: &Record) -> Result<Option<At>, ApiError> {
+        if record.remote_id.is_some() {
+            return self.at(record).await.map(Some);
+        }
+        // A run whose wish was changed is forgotten, but the state tells of it.
+        let was_begun = record.run.is_some() || record.state != RemoteState::Draft;
+        let tried = record.wish.as_ref().filter(|_| was_begun);
+        let Some(wish) = tried.filter(|wish| wish.account.is_some()) else {
+            return Ok(None);
+        };
+        let provider = self.provider_of(wish).await?;
+        let found = provider.observe(&target(record)).await?;
+        let is_ours = |there: &Observed| there.is_ours || record.adopted;
+        Ok(found.filter(is_ours).map(|there| At {
+            id: there.id,
+            provider,
+        }))
     }
 
     pub(crate) async fn provider_of(&self, wish: &Wish) -> Result<Arc<dyn Provider>, ApiError> {
@@ -746,6 +753,12 @@ fn state_of(state: &ProviderState) -> RemoteState {
         },
         ProviderState::Failing(why) => RemoteState::Failing {
             error: ApiError::new(ErrorCode::Provider, why.clone()),
+        },
+        ProviderState::Partial => RemoteState::Failing {
+            error: ApiError::new(
+                ErrorCode::Provider,
+                "Only parts of it are there. Apply again to make it whole, or delete it.",
+            ),
         },
     }
 }

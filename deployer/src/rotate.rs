@@ -49,6 +49,8 @@ impl Deployer {
             let _changing = self.changing().await;
             let mut record = self.still(id).await?;
             note(&mut record.next, rotation)?;
+            // Its steps know nothing of that; what they made is found when it is planned anew.
+            record.run = None;
             document::save(self.store(), &record).await?;
         }
         self.begin(id, true).await
@@ -112,6 +114,7 @@ impl Deployer {
         record.run = Some(run);
         record.became(RemoteState::Running, now);
         document::save(self.store(), &record).await?;
+        self.follow_route().await;
         Ok(run::view(&record, 0, false))
     }
 

@@ -486,11 +486,13 @@ impl Runner<'_> {
     }
 
     async fn create(&self, record: &mut Record, desired: &Desired) -> Result<(), Trouble> {
-        if let Some(there) = self.observe(record, desired).await? {
-            return take(record, &there);
+        match self.observe(record, desired).await? {
+            // Its rest is made below.
+            Some(there) if there.state == ProviderState::Partial => take(record, &there)?,
+            Some(there) => return take(record, &there),
+            // What was known is gone, or there was nothing.
+            None => record.remote_id = None,
         }
-        // What was known is gone, or there was nothing.
-        record.remote_id = None;
         let made = match called(self.provider.create(desired)).await {
             Ok(made) => made,
             Err(Trouble::Final(error)) if error.code == ErrorCode::NameTaken => {
@@ -587,6 +589,10 @@ impl Runner<'_> {
             ProviderState::Running if there.url.is_some() => Ok(()),
             ProviderState::Running => Err(Trouble::NotYet("It has no address yet.".to_owned())),
             ProviderState::Starting => Err(Trouble::NotYet("It starts.".to_owned())),
+            ProviderState::Partial => {
+                let gone = format!("Only parts of {} are there (any more).", desired.name);
+                Err(ProviderError::NotFound(gone).into())
+            }
             ProviderState::Failing(why) => {
                 Err(Trouble::NotYet(format!("It fails to start: {why}")))
             }

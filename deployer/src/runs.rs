@@ -7,7 +7,7 @@ use contract::deploy::{ImageProgram, RemoteState, RunView};
 use contract::{ApiError, ErrorCode};
 use parking_lot::Mutex;
 use proxy_core::clock::Clock;
-use proxy_core::store::{MysqlConfig, Store, inspect};
+use proxy_core::store::{MysqlConfig, inspect};
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
@@ -38,12 +38,23 @@ impl Drop for Listed {
 }
 
 /// The database, where runs are noted.
-struct Noted(Store);
+struct Noted {
+    deployer: Deployer,
+    /// The client token that was in use when it was last noted.
+    token: Mutex<Secret>,
+}
 
 #[async_trait]
 impl Journal for Noted {
     async fn save(&self, record: &Record) -> Result<(), ApiError> {
-        document::save(&self.0, record).await
+        document::save(self.deployer.store(), record).await?;
+        let token = record.token_in_use();
+        let before = std::mem::replace(&mut *self.token.lock(), token.clone());
+        if before != token {
+            // Requests of this instance go with the new one before the old one ends.
+            self.deployer.follow_route().await;
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +184,10 @@ impl Deployer {
                 mysql,
                 clock: self.clock().clone(),
             },
-            journal: Noted(self.store().clone()),
+            journal: Noted {
+                deployer: self.clone(),
+                token: Mutex::new(record.token_in_use()),
+            },
             clock: self.clock().clone(),
             cancel: cancel.clone(),
             keys: self.keys_of(&wish).await?,
@@ -186,10 +200,13 @@ impl Deployer {
         let view = run::view(&record, 0, true);
         let stop = self.host().stop.clone();
         let task = async move {
-            let _listed = listed;
+            let listed = listed;
             // Dropped in the middle when the host ends: the next apply goes on.
-            stop.run_until_cancelled(Box::pin(work.carry_out(record, desired)))
-                .await;
+            let carried = Box::pin(work.carry_out(record, desired));
+            if stop.run_until_cancelled(carried).await.is_some() {
+                // Its address or its token may be another one now.
+                listed.deployer.follow_route().await;
+            }
         };
         self.host().tracker.spawn_on(task, &self.host().runtime);
         Ok(view)

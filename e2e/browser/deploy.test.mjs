@@ -43,6 +43,24 @@ test('an instance goes online at Render and is used from here, without a variabl
   });
 });
 
+test('an instance goes online at Koyeb, too, and its log is shown', async (t) => {
+  await signedIn(world, t, {}, async (view) => {
+    const { page, id } = view;
+    await toThePlan(world, view, 'gb-koyeb', 'koyeb');
+    await shows(id('plan-cost'), 'nothing');
+    await apply(view);
+    assert.equal(await id('run-step-try_request').getAttribute('data-state'), 'done');
+    await id('run-done').click();
+    await id('deploy-done').waitFor();
+    const url = await id('done-url').inputValue();
+    const { status } = await fetch(`${url}/health`);
+    assert.equal(status, 200);
+    const [remote] = await remotes(page);
+    const logs = await admin(page, 'GET', `/api/deploy/remotes/${remote.id}/logs`);
+    assert.match(JSON.stringify(logs.json), /listening on/);
+  });
+});
+
 test('a key that the provider refuses is not kept, and says what to do', async (t) => {
   await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;

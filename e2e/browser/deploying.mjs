@@ -39,21 +39,21 @@ export const signedIn = (sky, t, options, body) =>
     await body(view, server);
   });
 
-// Hands the account at the fake Render over, as a person does.
-export async function handOver({ clouds }, { id }, key = clouds['render-key']) {
+// Hands the account at a fake cloud over, as a person does.
+export async function handOver({ clouds }, { id }, key = clouds['render-key'], cloud = 'render') {
   await id('account-more').click();
-  await id('account-api').fill(clouds.render);
+  await id('account-api').fill(clouds[cloud]);
   await id('account-secret').fill(key);
   await id('account-add').click();
 }
 
 // Through the wizard up to the plan.
-export async function toThePlan(sky, view, name) {
+export async function toThePlan(sky, view, name, cloud = 'render') {
   const { id } = view;
   await id('nav-deploy').click();
-  await id('choose-render').click();
+  await id(`choose-${cloud}`).click();
   await id('deploy-name').fill(name);
-  await handOver(sky, view);
+  await handOver(sky, view, sky.clouds[`${cloud}-key`], cloud);
   await id('account-works').waitFor();
   await id('wizard-next').click();
   await id('data-none').click();

@@ -108,6 +108,61 @@ onComputer("a key added in the window answers, is there after a restart, and lie
   await lieInClear(world, [KEY, token]);
 });
 
+onComputer("an instance goes online from the window, in Chinese, and its secrets lie nowhere in clear", {}, async (world) => {
+  const google = await world.google(KEY);
+  const clouds = await world.clouds(google);
+  const variables = { BASE_URL: `${google}/v1beta`, PORT: String(await freePort()) };
+  const window = await world.open(variables);
+  await running(window);
+  await window.click("lang-switch");
+  await window.reads("nav-keys", (text) => text.includes("密钥"));
+  await window.click("nav-keys");
+  await window.type("key-paste", KEY);
+  await window.click("key-add");
+  await window.see("key-row-1");
+
+  await window.click("nav-deploy");
+  await window.click("choose-koyeb");
+  await window.clear("deploy-name");
+  await window.type("deploy-name", "from-window");
+  await window.click("account-more");
+  await window.type("account-api", clouds.koyeb);
+  await window.type("account-secret", clouds["koyeb-key"]);
+  await window.click("account-add");
+  await window.reads("account-works", (text) => text.includes("账号可用"));
+  await window.picture("wizard-account");
+  await window.click("wizard-next");
+  await window.click("data-none");
+  await window.click("wizard-next");
+  await window.click("image-which-other");
+  await window.clear("image-name");
+  await window.type("image-name", clouds.image);
+  await window.click("wizard-next");
+  await window.reads("plan-cost", (text) => text.includes("不收费"));
+  await window.picture("wizard-plan");
+  await window.click("plan-apply");
+  await window.until(
+    "everything is done",
+    async () => (await window.attribute("run-progress", "data-state")) === "done",
+  );
+  await window.picture("wizard-run");
+  await window.click("run-done");
+  await window.reads("deploy-done", (text) => text.includes("from-window 已上线"));
+  await window.picture("wizard-done");
+  const url = await window.value("done-url");
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+
+  await window.click("nav-instances");
+  await window.until(
+    "it is seen to run",
+    async () => (await window.script("return document.body.innerText")).includes("运行中"),
+  );
+  await window.quit();
+  // It lives on without this computer, and the key of the cloud is sealed.
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+  await lieInClear(world, [KEY, clouds["koyeb-key"]]);
+});
+
 onComputer("without a keychain the window says so, and a passphrase is the user's choice", { keychain: false }, async (world) => {
   const passphrase = "correct horse battery";
   const variables = { BASE_URL: "http://127.0.0.1:9/v1beta", PORT: String(await freePort()) };

@@ -127,6 +127,19 @@ export class World {
     return await this.#firstLine(google, ["--port", "0", "--keys", key]);
   }
 
+  // Fake clouds, whose apps are processes of the real server and ask this Google; answers what
+  // they say of themselves, by name.
+  async clouds(google) {
+    const variables = { GB_SERVER_BIN: program("GB_SERVER_BIN") };
+    const said = await this.#says(
+      program("GB_FAKE_CLOUDS_BIN"),
+      ["--step", "50", "--default", `BASE_URL=${google}/v1beta`],
+      (text) => text.includes("\nready\n") && text,
+      variables,
+    );
+    return Object.fromEntries(said.split("\n").map((line) => line.split(" ")));
+  }
+
   // Starts the app and answers its window. `variables` go into its environment.
   async open(variables = {}) {
     this.opened += 1;
@@ -221,12 +234,17 @@ export class World {
   }
 
   async #firstLine(name, args) {
-    const child = this.#start(name, args);
+    return await this.#says(name, args, (text) => text.includes("\n") && text.split("\n")[0].trim());
+  }
+
+  // Starts a program and waits until `found` finds something in what it has said.
+  async #says(name, args, found, variables = {}) {
+    const child = this.#start(name, args, variables);
     let text = "";
     child.stdout.on("data", (data) => (text += data));
     return await until(`${name} says where it is`, () => {
       alive(child);
-      return text.includes("\n") && text.split("\n")[0].trim();
+      return found(text);
     });
   }
 }
@@ -251,6 +269,11 @@ export class Window {
 
   async text(id) {
     return await ask(`${this.url}/element/${await this.see(id)}/text`, "GET");
+  }
+
+  // What stands in the field `id`.
+  async value(id) {
+    return await ask(`${this.url}/element/${await this.see(id)}/property/value`, "GET");
   }
 
   async attribute(id, name) {

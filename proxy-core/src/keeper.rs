@@ -16,7 +16,7 @@ use crate::Core;
 use crate::backups::Schedule;
 use crate::settings::Settings;
 use crate::store::{Keep, Loaded, Store, StoreError, Tended};
-use crate::takeover;
+use crate::{reset, takeover};
 
 /// How often a database that answers is asked for changes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,6 +64,9 @@ async fn read(store: &Store, environment: &Settings) -> Result<Arc<Loaded>, Stor
     let keys = with(&environment.api_keys, unstored.keys);
     let tokens = with(&environment.allowed_tokens, unstored.tokens);
     store.sync_environment(&keys, &tokens).await?;
+    if environment.reset_second_factor {
+        reset::drop_second_factor(store).await;
+    }
     store.load().await
 }
 

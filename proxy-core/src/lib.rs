@@ -32,7 +32,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwapOption, Guard};
 use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
@@ -52,6 +52,7 @@ use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
+pub use crate::upstream::{NextHop, Through};
 
 /// What a core is started with.
 pub struct CoreConfig {
@@ -119,6 +120,12 @@ pub struct Core {
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     tracker: TaskTracker,
+    /// Cancelled when the core ends.
+    stop: CancellationToken,
+    /// Where tasks go on that a worker's request begins.
+    runtime: tokio::runtime::Handle,
+    /// The instance that calls go through instead of to Google.
+    next_hop: ArcSwapOption<NextHop>,
     pub(crate) gate: Gate,
     pub(crate) started_at: Millis,
     address: SocketAddr,
@@ -175,9 +182,6 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     // In boxes, because what awaits this awaits all that is within.
     let store = Box::pin(Store::open(settings.store(master, sealing), clock.clone())).await?;
     let loaded = Box::pin(keeper::first_load(&store, &settings)).await?;
-    if settings.reset_second_factor {
-        reset::drop_second_factor(&store).await;
-    }
     let environment = settings;
     let settings = environment.with_valid(&loaded.settings);
 
@@ -212,6 +216,9 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         recorder,
         metrics,
         tracker,
+        stop: stopped.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        next_hop: ArcSwapOption::empty(),
         gate,
         address,
         panel_port,
@@ -316,6 +323,36 @@ impl Core {
     /// Tasks that [`Running::shutdown`] waits for.
     pub fn tracker(&self) -> &TaskTracker {
         &self.tracker
+    }
+
+    /// Does something beside the requests, until the core ends.
+    pub(crate) fn in_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let task = async move {
+            // What is under way when the core ends needs no end.
+            let _ = stop.run_until_cancelled(task).await;
+        };
+        self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// The instance that calls go through instead of to Google, if they do.
+    pub fn next_hop(&self) -> Option<Arc<NextHop>> {
+        self.next_hop.load_full()
+    }
+
+    /// Sends calls through another instance from now on, or no more. What is known of one that
+    /// stays the same is kept.
+    pub fn send_through(&self, hop: Option<NextHop>) {
+        let known = self.next_hop();
+        let is_same = match (&known, &hop) {
+            (Some(known), Some(hop)) => known.through() == hop.through(),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            self.next_hop.store(hop.map(Arc::new));
+            *self.models.lock() = None;
+        }
     }
 
     /// The settings in force. Costs next to nothing, and is meant to be held for a moment:

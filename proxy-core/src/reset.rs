@@ -1,20 +1,30 @@
 //! The way back in for whoever has the server's own settings: another password for the panel,
 //! without knowing the old one, whether the server runs or not.
 
-use contract::admin::Sealing;
+use contract::admin::{Actor, AuditAction, Sealing};
 use contract::{ApiError, ErrorCode};
 use vault::{MasterKey, Secret};
 
 use crate::admin::{check_new_password, hash_password};
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::store::{NewAudit, Store, StoreError};
 
-/// Switches the second factor off because the environment says so. That the server starts is
-/// more important.
+/// Switches the second factor off because the environment says so, if one is on. That the
+/// server starts is more important.
 pub(crate) async fn drop_second_factor(store: &Store) {
-    match store.delete_second_factor().await {
-        Ok(()) => tracing::warn!(
+    let dropped = async {
+        // One that cannot be opened is one.
+        if matches!(store.second_factor().await, Ok(None)) {
+            return Ok(false);
+        }
+        store.delete_second_factor().await?;
+        let entry = NewAudit::plain(Actor::Environment, AuditAction::SecondFactorOff);
+        store.file_audit(&entry).await.map(|_| true)
+    };
+    match dropped.await {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!(
             "RESET_SECOND_FACTOR: the second factor is off; sign in, then remove the variable"
         ),
         Err(error) => tracing::error!(

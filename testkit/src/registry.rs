@@ -36,9 +36,8 @@ use base64::Engine as _;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
+use crate::accept::{ANY_PORT, Listening, starts};
 use crate::clock::Clock;
 use crate::cloud::http::{Answer, Call, Gone, serve};
 use crate::cloud::{
@@ -126,9 +125,7 @@ impl Pushed {
 #[derive(Debug)]
 pub struct FakeRegistry {
     world: Arc<World>,
-    address: SocketAddr,
-    /// The accept loop; it owns the connections.
-    _server: JoinSet<()>,
+    listening: Listening,
 }
 
 #[derive(Debug)]
@@ -173,14 +170,14 @@ impl FakeRegistry {
     /// `127.0.0.1:PORT`, the host in an image's name.
     #[must_use]
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.listening.address.to_string()
     }
 
     /// An image's full name by tag or digest.
     #[must_use]
     pub fn reference(&self, name: &str, tag: &str) -> String {
         let mark = if tag.contains(':') { '@' } else { ':' };
-        format!("{}/{name}{mark}{tag}", self.address)
+        format!("{}/{name}{mark}{tag}", self.listening.address)
     }
 
     /// Adds an image, and gives its digest. A tag that is there already moves.
@@ -328,10 +325,12 @@ impl Default for Builder {
             clock: Clock::System,
             denial: Denial::default(),
             images: Vec::new(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: ANY_PORT,
         }
     }
 }
+
+starts!(Builder => FakeRegistry);
 
 impl Builder {
     /// Takes the time from this clock (tokens end after five minutes). The default is the
@@ -356,47 +355,22 @@ impl Builder {
         self
     }
 
-    /// Listens here instead of on a free port of 127.0.0.1.
-    #[must_use]
-    pub const fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
-        self
-    }
-
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// When it cannot listen; on a free port of 127.0.0.1 that does not happen.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its fake cannot go on; everybody else uses try_start"
-    )]
-    pub async fn start(self) -> FakeRegistry {
-        self.try_start().await.expect("the fake registry listens")
-    }
-
     /// Starts to listen.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn try_start(self) -> io::Result<FakeRegistry> {
-        let listener = TcpListener::bind(self.address).await?;
-        let address = listener.local_addr()?;
         let world = Arc::new(World {
             clock: self.clock,
             denial: self.denial,
             inner: Mutex::default(),
         });
-        let mut tasks = JoinSet::new();
         let shared = Arc::clone(&world);
-        tasks.spawn(serve(listener, move |call| {
-            respond(Arc::clone(&shared), call)
-        }));
-        let registry = FakeRegistry {
-            world,
-            address,
-            _server: tasks,
-        };
+        let listening = Listening::open(self.address, |listener| {
+            serve(listener, move |call| respond(Arc::clone(&shared), call))
+        })
+        .await?;
+        let registry = FakeRegistry { world, listening };
         for image in self.images {
             registry.push(image);
         }
@@ -627,6 +601,6 @@ fn read_basic(given: &str) -> Option<Login> {
 impl fmt::Display for FakeRegistry {
     /// Its host.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)
+        write!(f, "{}", self.listening.address)
     }
 }

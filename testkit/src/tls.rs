@@ -38,8 +38,14 @@ impl Authority {
 
     /// A certificate for this machine under its usual names.
     pub fn server(&self) -> Result<Made, rcgen::Error> {
+        self.server_called(&[])
+    }
+
+    /// The same, also under these names, e.g. `*.apps.localhost`.
+    pub fn server_called(&self, more: &[String]) -> Result<Made, rcgen::Error> {
         let key = KeyPair::generate()?;
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        names.extend_from_slice(more);
         let mut server = CertificateParams::new(names)?;
         server
             .distinguished_name

@@ -167,11 +167,15 @@ fn make_files(workspace: &Workspace, arch: &Arch, profile: &str, folder: &Path) 
     panel::set_up(workspace)?;
     panel::build(workspace)?;
     let program = compile(workspace, arch, profile)?;
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot empty {}", folder.display()));
+    // Whatever else is in the folder stays.
+    for part in ["root", "data"] {
+        let part = folder.join(part);
+        match fs::remove_dir_all(&part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot empty {}", part.display()));
+            }
+            _ => {}
         }
-        _ => {}
     }
     let place = |name: &str| -> Result<PathBuf> {
         let path = folder.join("root").join(name);

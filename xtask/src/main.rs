@@ -41,7 +41,7 @@ cargo xtask <command>
 
   run [--headless] [--demo] [-- ARGS]   build the panel and start the app in a window;
                                         without a display, or with --headless, the server on port 8000.
-                                        --demo: against a fake Google, with sample keys, no account needed.
+                                        --demo: against a fake Google and fake clouds, with sample keys, no account needed.
                                         ARGS go to `gemini-balance serve`.
   test [--quick] [--only STAGE]...      everything that must hold before a change lands.
                                         --quick: fmt, clippy and the tests that need neither window nor browser.

@@ -23,7 +23,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Options {
     /// The server, even where there is a display.
     pub headless: bool,
-    /// Against the fake Google, with sample keys.
+    /// Against the fake Google and the fake clouds, with sample keys.
     pub demo: bool,
     /// Arguments for the program itself.
     pub passed_on: Vec<OsString>,
@@ -47,6 +47,10 @@ const DEMO_KEYS: [(&str, &str); 4] = [
 /// The demo's Google has the quota of a free account, so that cooldowns can be seen, and
 /// takes its time, so that streaming can.
 const DEMO_GOOGLE: [&str; 6] = ["--rpm", "10", "--rpd", "250", "--pace", "60"];
+
+/// The demo's clouds take their time as well, so that a deploy can be watched: milliseconds for
+/// each step of one.
+const DEMO_STEP: &str = "1500";
 
 /// Builds the panel and starts the desktop app, or the server where there is no display.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
@@ -81,7 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         println!("With {}.", arguments.join(" "));
     }
     if options.demo {
-        // The fake lives as long as this function: it ends with the program.
+        // The fakes live as long as this function: they end with the program.
         let google = Server::start(
             Command::new(workspace.binary("debug", "fake-google"))
                 .args(DEMO_GOOGLE)
@@ -92,7 +96,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
                         .join(","),
                 ),
         )?;
+        let clouds = Server::start_saying_all(
+            Command::new(workspace.binary("debug", "fake-clouds"))
+                .env("GB_SERVER_BIN", workspace.binary("debug", "gemini-balance"))
+                .args(["--step", DEMO_STEP])
+                .arg("--default")
+                .arg(format!("BASE_URL={}/v1beta", google.address)),
+        )?;
         into_demo(workspace, &google, &mut command)?;
+        println!("{}", tour(&clouds));
         return wait_for(&mut command);
     }
     become_it(&mut command)
@@ -152,6 +164,25 @@ fn into_demo(workspace: &Workspace, google: &Server, command: &mut Command) -> R
         google.address
     );
     Ok(())
+}
+
+/// How to put an instance online without an account anywhere.
+fn tour(clouds: &Server) -> String {
+    let said = |name| clouds.said(name);
+    format!(
+        "On the page \u{201c}Instances\u{201d}, \u{201c}Put one online\u{201d} works, too: the clouds are fakes, and what \
+         runs\nthere is this program. Where it asks, type:\n\n\
+         \x20   Render   API key                      {}\n\
+         \x20            More, Another address        {}\n\
+         \x20   Koyeb    API key                      {}\n\
+         \x20            More, Another address        {}\n\
+         \x20   both     Another image                {}\n",
+        said("render-key"),
+        said("render"),
+        said("koyeb-key"),
+        said("koyeb"),
+        said("image"),
+    )
 }
 
 /// Some letters that nobody can guess.

@@ -28,7 +28,7 @@ impl Server {
     /// The same with the line that `find` finds something in.
     pub(crate) fn start_saying(
         command: &mut Command,
-        find: fn(&str) -> Option<String>,
+        mut find: impl FnMut(&str) -> Option<String> + Send + 'static,
     ) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -56,6 +56,25 @@ impl Server {
                 bail!("`{name}` did not say where it listens; it ended with {status:?}");
             }
         }
+    }
+
+    /// The same for a program that says several things, as `name value` each on a line, and then
+    /// `ready`: [`Self::said`] looks them up.
+    pub(crate) fn start_saying_all(command: &mut Command) -> Result<Self> {
+        let mut said = String::new();
+        Self::start_saying(command, move |line| {
+            said.push_str(line);
+            said.push('\n');
+            (line == "ready").then(|| said.clone())
+        })
+    }
+
+    /// What was said under this name; empty when it was not.
+    pub(crate) fn said(&self, name: &str) -> &str {
+        let mut lines = self.address.lines().filter_map(|line| line.split_once(' '));
+        lines
+            .find(|(it, _)| *it == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// Its process number, for counting its CPU time.

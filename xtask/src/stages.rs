@@ -229,13 +229,15 @@ pub(crate) fn build_programs(workspace: &Workspace, profile: &str) -> Result<()>
     ]))
 }
 
-/// Builds the desktop app, and the fake Google for its demo and its test.
+/// Builds the desktop app, and what runs beside it in its demo and its test: the fakes, and the
+/// server that the fake clouds run.
 pub(crate) fn build_desktop(workspace: &Workspace) -> Result<()> {
     shell::run(shell::cargo(workspace).args([
         "build",
         "--locked",
         "--package",
         DESKTOP_PACKAGE,
+        "--package=cli",
         "--package=testkit",
         "--bins",
     ]))

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use contract::admin::{Actor, AuditAction};
 use contract::deploy::{
@@ -86,7 +87,9 @@ pub fn command() -> Command {
                             Arg::new("provider")
                                 .required(true)
                                 .value_name("PROVIDER")
-                                .value_parser(["render", "claw_cloud", "kubernetes", "koyeb"])
+                                .value_parser(PossibleValuesParser::new(
+                                    deployer::PROVIDERS.map(word),
+                                ))
                                 .help("Whose account it is"),
                         )
                         .arg(
@@ -220,6 +223,7 @@ pub async fn run(settings: Settings, matches: &ArgMatches) -> anyhow::Result<()>
         stop: stop.clone(),
         runtime: tokio::runtime::Handle::current(),
         providers: deployer::providers(),
+        core: std::sync::Weak::new(),
     });
     let desk = Desk {
         settings,
@@ -323,7 +327,7 @@ impl Desk {
                 let provider =
                     serde_json::from_value::<ProviderKind>(text(given, "provider").into())
                         .context("there is no such provider")?;
-                let secret = secret(given, "API key: ")?;
+                let secret = account_secret(given, provider)?;
                 let added = self
                     .deployer
                     .add_account(AccountNew {
@@ -549,6 +553,16 @@ fn read(file: &PathBuf) -> anyhow::Result<Secret> {
             .with_context(|| format!("cannot read {}", file.display()))?;
     }
     Ok(Secret::new(text))
+}
+
+/// The API key or kubeconfig. A kubeconfig has many lines, and a question takes one.
+fn account_secret(given: &ArgMatches, provider: ProviderKind) -> anyhow::Result<Secret> {
+    let is_file = matches!(provider, ProviderKind::ClawCloud | ProviderKind::Kubernetes);
+    let is_given = given.contains_id("secret-file") || std::env::var_os(SECRET_VARIABLE).is_some();
+    if is_file && !is_given {
+        bail!("give the kubeconfig in the variable {SECRET_VARIABLE} or with --secret-file");
+    }
+    secret(given, "API key: ")
 }
 
 /// A secret: from a file, the environment, or typed without being shown.

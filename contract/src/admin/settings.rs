@@ -416,4 +416,6 @@ pub enum AuditAction {
     RemoteChanged,
     /// A remote was deleted, or forgotten.
     RemoteDeleted,
+    /// Requests were sent through another remote, or straight to Google again.
+    RouteChanged,
 }

@@ -10,6 +10,7 @@ mod accounts;
 mod lookups;
 mod panel;
 mod remotes;
+mod route;
 mod runs;
 mod truth;
 
@@ -59,6 +60,7 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(truth::take))
         .routes(routes!(truth::rotate))
         .routes(routes!(truth::move_remote))
+        .routes(routes!(route::show, route::set))
         .route(
             "/api/deploy/remotes/{id}/panel/{*path}",
             any(panel::pass_on),

@@ -32,7 +32,7 @@ pub(super) async fn pass_on(
     }
     // The remote does not ask again right after this instance signed in to it.
     if (&method, inside) == (&Method::POST, "transfer/export") {
-        who.has_confirmed()?;
+        who.has_confirmed(&api.core).await?;
     }
     let query = uri
         .query()
@@ -48,7 +48,7 @@ pub(super) async fn pass_on(
         .is_some_and(|error| error.code == ErrorCode::PasswordAgain)
     {
         // The remote's password is known here, so that of this instance has to do.
-        who.has_confirmed()?;
+        who.has_confirmed(&api.core).await?;
         api.deployer.confirm_remote(id).await?;
         said = ask().await?;
     }
@@ -70,9 +70,10 @@ fn refusal(inside: &str, method: &Method, body: &[u8]) -> Option<ApiError> {
                    from here: this instance would be shut out.";
         return refused(ErrorCode::InvalidInput, why);
     }
-    if (method, inside) == (&Method::POST, "transfer/import") {
-        let why = "A configuration may hold another AUTH_TOKEN, which would shut this instance \
-                   out. Import it in the panel at the remote's own address.";
+    let undoes = first == "audit" && inside.ends_with("/undo");
+    if method == Method::POST && (inside == "transfer/import" || undoes) {
+        let why = "This may bring another AUTH_TOKEN, which would shut this instance out. Do it \
+                   in the panel at the remote's own address.";
         return refused(ErrorCode::InvalidInput, why);
     }
     None
@@ -122,6 +123,7 @@ mod tests {
         );
         assert_eq!(refused(Method::PATCH, "settings", "what"), invalid);
         assert_eq!(refused(Method::POST, "transfer/import", "{}"), invalid);
+        assert_eq!(refused(Method::POST, "audit/3/undo", "{}"), invalid);
         assert_eq!(refused(Method::POST, "keys/import", "{}"), None);
         for kept in [
             "login",

@@ -141,7 +141,7 @@ pub(super) async fn variables_text(
     Id(id): Id,
     Json(question): Json<VariablesQuestion>,
 ) -> Result<Json<VariablesText>> {
-    who.has_confirmed()?;
+    who.has_confirmed(&api.core).await?;
     let text = api.deployer.variables_text(id, question.format).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::Exported, name).await;
@@ -163,7 +163,7 @@ pub(super) async fn access(
     Extension(who): Extension<Who>,
     Id(id): Id,
 ) -> Result<Json<RemoteAccess>> {
-    who.has_confirmed()?;
+    who.has_confirmed(&api.core).await?;
     let access = api.deployer.access(id).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::Exported, name).await;

@@ -50,7 +50,7 @@ pub(super) async fn push(
     Id(id): Id,
     Json(what): Json<PushWish>,
 ) -> Result<Json<PushReport>> {
-    who.has_confirmed()?;
+    who.has_confirmed(&api.core).await?;
     let report = Box::pin(api.deployer.push(id, what)).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::RemoteChanged, name).await;

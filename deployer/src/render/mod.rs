@@ -29,10 +29,11 @@ use oci_spec::distribution::Reference;
 use reqwest::Method;
 use vault::Secret;
 
-use crate::http::Http;
+use crate::http::{Http, millis, thousandths};
+use crate::image::whole;
 use crate::provider::{
     Data, Desired, HEALTH_PATH, MARK, Observed, Power, Provider, ProviderError, ProviderState,
-    Result, Target, Value,
+    Result, Target,
 };
 use wire::{Deploy, DeployItem, Event, EventItem, Service};
 
@@ -251,7 +252,7 @@ impl Provider for Render {
             let state = progress(&deploy);
             DeployView {
                 image: image(&deploy),
-                at: deploy.created_at.as_deref().and_then(wire::millis),
+                at: deploy.created_at.as_deref().and_then(millis),
                 can_roll_back: state == DeployProgress::Replaced,
                 state,
                 id: deploy.id,
@@ -347,7 +348,7 @@ impl Provider for Render {
             .filter_map(|event| {
                 let (text, is_problem) = say::event(event);
                 Some(RemoteEvent {
-                    at: wire::millis(event.timestamp.as_deref()?)?,
+                    at: millis(event.timestamp.as_deref()?)?,
                     text,
                     is_problem,
                 })
@@ -623,23 +624,12 @@ fn image(deploy: &Deploy) -> Option<String> {
     })
 }
 
-/// An image's name in full, as Render gives it back: `docker.io/library/nginx:latest` for
-/// `nginx`. What is no name is left for Render to refuse.
-fn whole(image: &str) -> String {
-    let reference: Option<Reference> = image.parse().ok();
-    reference.map_or_else(|| image.to_owned(), |reference| reference.whole())
-}
-
 fn variables(desired: &Desired) -> Result<Vec<wire::Variable<'_>>> {
     desired
         .variables
         .iter()
         .map(|(name, value)| {
-            let value = match value {
-                Value::Plain(text) => text.as_str(),
-                Value::Secret(secret) => secret.expose().as_str(),
-                Value::FromDatabase(_) => return Err(no_database()),
-            };
+            let value = value.text().ok_or_else(no_database)?;
             Ok(wire::Variable { key: name, value })
         })
         .collect()
@@ -647,7 +637,7 @@ fn variables(desired: &Desired) -> Result<Vec<wire::Variable<'_>>> {
 
 fn line(line: &wire::Line) -> Option<RunLine> {
     Some(RunLine {
-        at: wire::millis(&line.timestamp)?,
+        at: millis(&line.timestamp)?,
         text: line.message.clone().unwrap_or_default(),
     })
 }
@@ -675,19 +665,12 @@ fn points(kind: UsageKind, series: &[wire::Series]) -> Vec<(i64, i64)> {
             },
         };
         for point in series.values.iter().flatten() {
-            if let (Some(at), Some(value)) = (wire::millis(&point.timestamp), point.value) {
+            if let (Some(at), Some(value)) = (millis(&point.timestamp), point.value) {
                 *sums.entry(at).or_default() += value * factor;
             }
         }
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "thousandths of CPUs, MiB and requests are far below 2^53"
-    )]
-    let thousandths = |value: f64| (value * 1000.0).round() as i64;
-    sums.into_iter()
-        .map(|(at, value)| (at, thousandths(value)))
-        .collect()
+    thousandths(sums)
 }
 
 fn no_database() -> ProviderError {

@@ -7,9 +7,6 @@ use crate::provider::{Data, Desired};
 /// What services run on unless something else is wished. Render's own default costs money.
 pub(super) const FREE: &str = "free";
 
-/// Hundredths of a US dollar a month for a GiB of disk (render.com/pricing, from memory).
-const DISK_CENTS: u32 = 25;
-
 /// Regions, by the enum of the API; Singapore is nearest to most users.
 const REGIONS: [(&str, &str); 5] = [
     ("singapore", "Singapore"),
@@ -20,7 +17,7 @@ const REGIONS: [(&str, &str); 5] = [
 ];
 
 /// Plans of the API's enum: id, name, and hundredths of a US dollar a month where a source
-/// was found: Starter community.render.com/t/5297, Standard as of 2025-09 by users' bills.
+/// was found: Starter community.render.com/t/5297, Standard craftedbyhan.xyz (2025-09).
 /// `starter_plus`, `standard_plus` and `custom` are not offered to everybody.
 const PLANS: [(&str, &str, Option<u32>); 7] = [
     (FREE, "Free (512 MB, 0.1 CPU)", Some(0)),
@@ -49,18 +46,16 @@ fn choice(id: &str, name: &str) -> Choice {
     }
 }
 
-/// What it would cost a month.
+/// What it would cost a month. No source was found for the price of a disk, so what has one
+/// is of unknown cost.
 pub(super) fn cost(desired: &Desired) -> Cost {
     let plan = desired.plan.as_deref().unwrap_or(FREE);
-    let disk = match desired.data {
-        Data::Volume { gib } => gib.saturating_mul(DISK_CENTS),
-        Data::Elsewhere | Data::InCluster { .. } => 0,
-    };
+    if matches!(desired.data, Data::Volume { .. }) {
+        return Cost::Unknown;
+    }
     match PLANS.iter().find(|(id, ..)| *id == plan) {
         Some((FREE, ..)) => Cost::Free,
-        Some((.., Some(cents))) => Cost::About {
-            cents: cents.saturating_add(disk),
-        },
+        Some((.., Some(cents))) => Cost::About { cents: *cents },
         Some((.., None)) | None => Cost::Unknown,
     }
 }

@@ -1,7 +1,6 @@
 //! Render's JSON, as much of it as is used. Everything that the API may leave out or answer
 //! with null is an `Option`, whatever its description says.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -256,10 +255,4 @@ pub(super) struct NewDeploy<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rollback<'a> {
     pub deploy_id: &'a str,
-}
-
-/// A moment in milliseconds since 1970-01-01T00:00:00Z; `None` when it is none.
-pub(super) fn millis(text: &str) -> Option<i64> {
-    let moment: Timestamp = text.parse().ok()?;
-    Some(moment.as_millisecond())
 }

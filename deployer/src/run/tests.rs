@@ -657,6 +657,23 @@ async fn a_pause_is_as_long_as_the_provider_wants_and_other_failures_are_tried_a
 }
 
 #[tokio::test]
+async fn a_pause_that_is_too_long_ends_the_step_and_it_can_be_gone_on_with() {
+    let world = World::default();
+    world.cloud.lock().faults = vec![ProviderError::RateLimited {
+        after: LONGEST_LIMIT + Duration::from_secs(1),
+        message: "come back tomorrow".to_owned(),
+    }];
+    let mut record = record(&NEW);
+    let Some(RunEnd::Failed(error)) = go(&world, &mut record, None).await else {
+        panic!("no failure")
+    };
+    assert!(error.message.contains("come back tomorrow"), "{error}");
+    assert!(world.cloud.lock().pauses.is_empty());
+    assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
+    assert_eq!(world.cloud.lock().apps.len(), 1);
+}
+
+#[tokio::test]
 async fn a_card_that_is_needed_ends_it_with_what_to_do_and_it_can_be_gone_on_with() {
     let world = World::default();
     world.cloud.lock().faults = vec![ProviderError::CardNeeded("To add a card, …".to_owned())];

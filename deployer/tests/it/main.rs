@@ -11,6 +11,7 @@ mod cloud;
 mod description;
 mod lookups;
 mod remotes;
+mod route;
 mod runs;
 mod secrets;
 mod truth;

@@ -243,6 +243,31 @@ async fn what_fails_for_good_is_told_with_the_way_out() {
     assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
 }
 
+#[tokio::test]
+async fn what_a_run_left_before_it_could_note_it_is_made_whole_or_taken_away() {
+    for delete in [false, true] {
+        let sky = Sky::new().await;
+        let world = with_account(&sky.ground).await;
+        sky.draft(&world).await;
+        let full = ProviderError::QuotaExceeded("exceeded quota".to_owned());
+        sky.cloud.fail("create", full);
+        let _: RunView = world.post(&path("apply"), json!({})).await;
+        assert!(matches!(ended(&world).await.state, RunState::Failed { .. }));
+        sky.cloud.put_parts("one");
+        if delete {
+            let action = json!({ "action": "delete", "name": "one" });
+            let gone: RemoteView = world.post(&path("action"), action).await;
+            assert_eq!(gone.state, RemoteState::Gone);
+            assert_eq!(sky.cloud.apps(), [""; 0]);
+        } else {
+            let _: RunView = world.post(&path("apply"), json!({})).await;
+            let run = ended(&world).await;
+            assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+            assert_eq!(sky.cloud.calls(), ["create", "create"]);
+        }
+    }
+}
+
 /// The panel of a remote, inside the one of the instance that deployed it: no password and no
 /// cookie of the remote's is in the page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

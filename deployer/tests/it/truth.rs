@@ -98,6 +98,7 @@ fn deployer(sky: &Sky, world: &World) -> Deployer {
         stop: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
         providers: sky.cloud.providers(),
+        core: std::sync::Arc::downgrade(core),
     })
 }
 

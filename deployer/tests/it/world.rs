@@ -17,7 +17,7 @@ use testkit::clock::VirtualClock;
 use vault::MasterKey;
 
 /// What the panel is signed in to with.
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 /// 2026-11-22T12:00:00Z.
 pub const NOON: i64 = 1_795_348_800_000;
 

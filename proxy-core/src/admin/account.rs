@@ -107,7 +107,7 @@ pub(super) async fn confirm(
     let password = Secret::new(confirm.password);
     core.gate.confirm(core, from, password).await?;
     if let Some(session) = guard::current(&extensions) {
-        core.gate.sessions.confirmed(session, core.clock.now());
+        core.gate.sessions.confirmed(core, session).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

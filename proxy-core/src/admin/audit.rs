@@ -13,6 +13,7 @@ use serde::Deserialize;
 use vault::Secret;
 
 use super::answer::{Failure, Id, Json, Result};
+use super::sessions::Hash;
 use super::settings::{self, Plan};
 use super::{Access, Admin, guard};
 use crate::Core;
@@ -27,17 +28,22 @@ const LONGEST_PAGE: u32 = 500;
 pub struct Who {
     actor: Actor,
     address: Option<String>,
-    /// The password was given lately, or none is needed.
-    confirmed: bool,
+    /// The session it belongs to; absent for the desktop window.
+    session: Option<Hash>,
 }
 
 impl Who {
     /// Refuses what wants the password once more, so that a browser left open is not enough.
     ///
     /// # Errors
-    /// When it was not given lately; the error says how to give it.
-    pub fn has_confirmed(&self) -> Result<(), ApiError> {
-        if self.confirmed {
+    /// When it was not given lately; the error says how to give it. Or when the database cannot
+    /// be asked whether it was.
+    pub async fn has_confirmed(&self, core: &Core) -> Result<(), ApiError> {
+        let confirmed = match self.session {
+            None => self.is_window(),
+            Some(session) => core.gate.sessions.is_confirmed(core, session).await?,
+        };
+        if confirmed {
             return Ok(());
         }
         Err(ApiError::new(
@@ -107,17 +113,14 @@ impl FromRequestParts<Admin> for Who {
             Access::Trusted => Self {
                 actor: Actor::Desktop,
                 address: None,
-                confirmed: true,
+                session: None,
             },
             Access::Session => Self {
                 actor: Actor::Panel,
                 address: Some(
                     guard::client(&admin.core, &parts.extensions, &parts.headers).to_string(),
                 ),
-                confirmed: guard::current(&parts.extensions).is_some_and(|session| {
-                    let now = admin.core.clock.now();
-                    admin.core.gate.sessions.is_confirmed(session, now)
-                }),
+                session: guard::current(&parts.extensions),
             },
         })
     }
@@ -211,7 +214,7 @@ pub(super) async fn undo(State(admin): State<Admin>, who: Who, Id(id): Id) -> Re
         ))
     };
     let plan = Plan::make(core, &state, &wanted).map_err(problem)?;
-    plan.needs_password(&who)?;
+    plan.needs_password(&who, core).await?;
     let locked = plan.locks_out(&admin).await?;
     if !locked.is_empty() {
         return Err(problem(locked));

@@ -18,7 +18,7 @@ use vault::Secret;
 use super::answer::Result;
 use super::gate::{SignedIn, random};
 use crate::Core;
-use crate::store::StoredSession;
+use crate::store::{StoreError, StoredSession};
 
 /// That a session was used is written at most this often.
 const SEEN_EVERY_MS: Millis = 60_000;
@@ -102,25 +102,41 @@ impl Sessions {
             session,
         };
         memory.seen.insert(seen.session.hash, seen);
-        drop(memory);
-        self.confirmed(digest(core, &cookie), now);
         Ok(cookie)
     }
 
-    /// Notes that the password was given in a session.
-    pub(super) fn confirmed(&self, hash: Hash, now: Millis) {
-        let mut memory = self.memory.lock();
-        memory.confirmed.retain(|_, at| holds(*at, now));
-        memory.confirmed.insert(hash, now);
+    /// Notes that the password was given in a session, here and for the other servers on the
+    /// same database, one of which may be asked next.
+    pub(super) async fn confirmed(&self, core: &Core, hash: Hash) -> Result<()> {
+        let now = core.clock.now();
+        {
+            let mut memory = self.memory.lock();
+            memory.confirmed.retain(|_, at| holds(*at, now));
+            memory.confirmed.insert(hash, now);
+        }
+        let since = now.saturating_sub(CONFIRMED_MS);
+        match core.store.confirm_session(hash, now, since).await {
+            Err(error) if !error.may_pass() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
-    /// Whether the password was given in a session lately.
-    pub(super) fn is_confirmed(&self, hash: Hash, now: Millis) -> bool {
-        let memory = self.memory.lock();
-        memory
-            .confirmed
-            .get(&hash)
-            .is_some_and(|at| holds(*at, now))
+    /// Whether the password was given in a session lately, be it to sign in.
+    pub(super) async fn is_confirmed(&self, core: &Core, hash: Hash) -> Result<bool, StoreError> {
+        let now = core.clock.now();
+        {
+            let memory = self.memory.lock();
+            let began = memory.seen.get(&hash).map(|seen| seen.session.created_at);
+            let given = memory.confirmed.get(&hash).copied();
+            if began.max(given).is_some_and(|at| holds(at, now)) {
+                return Ok(true);
+            }
+        }
+        match core.store.confirmed_at(hash).await {
+            Ok(at) => Ok(at.is_some_and(|at| holds(at, now))),
+            Err(error) if error.may_pass() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the cookie is that of a session. Notes that it was used.

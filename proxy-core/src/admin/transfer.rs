@@ -63,7 +63,7 @@ pub(super) async fn export(
     }
     let with_secrets = passphrase.is_some();
     if with_secrets {
-        who.has_confirmed()?;
+        who.has_confirmed(core).await?;
     }
     let saved = core.store.saved_settings().await?;
     let settings = core.environment.with_valid(&saved);
@@ -191,7 +191,7 @@ pub(super) async fn import(
     if request.dry_run || nothing || !report.problems.is_empty() {
         return Ok(Json(report));
     }
-    plan.needs_password(&who)?;
+    plan.needs_password(&who, core).await?;
     let subject = format!(
         "{} settings, {} keys, {} tokens",
         report.settings.len(),

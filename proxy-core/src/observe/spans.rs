@@ -70,8 +70,9 @@ impl Spans {
         }
     }
 
-    /// Begins the span of a call to Google, whose address is `base`.
-    pub(crate) fn attempt(&mut self, call: &Call<'_>, key: &Picked, base: &str) {
+    /// Begins the span of a call with `key`, or through another instance, at the address
+    /// `base`.
+    pub(crate) fn attempt(&mut self, call: &Call<'_>, key: Option<&Picked>, base: &str) {
         let span = tracing::info_span!(
             target: TARGET,
             parent: &self.request,
@@ -88,8 +89,10 @@ impl Spans {
             if let Some(host) = Url::parse(base).ok().as_ref().and_then(Url::host_str) {
                 span.set_attribute("server.address", host.to_owned());
             }
-            span.set_attribute("gemini_balance.key.id", key.id());
-            span.set_attribute("gemini_balance.key.masked", key.masked().to_owned());
+            if let Some(key) = key {
+                span.set_attribute("gemini_balance.key.id", key.id());
+                span.set_attribute("gemini_balance.key.masked", key.masked().to_owned());
+            }
         }
         self.attempt = span;
     }

@@ -108,9 +108,12 @@ impl Connections {
                 .fetch_optional(&mut tx)
                 .await;
             match locked {
-                Err(StoreError::ReadOnly(_)) => {
+                Err(StoreError::ReadOnly(why)) => {
                     drop(tx);
-                    return self.begin_reading(pool).await;
+                    // TiDB has no such transactions
+                    // (https://github.com/pingcap/tidb/issues/23818).
+                    let reading = self.begin_reading(pool).await;
+                    return reading.map_err(|_| StoreError::ReadOnly(why));
                 }
                 locked => locked?,
             };

@@ -241,6 +241,13 @@ impl StoreError {
             // ER_ACCESS_DENIED_ERROR, ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR,
             // ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_MUST_CHANGE_PASSWORD…
             (Some(1044 | 1045 | 1142 | 1227 | 1698 | 1820), _) => Self::Refused { place, what },
+            // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE
+            (Some(1665), _) => {
+                let way = "on the server set binlog_format=ROW, or MIXED; STATEMENT cannot hold \
+                           what depends on other changes at the same moment";
+                let what = format!("{what} ({way})");
+                Self::Failed { place, what }
+            }
             // ER_BAD_DB_ERROR
             (Some(1049), _) => Self::NoDatabase { place, what },
             // ER_HOST_IS_BLOCKED

@@ -103,13 +103,16 @@ impl Store {
     }
 
     /// Whether a row is not deleted, or is of this process's environment, which decides about
-    /// its own keys (`is_key`) and tokens.
+    /// its own keys (`is_key`) and tokens. What another server on the same database has in its
+    /// environment is not here; a process that never told of its own (a command) sees all.
     pub(super) fn is_here(&self, row: &Row, is_key: bool) -> Result<bool, StoreError> {
-        if row.get::<Option<Millis>>("deleted_at")?.is_none() {
+        let id: i64 = row.get("id")?;
+        if self.is_of_environment(id, is_key) {
             return Ok(true);
         }
-        let id: i64 = row.get("id")?;
-        Ok(self.is_of_environment(id, is_key))
+        let origin = origin_of(&row.get::<String>("origin")?);
+        let is_anothers = origin == Origin::Environment && self.knows_environment();
+        Ok(row.get::<Option<Millis>>("deleted_at")?.is_none() && !is_anothers)
     }
 
     /// Whether a key (or a token) is in this process's environment.

@@ -15,6 +15,8 @@ const TOTP: &str = "totp";
 const TOTP_USED: &str = "totp_used";
 /// SHA-256 of each recovery code that is left, one after the other.
 const RECOVERY: &str = "totp_recovery";
+/// In which sessions the password was given lately: for each its hash and the time, big-endian.
+const CONFIRMED: &str = "confirmed";
 /// Keyed hash of the `AUTH_TOKEN` that the sessions began under.
 pub(super) const TOKEN_SEEN: &str = "panel_token";
 /// Everything of the table `panel` that decides who gets in.
@@ -305,6 +307,47 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+impl Store {
+    /// Notes that the password was given in a session, and forgets what was before `since`.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn confirm_session(
+        &self,
+        hash: [u8; HASH],
+        at: Millis,
+        since: Millis,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let known = panel_value(&mut tx, CONFIRMED).await?.unwrap_or_default();
+        let lately = confirmations(&known)
+            .filter(|(other, at)| *other != hash && *at >= since)
+            .chain([(hash, at)]);
+        let lately = lately.flat_map(|(hash, at)| hash.into_iter().chain(at.to_be_bytes()));
+        put_panel_value(&mut tx, CONFIRMED, lately.collect()).await?;
+        tx.commit().await
+    }
+
+    /// When the password was last given in a session, as far as that is still known.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn confirmed_at(&self, hash: [u8; HASH]) -> Result<Option<Millis>, StoreError> {
+        let known = panel_value(self.db()?.read(), CONFIRMED).await?;
+        let known = known.unwrap_or_default();
+        let found = confirmations(&known).find(|(other, _)| *other == hash);
+        Ok(found.map(|(_, at)| at))
+    }
+}
+
+fn confirmations(value: &[u8]) -> impl Iterator<Item = ([u8; HASH], Millis)> + '_ {
+    let (each, _) = value.as_chunks::<{ HASH + 8 }>();
+    each.iter().filter_map(|one| {
+        let (hash, at) = one.split_first_chunk::<HASH>()?;
+        Some((*hash, Millis::from_be_bytes(at.try_into().ok()?)))
+    })
 }
 
 /// Puts into `to` who may sign in (also by an `AUTH_TOKEN` that the panel saved, or that the

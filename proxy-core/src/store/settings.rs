@@ -62,7 +62,7 @@ pub(crate) struct NewAudit {
 
 impl NewAudit {
     /// An entry without details and without a way back.
-    pub(super) fn plain(actor: Actor, action: AuditAction) -> Self {
+    pub(crate) fn plain(actor: Actor, action: AuditAction) -> Self {
         Self {
             actor,
             address: None,
@@ -417,10 +417,12 @@ impl Store {
             back.keys_added.extend((done.rows > 0).then_some(*id));
         }
         for key in &inverse.keys {
-            let row = query("SELECT id, label, enabled, deleted_at FROM gemini_keys WHERE id = ?")
-                .bind(key.id)
-                .fetch_optional(&mut *tx)
-                .await?;
+            let row = query(
+                "SELECT id, label, origin, enabled, deleted_at FROM gemini_keys WHERE id = ?",
+            )
+            .bind(key.id)
+            .fetch_optional(&mut *tx)
+            .await?;
             let now = match row {
                 Some(row) if self.is_here(&row, true)? => Some(KeyChoice {
                     label: row.get("label")?,
@@ -461,10 +463,11 @@ impl Store {
             .await?;
         }
         for token in &inverse.tokens {
-            let row = query("SELECT id, name, rules, deleted_at FROM client_tokens WHERE id = ?")
-                .bind(token.id)
-                .fetch_optional(&mut *tx)
-                .await?;
+            let row =
+                query("SELECT id, name, origin, rules, deleted_at FROM client_tokens WHERE id = ?")
+                    .bind(token.id)
+                    .fetch_optional(&mut *tx)
+                    .await?;
             let now = match row {
                 Some(row) if self.is_here(&row, false)? => {
                     let rules = row.get::<Option<String>>("rules")?;

@@ -226,6 +226,13 @@ impl Problem {
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("{why}. It may be busy; ask again, or ask for a shorter answer."),
             ),
+            Failure::Remote(why) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "{why} This instance sends its requests through it: see the Instances page \
+                     of Gemini Balance, where they can also be answered with the keys here."
+                ),
+            ),
             Failure::Unreachable(why) => Self::new(
                 StatusCode::BAD_GATEWAY,
                 format!("Google cannot be reached: {why}. Check the network, then ask again."),

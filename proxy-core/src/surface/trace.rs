@@ -21,7 +21,7 @@ use crate::pool::{Outcome, Picked};
 use crate::record::scrub::scrub;
 use crate::record::{Detail, RequestRecord, price};
 use crate::settings::Settings;
-use crate::upstream::{Call, Failure};
+use crate::upstream::{self, Call, Failure, HOP_HEADER, NextHop};
 
 /// The notes of one request. Dropping them files exactly one record, so a request that
 /// the client abandons, or whose handler fails, is counted as well.
@@ -31,6 +31,10 @@ pub struct Trace {
     record: RequestRecord,
     /// The key last tried, to show.
     key: Option<Picked>,
+    /// The remote that the last try went through.
+    remote: Option<i64>,
+    /// Another instance sent the request.
+    came_through: bool,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -80,6 +84,8 @@ impl Trace {
             core: Some(core.clone()),
             record,
             key: None,
+            remote: None,
+            came_through: parts.headers.contains_key(HOP_HEADER),
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -111,6 +117,8 @@ impl Trace {
             started: Duration::ZERO,
             record: blank(Surface::Gemini, None),
             key: None,
+            remote: None,
+            came_through: false,
             agent: None,
             body: None,
             said: None,
@@ -177,9 +185,24 @@ impl Trace {
         self.record.key_id = Some(key.id());
         self.record.project = None;
         self.key = Some(key.clone());
+        self.remote = None;
         if self.core.is_some() {
-            self.spans.attempt(call, key, base);
+            self.spans.attempt(call, Some(key), base);
         }
+    }
+
+    /// Notes that `call` is sent through another instance, which chooses the key.
+    pub fn attempt_through(&mut self, call: &Call<'_>, hop: &NextHop) {
+        self.record.attempts = self.record.attempts.saturating_add(1);
+        self.remote = Some(hop.remote());
+        if self.core.is_some() {
+            self.spans.attempt(call, None, hop.base_url());
+        }
+    }
+
+    /// Whether another instance sent the request, so that it is not sent on to a third.
+    pub fn came_through(&self) -> bool {
+        self.came_through
     }
 
     /// Notes why a try failed.
@@ -230,9 +253,12 @@ impl Trace {
         }
     }
 
-    /// The key last tried.
-    pub fn key(&self) -> Option<&Picked> {
-        self.key.as_ref()
+    /// Takes what let the last try in out of what was said in a stream.
+    pub fn scrub(&self, said: Bytes) -> Bytes {
+        match (&self.key, &self.core) {
+            (Some(key), Some(core)) => upstream::scrub(said, key.secret(), &core.settings()),
+            _ => said,
+        }
     }
 
     /// Tells the pool of something that the key met after the answer had begun.
@@ -310,6 +336,7 @@ impl Trace {
             token = record.token_id,
             key = self.key.as_ref().map(Picked::id),
             key_masked = self.key.as_ref().map(Picked::masked),
+            remote = self.remote,
             status = record.status,
             stream = record.stream,
             attempts = record.attempts,

@@ -6,6 +6,7 @@
 //! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
 
 mod classify;
+mod hop;
 mod stream;
 
 use std::pin::Pin;
@@ -19,7 +20,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use reqwest::Url;
 use tower_http::timeout::TimeoutBody;
+use vault::Secret;
 
+pub(crate) use hop::HOP_HEADER;
+pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
 use crate::pool::{Outcome, Picked, Retry, Unavailable};
@@ -121,6 +125,51 @@ pub enum Failure {
     Unreachable(String),
     /// No answer in time.
     TooSlow(String),
+    /// The instance that calls go through does not serve.
+    Remote(String),
+}
+
+/// Where an attempt goes, and what lets it in there.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// To Google, with a key.
+    Key(&'a Picked),
+    /// To another instance, with a client token.
+    Through(&'a NextHop),
+}
+
+impl<'a> Way<'a> {
+    fn base_url(self, settings: &'a Settings) -> &'a str {
+        match self {
+            Self::Key(_) => &settings.base_url,
+            Self::Through(hop) => hop.base_url(),
+        }
+    }
+
+    /// Adds what only this way needs to the headers of a call.
+    fn sign(self, settings: &Settings, headers: &mut HeaderMap) {
+        match self {
+            Self::Key(key) => {
+                for (name, value) in settings.custom_headers.headers() {
+                    headers.insert(name.clone(), value.clone());
+                }
+                headers.insert(KEY_HEADER, key.header());
+            }
+            Self::Through(hop) => {
+                headers.insert(KEY_HEADER, hop.header());
+                headers.insert(HOP_HEADER, HeaderValue::from_static("1"));
+            }
+        }
+    }
+
+    /// Takes what lets one in out of what the other side says: Google's error texts quote the
+    /// whole key (`CONSUMER_SUSPENDED` does, see gateways.md §6), a gateway's its credential.
+    fn scrub(self, settings: &Settings, body: Bytes) -> Bytes {
+        match self {
+            Self::Key(key) => scrub(body, key.secret(), settings),
+            Self::Through(hop) => scrub(body, hop.token(), settings),
+        }
+    }
 }
 
 /// How one attempt failed, before it is known whether there will be another.
@@ -162,6 +211,12 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
+        if let Some(hop) = core.next_hop().filter(|_| !trace.came_through()) {
+            let through = Box::pin(hop::call(self, core, &hop, (call, &settings), trace));
+            if let Some(ended) = through.await {
+                return ended;
+            }
+        }
         let mut tried: Vec<i64> = Vec::new();
         // A key whose attempt failed for no fault of its own, to be tried again when there
         // is no other.
@@ -186,7 +241,7 @@ impl Upstream {
                 },
             };
             trace.attempt(call, &key, &settings.base_url);
-            let result = self.attempt(&settings, call, &key, trace).await;
+            let result = self.attempt(&settings, call, Way::Key(&key), trace).await;
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -247,7 +302,7 @@ impl Upstream {
         let started = core.clock.monotonic();
         let settings = Guard::into_inner(core.settings());
         let result = self
-            .attempt(&settings, &call, key, &mut Trace::silent())
+            .attempt(&settings, &call, Way::Key(key), &mut Trace::silent())
             .await;
         let latency = core.clock.monotonic().saturating_sub(started);
         let (outcome, message) = match result {
@@ -271,10 +326,10 @@ impl Upstream {
         &self,
         settings: &Settings,
         call: &Call<'_>,
-        key: &Picked,
+        way: Way<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
-        let asked = self.send(settings, call, key);
+        let asked = self.send(settings, call, way);
         let response = tokio::time::timeout(settings.timeout, asked)
             .await
             .map_err(|_| Setback::too_slow())?
@@ -283,10 +338,12 @@ impl Upstream {
         let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
         if !head.status.is_success() {
             let body = read_up_to(body, ERROR_BODY_LIMIT).await.unwrap_or_default();
-            return Err(refused(head.status, scrub(body, key)));
+            return Err(refused(head.status, way.scrub(settings, body)));
         }
         match call.expect {
-            Expect::Stream => stream::open(body, key, trace).await.map(Answer::Stream),
+            Expect::Stream => stream::open(body, (way, settings), trace)
+                .await
+                .map(Answer::Stream),
             expect => {
                 let headers = head.headers;
                 let body = read_up_to(body, ANSWER_LIMIT).await?;
@@ -306,9 +363,9 @@ impl Upstream {
         &self,
         settings: &Settings,
         call: &Call<'_>,
-        key: &Picked,
+        way: Way<'_>,
     ) -> reqwest::Result<reqwest::Response> {
-        let base = settings.base_url.as_str();
+        let base = way.base_url(settings);
         let mut address =
             String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
         address.push_str(base);
@@ -323,10 +380,7 @@ impl Upstream {
         let mut request = reqwest::Request::new(call.method.clone(), url);
         let headers = request.headers_mut();
         *headers = call.headers.clone();
-        for (name, value) in settings.custom_headers.headers() {
-            headers.insert(name.clone(), value.clone());
-        }
-        headers.insert(KEY_HEADER, key.header());
+        way.sign(settings, headers);
         if call.method != Method::GET {
             *request.body_mut() = Some(call.body.clone().into());
         }
@@ -380,7 +434,7 @@ impl Failure {
             },
             Self::NoKey(why) => format!("no key: {why:?}"),
             Self::Empty => "Google answered without any content".to_owned(),
-            Self::Unreachable(why) | Self::TooSlow(why) => why.clone(),
+            Self::Unreachable(why) | Self::TooSlow(why) | Self::Remote(why) => why.clone(),
         }
     }
 }
@@ -460,16 +514,18 @@ async fn read_up_to(mut body: Incoming, limit: usize) -> Result<Bytes, Setback> 
     Ok(whole.into())
 }
 
-/// Takes the key out of what Google says; its error texts quote the whole key
-/// (`CONSUMER_SUSPENDED` does, see gateways.md §6).
-fn scrub(body: Bytes, key: &Picked) -> Bytes {
-    let secret = key.secret().expose().as_bytes();
-    if memchr::memmem::find(&body, secret).is_none() {
-        return body;
+/// Takes `secret`, and those of `CUSTOM_HEADERS`, out of what was said.
+pub(crate) fn scrub(body: Bytes, secret: &Secret, settings: &Settings) -> Bytes {
+    let headers = settings.custom_headers.secrets();
+    let mut body = body;
+    for secret in headers.iter().chain([secret]) {
+        let text = secret.expose();
+        if !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some() {
+            let said = String::from_utf8_lossy(&body);
+            body = said.replace(text.as_str(), &secret.masked()).into();
+        }
     }
-    let text = String::from_utf8_lossy(&body);
-    text.replace(key.secret().expose().as_str(), key.masked())
-        .into()
+    body
 }
 
 /// The client's headers that Google should see; everything else stays here.

@@ -12,8 +12,8 @@ use dialect::sse::Events;
 use http::StatusCode;
 use http_body::{Body, Frame};
 
-use super::{Incoming, Setback, classify, lost, scrub};
-use crate::pool::Picked;
+use super::{Incoming, Setback, Way, classify, lost};
+use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
 /// The most that one event may hold: an inline image of 4K is about 30 MB in base64.
@@ -59,7 +59,7 @@ pub trait Translate: Send + Unpin + 'static {
 /// everything that goes wrong can be tried again.
 pub(super) async fn open(
     mut rest: Incoming,
-    key: &Picked,
+    (way, settings): (Way<'_>, &Settings),
     trace: &mut Trace,
 ) -> Result<OpenStream, Setback> {
     let mut held = VecDeque::new();
@@ -99,7 +99,10 @@ pub(super) async fn open(
             };
             trace.usage(&peek);
             if let Some(error) = peek.error {
-                return Err(super::refused(status_of(&error), scrub(event, key)));
+                return Err(super::refused(
+                    status_of(&error),
+                    way.scrub(settings, event),
+                ));
             }
             thoughts_seen |= peek.thought_only;
             worth_sending |= super::answers(&peek);
@@ -195,10 +198,7 @@ impl<T: Translate> Relay<T> {
                     }
                     Seen::Error(error) => {
                         self.over = true;
-                        let event = match self.trace.key() {
-                            Some(key) => scrub(event, key),
-                            None => event,
-                        };
+                        let event = self.trace.scrub(event);
                         let error = ApiStatus::parse(&event).unwrap_or(error);
                         let outcome = classify::classify(status_of(&error), Some(&error));
                         self.trace.settle(outcome, &error.message);

@@ -259,3 +259,30 @@ async fn a_key_that_met_an_overload_is_tried_again_when_the_others_are_out_of_qu
     );
     assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_gateway_that_names_its_credential_is_not_quoted() {
+    let world = World::with_keys(1).await;
+    let headers = r#"{"x-gateway": "Basic gateway-credential"}"#;
+    world.set(&[("CUSTOM_HEADERS", headers)]);
+    let names_it = || Fault::Raw {
+        status: 400,
+        content_type: "application/json".to_owned(),
+        body: r#"{"error": {"code": 400, "message": "Basic gateway-credential is over"}}"#
+            .to_owned(),
+    };
+    let stream = GENERATE.replace(":generate", ":streamGenerate");
+    for path in [GENERATE, &stream] {
+        world.google.fault_next(names_it());
+        let answer = world.gemini(path, ask("hi")).await;
+        assert_eq!(answer.status(), 400, "{path}");
+        let said = answer.text().await.unwrap();
+        assert!(
+            said.contains("is over") && !said.contains("credential"),
+            "{said}"
+        );
+    }
+    let keys: Vec<contract::admin::KeyView> = world.admin("/api/keys").await;
+    let kept = serde_json::to_string(&keys).unwrap();
+    assert!(!kept.contains("gateway-credential"), "{kept}");
+}

@@ -11,6 +11,8 @@ mod chat;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod hop;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod native;

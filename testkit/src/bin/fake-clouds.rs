@@ -3,7 +3,9 @@
 //! It prints, each on a line of its own, the address of Render's API (`render
 //! http://127.0.0.1:PORT/v1`), of Koyeb's (`koyeb http://127.0.0.1:PORT`), the host of the
 //! registry (`registry 127.0.0.1:PORT`), an image in it (`image …`), the keys that are
-//! accepted (`render-key …`, `koyeb-key …`), and `ready`; then it serves until it is
+//! accepted (`render-key …`, `koyeb-key …`), files with the kubeconfig of an account at
+//! ClawCloud (`claw-kubeconfig …`) and with the authority by which that cloud's apps are
+//! trusted (`claw-ca …`, for `SSL_CERT_FILE`), and `ready`; then it serves until it is
 //! stopped. Services run the program that `GB_SERVER_BIN` names, if it does.
 
 use std::collections::BTreeMap;
@@ -11,13 +13,15 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Parser;
+use serde_json::json;
 use testkit::cloud::{any_image, real_server};
 use testkit::koyeb::{self, FakeKoyeb};
+use testkit::kubernetes::{Dialect, FakeKubernetes, Image};
 use testkit::launch::server_binary;
 use testkit::registry::{FakeRegistry, Pushed};
 use testkit::render::{self, FakeRender, Pace};
 
-/// A fake Render, a fake Koyeb and a fake registry of images.
+/// A fake Render, a fake Koyeb, a fake ClawCloud and a fake registry of images.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -36,6 +40,45 @@ struct Options {
 /// The image in the registry.
 const IMAGE: &str = "demo/gemini-balance";
 
+/// The account at the fake ClawCloud, its namespace, and what hosts of apps end in there.
+const USER: &str = "demo";
+const PLACE: &str = "ns-demo";
+const DOMAIN: &str = "apps.localhost";
+
+/// A ClawCloud with one account, in whose namespace another app tells the domain.
+async fn claw_cloud(image: &str, options: &Options) -> std::io::Result<FakeKubernetes> {
+    let image_runs = match server_binary() {
+        Some(binary) => Image::Server(binary),
+        None => Image::Simulated {
+            startup: Duration::from_millis(options.step),
+        },
+    };
+    let mut cloud = FakeKubernetes::builder()
+        .dialect(Dialect::ClawCloud)
+        .owner(USER, PLACE)
+        .domain(DOMAIN)
+        .quota(
+            PLACE,
+            &[("limits.cpu", "4"), ("limits.memory", "8Gi"), ("pods", "8")],
+        )
+        .database_delay(Duration::from_millis(options.step))
+        .image(image, image_runs);
+    for (name, value) in &options.default {
+        cloud = cloud.variable(name, value);
+    }
+    let cloud = cloud.try_start().await?;
+    let resource = "ingresses.networking.k8s.io";
+    cloud.edit(resource, PLACE, "network-another", |ingress| {
+        let service = json!({ "name": "another", "port": { "number": 80 } });
+        let path = json!({ "pathType": "Prefix", "path": "/", "backend": { "service": service } });
+        let rule = json!({ "host": format!("another.{DOMAIN}"), "http": { "paths": [path] } });
+        ingress["metadata"]["labels"]["run.claw.cloud/app-deploy-manager-domain"] =
+            json!("another");
+        ingress["spec"] = json!({ "rules": [rule] });
+    });
+    Ok(cloud)
+}
+
 /// Reads `NAME=VALUE`.
 fn variable(given: &str) -> Result<(String, String), String> {
     let (name, value) = given.split_once('=').ok_or("give it as NAME=VALUE")?;
@@ -53,6 +96,15 @@ async fn main() -> std::io::Result<()> {
         .image(Pushed::new(IMAGE, "latest"))
         .try_start()
         .await?;
+    let image = format!("{}/{IMAGE}", registry.host());
+    let claw = claw_cloud(&image, &options).await?;
+    let files = tempfile::Builder::new().prefix("gb-claw-").tempdir()?;
+    let (kubeconfig, ca) = (
+        files.path().join("kubeconfig.yaml"),
+        files.path().join("ca.pem"),
+    );
+    std::fs::write(&kubeconfig, claw.kubeconfig(USER))?;
+    std::fs::write(&ca, claw.ca_pem())?;
     // Images of the public registries exist, too: a demonstration names them.
     let mut render = FakeRender::builder()
         .pace(Pace::every(step))
@@ -76,6 +128,8 @@ async fn main() -> std::io::Result<()> {
     writeln!(out, "image {}", registry.reference(IMAGE, "latest"))?;
     writeln!(out, "render-key {}", render::KEY)?;
     writeln!(out, "koyeb-key {}", koyeb::KEY)?;
+    writeln!(out, "claw-kubeconfig {}", kubeconfig.display())?;
+    writeln!(out, "claw-ca {}", ca.display())?;
     writeln!(out, "ready")?;
     out.flush()?;
     stopped().await

@@ -51,9 +51,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 pub use answer::{Answer, CACHED_TOKENS, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
 pub use check::{SENTINELS, SIGNATURE_PREFIX};
@@ -63,15 +61,14 @@ pub use model::{Kind, Model, current as current_models};
 pub use quota::{Limit, Quota, Usage, exhausted};
 pub use server::{Body, Severed};
 
+use crate::accept::{ANY_PORT, Listening, starts};
 use crate::clock::Clock;
 
 /// A running fake. It stops, and breaks its connections, when it is dropped.
 #[derive(Debug)]
 pub struct FakeGoogle {
     world: Arc<World>,
-    address: SocketAddr,
-    /// The accept loop; it owns the connections.
-    _server: JoinSet<()>,
+    listening: Listening,
 }
 
 /// A request as the fake received it.
@@ -223,13 +220,13 @@ impl FakeGoogle {
     /// `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listening.address)
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address
     }
 
     /// Every request so far, oldest first (calls of the `bench-…` models excepted).
@@ -394,10 +391,12 @@ impl Default for Builder {
             max_body: 20 * 1024 * 1024,
             record: true,
             inner: Inner::default(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: ANY_PORT,
         }
     }
 }
+
+starts!(Builder => FakeGoogle);
 
 impl Builder {
     /// Adds a project with this quota for each model. A project that only keys name has no limits.
@@ -472,32 +471,11 @@ impl Builder {
         self
     }
 
-    /// Listens here instead of on a free port of 127.0.0.1.
-    #[must_use]
-    pub const fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
-        self
-    }
-
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// When it cannot listen; on a free port of 127.0.0.1 that does not happen.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its fake cannot go on; everybody else uses try_start"
-    )]
-    pub async fn start(self) -> FakeGoogle {
-        self.try_start().await.expect("the fake Google listens")
-    }
-
     /// Starts to listen.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn try_start(self) -> io::Result<FakeGoogle> {
-        let listener = TcpListener::bind(self.address).await?;
-        let address = listener.local_addr()?;
         let world = Arc::new(World {
             clock: self.clock,
             models: self.models,
@@ -507,12 +485,9 @@ impl Builder {
             counts: watch::Sender::default(),
             released: watch::Sender::default(),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(server::serve(listener, Arc::clone(&world)));
-        Ok(FakeGoogle {
-            world,
-            address,
-            _server: tasks,
-        })
+        let shared = Arc::clone(&world);
+        let serve = |listener| server::serve(listener, shared);
+        let listening = Listening::open(self.address, serve).await?;
+        Ok(FakeGoogle { world, listening })
     }
 }

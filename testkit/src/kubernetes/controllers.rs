@@ -898,7 +898,14 @@ pub(super) fn is_reachable(cluster: &Cluster, ingress: &Value) -> bool {
 
 fn ingress(cluster: &mut Cluster, kind: &'static Kind, ingress: &Value) {
     if is_reachable(cluster, ingress) {
-        let status = json!({"loadBalancer": {"ingress": [{"ip": "203.0.113.80"}]}});
+        let balancer = match cluster.settings.edge {
+            None => json!({"ip": "203.0.113.80"}),
+            Some(edge) => json!({
+                "ip": edge.ip().to_string(),
+                "ports": [{"port": edge.port(), "protocol": "TCP"}],
+            }),
+        };
+        let status = json!({"loadBalancer": {"ingress": [balancer]}});
         cluster.set_status(kind, ingress, status);
     }
 }

@@ -1,7 +1,10 @@
 //! The cloud's edge: takes HTTP for every host of the ingresses and sends it to a pod that
-//! is ready.
+//! is ready. Who speaks TLS gets it, with a certificate for [`super::Builder::domain`].
 //!
-//! Deliberately absent: TLS (a test would have to trust it) and WebSocket.
+//! A process listens on this machine only and takes no other name than its own, so `Host`
+//! and `Origin` name it by its address; what was asked for is in `X-Forwarded-Host`.
+//!
+//! Deliberately absent: WebSocket.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -10,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
@@ -22,6 +25,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::World;
 use super::controllers::is_reachable;
@@ -30,6 +34,9 @@ use super::resource;
 use super::store::{self, uid};
 
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
+
+/// The first byte of a TLS connection: a handshake record.
+const HANDSHAKE: u8 = 0x16;
 
 /// nginx's limit of a body unless the ingress says another, in bytes.
 const USUAL_BODY: u64 = 1024 * 1024;
@@ -63,11 +70,12 @@ impl Edge {
 pub(super) async fn serve(
     all: TcpListener,
     mut wanted: mpsc::UnboundedReceiver<Wanted>,
+    tls: TlsAcceptor,
     world: Arc<World>,
 ) {
     let mut listeners = JoinSet::new();
     let mut own: HashMap<(String, String), SocketAddr> = HashMap::new();
-    listeners.spawn(listen(all, None, Arc::clone(&world)));
+    listeners.spawn(listen(all, None, tls.clone(), Arc::clone(&world)));
     while let Some((key, answer)) = wanted.recv().await {
         let address = match own.get(&key) {
             Some(address) => Ok(*address),
@@ -76,7 +84,8 @@ pub(super) async fn serve(
                     let address = listener.local_addr();
                     if let Ok(address) = &address {
                         own.insert(key.clone(), *address);
-                        listeners.spawn(listen(listener, Some(key), Arc::clone(&world)));
+                        let (tls, world) = (tls.clone(), Arc::clone(&world));
+                        listeners.spawn(listen(listener, Some(key), tls, world));
                     }
                     address
                 }
@@ -87,21 +96,35 @@ pub(super) async fn serve(
     }
 }
 
-async fn listen(listener: TcpListener, only: Option<(String, String)>, world: Arc<World>) {
+async fn listen(
+    listener: TcpListener,
+    only: Option<(String, String)>,
+    tls: TlsAcceptor,
+    world: Arc<World>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
                 let _ = stream.set_nodelay(true);
-                let (world, only) = (Arc::clone(&world), only.clone());
+                let (world, only, tls) = (Arc::clone(&world), only.clone(), tls.clone());
                 connections.spawn(async move {
+                    let mut first = [0];
+                    let is_tls = matches!(stream.peek(&mut first).await, Ok(1))
+                        && first == [HANDSHAKE];
                     let service = service_fn(move |request| {
                         route(Arc::clone(&world), only.clone(), peer, request)
                     });
-                    // An error is a client that went away, or a pod.
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    // An error is a client that went away or does not trust it, or a pod.
+                    if is_tls {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            let stream = TokioIo::new(stream);
+                            let _ = http1::Builder::new().serve_connection(stream, service).await;
+                        }
+                    } else {
+                        let stream = TokioIo::new(stream);
+                        let _ = http1::Builder::new().serve_connection(stream, service).await;
+                    }
                 });
             },
             Some(_) = connections.join_next() => {}
@@ -244,14 +267,29 @@ async fn route(
         Way::Simulated(pod) => said(StatusCode::OK, &format!("{pod} is simulated")),
         Way::To(address) => {
             let headers = request.headers_mut();
+            let is_own = headers
+                .get(ORIGIN)
+                .and_then(|origin| origin.to_str().ok()?.split_once("://"))
+                .is_some_and(|(_, from)| from == host);
+            let own = is_own.then(|| (ORIGIN, format!("http://{address}")));
             for (name, value) in [
-                ("x-forwarded-for", peer.ip().to_string()),
-                ("x-real-ip", peer.ip().to_string()),
-                ("x-forwarded-host", host),
-                ("x-forwarded-proto", "https".to_owned()),
-            ] {
+                (
+                    HeaderName::from_static("x-forwarded-for"),
+                    peer.ip().to_string(),
+                ),
+                (HeaderName::from_static("x-real-ip"), peer.ip().to_string()),
+                (HeaderName::from_static("x-forwarded-host"), host),
+                (
+                    HeaderName::from_static("x-forwarded-proto"),
+                    "https".to_owned(),
+                ),
+                (HOST, address.to_string()),
+            ]
+            .into_iter()
+            .chain(own)
+            {
                 if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.insert(HeaderName::from_static(name), value);
+                    headers.insert(name, value);
                 }
             }
             headers.remove(CONNECTION);

@@ -31,6 +31,7 @@ pub struct Rule {
     verb: Option<String>,
     resource: Option<String>,
     name: Option<String>,
+    skip: usize,
     times: Option<usize>,
 }
 
@@ -43,6 +44,7 @@ impl Rule {
             verb: None,
             resource: None,
             name: None,
+            skip: 0,
             times: None,
         }
     }
@@ -69,6 +71,13 @@ impl Rule {
         self
     }
 
+    /// Not before so many of these requests have passed.
+    #[must_use]
+    pub const fn skip(mut self, skip: usize) -> Self {
+        self.skip = skip;
+        self
+    }
+
     /// Only so many times.
     #[must_use]
     pub const fn times(mut self, times: usize) -> Self {
@@ -83,6 +92,10 @@ pub(super) fn take(rules: &mut Vec<Rule>, verb: &str, resource: &str, name: &str
     let rule = rules.iter_mut().find(|rule| {
         fits(&rule.verb, verb) && fits(&rule.resource, resource) && fits(&rule.name, name)
     })?;
+    if rule.skip > 0 {
+        rule.skip -= 1;
+        return None;
+    }
     let fault = rule.fault.clone();
     if let Some(times) = &mut rule.times {
         *times = times.saturating_sub(1);

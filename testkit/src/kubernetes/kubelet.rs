@@ -450,6 +450,9 @@ fn environment(cluster: &Cluster, pod: &Value) -> Result<Vec<(String, String)>, 
         Some((_, old)) => *old = value,
         None => all.push((name.to_owned(), value)),
     };
+    for (name, value) in &cluster.settings.variables {
+        put(name, value.clone());
+    }
     put("HOSTNAME", name(pod).to_owned());
     put("KUBERNETES_SERVICE_HOST", "10.96.0.1".to_owned());
     put("KUBERNETES_SERVICE_PORT", "443".to_owned());
@@ -525,13 +528,36 @@ fn environment(cluster: &Cluster, pod: &Value) -> Result<Vec<(String, String)>, 
     Ok(all)
 }
 
-/// `$(NAME)` of variables that came before.
+/// `$(NAME)` of variables that came before; `$$` is a dollar.
 fn expand(text: &str, known: &[(String, String)]) -> String {
-    let mut text = text.to_owned();
-    for (name, value) in known {
-        text = text.replace(&format!("$({name})"), value);
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        made.push_str(before);
+        let name = after
+            .strip_prefix('(')
+            .and_then(|after| after.split_once(')'));
+        let value = name.and_then(|(name, rest)| {
+            let (_, value) = known.iter().find(|(known, _)| known == name)?;
+            Some((value, rest))
+        });
+        rest = match (value, after.strip_prefix('$')) {
+            (Some((value, rest)), _) => {
+                made.push_str(value);
+                rest
+            }
+            (None, Some(rest)) => {
+                made.push('$');
+                rest
+            }
+            (None, None) => {
+                made.push('$');
+                after
+            }
+        };
     }
-    text
+    made.push_str(rest);
+    made
 }
 
 /// What a Secret or ConfigMap holds; `None` when it is missing and may be.
@@ -779,4 +805,22 @@ pub(super) fn ready_pods(cluster: &Cluster, service: &Value) -> Vec<Arc<Value>> 
             && cluster.runs.get(uid(pod)).is_some_and(|run| run.ready)
     });
     pods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_refer_to_earlier_ones_and_dollars_are_doubled() {
+        let known = [("A".to_owned(), "1".to_owned())];
+        for (text, expected) in [
+            ("$(A)-$(B)", "1-$(B)"),
+            ("$$(A)", "$(A)"),
+            ("$5 and $$5", "$5 and $5"),
+            ("$", "$"),
+        ] {
+            assert_eq!(expand(text, &known), expected, "{text}");
+        }
+    }
 }

@@ -76,6 +76,7 @@ use tokio::task::JoinSet;
 pub use fault::{Fault, Rule};
 pub use rights::Right;
 
+use crate::accept::{ANY_PORT, starts};
 use crate::clock::Clock;
 use cluster::{Cluster, Write};
 use rights::User;
@@ -177,6 +178,10 @@ struct Settings {
     immediate: bool,
     ingress_delay: Duration,
     database_delay: Duration,
+    /// Where ingresses say that they are reached, when that is where they are.
+    edge: Option<SocketAddr>,
+    /// What processes find in their environment unless their pod sets it.
+    variables: Vec<(String, String)>,
     /// Where the folders are that stand for volumes.
     volumes: PathBuf,
 }
@@ -687,6 +692,8 @@ pub struct Builder {
     mysql: HashMap<String, MySql>,
     quotas: Vec<(String, Value)>,
     limits: Vec<(String, Value)>,
+    domain: Option<String>,
+    variables: Vec<(String, String)>,
     address: SocketAddr,
 }
 
@@ -703,10 +710,14 @@ impl Default for Builder {
             mysql: HashMap::new(),
             quotas: Vec::new(),
             limits: Vec::new(),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            domain: None,
+            variables: Vec::new(),
+            address: ANY_PORT,
         }
     }
 }
+
+starts!(Builder => FakeKubernetes);
 
 impl Builder {
     /// Takes the time from this clock. The default is the machine's.
@@ -801,23 +812,21 @@ impl Builder {
         self
     }
 
-    /// Listens here instead of on a free port of 127.0.0.1.
+    /// Answers with TLS for hosts right below this domain, under [`FakeKubernetes::ca_pem`],
+    /// and lets ingresses say at which port. Below `.localhost` names lead to this machine
+    /// (RFC 6761), so `https://HOST:PORT` can be asked: `apps.localhost`.
     #[must_use]
-    pub const fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.domain = Some(domain.to_owned());
         self
     }
 
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// When it cannot listen, or what it is made of is not right.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its fake cannot go on; everybody else uses try_start"
-    )]
-    pub async fn start(self) -> FakeKubernetes {
-        self.try_start().await.expect("the fake Kubernetes starts")
+    /// Sets a variable for all processes whose pod does not set it, e.g. `BASE_URL` of a
+    /// fake Google.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Starts to listen.
@@ -832,8 +841,11 @@ impl Builder {
         let folder = tempfile::Builder::new()
             .prefix("gb-kubernetes-")
             .tempdir()?;
-        let made = crate::tls::Authority::new().and_then(|authority| authority.server());
-        let made = made.map_err(io::Error::other)?;
+        let hosts = self.domain.iter().map(|domain| format!("*.{domain}"));
+        let hosts: Vec<String> = hosts.collect();
+        let made = crate::tls::Authority::new()
+            .and_then(|authority| authority.server_called(&hosts))
+            .map_err(io::Error::other)?;
         let (ingress_addresses, wanted_addresses) = edge::Edge::new();
         let (orders, ordered) = mpsc::unbounded_channel();
         let mut cluster = Cluster {
@@ -843,6 +855,8 @@ impl Builder {
                 immediate: self.immediate,
                 ingress_delay: self.ingress_delay,
                 database_delay: self.database_delay,
+                edge: self.domain.is_some().then_some(edge),
+                variables: self.variables,
                 volumes: folder.path().to_owned(),
             },
             store: Store::new(),
@@ -894,10 +908,15 @@ impl Builder {
         world.settle();
         let acceptor = server::acceptor(&made)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(server::serve(listener, acceptor, Arc::clone(&world)));
+        tasks.spawn(server::serve(
+            listener,
+            acceptor.clone(),
+            Arc::clone(&world),
+        ));
         tasks.spawn(edge::serve(
             edge_listener,
             wanted_addresses,
+            acceptor.clone(),
             Arc::clone(&world),
         ));
         tasks.spawn(process::work(ordered, Arc::clone(&world)));

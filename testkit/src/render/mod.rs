@@ -52,9 +52,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
+use crate::accept::{ANY_PORT, Listening, starts};
 use crate::clock::Clock;
 use crate::cloud::http::{Answer, Call, Gone, serve};
 use crate::cloud::{
@@ -118,9 +117,7 @@ impl Pace {
 #[derive(Debug)]
 pub struct FakeRender {
     world: Arc<World>,
-    address: SocketAddr,
-    /// The accept loop; it owns the connections.
-    _server: JoinSet<()>,
+    listening: Listening,
 }
 
 /// What all connections share.
@@ -174,7 +171,7 @@ impl FakeRender {
     /// `http://127.0.0.1:PORT/v1`, in the place of `https://api.render.com/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.listening.address)
     }
 
     /// The calls so far, oldest first.
@@ -297,10 +294,12 @@ impl Default for Builder {
             limits: true,
             keys: HashSet::new(),
             owners: Vec::new(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: ANY_PORT,
         }
     }
 }
+
+starts!(Builder => FakeRender);
 
 impl Builder {
     /// Takes the time from this clock. The default is the machine's.
@@ -381,32 +380,11 @@ impl Builder {
         self
     }
 
-    /// Listens here instead of on a free port of 127.0.0.1.
-    #[must_use]
-    pub const fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
-        self
-    }
-
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// When it cannot listen; on a free port of 127.0.0.1 that does not happen.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test without its fake cannot go on; everybody else uses try_start"
-    )]
-    pub async fn start(self) -> FakeRender {
-        self.try_start().await.expect("the fake Render listens")
-    }
-
     /// Starts to listen.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn try_start(mut self) -> io::Result<FakeRender> {
-        let listener = TcpListener::bind(self.address).await?;
-        let address = listener.local_addr()?;
         if self.keys.is_empty() {
             self.keys.insert(KEY.to_owned());
         }
@@ -431,16 +409,12 @@ impl Builder {
             }),
             seen: Mutex::default(),
         });
-        let mut tasks = JoinSet::new();
         let shared = Arc::clone(&world);
-        tasks.spawn(serve(listener, move |call| {
-            respond(Arc::clone(&shared), call)
-        }));
-        Ok(FakeRender {
-            world,
-            address,
-            _server: tasks,
+        let listening = Listening::open(self.address, |listener| {
+            serve(listener, move |call| respond(Arc::clone(&shared), call))
         })
+        .await?;
+        Ok(FakeRender { world, listening })
     }
 }
 

@@ -127,6 +127,9 @@ async fn a_service_is_deployed_changed_paused_and_deleted() {
     assert_eq!(visit.status, 200);
     let instances = cloud.get(&format!("/v1/instances?service_id={id}")).await;
     assert_eq!(instances["count"], 1);
+    let memory = format!("/v1/streams/metrics?service_id={id}&name=MEM_RSS");
+    let memory = cloud.get(&memory).await;
+    assert_eq!(memory["metrics"][0]["samples"][0]["value"], 44_040_192.0);
 
     let mut changed = definition("gemini");
     changed["env"] = json!([{ "key": "AUTH_TOKEN", "value": "u" }]);
@@ -144,6 +147,7 @@ async fn a_service_is_deployed_changed_paused_and_deleted() {
     );
 
     cloud.call("POST", &format!("{path}/pause"), None).await;
+    assert_eq!(cloud.statuses(&id).await, ["STOPPED", "STOPPED"]);
     assert_eq!(cloud.get(&path).await["service"]["status"], "PAUSED");
     let visit = ask("GET", &format!("{url}/"), &[], None).await.unwrap();
     assert_eq!(visit.status, 404);
@@ -169,8 +173,20 @@ async fn a_service_is_deployed_changed_paused_and_deleted() {
     assert_eq!(events["events"][0]["message"], "Deployment canceled");
     let app = cloud.get(&path).await["service"]["app_id"].clone();
     let app = format!("/v1/apps/{}", app.as_str().unwrap());
-    assert_eq!(cloud.call("DELETE", &app, None).await.status, 200);
+    let refused = cloud.call("DELETE", &app, None).await;
+    assert_eq!(refused.status, 400, "it still has a service");
+    assert_eq!(cloud.call("DELETE", &path, None).await.status, 200);
     assert_eq!(cloud.call("GET", &path, None).await.status, 404);
+    assert_eq!(cloud.call("DELETE", &app, None).await.status, 200);
+
+    let name = json!({ "name": "short", "life_cycle": { "delete_when_empty": true } });
+    let made = cloud.call("POST", "/v1/apps", Some(name)).await.json();
+    let body = json!({ "app_id": made["app"]["id"], "definition": definition("web") });
+    let made = cloud.call("POST", "/v1/services", Some(body)).await.json();
+    let service = format!("/v1/services/{}", made["service"]["id"].as_str().unwrap());
+    assert_eq!(cloud.get("/v1/apps").await["count"], 1);
+    cloud.call("DELETE", &service, None).await;
+    assert_eq!(cloud.get("/v1/apps").await["count"], 0);
 }
 
 #[tokio::test]
@@ -181,10 +197,10 @@ async fn mistakes_are_named() {
         .call("POST", "/v1/apps", Some(json!({ "name": "one" })))
         .await;
     assert_eq!(again.json()["fields"][0]["field"], "name");
-    let bad = cloud
-        .call("POST", "/v1/apps", Some(json!({ "name": "A" })))
-        .await;
-    assert_eq!(bad.status, 400);
+    for name in ["A", "a-name-of-24-characters-"] {
+        let bad = json!({ "name": name });
+        assert_eq!(cloud.call("POST", "/v1/apps", Some(bad)).await.status, 400);
+    }
     let app = cloud.get("/v1/apps?name=one").await["apps"][0]["id"].clone();
     let second = json!({ "app_id": app, "definition": definition("two") });
     let refused = cloud.call("POST", "/v1/services", Some(second)).await;

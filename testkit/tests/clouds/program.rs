@@ -72,4 +72,8 @@ async fn the_program_says_where_everything_is() {
     .await
     .unwrap();
     assert_eq!(ping.status, 401);
+    let kubeconfig = std::fs::read_to_string(&said["claw-kubeconfig"]).unwrap();
+    assert!(kubeconfig.contains("namespace: ns-demo"), "{kubeconfig}");
+    let ca = std::fs::read_to_string(&said["claw-ca"]).unwrap();
+    assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"), "{ca}");
 }

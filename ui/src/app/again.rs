@@ -49,7 +49,11 @@ pub fn PasswordAgain() -> Html {
         let open = open.setter();
         move |()| {
             OPEN.set(Some(Callback::from(move |()| open.set(true))));
-            || OPEN.set(None)
+            || {
+                OPEN.set(None);
+                // What waits is given up with the page that asked for it.
+                drop(WAITING.take());
+            }
         }
     });
     let shut = {

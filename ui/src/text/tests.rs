@@ -238,7 +238,7 @@ fn everything_that_settings_and_their_history_name_has_a_text() {
             D::RecordsDeleted => D::RecordsDeleted,
             D::AccountAdded => D::AccountAdded, D::AccountRemoved => D::AccountRemoved,
             D::RemoteDeployed => D::RemoteDeployed, D::RemoteChanged => D::RemoteChanged,
-            D::RemoteDeleted => D::RemoteDeleted,
+            D::RemoteDeleted => D::RemoteDeleted, D::RouteChanged => D::RouteChanged,
         ),
     );
 }

@@ -216,6 +216,10 @@ async fn what_gives_out_secrets_or_changes_the_way_in_wants_the_password_once_mo
         "values": { "AUTH_TOKEN": "a token of a stranger" }, "revision": settings.revision,
     });
     let import = json!({ "text": "AUTH_TOKEN='a token of a stranger'" });
+    // All keys would be sent there.
+    let address = json!({
+        "values": { "BASE_URL": "https://evil.example/v1beta" }, "revision": settings.revision,
+    });
     let guarded = [
         (Method::POST, "/api/transfer/export", export.clone()),
         (Method::PATCH, "/api/settings", token),
@@ -228,6 +232,11 @@ async fn what_gives_out_secrets_or_changes_the_way_in_wants_the_password_once_mo
     for (method, path, body) in guarded.clone() {
         refused(world.call(method, path, Some(body)).await);
     }
+    refused(
+        world
+            .call(Method::PATCH, "/api/settings", Some(address))
+            .await,
+    );
     // What gives out no secret goes on.
     let plain: contract::admin::ExportFile = world.post("/api/transfer/export", json!({})).await;
     assert!(!plain.text.contains(PASSWORD));

@@ -611,8 +611,9 @@ async fn servers_with_different_environments_leave_each_other_theirs() {
     two.load().await.unwrap();
     assert_eq!(one.tend().await, Tended::Changed);
     let loaded = one.load().await.unwrap();
-    let own = loaded.keys.iter().find(|key| key.secret == KEY.into());
-    let id = own.unwrap().id;
+    assert_eq!(loaded.keys.len(), 1, "the other's key is the other's");
+    assert_eq!(loaded.keys[0].secret, KEY.into());
+    let id = loaded.keys[0].id;
     let hashes: Vec<_> = loaded.tokens.iter().map(|token| token.hash).collect();
     assert_eq!(hashes, [crate::store::tokens::sha256(&TOKEN.into())]);
     let token = loaded.tokens[0].id;
@@ -643,8 +644,8 @@ async fn servers_with_different_environments_leave_each_other_theirs() {
     assert_eq!(again.load().await.unwrap().keys[0].id, id);
     assert_eq!(two.tend().await, Tended::Changed);
     let loaded = two.load().await.unwrap();
-    assert!(loaded.keys.iter().any(|key| key.secret == OTHER.into()));
-    assert_eq!(loaded.tokens.len(), 1);
+    assert_eq!((loaded.keys.len(), loaded.tokens.len()), (1, 1));
+    assert_eq!(loaded.keys[0].secret, OTHER.into());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use yew::{
     use_state_eq,
 };
 
-use super::draft::{Change, Draft, NAME_LENGTH, change, name_is_good};
+use super::draft::{Change, Draft, change, name_is_good};
 use super::place::Door;
 use crate::app::{use_host, use_lang};
 use crate::controls::{
@@ -158,7 +158,7 @@ pub fn AccountStepView(props: &AccountStepViewProps) -> Html {
     ];
     html!(
         <>
-            <NameCard name={draft.name.clone()} edit={props.edit.clone()} />
+            <NameCard name={draft.name.clone()} door={props.door} edit={props.edit.clone()} />
             <Card id="account-card" title={lang.t("deploy.account.title")}>
                 if props.automatic {
                     <Picks
@@ -203,6 +203,8 @@ pub fn AccountStepView(props: &AccountStepViewProps) -> Html {
 #[derive(PartialEq, Properties)]
 pub struct NameCardProps {
     pub name: AttrValue,
+    /// Where it will be.
+    pub door: Door,
     pub edit: Callback<Change>,
 }
 
@@ -210,7 +212,8 @@ pub struct NameCardProps {
 #[component]
 pub fn NameCard(props: &NameCardProps) -> Html {
     let lang = use_lang();
-    let wrong = !props.name.is_empty() && !name_is_good(&props.name);
+    let wrong = !props.name.is_empty() && !name_is_good(&props.name, props.door);
+    let (least, most) = props.door.name_length().into_inner();
     let oninput = props
         .edit
         .reform(|text: String| change(move |draft| draft.name = text));
@@ -219,8 +222,8 @@ pub fn NameCard(props: &NameCardProps) -> Html {
             <div class="gb-narrow">
                 <TextField
                     id="deploy-name" label={lang.t("deploy.name.label")} value={&props.name}
-                    max_length={u32::try_from(NAME_LENGTH).ok()}
-                    hint={lang.t("deploy.name.hint")}
+                    max_length={u32::try_from(most).ok()}
+                    hint={lang.f("deploy.name.hint", &[("least", &least), ("most", &most)])}
                     problem={wrong.then(|| lang.t("deploy.name.wrong"))}
                     {oninput}
                 />
@@ -449,6 +452,8 @@ fn problems(lang: Lang, account: &AccountView) -> Html {
             { ends.unwrap_or_default() }
             if let Some(domain) = &facts.domain {
                 <p class="gb-small">{ lang.f("deploy.account.domain", &[("domain", domain)]) }</p>
+            } else if account.provider == ProviderKind::Kubernetes {
+                <p class="gb-small" data-testid="account-no-domain">{ lang.t("deploy.account.no_domain") }</p>
             }
         </Notice>
     )

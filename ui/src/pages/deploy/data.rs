@@ -32,7 +32,7 @@ pub fn DataStep(props: &DataStepProps) -> Html {
     html!(
         <>
             if props.door.provider().is_none() {
-                <NameCard name={draft.name.clone()} edit={props.edit.clone()} />
+                <NameCard name={draft.name.clone()} door={props.door} edit={props.edit.clone()} />
             }
             <Card id="data-card" title={lang.t("deploy.data_title")}>
                 <p class="gb-muted">{ lang.t("deploy.data_intro") }</p>

@@ -16,9 +16,6 @@ use super::{At, Step};
 use crate::host::zone_name;
 use crate::pages::settings::{readable, written};
 
-/// The longest name that every provider takes.
-pub const NAME_LENGTH: usize = 25;
-
 /// What the zone is when the browser does not tell.
 const UTC: &str = "UTC";
 
@@ -321,7 +318,7 @@ impl Draft {
         let door = at.door?;
         match at.step {
             Step::Account => {
-                if !name_is_good(&self.name) {
+                if !name_is_good(&self.name, door) {
                     return Some("deploy.missing.name");
                 }
                 if at.by_hand {
@@ -337,7 +334,7 @@ impl Draft {
                 }
             }
             Step::Data => {
-                if !name_is_good(&self.name) {
+                if !name_is_good(&self.name, door) {
                     return Some("deploy.missing.name");
                 }
                 let kind = self.data_or_default(door);
@@ -355,7 +352,7 @@ impl Draft {
                         _ => None,
                     },
                     DataKind::Volume | DataKind::InCluster => {
-                        (!matches!(self.gib.trim().parse::<u32>(), Ok(1..=1_000)))
+                        (!matches!(self.gib.trim().parse::<u32>(), Ok(1..=100)))
                             .then_some("deploy.missing.gib")
                     }
                     DataKind::None => None,
@@ -371,9 +368,9 @@ impl Draft {
 
 /// What providers take as the name of an app: small letters, digits and `-`, beginning with
 /// a letter and not ending with `-`.
-pub fn name_is_good(name: &str) -> bool {
+pub fn name_is_good(name: &str, door: Door) -> bool {
     let name = name.trim();
-    name.len() <= NAME_LENGTH
+    door.name_length().contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && !name.ends_with('-')
         && name

@@ -396,6 +396,7 @@ pub fn WizardView(props: &WizardViewProps) -> Html {
             Some(id) => html!(
                 <plan::PlanStep
                     {id}
+                    provider={door.provider()}
                     done={props.go.reform(move |()| At { step: Step::Done, ..at })}
                 />
             ),

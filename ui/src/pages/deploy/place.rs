@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use contract::deploy::ProviderKind;
 use patternfly_yew::prelude::{Color, Label};
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,15 @@ impl Door {
             ProviderKind::ClawCloud => Self::ClawCloud,
             ProviderKind::Kubernetes => Self::Kubernetes,
             ProviderKind::Koyeb => Self::Koyeb,
+        }
+    }
+
+    /// How many characters the name of an app has there.
+    pub fn name_length(self) -> RangeInclusive<usize> {
+        match self {
+            Self::Koyeb => 3..=23,
+            // ClawCloud's and Sealos' launchpad; the others take more.
+            _ => 1..=25,
         }
     }
 

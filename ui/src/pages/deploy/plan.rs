@@ -1,7 +1,9 @@
 use std::rc::Rc;
 
 use contract::ApiError;
-use contract::deploy::{Cost, PlanView, RemoteAction, RemoteView, RunState, RunView, StepView};
+use contract::deploy::{
+    Cost, PlanView, ProviderKind, RemoteAction, RemoteView, RunState, RunView, StepView,
+};
 use serde_json::json;
 use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
@@ -20,6 +22,8 @@ const MICROS: u64 = 10_000;
 pub struct PlanStepProps {
     /// The draft.
     pub id: i64,
+    /// Whose account it will run on.
+    pub provider: Option<ProviderKind>,
     /// Called when it runs.
     pub done: Callback<()>,
 }
@@ -43,7 +47,7 @@ pub fn PlanStep(props: &PlanStepProps) -> Html {
         )
     });
     if *started || unfinished {
-        return html!(<RunCard {id} changed={Callback::noop()} done={props.done.clone()} />);
+        return html!(<RunCard {id} provider={props.provider} changed={Callback::noop()} done={props.done.clone()} />);
     }
     if run.result.data.is_none() && run.result.error.is_none() {
         return html!(<Skeleton lines={8} />);

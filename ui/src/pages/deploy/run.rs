@@ -1,4 +1,4 @@
-use contract::deploy::{RunState, RunView, StepRun, StepState};
+use contract::deploy::{ProviderKind, RunState, RunView, StepRun, StepState};
 use contract::links::Page;
 use contract::{ApiError, ErrorCode, Millis};
 use patternfly_yew::prelude::Icon;
@@ -20,6 +20,8 @@ const RUN_EVERY: u32 = 1_500;
 pub struct RunCardProps {
     /// The remote.
     pub id: i64,
+    /// Whose account it runs on.
+    pub provider: Option<ProviderKind>,
     /// Called when the run was gone on with, cancelled, or has ended.
     pub changed: Callback<()>,
     /// Where to go when every step is done.
@@ -72,6 +74,7 @@ pub fn RunCard(props: &RunCardProps) -> Html {
     };
     html!(
         <RunCardView
+            provider={props.provider}
             run={run.result.clone()}
             {now}
             busy={sending.busy}
@@ -85,6 +88,7 @@ pub fn RunCard(props: &RunCardProps) -> Html {
 
 #[derive(PartialEq, Properties)]
 pub struct RunCardViewProps {
+    pub provider: Option<ProviderKind>,
     pub run: LoadResult<RunView>,
     pub now: Millis,
     pub busy: bool,
@@ -133,7 +137,7 @@ pub fn RunCardView(props: &RunCardViewProps) -> Html {
                 <ErrorNote {error} />
             }
             if let RunState::Failed { error } = &run.state {
-                <ErrorNote error={error.clone()} actions={way_out(lang, error)} />
+                <ErrorNote error={error.clone()} actions={way_out(lang, error, props.provider)} />
             }
             <div class="gb-run">
                 <ol class="gb-plan" data-testid="run-steps">
@@ -203,9 +207,15 @@ fn one(lang: Lang, i: usize, step: &StepRun, now: Millis) -> Html {
 }
 
 /// The page that leads out of an error, where there is one.
-fn way_out(lang: Lang, error: &ApiError) -> Html {
-    if error.code == ErrorCode::CardNeeded {
-        return html!(<Out id="run-billing" label={lang.t("deploy.run.billing")} to={Place::Page(Page::RenderBilling)} />);
+fn way_out(lang: Lang, error: &ApiError, provider: Option<ProviderKind>) -> Html {
+    if error.code != ErrorCode::CardNeeded {
+        return Html::default();
     }
-    Html::default()
+    let (text, page) = match provider {
+        Some(ProviderKind::Render) => ("deploy.run.billing", Page::RenderBilling),
+        Some(ProviderKind::Koyeb) => ("instances.way.console", Page::Koyeb),
+        Some(ProviderKind::ClawCloud) => ("instances.way.console", Page::ClawCloud),
+        Some(ProviderKind::Kubernetes) | None => return Html::default(),
+    };
+    html!(<Out id="run-billing" label={lang.t(text)} to={Place::Page(page)} />)
 }

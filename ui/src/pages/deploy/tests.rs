@@ -122,7 +122,7 @@ fn places_without_an_account_skip_its_step_both_ways() {
 #[test]
 fn a_name_is_what_every_provider_takes() {
     for good in ["gb", "gemini-balance", "a1", "abcdefghijklmnopqrstuvwxy"] {
-        assert!(name_is_good(good), "{good}");
+        assert!(name_is_good(good, Door::ClawCloud), "{good}");
     }
     for bad in [
         "",
@@ -134,7 +134,14 @@ fn a_name_is_what_every_provider_takes() {
         "钥匙",
         "abcdefghijklmnopqrstuvwxyz",
     ] {
-        assert!(!name_is_good(bad), "{bad}");
+        assert!(!name_is_good(bad, Door::Render), "{bad}");
+    }
+    for (name, is_good) in [
+        ("gb", false),
+        ("gemini-balance", true),
+        (&"a".repeat(24), false),
+    ] {
+        assert_eq!(name_is_good(name, Door::Koyeb), is_good, "{name}");
     }
 }
 
@@ -488,6 +495,7 @@ async fn what_is_not_ours_is_changed_only_when_the_user_says_so() {
 
 fn run(state: RunState, steps: Vec<StepState>) -> RunCardViewProps {
     RunCardViewProps {
+        provider: Some(ProviderKind::Render),
         run: LoadResult::default().after(Ok(RunView {
             state,
             steps: steps
@@ -543,7 +551,15 @@ async fn a_run_that_ended_early_can_be_gone_on_with() {
             html.contains("dashboard.render.com/billing"),
             name == "failed"
         );
+        assert!(!html.contains("https://app.koyeb.com"));
     }
+    let error = ApiError::new(ErrorCode::CardNeeded, "Payment needed");
+    let at_koyeb = RunCardViewProps {
+        provider: Some(ProviderKind::Koyeb),
+        ..run(RunState::Failed { error }, vec![StepState::Waiting])
+    };
+    let html = render::<RunCardView>(at_koyeb).await;
+    assert!(html.contains("https://app.koyeb.com") && !html.contains("render.com"));
     let done = RunState::Done {
         url: "https://x".into(),
     };

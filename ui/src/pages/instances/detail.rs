@@ -166,7 +166,7 @@ pub fn DetailView(props: &DetailViewProps) -> Html {
                     <ErrorNote {error} />
                 }
                 if running {
-                    <RunCard {id} changed={changed.clone()} />
+                    <RunCard {id} provider={remote.provider} changed={changed.clone()} />
                 }
                 { match props.part {
                     Part::Overview => html!(

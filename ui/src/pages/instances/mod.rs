@@ -15,6 +15,7 @@ mod keep_alive;
 mod log;
 mod overview;
 mod panel;
+mod route;
 mod secrets;
 mod state;
 mod texts;
@@ -63,7 +64,14 @@ pub fn Instances() -> Html {
     let accounts = use_load::<Vec<AccountView>>(host, "/api/deploy/accounts", Some(ACCOUNTS_EVERY));
     html!(
         <>
-            <InstancesView remotes={remotes.result} {now} changed={remotes.reload} />
+            <InstancesView remotes={remotes.result.clone()} {now} changed={remotes.reload} />
+            if let Some(remotes) = remotes.result.data.clone() {
+                <Can feature={DeployFeature::Route}>
+                    <section class="pf-v6-c-page__main-section gb-stack">
+                        <route::RouteCard {remotes} />
+                    </section>
+                </Can>
+            }
             if let Some(accounts_now) = accounts.result.data.clone().filter(|all| !all.is_empty()) {
                 <section class="pf-v6-c-page__main-section gb-stack">
                     <accounts::AccountsCard accounts={accounts_now} {now} changed={accounts.reload.clone()} />

@@ -3,8 +3,8 @@
 
 use contract::deploy::{
     DeployProgress, DeployView, Difference, DriftView, KeepAlive, KeepAliveState, ProviderKind,
-    PushReport, QuietHours, RemoteEvent, RemoteHealth, RemoteState, RemoteWarning, Usage,
-    UsageKind, UsageSeries,
+    PushReport, QuietHours, RemoteEvent, RemoteHealth, RemoteState, RemoteWarning, RoutePresence,
+    RouteView, Usage, UsageKind, UsageSeries, WhenAway,
 };
 use contract::{ApiError, ErrorCode};
 use yew::Callback;
@@ -16,6 +16,7 @@ use super::events::{EventsView, EventsViewProps};
 use super::keep_alive::{KeepAliveView, KeepAliveViewProps};
 use super::log::{LogView, LogViewProps};
 use super::panel::{BannerView, BannerViewProps};
+use super::route::{RouteChoice, RouteChoiceProps};
 use super::usage::{UsageView, UsageViewProps, bars};
 use super::*;
 use crate::testing::{in_chinese, render};
@@ -425,4 +426,41 @@ async fn a_provider_that_tells_no_usage_is_told_so() {
     })
     .await;
     assert!(html.contains("usage-none"), "{html}");
+}
+
+fn route(remote: Option<i64>, presence: Option<RoutePresence>) -> RouteChoiceProps {
+    RouteChoiceProps {
+        route: RouteView {
+            remote,
+            when_away: WhenAway::Local,
+            presence,
+            problem: None,
+        },
+        remotes: std::rc::Rc::new(vec![super::tests::remote(RemoteState::Running)]),
+        error: None,
+        set: Callback::noop(),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn requests_can_be_sent_through_a_remote_that_answers_somewhere() {
+    let direct = render::<RouteChoice>(route(None, None)).await;
+    assert!(direct.contains("through gb-sg") && !direct.contains("route-away"));
+    for presence in [
+        RoutePresence::Unknown,
+        RoutePresence::Awake,
+        RoutePresence::Waking,
+        RoutePresence::Away,
+    ] {
+        let through = render::<RouteChoice>(route(Some(7), Some(presence))).await;
+        assert!(through.contains("answer with the keys here"), "{through}");
+        assert!(through.contains("route-presence") && !through.contains("route.presence"));
+    }
+    let mut nowhere = remote(RemoteState::Draft);
+    nowhere.url = None;
+    let nothing = RouteChoiceProps {
+        remotes: std::rc::Rc::new(vec![nowhere]),
+        ..route(None, None)
+    };
+    assert!(!render::<RouteChoice>(nothing).await.contains("route-card"));
 }
