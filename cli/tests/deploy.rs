@@ -43,8 +43,25 @@ fn a_draft_is_noted_shown_and_deleted_by_its_name_alone() {
     let wish = folder.path().join("wish.json");
     let text = r#"{"name": "mine", "database": {"kind": "none"}, "time_zone": "UTC"}"#;
     std::fs::write(&wish, text).unwrap();
-    run(&["new", "mine", "--wish", &wish.display().to_string()]);
-    assert!(run(&["variables", "mine"]).contains("TZ=UTC"));
+    let wish = wish.display().to_string();
+    // A draft that is there already is not overwritten.
+    let taken = deploy(folder.path(), &["new", "mine", "--wish", &wish]);
+    assert!(!taken.status.success());
+    assert!(said(&taken).1.contains("already"), "{taken:?}");
+    assert!(run(&["variables", "mine"]).contains("DATA_DIR=/data"));
+
+    // Elsewhere it is the same with another place for its data.
+    let moved = run(&["move", "mine", "--wish", &wish]);
+    assert!(moved.starts_with("mine-2"), "{moved}");
+    let (old, new) = (run(&["variables", "mine"]), run(&["variables", "mine-2"]));
+    let token = |text: &str| {
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("ALLOWED_TOKENS="));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(token(&old), token(&new), "with the very secrets");
+    assert!(new.contains("TZ=UTC") && !new.contains("DATA_DIR"), "{new}");
+    run(&["delete", "mine-2", "--typed-name", "mine-2"]);
 
     assert!(run(&["keep-alive", "mine", "on", "--quiet", "23-7"]).contains("draft"));
     run(&["keep-alive", "mine", "off"]);
@@ -64,6 +81,8 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
         (&["apply", "nobody"][..], "deploy list"),
         (&["new", "Not A Name"][..], "small letters"),
         (&["accounts", "add", "render"][..], "--secret-file"),
+        (&["drift", "nobody"][..], "deploy list"),
+        (&["rotate", "nobody", "auth-token"][..], "deploy list"),
         (&["accounts", "add", "kubernetes"][..], "kubeconfig"),
         (&["keep-alive", "mine", "on", "--quiet", "late"][..], "23-7"),
         (

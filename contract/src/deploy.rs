@@ -34,7 +34,7 @@
 //! | GET `/api/deploy/remotes/{id}/usage` | | [`Usage`] |
 //! | GET `/api/deploy/remotes/{id}/drift` | | [`DriftView`] |
 //! | POST `/api/deploy/remotes/{id}/push` | [`PushWish`] | [`PushReport`] |
-//! | POST `/api/deploy/remotes/{id}/take` | [`PushWish`] | [`PushReport`]; the other way round |
+//! | POST `/api/deploy/remotes/{id}/take` | [`PushWish`] | [`PushReport`]; the other way round, removing nothing |
 //! | POST `/api/deploy/remotes/{id}/rotate` | [`Rotation`] | [`RunView`] |
 //! | PUT `/api/deploy/remotes/{id}/keep-alive` | [`KeepAlive`] | [`RemoteView`] |
 //! | POST `/api/deploy/remotes/{id}/wake` | | [`RemoteView`]; patient |
@@ -237,7 +237,8 @@ pub struct VariableWish {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum DatabaseWish {
-    /// Nowhere that lasts: this instance pushes the keys again after a restart.
+    /// Nowhere that lasts: after a restart it has what its variables say, its keys among them,
+    /// and this instance sends it again what else was pushed.
     None,
     /// SQLite on a volume of the host.
     Volume {
@@ -725,14 +726,14 @@ pub enum StepKind {
     WaitHealthy,
     /// Signs in with the password that was made.
     SignIn,
-    /// Sends it its keys.
-    PushKeys,
-    /// Makes a client token there.
+    /// Has its panel take the new password.
+    ChangePassword,
+    /// Has it accept the new client token.
     CreateToken,
     /// Sends one real request through a client token.
     TryRequest,
-    /// Deletes the app.
-    DeleteApp,
+    /// Takes the secrets out of use that were replaced.
+    RevokeOld,
 }
 
 /// A difference between two states of something that has a name.
@@ -985,13 +986,14 @@ pub enum UsageKind {
     Requests,
 }
 
-/// Where remote and this instance differ.
+/// Where remote and this instance differ. Of one that was added by its address, nothing was ever
+/// wished: its keys and tokens are compared with all that are in use here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DriftView {
     /// Keys, masked: `from` is there, `to` is here.
     pub keys: Vec<Difference>,
-    /// Client tokens, by name.
+    /// Client tokens that were made in the panels, masked, or their limits.
     pub tokens: Vec<Difference>,
     /// Settings in force there that are not as wished.
     pub settings: Vec<Difference>,
@@ -1003,7 +1005,7 @@ pub struct DriftView {
     pub problems: Vec<ApiError>,
 }
 
-/// What to push or take.
+/// What to push (what is only there is removed there) or to take (nothing is removed here).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -1038,9 +1040,10 @@ pub struct PushReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rotation {
-    /// The panel's `AUTH_TOKEN`.
+    /// The panel's `AUTH_TOKEN`: its panel takes the new one, then its variables.
     AuthToken,
-    /// The client token that this instance made there.
+    /// The client token that this instance made there: the new one is accepted first, the old
+    /// one revoked last.
     ClientToken,
     /// The database's password, which was changed at the database.
     DatabasePassword {

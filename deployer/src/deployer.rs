@@ -45,9 +45,12 @@ pub const PROVIDERS: [ProviderKind; 4] = [
 ];
 
 /// What this version can do with remotes. The panel shows nothing of the rest.
-pub const FEATURES: [DeployFeature; 4] = [
+pub const FEATURES: [DeployFeature; 7] = [
     DeployFeature::Panel,
     DeployFeature::Wake,
+    DeployFeature::Drift,
+    DeployFeature::Rotate,
+    DeployFeature::Move,
     DeployFeature::Route,
     DeployFeature::KeepAlive,
 ];
@@ -226,9 +229,12 @@ impl Deployer {
         let known = accounts
             .iter()
             .find(|account| account.is_same(&credential, &facts));
-        let last = accounts.iter().map(|account| account.id).max();
+        let id = match known {
+            Some(account) => account.id,
+            None => document::next_number::<Account>(self.store()).await?,
+        };
         let account = Account {
-            id: known.map_or(last.unwrap_or(0) + 1, |account| account.id),
+            id,
             credential,
             facts,
             checked_at: self.clock().now(),

@@ -41,6 +41,15 @@ pub(crate) async fn find<T: Numbered>(store: &Store, id: i64) -> Result<Option<T
     Ok(document.and_then(|document| read(&document.name, &document.text)))
 }
 
+/// A number that no document of the kind has, not even one that cannot be read now.
+pub(crate) async fn next_number<T: Numbered>(store: &Store) -> Result<i64, ApiError> {
+    let prefix = format!("{}/", T::KIND);
+    let names = store.document_names(&prefix).await?;
+    let number = |name: &String| name.strip_prefix(&prefix)?.parse::<i64>().ok();
+    let last = names.iter().filter_map(number).max();
+    Ok(last.unwrap_or(0) + 1)
+}
+
 fn read<T: Numbered>(name: &str, text: &Secret) -> Option<T> {
     match serde_json::from_str(text.expose()) {
         Ok(found) => Some(found),

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contract::admin::{CSRF_HEADER, ImportRequest, InstanceState, Overview};
+use contract::admin::{CSRF_HEADER, InstanceState, Origin, Overview, TokenRules};
 use contract::deploy::RemoteHealth;
 use contract::{ApiError, ErrorCode};
 use parking_lot::Mutex;
 use proxy_core::clock::Clock;
+use proxy_core::transfer::{Content, TokenContent};
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use vault::Secret;
 
+use crate::admin::{AdminApi, lasting};
+use crate::drift::told;
 use crate::names::Names;
 use crate::provider::HEALTH_PATH;
 use crate::run::{RemoteApi, Setback};
@@ -29,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const LONGEST: usize = 4 * 1024 * 1024;
 /// The model that is tried unless the instance has no such.
 const MODEL: &str = "gemini-2.5-flash";
+/// What a client token is called there that this instance made and that is in no variable.
+pub(crate) const MADE_HERE: &str = "Gemini Balance";
 
 /// Connections to instances.
 #[derive(Clone)]
@@ -52,6 +57,14 @@ impl Said {
         match self.status.is_success() {
             true => None,
             false => serde_json::from_slice(&self.body).ok(),
+        }
+    }
+
+    /// Why it is no success, if it is none.
+    pub(crate) fn setback(&self, url: &str) -> Option<Setback> {
+        match self.status.is_success() {
+            true => None,
+            false => Some(refusal(url, self.status, &self.body)),
         }
     }
 }
@@ -197,6 +210,15 @@ impl Instances {
         Ok(health)
     }
 
+    /// The admin API of an instance, with types.
+    pub(crate) fn admin(&self, url: &str, password: &Secret) -> AdminApi {
+        AdminApi {
+            instances: self.clone(),
+            url: url.to_owned(),
+            password: password.clone(),
+        }
+    }
+
     async fn session(&self, url: &str, password: &Secret) -> Result<Session, Setback> {
         let body = Secret::new(json!({ "password": password.expose() }).to_string());
         let answer = self
@@ -295,44 +317,70 @@ impl RemoteApi for Instances {
         self.session(url, password).await.map(drop)
     }
 
-    async fn push_keys(
+    async fn change_password(&self, url: &str, old: &Secret, new: &Secret) -> Result<(), Setback> {
+        let is_wrong = |tried: &Result<(), Setback>| {
+            let setback = tried.as_ref().err();
+            setback.is_some_and(|setback| setback.error.code == ErrorCode::WrongPassword)
+        };
+        let tried = self.sign_in(url, new).await;
+        if !is_wrong(&tried) {
+            return tried;
+        }
+        // A session of before may be one that another password began.
+        self.sessions.lock().remove(url);
+        let admin = self.admin(url, old);
+        admin.confirm().await?;
+        let revision = admin.settings().await?.revision;
+        let values = [("AUTH_TOKEN".to_owned(), Some(new.expose().clone()))];
+        let changed = admin
+            .change_settings(values.into(), revision, false)
+            .await?;
+        if let Some(problem) = changed.problems.first() {
+            return Err(lasting(told(problem)));
+        }
+        self.sessions.lock().remove(url);
+        // Where the old one was not AUTH_TOKEN but the password that was chosen in the panel.
+        match self.sign_in(url, old).await {
+            Ok(()) => admin.change_password(new).await?,
+            wrong if is_wrong(&wrong) => {}
+            Err(setback) => return Err(setback),
+        }
+        self.sessions.lock().remove(url);
+        self.sign_in(url, new).await
+    }
+
+    async fn create_token(
         &self,
         url: &str,
         password: &Secret,
-        keys: &[Secret],
+        token: &Secret,
     ) -> Result<(), Setback> {
-        let session = self.session(url, password).await?;
-        let keys: Vec<&str> = keys.iter().map(|key| key.expose().as_str()).collect();
-        let import = ImportRequest {
-            text: keys.join("\n"),
-            dry_run: false,
+        let content = Content {
+            tokens: vec![TokenContent::of(MADE_HERE, token, TokenRules::default())],
+            ..Content::default()
         };
-        let body = serde_json::to_string(&import).map(Secret::new);
-        let body = body.map_err(|error| Setback {
-            error: ApiError::new(ErrorCode::Internal, error.to_string()),
-            may_pass: false,
-        })?;
-        let answer = self
-            .client
-            .post(format!("{url}/api/keys/import"))
-            .header(CONTENT_TYPE, "application/json")
-            .header(ORIGIN, url)
-            .header(COOKIE, session.cookie.expose())
-            .header(CSRF_HEADER, session.csrf)
-            .body(body.expose().clone())
-            .send()
-            .await
-            .map_err(|_| away(url))?;
-        match answer.status() {
-            StatusCode::OK => Ok(()),
-            _ => Err(refused(url, answer).await),
+        let report = self.admin(url, password).take(&content, false).await?;
+        match report.ignored.into_iter().next() {
+            None => Ok(()),
+            Some(why) => Err(lasting(ApiError::new(ErrorCode::InvalidInput, why.reason))),
         }
     }
 
-    /// An instance makes its tokens itself, so one that was made here comes by `ALLOWED_TOKENS`
-    /// alone; this looks whether it has come.
-    async fn create_token(&self, url: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
-        self.model(url, token).await.map(drop)
+    async fn revoke_token(
+        &self,
+        url: &str,
+        password: &Secret,
+        token: &Secret,
+    ) -> Result<(), Setback> {
+        let admin = self.admin(url, password);
+        let masked = token.masked();
+        for one in admin.tokens().await? {
+            let is_ours = one.origin == Origin::Panel && one.name == MADE_HERE;
+            if is_ours && one.masked == masked {
+                admin.delete_token(one.id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn try_request(&self, url: &str, token: &Secret) -> Result<(), Setback> {
@@ -391,8 +439,11 @@ fn stranger(url: &str) -> Setback {
 /// What the admin API said instead of doing it: an error of the same shape as this program's.
 async fn refused(url: &str, answer: Response) -> Setback {
     let status = answer.status();
-    let said = read(answer).await.unwrap_or_default();
-    match serde_json::from_slice::<ApiError>(&said) {
+    refusal(url, status, &read(answer).await.unwrap_or_default())
+}
+
+fn refusal(url: &str, status: StatusCode, said: &[u8]) -> Setback {
+    match serde_json::from_slice::<ApiError>(said) {
         Ok(error) => Setback {
             may_pass: matches!(error.code, ErrorCode::Database | ErrorCode::TooManyAttempts),
             error,

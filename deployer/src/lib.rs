@@ -13,9 +13,12 @@
 //! not give or a provider did not answer with.
 
 mod account;
+mod admin;
 pub mod api;
 mod deployer;
 mod document;
+mod drift;
+mod elsewhere;
 mod http;
 pub mod image;
 mod instance;
@@ -24,9 +27,11 @@ pub mod kubernetes;
 mod names;
 pub mod plan;
 pub mod provider;
+mod push;
 pub mod record;
 mod remotes;
 pub mod render;
+mod rotate;
 mod route;
 pub mod run;
 mod runs;

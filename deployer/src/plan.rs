@@ -22,6 +22,21 @@ pub struct Context<'a> {
     pub has_keys: bool,
     /// It is deployed also when nothing differs: the user wants it so.
     pub again: bool,
+    /// Its panel cannot be signed in to from here: it is the original program's.
+    pub is_original: bool,
+    /// Secrets that take the place of others.
+    pub replaces: Replaced,
+}
+
+/// Which secrets are being replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Any.
+    pub any: bool,
+    /// The password of its panel.
+    pub password: bool,
+    /// The client token.
+    pub token: bool,
 }
 
 /// What has to be done.
@@ -35,7 +50,9 @@ pub struct Plan {
     pub foreign: Option<String>,
 }
 
-/// The steps from what is there to what should be. The image's digest is known by then only
+/// The steps from what is there to what should be. A new secret is made known to the app that
+/// runs before it comes with the variables of the next deploy, and the old one goes last, so
+/// that one of the two is right at any time. The image's digest is known by then only
 /// where the caller has asked the registry; `CheckImage` asks again in any case.
 pub fn plan(desired: &Desired, observed: Option<&Observed>, context: &Context<'_>) -> Plan {
     let mut plan = Plan::default();
@@ -71,9 +88,16 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, context: &Context<'_
             let variables = variable_changes(desired, Some(there));
             let others = other_changes(desired, there);
             let image = image_change(desired, there);
-            if variables.is_empty() && others.is_empty() && image.is_none() && !context.again {
+            let again = context.again || context.replaces.any;
+            if variables.is_empty() && others.is_empty() && image.is_none() && !again {
                 plan.stays = vec![there.name.clone()];
                 return plan;
+            }
+            if context.replaces.password {
+                middle.push(step(StepKind::ChangePassword, name, Vec::new()));
+            }
+            if context.replaces.token {
+                middle.push(step(StepKind::CreateToken, name, Vec::new()));
             }
             match variables.is_empty() {
                 true => plan.stays.push("variables".to_owned()),
@@ -87,15 +111,20 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, context: &Context<'_
             middle.push(step(StepKind::Deploy, &desired.image_tag, image));
         }
     }
-    let last = [StepKind::WaitLive, StepKind::WaitHealthy, StepKind::SignIn]
-        .into_iter()
-        .chain(context.has_keys.then_some(StepKind::TryRequest))
-        .map(|kind| step(kind, name, Vec::new()));
+    let last = [
+        (StepKind::WaitLive, true),
+        (StepKind::WaitHealthy, true),
+        (StepKind::SignIn, !context.is_original),
+        (StepKind::TryRequest, context.has_keys),
+        (StepKind::RevokeOld, context.replaces.any),
+    ];
+    let last = last.into_iter().filter(|(_, is_needed)| *is_needed);
+    let last = last.map(|(kind, _)| step(kind, name, Vec::new()));
     plan.steps = first.into_iter().chain(middle).chain(last).collect();
     plan
 }
 
-fn variable_changes(desired: &Desired, observed: Option<&Observed>) -> Vec<Difference> {
+pub(crate) fn variable_changes(desired: &Desired, observed: Option<&Observed>) -> Vec<Difference> {
     let names: BTreeSet<&String> = desired
         .variables
         .keys()
@@ -153,7 +182,7 @@ fn other_changes(desired: &Desired, there: &Observed) -> Vec<Difference> {
 }
 
 /// Images differ by their digest where both have one, else by their names.
-fn image_change(desired: &Desired, there: &Observed) -> Option<Difference> {
+pub(crate) fn image_change(desired: &Desired, there: &Observed) -> Option<Difference> {
     let is = there.image.as_deref()?;
     let digest = |image: &str| image.rsplit_once('@').map(|(_, digest)| digest.to_owned());
     let same = match (digest(is), digest(&desired.image)) {
@@ -315,6 +344,50 @@ mod tests {
         assert_eq!(made.stays, ["variables"]);
         assert_eq!(made.steps[1].changes[0].name, "plan");
         assert_eq!(made.steps[2].changes[0].to.as_deref(), Some(IMAGE));
+    }
+
+    #[test]
+    fn a_new_secret_is_known_there_before_it_is_deployed_and_the_old_one_goes_last() {
+        use StepKind as K;
+        let desired = desired(BTreeMap::new(), None);
+        let before = there(BTreeMap::new(), IMAGE);
+        let context = Context {
+            has_keys: true,
+            replaces: Replaced {
+                any: true,
+                password: true,
+                token: true,
+            },
+            ..Context::default()
+        };
+        let made = plan(&desired, Some(&before), &context);
+        let expected = [
+            K::CheckImage,
+            K::ChangePassword,
+            K::CreateToken,
+            K::Deploy,
+            K::WaitLive,
+            K::WaitHealthy,
+            K::SignIn,
+            K::TryRequest,
+            K::RevokeOld,
+        ];
+        assert_eq!(kinds(&made), expected);
+        // Where nothing is, there is nobody to tell first.
+        let anew = plan(&desired, None, &context);
+        assert!(!kinds(&anew).contains(&K::CreateToken), "{anew:?}");
+        assert_eq!(kinds(&anew).last(), Some(&K::RevokeOld));
+    }
+
+    #[test]
+    fn nobody_signs_in_to_the_original() {
+        let context = Context {
+            is_original: true,
+            ..Context::default()
+        };
+        let made = plan(&desired(BTreeMap::new(), None), None, &context);
+        assert!(!kinds(&made).contains(&StepKind::SignIn), "{made:?}");
+        assert_eq!(kinds(&made).last(), Some(&StepKind::WaitHealthy));
     }
 
     #[test]

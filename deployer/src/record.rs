@@ -1,14 +1,16 @@
 //! What is kept of a remote: one sealed document.
 
 use contract::deploy::{
-    KeepAlive, ProviderKind, RemoteHealth, RemoteState, RunLine, StepRun, StepState, StepView,
+    KeepAlive, ProviderKind, PushWish, RemoteHealth, RemoteState, RunLine, StepKind, StepRun,
+    StepState, StepView,
 };
 use contract::{ApiError, Millis};
 use proxy_core::store::StoreError;
 use serde::{Deserialize, Serialize};
 use vault::Secret;
 
-use crate::document::{Numbered, sealed};
+use crate::document::{Kept, Numbered, sealed};
+use crate::plan::Replaced;
 use crate::wish::Wish;
 
 /// How many lines of a run are kept.
@@ -30,6 +32,12 @@ pub struct Record {
     pub wish: Option<Wish>,
     /// Its secrets.
     pub secrets: Secrets,
+    /// Secrets that take the place of those, until that is done.
+    #[serde(default)]
+    pub next: Next,
+    /// What was pushed to it that no variable holds.
+    #[serde(default)]
+    pub fed: PushWish,
     /// What the provider calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
@@ -104,6 +112,38 @@ impl Secrets {
             client_token: "".into(),
             secret_key: "".into(),
         }
+    }
+}
+
+/// Secrets that take the place of others. Both are known until the new ones are in use, so that
+/// whoever goes on after a crash gets in with one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_token: Option<Kept>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_token: Option<Kept>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database_password: Option<Kept>,
+}
+
+impl Next {
+    /// Which secrets there are.
+    pub(crate) fn replaced(&self) -> Replaced {
+        Replaced {
+            any: *self != Self::default(),
+            password: self.auth_token.is_some(),
+            token: self.client_token.is_some(),
+        }
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let all = [
+            &self.auth_token,
+            &self.client_token,
+            &self.database_password,
+        ];
+        all.into_iter().flatten().map(|kept| &kept.0)
     }
 }
 
@@ -245,6 +285,50 @@ impl Record {
         self.state = state;
     }
 
+    /// Its secrets as they will be.
+    pub fn next_secrets(&self) -> Secrets {
+        let mut secrets = self.secrets.clone();
+        if let Some(Kept(new)) = &self.next.auth_token {
+            secrets.auth_token = new.clone();
+        }
+        if let Some(Kept(new)) = &self.next.client_token {
+            secrets.client_token = new.clone();
+        }
+        secrets
+    }
+
+    /// The client token to use now: while it is being replaced, the new one as soon as it is
+    /// accepted.
+    pub fn token_in_use(&self) -> Secret {
+        let made = |step: &StepRun| {
+            step.step.kind == StepKind::CreateToken && step.state == StepState::Done
+        };
+        let is_accepted = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.steps.iter().any(made));
+        match is_accepted {
+            true => self.next_secrets().client_token,
+            false => self.secrets.client_token.clone(),
+        }
+    }
+
+    /// A wish of it, with the database's password as it will be.
+    pub fn next_wish(&self, wish: &Wish) -> Wish {
+        let mut wish = wish.clone();
+        if let Some(Kept(new)) = &self.next.database_password {
+            wish.set_database_password(new.clone());
+        }
+        wish
+    }
+
+    /// The new secrets are in use; the old ones are forgotten.
+    pub fn replaced(&mut self) {
+        self.secrets = self.next_secrets();
+        self.wish = self.wish.as_ref().map(|wish| self.next_wish(wish));
+        self.next = Next::default();
+    }
+
     /// Every secret of it, for leaving them out of what is said.
     pub fn known_secrets(&self) -> Vec<Secret> {
         let Secrets {
@@ -254,6 +338,7 @@ impl Record {
         } = &self.secrets;
         let mut all = vec![auth_token.clone(), client_token.clone(), secret_key.clone()];
         all.extend(self.wish.iter().flat_map(Wish::secrets));
+        all.extend(self.next.secrets().cloned());
         all.retain(|secret| !secret.expose().is_empty());
         all
     }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use contract::deploy::{
-    DeployView, ImageQuestion, ImageView, KeepAlive, LogPage, PlanView, ProviderKind, RemoteAccess,
-    RemoteAction, RemoteAdd, RemoteEvent, RemoteState, RemoteView, RemoteWish, Usage, VariableView,
-    VariablesFormat, VariablesText,
+    DeployView, ImageProgram, ImageQuestion, ImageView, KeepAlive, LogPage, PlanView, ProviderKind,
+    PushWish, RemoteAccess, RemoteAction, RemoteAdd, RemoteEvent, RemoteState, RemoteView,
+    RemoteWish, Usage, VariableView, VariablesFormat, VariablesText,
 };
 use contract::{ApiError, ErrorCode};
 use vault::Secret;
@@ -19,10 +19,10 @@ use crate::account::Account;
 use crate::deployer::Deployer;
 use crate::document;
 use crate::image;
-use crate::instance::{Instances, Said};
+use crate::instance::Said;
 use crate::plan::{self, Context, Plan};
 use crate::provider::{Desired, Observed, Power, Provider, ProviderError, Target};
-use crate::record::{Awake, Record, Secrets, Watched};
+use crate::record::{Awake, Next, Record, Secrets, Watched};
 use crate::run::{self, RemoteApi as _};
 use crate::variables::{self, Variables};
 use crate::wish::{Database, Wish, invalid};
@@ -94,7 +94,7 @@ impl Deployer {
             return Err(problem);
         }
         let url = address(&add.url)?;
-        sign_in(&url, &password).await?;
+        self.sign_in(&url, &password).await?;
         let _changing = self.changing().await;
         let id = self.new_id(&name).await?;
         let record = Record {
@@ -271,8 +271,8 @@ impl Deployer {
         body: Option<&[u8]>,
     ) -> Result<Said, ApiError> {
         let record = self.record(id).await?;
-        let url = record.url.ok_or_else(nowhere)?;
-        let password = record.secrets.auth_token;
+        let url = record.url.clone().ok_or_else(nowhere)?;
+        let password = self.password_of(&record, &url).await?;
         let instances = self.instances()?;
         let said = instances.ask(&url, &password, method, path, body).await;
         said.map_err(|setback| setback.error)
@@ -280,7 +280,9 @@ impl Deployer {
 
     /// Gives a remote its password once more, for what it asks that for.
     pub(crate) async fn confirm_remote(&self, id: i64) -> Result<(), ApiError> {
-        let password = self.record(id).await?.secrets.auth_token;
+        let record = self.record(id).await?;
+        let url = record.url.clone().ok_or_else(nowhere)?;
+        let password = self.password_of(&record, &url).await?;
         let body = serde_json::json!({ "password": password.expose() }).to_string();
         let body = Secret::new(body);
         let path = "/api/account/confirm";
@@ -315,15 +317,19 @@ impl Deployer {
     /// Notes where a draft answers that the user has put there by hand.
     async fn locate(&self, id: i64, url: &str) -> Result<RemoteView, ApiError> {
         let url = address(url)?;
-        let record = self.still(id).await?;
-        if record.remote_id.is_some() {
-            return Err(invalid(
+        let not_by_hand = |record: &Record| match record.remote_id {
+            None => Ok(()),
+            Some(_) => Err(invalid(
                 "It was put there by this program, which knows its address.",
-            ));
-        }
-        sign_in(&url, &record.secrets.auth_token).await?;
+            )),
+        };
+        let record = self.still(id).await?;
+        not_by_hand(&record)?;
+        self.sign_in(&url, &record.secrets.auth_token).await?;
         let _changing = self.changing().await;
-        let mut record = self.record(id).await?;
+        // A run may have begun, and ended, meanwhile.
+        let mut record = self.still(id).await?;
+        not_by_hand(&record)?;
         let now = self.clock().now();
         record.url = Some(url);
         record.checked_at = Some(now);
@@ -342,6 +348,12 @@ impl Deployer {
                 record.name
             )));
         }
+        if let (Some(url), None) = (&record.url, &record.remote_id) {
+            return Err(invalid(format!(
+                "It runs at {url}, where this program did not put it. Delete it in its host's \
+                 console, then forget it here."
+            )));
+        }
         if let Some(at) = self.made(&record).await? {
             match at.provider.delete(&at.id).await {
                 Ok(()) | Err(ProviderError::NotFound(_)) => {}
@@ -351,6 +363,12 @@ impl Deployer {
         document::remove::<Record>(self.store(), id).await?;
         record.became(RemoteState::Gone, self.clock().now());
         self.view(&record).await
+    }
+
+    /// Signs in to an instance and forgets the session.
+    async fn sign_in(&self, url: &str, password: &Secret) -> Result<(), ApiError> {
+        let signed_in = self.instances()?.sign_in(url, password).await;
+        signed_in.map_err(|setback| setback.error)
     }
 
     /// The latest deploys, newest first.
@@ -420,7 +438,7 @@ impl Deployer {
     }
 
     /// A number for a remote of a name that no other has.
-    async fn new_id(&self, name: &str) -> Result<i64, ApiError> {
+    pub(crate) async fn new_id(&self, name: &str) -> Result<i64, ApiError> {
         let records: Vec<Record> = document::all(self.store()).await?;
         if records.iter().any(|record| record.name == name) {
             return Err(ApiError::new(
@@ -428,17 +446,18 @@ impl Deployer {
                 format!("There is a remote called {name} here already. Choose another name."),
             ));
         }
-        let last = records.iter().map(|record| record.id).max();
-        Ok(last.unwrap_or(0) + 1)
+        document::next_number::<Record>(self.store()).await
     }
 
-    fn blank(&self, id: i64, name: &str, secrets: Secrets) -> Record {
+    pub(crate) fn blank(&self, id: i64, name: &str, secrets: Secrets) -> Record {
         Record {
             id,
             name: name.to_owned(),
             provider: None,
             wish: None,
             secrets,
+            next: Next::default(),
+            fed: PushWish::default(),
             remote_id: None,
             url: None,
             console_url: None,
@@ -456,7 +475,10 @@ impl Deployer {
     }
 
     /// Whose account a wish is for.
-    async fn provider_kind(&self, wish: &Wish) -> Result<Option<ProviderKind>, ApiError> {
+    pub(crate) async fn provider_kind(
+        &self,
+        wish: &Wish,
+    ) -> Result<Option<ProviderKind>, ApiError> {
         let Some(account) = wish.account else {
             return Ok(None);
         };
@@ -477,13 +499,16 @@ impl Deployer {
         if record.remote_id.is_some() {
             return self.at(record).await.map(Some);
         }
-        let tried = record.wish.as_ref().filter(|_| record.run.is_some());
+        // A run whose wish was changed is forgotten, but the state tells of it.
+        let was_begun = record.run.is_some() || record.state != RemoteState::Draft;
+        let tried = record.wish.as_ref().filter(|_| was_begun);
         let Some(wish) = tried.filter(|wish| wish.account.is_some()) else {
             return Ok(None);
         };
         let provider = self.provider_of(wish).await?;
         let found = provider.observe(&target(record)).await?;
-        Ok(found.filter(|there| there.is_ours).map(|there| At {
+        let is_ours = |there: &Observed| there.is_ours || record.adopted;
+        Ok(found.filter(is_ours).map(|there| At {
             id: there.id,
             provider,
         }))
@@ -507,8 +532,9 @@ impl Deployer {
     /// The variables of a remote, with the keys that it gets.
     async fn variables_of(&self, record: &Record, wish: &Wish) -> Result<Variables, ApiError> {
         let keys = self.keys_of(wish).await?;
-        let program = image::program(&image::parse(&image_of(wish))?);
-        let all = variables::variables(wish, &record.secrets, &keys, program, record.provider);
+        let program = program_of(wish)?;
+        let (wish, secrets) = (record.next_wish(wish), record.next_secrets());
+        let all = variables::variables(&wish, &secrets, &keys, program, record.provider);
         Ok(all)
     }
 
@@ -534,17 +560,16 @@ pub(crate) fn nowhere() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "It is nowhere yet. Deploy it first.")
 }
 
+/// Which program a wish is for, as far as its image tells.
+pub(crate) fn program_of(wish: &Wish) -> Result<ImageProgram, ApiError> {
+    Ok(image::program(&image::parse(&image_of(wish))?))
+}
+
 /// The image that was wished for, or the default.
 pub(crate) fn image_of(wish: &Wish) -> String {
     wish.image
         .clone()
         .unwrap_or_else(contract::image::default_image)
-}
-
-/// Signs in to an instance and forgets the session.
-async fn sign_in(url: &str, password: &Secret) -> Result<(), ApiError> {
-    let signed_in = Instances::new()?.sign_in(url, password).await;
-    signed_in.map_err(|setback| setback.error)
 }
 
 /// Pins the image by its content, as far as the registry answers now; a run asks again.
@@ -570,6 +595,8 @@ pub(crate) fn planned(
         checks_database: matches!(wish.database, Database::Mysql(_)),
         has_keys: !wish.keys.is_empty(),
         again,
+        is_original: program_of(wish) == Ok(ImageProgram::Original),
+        replaces: record.next.replaced(),
     };
     plan::plan(desired, observed, &context)
 }

@@ -16,6 +16,7 @@ use vault::Secret;
 
 use crate::deployer::Deployer;
 use crate::document::{self, Numbered};
+use crate::instance::MADE_HERE;
 use crate::record::Record;
 use crate::remotes::nowhere;
 use crate::wish::invalid;
@@ -127,11 +128,12 @@ impl Deployer {
 
     async fn next_hop(&self, route: Route) -> Result<NextHop, ApiError> {
         let record = self.record(route.remote).await?;
+        let token = record.token_in_use();
         NextHop::new(Through {
             remote: record.id,
             address: record.url.ok_or_else(nowhere)?,
             name: record.name,
-            token: record.secrets.client_token,
+            token,
             when_away: route.when_away,
             patience: PATIENCE,
         })
@@ -161,7 +163,7 @@ impl Deployer {
     /// Has a remote make a token for the clients of this instance.
     async fn new_client_token(&self, id: i64) -> Result<Secret, ApiError> {
         let wish = TokenCreate {
-            name: "Gemini Balance".to_owned(),
+            name: MADE_HERE.to_owned(),
             rules: TokenRules::default(),
         };
         let body = serde_json::to_vec(&wish)

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
 use crate::provider::{Desired, Observed, Provider, ProviderError, ProviderState, Target};
-use crate::record::{Record, Run};
+use crate::record::{Record, Run, Secrets};
 
 /// The longest that one call may take. A sleeper on a free plan needs up to a minute to wake.
 const CALL: Duration = Duration::from_secs(120);
@@ -39,12 +39,19 @@ pub trait RemoteApi: Send + Sync {
     /// Signs in with the password.
     async fn sign_in(&self, url: &str, password: &Secret) -> Result<(), Setback>;
 
-    /// Sends it keys; those that it has stay.
-    async fn push_keys(&self, url: &str, password: &Secret, keys: &[Secret])
-    -> Result<(), Setback>;
+    /// Has its panel take a new password in place of the old one, unless it has already.
+    async fn change_password(&self, url: &str, old: &Secret, new: &Secret) -> Result<(), Setback>;
 
-    /// Has it take this client token, unless it does already.
+    /// Has it accept a client token as well, unless it does already.
     async fn create_token(
+        &self,
+        url: &str,
+        password: &Secret,
+        token: &Secret,
+    ) -> Result<(), Setback>;
+
+    /// Has it accept a client token no longer that [`RemoteApi::create_token`] made.
+    async fn revoke_token(
         &self,
         url: &str,
         password: &Secret,
@@ -224,18 +231,10 @@ impl Runner<'_> {
                 }
             }
         }
-        let deletes = |run: &Run| {
-            let mut steps = run.steps.iter();
-            steps.any(|step| step.step.kind == StepKind::DeleteApp)
-        };
-        let state = match record.run.as_ref().is_some_and(deletes) {
-            true => RemoteState::Gone,
-            false => RemoteState::Running,
-        };
         if let Some(image) = record.run.as_ref().and_then(|run| run.image.clone()) {
             record.image = Some(image);
         }
-        record.became(state, self.clock.now());
+        record.became(RemoteState::Running, self.clock.now());
         self.journal.save(record).await?;
         Ok(RunEnd::Done)
     }
@@ -383,8 +382,11 @@ impl Runner<'_> {
         desired: &mut Desired,
         kind: StepKind,
     ) -> Result<Result<(), Trouble>, ApiError> {
-        let password = record.secrets.auth_token.clone();
-        let token = record.secrets.client_token.clone();
+        let Secrets {
+            auth_token: password,
+            client_token: token,
+            ..
+        } = record.next_secrets();
         if let Some(error) = record.run.as_ref().and_then(|run| run.back.clone()) {
             return Ok(Err(Trouble::Bad(error)));
         }
@@ -417,7 +419,6 @@ impl Runner<'_> {
                 Ok(id) => called(self.provider.change(&id, desired)).await,
                 Err(trouble) => Err(trouble),
             },
-            StepKind::DeleteApp => self.delete(record, desired).await,
             StepKind::WaitLive => self.wait_live(record, desired).await,
             StepKind::WaitHealthy => match url(record) {
                 Ok(url) => match called(self.remote.healthy(&url)).await {
@@ -431,8 +432,11 @@ impl Runner<'_> {
                 Ok(url) => called(self.remote.sign_in(&url, &password)).await,
                 Err(trouble) => Err(trouble),
             },
-            StepKind::PushKeys => match url(record) {
-                Ok(url) => called(self.remote.push_keys(&url, &password, self.keys)).await,
+            StepKind::ChangePassword => match url(record) {
+                Ok(url) => {
+                    let old = &record.secrets.auth_token;
+                    called(self.remote.change_password(&url, old, &password)).await
+                }
                 Err(trouble) => Err(trouble),
             },
             StepKind::CreateToken => match url(record) {
@@ -443,6 +447,7 @@ impl Runner<'_> {
                 Ok(url) => called(self.remote.try_request(&url, &token)).await,
                 Err(trouble) => Err(trouble),
             },
+            StepKind::RevokeOld => self.revoke_old(record, &password).await,
         };
         Ok(done)
     }
@@ -544,22 +549,15 @@ impl Runner<'_> {
         })
     }
 
-    async fn delete(&self, record: &mut Record, desired: &Desired) -> Result<(), Trouble> {
-        match self.observe(record, desired).await? {
-            None => {
-                record.remote_id = None;
-                Ok(())
-            }
-            Some(there) => {
-                take(record, &there)?;
-                match self.provider.delete(&there.id).await {
-                    Ok(()) | Err(ProviderError::NotFound(_)) => {
-                        Err(Trouble::NotYet(format!("{} goes.", there.name)))
-                    }
-                    Err(error) => Err(error.into()),
-                }
-            }
+    /// From here on the new secrets are the only ones.
+    async fn revoke_old(&self, record: &mut Record, password: &Secret) -> Result<(), Trouble> {
+        if record.next.replaced().token {
+            let url = url(record)?;
+            let old = &record.secrets.client_token;
+            called(self.remote.revoke_token(&url, password, old)).await?;
         }
+        record.replaced();
+        Ok(())
     }
 
     async fn wait_live(&self, record: &mut Record, desired: &Desired) -> Result<(), Trouble> {
@@ -747,9 +745,9 @@ fn makes(kind: StepKind) -> bool {
             | StepKind::SetVariables
             | StepKind::ChangeApp
             | StepKind::Deploy
-            | StepKind::DeleteApp
-            | StepKind::PushKeys
+            | StepKind::ChangePassword
             | StepKind::CreateToken
+            | StepKind::RevokeOld
     )
 }
 
@@ -757,12 +755,12 @@ fn makes(kind: StepKind) -> bool {
 fn patience(kind: StepKind) -> Duration {
     let minutes = match kind {
         StepKind::CheckImage | StepKind::CheckDatabase => 2,
-        StepKind::SignIn | StepKind::PushKeys | StepKind::CreateToken | StepKind::TryRequest => 3,
-        StepKind::CreateApp
-        | StepKind::SetVariables
-        | StepKind::ChangeApp
-        | StepKind::Deploy
-        | StepKind::DeleteApp => 10,
+        StepKind::SignIn
+        | StepKind::ChangePassword
+        | StepKind::CreateToken
+        | StepKind::TryRequest
+        | StepKind::RevokeOld => 3,
+        StepKind::CreateApp | StepKind::SetVariables | StepKind::ChangeApp | StepKind::Deploy => 10,
         // ClawCloud's addresses take 2 to 5 minutes, in a crowded region 10.
         StepKind::WaitHealthy | StepKind::CreateDatabase => 15,
         StepKind::WaitLive => 20,

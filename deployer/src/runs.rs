@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use contract::deploy::{RemoteState, RunView};
+use contract::deploy::{ImageProgram, RemoteState, RunView};
 use contract::{ApiError, ErrorCode};
 use parking_lot::Mutex;
 use proxy_core::clock::Clock;
-use proxy_core::store::{MysqlConfig, Store, inspect};
+use proxy_core::store::{MysqlConfig, inspect};
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
@@ -17,9 +17,9 @@ use crate::image::{Registry, parse, pinned};
 use crate::instance::Instances;
 use crate::provider::Desired;
 use crate::record::{Record, Run};
-use crate::remotes::{not_ours, pin, planned, target};
+use crate::remotes::{not_ours, pin, planned, program_of, target};
 use crate::run::{self, Checks, Journal, RealTime, Runner, Setback};
-use crate::variables::original_cannot;
+use crate::variables::{original_cannot, original_forgets};
 use crate::wish::Database;
 
 /// The runs of this process that are under way, with what stops each.
@@ -38,12 +38,23 @@ impl Drop for Listed {
 }
 
 /// The database, where runs are noted.
-struct Noted(Store);
+struct Noted {
+    deployer: Deployer,
+    /// The client token that was in use when it was last noted.
+    token: Mutex<Secret>,
+}
 
 #[async_trait]
 impl Journal for Noted {
     async fn save(&self, record: &Record) -> Result<(), ApiError> {
-        document::save(&self.0, record).await
+        document::save(self.deployer.store(), record).await?;
+        let token = record.token_in_use();
+        let before = std::mem::replace(&mut *self.token.lock(), token.clone());
+        if before != token {
+            // Requests of this instance go with the new one before the old one ends.
+            self.deployer.follow_route().await;
+        }
+        Ok(())
     }
 }
 
@@ -127,10 +138,8 @@ impl Deployer {
         let wish = record.wish.clone().ok_or_else(not_ours)?;
         let provider = self.provider_of(&wish).await?;
         let mut desired = self.desired(&record, &wish).await?;
-        let reference = parse(&desired.image_tag)?;
-        if crate::image::program(&reference) == contract::deploy::ImageProgram::Original
-            && let Some(why) = original_cannot(&wish)
-        {
+        let is_original = program_of(&wish)? == ImageProgram::Original;
+        if is_original && let Some(why) = original_cannot(&wish) {
             return Err(ApiError::new(ErrorCode::InvalidInput, why));
         }
         let went_back = record.run.as_ref().is_some_and(|run| run.back.is_some());
@@ -154,11 +163,15 @@ impl Deployer {
                     ),
                 ));
             }
-            record.run = Some(Run::new(plan.steps));
+            let mut run = Run::new(plan.steps);
+            if is_original && let Some(warning) = original_forgets(&wish) {
+                run.say(self.clock().now(), warning.to_owned());
+            }
+            record.run = Some(run);
         }
         record.became(RemoteState::Deploying, self.clock().now());
         document::save(self.store(), &record).await?;
-        let mysql = match &wish.database {
+        let mysql = match &record.next_wish(&wish).database {
             Database::Mysql(mysql) => Some(mysql.config()?),
             _ => None,
         };
@@ -171,7 +184,10 @@ impl Deployer {
                 mysql,
                 clock: self.clock().clone(),
             },
-            journal: Noted(self.store().clone()),
+            journal: Noted {
+                deployer: self.clone(),
+                token: Mutex::new(record.token_in_use()),
+            },
             clock: self.clock().clone(),
             cancel: cancel.clone(),
             keys: self.keys_of(&wish).await?,

@@ -130,8 +130,7 @@ fn list(items: &[&str]) -> Secret {
     Secret::new(serde_json::Value::from(items.to_vec()).to_string())
 }
 
-/// What must be said of a wish that the original program cannot fulfil as it is, or only until
-/// it restarts.
+/// Why the original program cannot fulfil a wish, if it cannot.
 pub fn original_cannot(wish: &Wish) -> Option<&'static str> {
     match &wish.database {
         Database::Mysql(mysql) if !matches!(&*mysql.ssl_mode, "disabled" | "preferred") => Some(
@@ -143,13 +142,17 @@ pub fn original_cannot(wish: &Wish) -> Option<&'static str> {
             "The original program keeps its file in a folder of its image, where no volume is \
              mounted. Choose the image of this program, or a MySQL database.",
         ),
-        Database::None => Some(
-            "The original program then keeps its keys, settings and logs in an SQLite file within \
-             its container, which is lost with every restart. What was changed in its panel is \
-             gone then; what is in its variables comes back.",
-        ),
         _ => None,
     }
+}
+
+/// What must be said of a wish that the original program fulfils only until it restarts.
+pub fn original_forgets(wish: &Wish) -> Option<&'static str> {
+    (wish.database == Database::None).then_some(
+        "The original program then keeps its keys, settings and logs in an SQLite file within \
+         its container, which is lost with every restart. What was changed in its panel is gone \
+         then; what is in its variables comes back.",
+    )
 }
 
 /// The variables as they may be seen.

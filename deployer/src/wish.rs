@@ -13,9 +13,12 @@ use crate::document::{Kept, sealed};
 use crate::provider::Data;
 
 /// The longest name: ClawCloud's and Sealos' App Launchpad take no longer one.
-const LONGEST_NAME: usize = 25;
+pub(crate) const LONGEST_NAME: usize = 25;
 /// GiB that a volume may have.
 const VOLUME_GIB: std::ops::RangeInclusive<u32> = 1..=100;
+
+/// The variable of the time zone.
+pub(crate) const TIME_ZONE: &str = "TZ";
 
 /// Variables that the wizard makes itself, or that would break what it makes.
 const RESERVED: [&str; 21] = [
@@ -31,7 +34,7 @@ const RESERVED: [&str; 21] = [
     "MYSQL_SSL_MODE",
     "MYSQL_SSL_CA",
     "DATABASE_TYPE",
-    "TZ",
+    TIME_ZONE,
     "SECRET_KEY",
     "HOST",
     "PORT",
@@ -221,6 +224,46 @@ impl Wish {
         })
     }
 
+    /// What should be in force there of what its panel can change, by name.
+    pub(crate) fn panel_settings(&self) -> BTreeMap<String, Secret> {
+        let settings = self.settings().filter(|(one, _)| !one.environment_only);
+        let zone = Secret::from(self.time_zone.as_str());
+        settings
+            .map(|(one, value)| (one.name.to_owned(), value.clone()))
+            .chain([(TIME_ZONE.to_owned(), zone)])
+            .collect()
+    }
+
+    /// Makes a setting what it is there; `None`: the default is in force there.
+    ///
+    /// # Errors
+    /// When it is none that can be wished for.
+    pub(crate) fn take_setting(
+        &mut self,
+        name: &str,
+        value: Option<Secret>,
+    ) -> Result<(), ApiError> {
+        if name == TIME_ZONE {
+            let zone = value.map(|value| value.expose().clone());
+            let zone = zone.filter(|zone| jiff::tz::TimeZone::get(zone).is_ok());
+            let unknown = || invalid("TZ: which time zone it is in is not set there.");
+            self.time_zone = zone.ok_or_else(unknown)?;
+            return Ok(());
+        }
+        let declaration = settable(name)?;
+        let default = Some(declaration.default).filter(|text| !text.is_empty());
+        match value.or(default.map(Secret::from)) {
+            Some(value) => {
+                check_value(declaration, &value)?;
+                self.settings.insert(name.to_owned(), Kept(value));
+            }
+            None => {
+                self.settings.remove(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Where its data are, as far as the provider is concerned.
     pub fn data(&self) -> Data {
         match self.database {
@@ -230,14 +273,10 @@ impl Wish {
         }
     }
 
-    /// Replaces the password of its MySQL. False when it has none.
-    pub fn set_database_password(&mut self, password: Secret) -> bool {
-        match &mut self.database {
-            Database::Mysql(mysql) => {
-                mysql.password = password;
-                true
-            }
-            _ => false,
+    /// Replaces the password of its MySQL, if it has one.
+    pub(crate) fn set_database_password(&mut self, password: Secret) {
+        if let Database::Mysql(mysql) = &mut self.database {
+            mysql.password = password;
         }
     }
 
@@ -341,6 +380,11 @@ fn size(gib: u32) -> Result<u32, ApiError> {
             VOLUME_GIB.end()
         ))),
     }
+}
+
+/// Whether the user may wish for a setting of this name.
+pub(crate) fn may_wish(name: &str) -> bool {
+    settable(name).is_ok()
 }
 
 fn settable(name: &str) -> Result<&'static Declaration, ApiError> {

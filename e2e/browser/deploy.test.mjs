@@ -2,86 +2,16 @@
 // its panel inside this one, the way back, the end.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import {
-  FAILED_RESPONSE,
-  KEYS,
-  PASSWORD,
-  TOKEN,
-  admin,
-  inPanel,
-  openBrowser,
-  shows,
-  signIn,
-  startClouds,
-  startGoogle,
-  startServer,
-} from './harness.mjs';
+import { test } from 'node:test';
+import { CONFIGURED, apply, handOver, remotes, signedIn, sky, toThePlan } from './deploying.mjs';
+import { KEYS, PASSWORD, admin, shows, startServer } from './harness.mjs';
 
-let browser;
-let google;
-let clouds;
-
-before(async () => {
-  [browser, google] = await Promise.all([openBrowser(), startGoogle()]);
-  clouds = await startClouds(google);
-});
-
-after(async () => {
-  await Promise.allSettled([browser?.close(), clouds?.stop()]);
-  await google?.stop();
-});
-
-// Secrets are kept sealed, so there must be a key for that.
-const CONFIGURED = { AUTH_TOKEN: PASSWORD, ALLOWED_TOKENS: TOKEN, SECRET_KEY: '7'.repeat(64) };
-
-// A signed-in page of a server of its own that has a key.
-const signedIn = (t, options, body) =>
-  inPanel(t, { browser, google }, { env: CONFIGURED, allowed: [FAILED_RESPONSE], ...options }, async (view, server) => {
-    await signIn(view, server);
-    await admin(view.page, 'POST', '/api/keys/import', { text: KEYS[2] });
-    await body(view, server);
-  });
-
-// Hands the account at a fake cloud over, as a person does.
-async function handOver({ id }, key = clouds['render-key'], cloud = 'render') {
-  await id('account-more').click();
-  await id('account-api').fill(clouds[cloud]);
-  await id('account-secret').fill(key);
-  await id('account-add').click();
-}
-
-// Through the wizard up to the plan.
-async function toThePlan(view, name, cloud = 'render') {
-  const { id } = view;
-  await id('nav-deploy').click();
-  await id(`choose-${cloud}`).click();
-  await id('deploy-name').fill(name);
-  await handOver(view, clouds[`${cloud}-key`], cloud);
-  await id('account-works').waitFor();
-  await id('wizard-next').click();
-  await id('data-none').click();
-  await id('wizard-next').click();
-  await id('image-which-other').click();
-  await id('image-name').fill(clouds.image);
-  await id('image-check').click();
-  await id('image-found').waitFor();
-  await id('wizard-next').click();
-  await id('plan-steps').waitFor();
-}
-
-// Has it done, and waits for the end.
-async function apply({ page, id }) {
-  await id('plan-apply').click();
-  await page.locator('[data-testid="run-progress"][data-state="done"]').waitFor();
-}
-
-const remotes = async (page) => (await admin(page, 'GET', '/api/deploy/remotes')).json;
+const world = sky();
 
 test('an instance goes online at Render and is used from here, without a variable being typed', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
-    await toThePlan(view, 'gb-online');
+    await toThePlan(world, view, 'gb-online');
     await shows(id('plan-cost'), 'nothing');
     const [draft] = await remotes(page);
     assert.equal(draft.state.state, 'draft', 'something was done before it was confirmed');
@@ -114,9 +44,9 @@ test('an instance goes online at Render and is used from here, without a variabl
 });
 
 test('an instance goes online at Koyeb, too, and its log is shown', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
-    await toThePlan(view, 'gb-koyeb', 'koyeb');
+    await toThePlan(world, view, 'gb-koyeb', 'koyeb');
     await shows(id('plan-cost'), 'nothing');
     await apply(view);
     assert.equal(await id('run-step-try_request').getAttribute('data-state'), 'done');
@@ -132,11 +62,11 @@ test('an instance goes online at Koyeb, too, and its log is shown', async (t) =>
 });
 
 test('a key that the provider refuses is not kept, and says what to do', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
     await id('nav-deploy').click();
     await id('choose-render').click();
-    await handOver(view, 'rnd_not-the-key');
+    await handOver(world, view, 'rnd_not-the-key');
     await shows(id('error'), 'does not accept this account');
     assert.ok(await id('wizard-next').isDisabled());
     assert.deepEqual((await admin(page, 'GET', '/api/deploy/accounts')).json, []);
@@ -144,14 +74,14 @@ test('a key that the provider refuses is not kept, and says what to do', async (
 });
 
 test('what was chosen survives going back and a reload', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
-    await toThePlan(view, 'gb-back');
+    await toThePlan(world, view, 'gb-back');
     await page.reload();
     await id('plan-steps').waitFor();
     await id('wizard-back').click();
     await id('preview-card').waitFor();
-    assert.equal(await id('image-name').inputValue(), clouds.image);
+    assert.equal(await id('image-name').inputValue(), world.clouds.image);
     await page.goBack();
     await id('plan-steps').waitFor();
     assert.equal((await remotes(page)).length, 1, 'a second draft was made');
@@ -169,7 +99,7 @@ const asEnvironment = (text) =>
   );
 
 test('without handing a key over: the console’s fields, and the address at the end', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
     await id('nav-deploy').click();
     await id('choose-render').click();
@@ -189,7 +119,7 @@ test('without handing a key over: the console’s fields, and the address at the
     const environment = asEnvironment(await id('variables-env-text').inputValue());
     assert.ok(environment.AUTH_TOKEN.length >= 20, 'a weak password');
     const { PORT, HOST, DATA_DIR, ...env } = environment;
-    const there = await startServer(google, env);
+    const there = await startServer(world.google, env);
     t.after(() => there.stop());
     await id('locate-url').fill(there.address);
     await id('locate-submit').click();
@@ -201,7 +131,7 @@ test('without handing a key over: the console’s fields, and the address at the
 });
 
 test('each other door ends in something to paste', async (t) => {
-  await signedIn(t, {}, async ({ page, id }) => {
+  await signedIn(world, t, {}, async ({ page, id }) => {
     for (const [door, has] of [
       ['docker', 'compose'],
       ['variables', 'json'],
@@ -220,9 +150,9 @@ test('each other door ends in something to paste', async (t) => {
 });
 
 test('one that runs already is added, seen through its own panel, and asked how it is', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
-    const there = await startServer(google, CONFIGURED);
+    const there = await startServer(world.google, CONFIGURED);
     t.after(() => there.stop());
     await id('nav-instances').click();
     await id('instances-empty').waitFor();
@@ -257,9 +187,9 @@ test('one that runs already is added, seen through its own panel, and asked how 
 });
 
 test('deleting wants the name, and leaves nothing at the provider', async (t) => {
-  await signedIn(t, {}, async (view) => {
+  await signedIn(world, t, {}, async (view) => {
     const { page, id } = view;
-    await toThePlan(view, 'gb-gone');
+    await toThePlan(world, view, 'gb-gone');
     await apply(view);
     await id('run-done').click();
     await id('done-instance').click();
@@ -272,8 +202,8 @@ test('deleting wants the name, and leaves nothing at the provider', async (t) =>
     await id('end-confirm').click();
     await id('end').waitFor({ state: 'detached' });
     const services = async () => {
-      const headers = { authorization: `Bearer ${clouds['render-key']}` };
-      const answer = await fetch(`${clouds.render}/services?name=gb-gone`, { headers });
+      const headers = { authorization: `Bearer ${world.clouds['render-key']}` };
+      const answer = await fetch(`${world.clouds.render}/services?name=gb-gone`, { headers });
       return (await answer.json()).length;
     };
     await page.waitForFunction(async () => (await (await fetch('/api/deploy/remotes')).json()).length === 0);
@@ -283,7 +213,7 @@ test('deleting wants the name, and leaves nothing at the provider', async (t) =>
 
 test('in Chinese, on a phone, nothing of the wizard is wider than the screen', async (t) => {
   const phone = { lang: 'zh-CN', colorScheme: 'dark', viewport: { width: 390, height: 800 } };
-  await signedIn(t, phone, async ({ page, id }, server) => {
+  await signedIn(world, t, phone, async ({ page, id }, server) => {
     for (const path of ['#/instances', '#/deploy', '#/deploy?step=account&door=render', '#/deploy?step=data&door=docker']) {
       await page.goto(`${server.address}/${path}`);
       await page.locator('.gb-page-head h1').waitFor();

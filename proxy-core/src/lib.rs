@@ -25,6 +25,7 @@ pub mod settings;
 pub mod store;
 pub mod surface;
 pub mod takeover;
+pub mod transfer;
 mod upstream;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -5,6 +5,8 @@
 //! Secrets come from a file, the standard input or the environment, never from the command
 //! line, which other users can see.
 
+mod truth;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,9 +17,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use contract::admin::{Actor, AuditAction};
 use contract::deploy::{
-    AccountNew, AccountView, Cost, DatabaseWish, DeployProgress, KeepAlive, PlanView, ProviderKind,
-    QuietHours, RemoteAction, RemoteState, RemoteView, RemoteWish, RunState, RunView, StepKind,
-    StepState, VariablesFormat,
+    AccountNew, AccountView, Cost, DatabaseWish, DeployProgress, Difference, KeepAlive, PlanView,
+    ProviderKind, QuietHours, RemoteAction, RemoteState, RemoteView, RemoteWish, RunState, RunView,
+    StepKind, StepState, VariablesFormat,
 };
 use deployer::run::RealTime;
 use deployer::{Deployer, Host};
@@ -30,7 +32,7 @@ use vault::Secret;
 
 use super::{print, say};
 
-/// The variable with an API key or a kubeconfig.
+/// The variable with an API key, a kubeconfig or a new password.
 const SECRET_VARIABLE: &str = "DEPLOY_SECRET";
 /// How often a run is asked for what it has done.
 const POLL: Duration = Duration::from_millis(300);
@@ -52,8 +54,8 @@ pub fn command() -> Command {
         option(
             "wish",
             "FILE",
-            "What the remote should be, as JSON (RemoteWish in /api/openapi.json); - reads \
-             standard input. Without it, what was wished last",
+            "What the remote should be from now on, as JSON (RemoteWish in /api/openapi.json); - \
+             reads standard input. It is kept, by plan as well. Without it, what was wished last",
         )
         .value_parser(value_parser!(PathBuf))
     };
@@ -230,6 +232,7 @@ pub fn command() -> Command {
                 "Its name once more; without it, it is asked for",
             )),
         )
+        .subcommands(truth::commands(&one, &option))
 }
 
 /// Runs the command.
@@ -353,6 +356,11 @@ impl Desk {
                 print(&variables.text)
             }
             "delete" => self.delete(given).await,
+            "drift" => self.drift(given).await,
+            "push" => self.push(given).await,
+            "take" => self.take(given).await,
+            "rotate" => self.rotate(given).await,
+            "move" => self.move_remote(given).await,
             _ => Ok(()),
         }
     }
@@ -367,7 +375,7 @@ impl Desk {
                 let provider =
                     serde_json::from_value::<ProviderKind>(text(given, "provider").into())
                         .context("there is no such provider")?;
-                let secret = secret(given, provider)?;
+                let secret = account_secret(given, provider)?;
                 let added = self
                     .deployer
                     .add_account(AccountNew {
@@ -412,27 +420,36 @@ impl Desk {
 
     /// The same after its wish was changed to what the file says, or made from it.
     async fn wished(&self, given: &ArgMatches) -> anyhow::Result<RemoteView> {
-        match wish_file(given)? {
-            None => self.remote(given).await,
-            Some(wish) => self.keep(given, wish).await,
-        }
+        let Some(wish) = wish_file(given)? else {
+            return self.remote(given).await;
+        };
+        let name = named(given, &wish)?;
+        let Some(known) = self.find(&name).await? else {
+            return self.create(wish).await;
+        };
+        let changed = self.deployer.change_wish(known.id, wish).await?;
+        self.tell(AuditAction::RemoteChanged, &changed.name).await?;
+        Ok(changed)
     }
 
-    /// Keeps a wish for the name that was given.
-    async fn keep(&self, given: &ArgMatches, wish: RemoteWish) -> anyhow::Result<RemoteView> {
-        let name = text(given, NAME);
-        if wish.name != name {
-            bail!("the wish is for {}, not for {name}", wish.name);
-        }
-        Ok(match self.find(&name).await? {
-            Some(known) => self.deployer.change_wish(known.id, wish).await?,
-            None => self.deployer.create_remote(wish).await?,
-        })
+    async fn create(&self, wish: RemoteWish) -> anyhow::Result<RemoteView> {
+        let draft = self.deployer.create_remote(wish).await?;
+        self.tell(AuditAction::RemoteChanged, &draft.name).await?;
+        Ok(draft)
     }
 
+    /// A draft. One that is there already is not touched.
     async fn wish_new(&self, given: &ArgMatches) -> anyhow::Result<RemoteView> {
+        let name = text(given, NAME);
+        if self.find(&name).await?.is_some() {
+            bail!(
+                "there is a remote called {name} already; change what it should be with \
+                 `deploy plan {name} --wish FILE`, or choose another name"
+            );
+        }
         if let Some(wish) = wish_file(given)? {
-            return self.keep(given, wish).await;
+            named(given, &wish)?;
+            return self.create(wish).await;
         }
         let some = |id: &str| given.get_one::<String>(id).cloned();
         let keys = match given.get_many::<i64>("keys") {
@@ -459,7 +476,7 @@ impl Desk {
             time_zone: self.settings.time_zone_name().to_owned(),
             keep_alive: KeepAlive::default(),
         };
-        self.keep(given, wish).await
+        self.create(wish).await
     }
 
     async fn apply(&self, remote: &RemoteView) -> anyhow::Result<()> {
@@ -571,6 +588,15 @@ fn changed() -> Option<AuditAction> {
     Some(AuditAction::RemoteChanged)
 }
 
+/// The name that was given, which must be the wish's.
+fn named(given: &ArgMatches, wish: &RemoteWish) -> anyhow::Result<String> {
+    let name = text(given, NAME);
+    match wish.name == name {
+        true => Ok(name),
+        false => bail!("the wish is for {}, not for {name}", wish.name),
+    }
+}
+
 fn text(given: &ArgMatches, id: &str) -> String {
     given.get_one::<String>(id).cloned().unwrap_or_default()
 }
@@ -589,26 +615,30 @@ fn read(file: &PathBuf) -> anyhow::Result<Secret> {
     Ok(Secret::new(text))
 }
 
-/// The API key or kubeconfig: from a file, the environment, or typed without being shown.
-fn secret(given: &ArgMatches, provider: ProviderKind) -> anyhow::Result<Secret> {
+/// The API key or kubeconfig. A kubeconfig has many lines, and a question takes one.
+fn account_secret(given: &ArgMatches, provider: ProviderKind) -> anyhow::Result<Secret> {
+    let is_file = matches!(provider, ProviderKind::ClawCloud | ProviderKind::Kubernetes);
+    let is_given = given.contains_id("secret-file") || std::env::var_os(SECRET_VARIABLE).is_some();
+    if is_file && !is_given {
+        bail!("give the kubeconfig in the variable {SECRET_VARIABLE} or with --secret-file");
+    }
+    secret(given, "API key: ")
+}
+
+/// A secret: from a file, the environment, or typed without being shown.
+fn secret(given: &ArgMatches, prompt: &str) -> anyhow::Result<Secret> {
     if let Some(file) = given.get_one::<PathBuf>("secret-file") {
         return read(file);
     }
     if let Ok(secret) = std::env::var(SECRET_VARIABLE) {
         return Ok(Secret::new(secret));
     }
-    let is_file = matches!(provider, ProviderKind::ClawCloud | ProviderKind::Kubernetes);
-    // A kubeconfig has many lines, and a question takes one.
-    if is_file || !std::io::stdin().is_terminal() {
-        let what = match is_file {
-            true => "kubeconfig",
-            false => "key",
-        };
-        bail!("give the {what} in the variable {SECRET_VARIABLE} or with --secret-file");
+    if !std::io::stdin().is_terminal() {
+        bail!("give the secret in the variable {SECRET_VARIABLE} or with --secret-file");
     }
-    rpassword::prompt_password("API key: ")
+    rpassword::prompt_password(prompt)
         .map(Secret::new)
-        .context("the key cannot be read from the terminal")
+        .context("the secret cannot be read from the terminal")
 }
 
 fn wish_file(given: &ArgMatches) -> anyhow::Result<Option<RemoteWish>> {
@@ -688,15 +718,7 @@ fn told(plan: &PlanView) -> String {
     let mut text = String::new();
     for one in &plan.steps {
         text.push_str(&format!("{}  {}\n", step(one.kind), one.subject));
-        for change in &one.changes {
-            let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
-            text.push_str(&format!(
-                "    {}: {} -> {}\n",
-                change.name,
-                side(&change.from),
-                side(&change.to)
-            ));
-        }
+        text.extend(one.changes.iter().map(difference));
     }
     text.push_str(&match plan.cost {
         Cost::Free => "Costs nothing within the free plan's limits.\n".to_owned(),
@@ -706,6 +728,16 @@ fn told(plan: &PlanView) -> String {
         Cost::Unknown => "The provider says what it costs.\n".to_owned(),
     });
     text
+}
+
+fn difference(one: &Difference) -> String {
+    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+    format!(
+        "    {}: {} -> {}\n",
+        one.name,
+        side(&one.from),
+        side(&one.to)
+    )
 }
 
 /// What is new in a run since the last time: lines, and steps in another state.

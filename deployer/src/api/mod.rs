@@ -13,6 +13,7 @@ mod panel;
 mod remotes;
 mod route;
 mod runs;
+mod truth;
 
 use std::sync::Arc;
 
@@ -56,6 +57,11 @@ pub fn extension(core: &Arc<Core>, deployer: Deployer) -> Extension {
         .routes(routes!(runs::apply))
         .routes(routes!(runs::show))
         .routes(routes!(runs::cancel))
+        .routes(routes!(truth::drift))
+        .routes(routes!(truth::push))
+        .routes(routes!(truth::take))
+        .routes(routes!(truth::rotate))
+        .routes(routes!(truth::move_remote))
         .routes(routes!(route::show, route::set))
         .route(
             "/api/deploy/remotes/{id}/panel/{*path}",

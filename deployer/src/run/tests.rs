@@ -1,15 +1,16 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Poll;
 
 use contract::deploy::{
-    AccountFacts, Cost, DeployView, KeepAlive, LogPage, RemoteEvent, StepView, Usage,
+    AccountFacts, Cost, DeployView, KeepAlive, LogPage, PushWish, RemoteEvent, StepView, Usage,
 };
 use parking_lot::Mutex;
 
 use super::*;
+use crate::document::Kept;
 use crate::provider::{Data, Power, Value};
-use crate::record::{Awake, Secrets, Watched};
+use crate::record::{Awake, Next, Secrets, Watched};
 
 const PINNED: &str = "ghcr.io/o/n@sha256:1111";
 const URL: &str = "https://gb.example";
@@ -35,7 +36,14 @@ struct App {
     is_gone: bool,
 }
 
-#[derive(Default)]
+impl App {
+    /// Whether a token is among its variables.
+    fn accepts(&self, token: &Secret) -> bool {
+        let tokens = self.variables.get("ALLOWED_TOKENS");
+        tokens == Some(&Value::Secret(token.clone()))
+    }
+}
+
 struct Cloud {
     apps: Vec<App>,
     /// What the next calls that make something end in.
@@ -51,8 +59,30 @@ struct Cloud {
     pauses: Vec<Duration>,
     cancel_at_pause: bool,
     healthy_after: u32,
-    keys: usize,
-    tokens: usize,
+    /// What its panel is signed in to with.
+    password: Secret,
+    /// Those of its panel.
+    tokens: BTreeSet<String>,
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self {
+            apps: Vec::new(),
+            faults: Vec::new(),
+            loses_answer: false,
+            is_foreign: false,
+            bad_image: None,
+            rolled_back: 0,
+            saved: None,
+            now: 0,
+            pauses: Vec::new(),
+            cancel_at_pause: false,
+            healthy_after: 0,
+            password: "tops3cret".into(),
+            tokens: BTreeSet::new(),
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -229,27 +259,40 @@ impl RemoteApi for World {
 
     async fn sign_in(&self, _: &str, password: &Secret) -> Result<(), Setback> {
         here().await;
-        assert_eq!(password, &"tops3cret".into());
+        assert_eq!(*password, self.cloud.lock().password);
         Ok(())
     }
 
-    async fn push_keys(&self, _: &str, _: &Secret, keys: &[Secret]) -> Result<(), Setback> {
+    async fn change_password(&self, _: &str, old: &Secret, new: &Secret) -> Result<(), Setback> {
         here().await;
-        self.cloud.lock().keys = keys.len();
+        {
+            let mut cloud = self.cloud.lock();
+            assert!([old, new].contains(&&cloud.password), "somebody else's");
+            cloud.password = new.clone();
+        }
         here().await;
         Ok(())
     }
 
-    async fn create_token(&self, _: &str, _: &Secret, _: &Secret) -> Result<(), Setback> {
+    async fn create_token(&self, _: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
         here().await;
-        self.cloud.lock().tokens = 1;
+        self.cloud.lock().tokens.insert(token.expose().clone());
+        here().await;
+        Ok(())
+    }
+
+    async fn revoke_token(&self, _: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
+        here().await;
+        self.cloud.lock().tokens.remove(token.expose());
         here().await;
         Ok(())
     }
 
     async fn try_request(&self, _: &str, token: &Secret) -> Result<(), Setback> {
         here().await;
-        assert_eq!(token, &"sk-client".into());
+        let cloud = self.cloud.lock();
+        let by_variable = cloud.apps.last().unwrap().accepts(token);
+        assert!(by_variable || cloud.tokens.contains(token.expose().as_str()));
         Ok(())
     }
 }
@@ -299,7 +342,14 @@ fn desired() -> Desired {
         plan: None,
         image: "ghcr.io/o/n:latest".to_owned(),
         image_tag: "ghcr.io/o/n:latest".to_owned(),
-        variables: [("TZ".to_owned(), Value::Plain("UTC".to_owned()))].into(),
+        variables: [
+            ("TZ".to_owned(), Value::Plain("UTC".to_owned())),
+            (
+                "ALLOWED_TOKENS".to_owned(),
+                Value::Secret("sk-client".into()),
+            ),
+        ]
+        .into(),
         data: Data::Elsewhere,
     }
 }
@@ -320,6 +370,8 @@ fn record(kinds: &[StepKind]) -> Record {
             client_token: "sk-client".into(),
             secret_key: "".into(),
         },
+        next: Next::default(),
+        fed: PushWish::default(),
         remote_id: None,
         url: None,
         console_url: None,
@@ -336,14 +388,12 @@ fn record(kinds: &[StepKind]) -> Record {
     }
 }
 
-const NEW: [StepKind; 8] = [
+const NEW: [StepKind; 6] = [
     StepKind::CheckImage,
     StepKind::CreateApp,
     StepKind::WaitLive,
     StepKind::WaitHealthy,
     StepKind::SignIn,
-    StepKind::PushKeys,
-    StepKind::CreateToken,
     StepKind::TryRequest,
 ];
 const AGAIN: [StepKind; 5] = [
@@ -428,9 +478,9 @@ async fn a_crash_anywhere_while_it_is_made_changes_nothing_about_the_end() {
         |world, record, end| {
             assert_eq!(end, RunEnd::Done);
             let cloud = world.cloud.lock();
-            assert_eq!((cloud.apps.len(), cloud.keys, cloud.tokens), (1, 1, 1));
+            assert_eq!(cloud.apps.len(), 1);
             assert_eq!(cloud.apps[0].deploys, [(PINNED.to_owned(), 0)]);
-            assert_eq!(cloud.apps[0].variables.len(), 1);
+            assert_eq!(cloud.apps[0].variables.len(), 2);
             assert_eq!(record.state, RemoteState::Running);
             assert_eq!(record.image.as_deref(), Some(PINNED));
             assert_eq!(record.url.as_deref(), Some(URL));
@@ -446,7 +496,7 @@ async fn a_crash_anywhere_while_it_is_deployed_again_changes_nothing_about_the_e
         assert_eq!(end, RunEnd::Done);
         let cloud = world.cloud.lock();
         assert_eq!((cloud.apps.len(), cloud.apps[0].deploys.len()), (1, 2));
-        assert_eq!(cloud.apps[0].variables.len(), 1);
+        assert_eq!(cloud.apps[0].variables.len(), 2);
         assert_eq!(
             record.run.as_ref().unwrap().before.as_deref(),
             Some("dep-0")
@@ -507,29 +557,57 @@ async fn what_stays_unhealthy_is_rolled_back_when_patience_ends() {
     assert!((15..=17).contains(&minutes), "{minutes}");
 }
 
+const REPLACED: [StepKind; 9] = [
+    StepKind::ChangePassword,
+    StepKind::CreateToken,
+    StepKind::SetVariables,
+    StepKind::Deploy,
+    StepKind::WaitLive,
+    StepKind::WaitHealthy,
+    StepKind::SignIn,
+    StepKind::TryRequest,
+    StepKind::RevokeOld,
+];
+
+/// An app of ours whose password and client token are to be replaced. The old token is one that
+/// an earlier replacement has made in its panel.
+fn replacing(world: &World) -> Record {
+    let mut record = there(world);
+    record.run = self::record(&REPLACED).run;
+    record.url = Some(URL.to_owned());
+    record.next.auth_token = Some(Kept("an0ther".into()));
+    record.next.client_token = Some(Kept("sk-next".into()));
+    world.cloud.lock().tokens.insert("sk-client".to_owned());
+    record
+}
+
 #[tokio::test]
-async fn a_crash_anywhere_while_it_is_deleted_leaves_nothing() {
-    let start = |world: &World| {
-        let mut record = there(world);
-        let mut steps = self::record(&[StepKind::DeleteApp]);
-        record.run = steps.run.take();
-        record
-    };
+async fn a_crash_anywhere_while_secrets_are_replaced_shuts_nobody_out() {
+    crash_everywhere(replacing, |world, record, end| {
+        assert_eq!(end, RunEnd::Done);
+        let cloud = world.cloud.lock();
+        assert_eq!(cloud.password, "an0ther".into());
+        assert!(!cloud.tokens.contains("sk-client"), "the old one goes");
+        assert!(cloud.tokens.contains("sk-next"));
+        assert_eq!(record.secrets.auth_token, "an0ther".into());
+        assert_eq!(record.secrets.client_token, "sk-next".into());
+        assert_eq!(record.next, Next::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn secrets_whose_deploy_fails_stay_known_old_and_new() {
     let world = World::default();
-    let mut first = start(&world);
-    assert_eq!(go(&world, &mut first, None).await, Some(RunEnd::Done));
-    for crash in 0..12 {
-        let world = World::default();
-        let mut first = start(&world);
-        go(&world, &mut first, Some(crash)).await;
-        let saved = world.cloud.lock().saved.clone();
-        let mut record: Record = match saved {
-            Some(saved) => serde_json::from_str(&saved).unwrap(),
-            None => start(&World::default()),
-        };
-        assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
-        assert_eq!(record.state, RemoteState::Gone);
-        assert!(world.cloud.lock().apps.iter().all(|app| app.is_gone));
+    let mut record = replacing(&world);
+    world.cloud.lock().bad_image = Some("ghcr.io/o/n:latest".to_owned());
+    let end = go(&world, &mut record, None).await.unwrap();
+    assert!(matches!(end, RunEnd::Failed(_)), "{end:?}");
+    assert_eq!(record.secrets.auth_token, "tops3cret".into());
+    assert_eq!(record.next_secrets().auth_token, "an0ther".into());
+    let known = record.known_secrets();
+    for secret in ["tops3cret", "an0ther", "sk-client", "sk-next"] {
+        assert!(known.contains(&secret.into()), "{secret}");
     }
 }
 

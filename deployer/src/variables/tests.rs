@@ -148,11 +148,14 @@ fn the_original_gets_only_what_it_knows_and_its_limits_are_said() {
         (mysql("VERIFY_IDENTITY"), "without TLS"),
         (mysql("REQUIRED"), "without TLS"),
         (DatabaseWish::Volume { gib: 1 }, "no volume"),
-        (DatabaseWish::None, "SQLite"),
     ] {
         let said = original_cannot(&wish("gb", database)).unwrap();
         assert!(said.contains(says), "{said}");
     }
+    let without = wish("gb", DatabaseWish::None);
+    assert_eq!(original_cannot(&without), None);
+    assert!(original_forgets(&without).unwrap().contains("SQLite"));
+    assert_eq!(original_forgets(&with_mysql), None);
 }
 
 #[test]

@@ -14,7 +14,6 @@ use crate::image::{self, Registry};
 use crate::provider::{Observed, ProviderState};
 use crate::record::{Newest, Record};
 use crate::remotes::{image_of, nowhere, target};
-use crate::run::RemoteApi as _;
 use crate::wish::{Wish, check_keep_alive};
 
 /// How often a registry is asked for newer images.
@@ -178,7 +177,7 @@ impl Deployer {
         let began = self.clock().now();
         let mut seen = Box::pin(self.ask(&record, itself)).await;
         if let Some(Ok(health)) = &mut seen.app {
-            *health = Box::pin(self.feed(&record, health.clone())).await;
+            *health = Box::pin(self.fed(&record, health.clone())).await;
         }
         let now = self.clock().now();
         self.note(id, |record| {
@@ -235,7 +234,7 @@ impl Deployer {
     /// Sends one its keys again that has none, because it was started anew and nothing of it
     /// lasts: once for each start, so that keys that were deleted there stay deleted. Gives how
     /// it is then.
-    async fn feed(&self, record: &Record, health: RemoteHealth) -> RemoteHealth {
+    async fn fed(&self, record: &Record, health: RemoteHealth) -> RemoteHealth {
         let asked = Record {
             health: Some(health.clone()),
             ..record.clone()
@@ -254,15 +253,12 @@ impl Deployer {
     }
 
     async fn feed_now(&self, record: &Record, url: &str) -> Result<RemoteHealth, ApiError> {
-        let keys = match &record.wish {
-            Some(wish) => self.keys_of(wish).await?,
-            None => Vec::new(),
-        };
+        let report = self.feed(record.id).await?;
+        if let Some(problem) = report.problems.into_iter().next() {
+            return Err(problem);
+        }
         let password = &record.secrets.auth_token;
-        let instances = self.instances()?;
-        let pushed = instances.push_keys(url, password, &keys).await;
-        pushed.map_err(|setback| setback.error)?;
-        let health = instances.health(url, password, self.clock()).await;
+        let health = self.instances()?.health(url, password, self.clock()).await;
         health.map_err(|_| nowhere())
     }
 

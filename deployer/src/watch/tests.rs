@@ -64,6 +64,8 @@ fn record(id: i64) -> Record {
         keep_alive: KeepAlive::default(),
         awake: Awake::default(),
         watched: Watched::default(),
+        fed: contract::deploy::PushWish::default(),
+        next: crate::record::Next::default(),
         run: None,
     }
 }

@@ -41,6 +41,8 @@ struct State {
     apps: BTreeMap<String, App>,
     calls: Vec<String>,
     faults: Vec<(&'static str, ProviderError)>,
+    /// What calls answer although they are carried out.
+    lost: Vec<(&'static str, ProviderError)>,
     /// Deploys stay under way.
     held: bool,
 }
@@ -104,6 +106,27 @@ impl Cloud {
     /// The next call of this name fails.
     pub fn fail(&self, call: &'static str, error: ProviderError) {
         self.state.lock().faults.push((call, error));
+    }
+
+    /// The next call of this name is carried out, and answers this.
+    pub fn lose(&self, call: &'static str, error: ProviderError) {
+        self.state.lock().lost.push((call, error));
+    }
+
+    /// What a variable of an app says there.
+    pub fn variable(&self, app: &str, name: &str) -> Option<String> {
+        let state = self.state.lock();
+        let app = state.app(&format!("srv-{app}")).ok()?;
+        let value = app.observed.variables.get(name)?.as_ref()?;
+        Some(value.expose().clone())
+    }
+
+    /// Somebody changes a variable in the cloud's console.
+    pub fn set_variable(&self, app: &str, name: &str, value: &str) {
+        let mut state = self.state.lock();
+        let app = state.app_mut(&format!("srv-{app}")).unwrap();
+        let variables = &mut app.observed.variables;
+        variables.insert(name.to_owned(), Some(value.into()));
     }
 
     /// Deploys stay under way until [`Cloud::release`].
@@ -343,7 +366,11 @@ impl Provider for Account {
         };
         self.cloud.state.lock().apps.insert(id.clone(), app);
         self.begin_deploy(&id, &desired.image)?;
-        Ok(self.cloud.state.lock().app(&id)?.observed.clone())
+        let mut state = self.cloud.state.lock();
+        match state.lost.iter().position(|(at, _)| *at == "create") {
+            Some(at) => Err(state.lost.remove(at).1),
+            None => Ok(state.app(&id)?.observed.clone()),
+        }
     }
 
     async fn set_variables(&self, id: &str, desired: &Desired) -> Result<()> {

@@ -15,4 +15,6 @@ mod lookups;
 mod remotes;
 mod route;
 mod runs;
+mod secrets;
+mod truth;
 mod world;

@@ -2,7 +2,9 @@
 
 use contract::ErrorCode;
 use contract::admin::KeyView;
-use contract::deploy::{DeployView, RemoteState, RemoteView, RunState, RunView, StepState};
+use contract::deploy::{
+    DeployView, RemoteState, RemoteView, RunState, RunView, StepKind, StepState,
+};
 use deployer::provider::ProviderError;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,19 +15,20 @@ use crate::cloud::Cloud;
 use crate::remotes::{REMOTES, with_account};
 use crate::world::{Ground, World};
 
-const GEMINI: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
+pub const GEMINI: &str = "AIzaSyA1234567890abcdefghijklmnopqrstuv";
 const IMAGE: &str = "owner/gemini-balance";
+const ORIGINAL: &str = "snailyp/gemini-balance";
 
 /// Everything that a run meets.
-struct Sky {
-    cloud: Cloud,
-    registry: FakeRegistry,
-    ground: Ground,
+pub struct Sky {
+    pub cloud: Cloud,
+    pub registry: FakeRegistry,
+    pub ground: Ground,
     _google: FakeGoogle,
 }
 
 impl Sky {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let google = FakeGoogle::builder()
             .project("p1", Quota::UNLIMITED)
             .key(GEMINI, "p1")
@@ -33,6 +36,7 @@ impl Sky {
             .await;
         let registry = FakeRegistry::builder()
             .image(Pushed::new(IMAGE, "latest"))
+            .image(Pushed::new(ORIGINAL, "latest"))
             .start()
             .await;
         let cloud = Cloud::new().with_google(&google.base_url());
@@ -45,24 +49,46 @@ impl Sky {
         }
     }
 
-    /// A draft called `one` with the key of this instance.
-    async fn draft(&self, world: &World) {
+    /// A wish for `one` with the first key of this instance.
+    pub async fn wish(&self, world: &World) -> Value {
         let keys: Vec<KeyView> = world.get("/api/keys").await;
-        let wish = json!({
+        json!({
             "name": "one", "account": 1, "region": "singapore", "plan": "free",
             "image": self.registry.reference(IMAGE, "latest"),
             "database": {"kind": "none"}, "keys": [keys[0].id], "time_zone": "Asia/Shanghai",
-        });
+        })
+    }
+
+    /// A draft called `one` with the key of this instance.
+    async fn draft(&self, world: &World) {
+        let _: RemoteView = world.post(REMOTES, self.wish(world).await).await;
+    }
+
+    /// A server whose remote `one` runs; `change` makes its wish another one.
+    pub async fn deployed(&self, change: impl FnOnce(&mut Value)) -> World {
+        let world = with_account(&self.ground).await;
+        let mut wish = self.wish(&world).await;
+        change(&mut wish);
         let _: RemoteView = world.post(REMOTES, wish).await;
+        apply(&world).await;
+        world
     }
 }
 
-fn path(rest: &str) -> String {
+/// Has a run of `one` end well.
+pub async fn apply(world: &World) -> RunView {
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    let run = ended(world).await;
+    assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+    run
+}
+
+pub fn path(rest: &str) -> String {
     format!("{REMOTES}/1/{rest}")
 }
 
 /// What came of the run.
-async fn ended(world: &World) -> RunView {
+pub async fn ended(world: &World) -> RunView {
     loop {
         let run: RunView = world.get(&path("run")).await;
         if run.state != RunState::Running {
@@ -282,4 +308,37 @@ async fn calls_of_its_panel_are_passed_on_and_how_it_is_is_asked_for() {
     assert_eq!(health.sign_in_problem, None);
     let woken: RemoteView = world.post(&path("wake"), json!({})).await;
     assert_eq!(woken.state, RemoteState::Running);
+}
+
+#[tokio::test]
+async fn the_original_runs_without_being_signed_in_to_and_says_what_it_forgets() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    let mut wish = sky.wish(&world).await;
+    wish["image"] = json!(sky.registry.reference(ORIGINAL, "latest"));
+    let _: RemoteView = world.post(REMOTES, wish).await;
+    let run = apply(&world).await;
+    let kinds: Vec<StepKind> = run.steps.iter().map(|step| step.step.kind).collect();
+    assert!(!kinds.contains(&StepKind::SignIn), "{kinds:?}");
+    assert!(
+        run.lines[0].text.contains("lost with every restart"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_made_although_no_answer_came_is_deleted_as_well() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    let why = "Payment information is required to complete this request.";
+    sky.cloud
+        .lose("create", ProviderError::CardNeeded(why.to_owned()));
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    assert!(matches!(ended(&world).await.state, RunState::Failed { .. }));
+    assert_eq!(sky.cloud.apps(), ["one"]);
+    let delete = json!({"action": "delete", "name": "one"});
+    let gone: RemoteView = world.post(&path("action"), delete).await;
+    assert_eq!(gone.state, RemoteState::Gone);
+    assert!(sky.cloud.apps().is_empty(), "nothing is left behind");
 }

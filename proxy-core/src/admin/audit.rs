@@ -17,7 +17,7 @@ use super::sessions::Hash;
 use super::settings::{self, Plan};
 use super::{Access, Admin, guard};
 use crate::Core;
-use crate::store::{Change, Inverse, Made, NewAudit};
+use crate::store::{Author, Change, Inverse, Made, NewAudit};
 
 /// How many entries a page has unless the caller says so, and at most.
 const PAGE: u32 = 50;
@@ -56,6 +56,14 @@ impl Who {
     /// Whether the desktop window asks, whose webview no secret may reach.
     pub fn is_window(&self) -> bool {
         self.actor == Actor::Desktop
+    }
+
+    /// The same as the store has it.
+    pub fn author(&self) -> Author {
+        Author {
+            actor: self.actor,
+            address: self.address.clone(),
+        }
     }
 
     /// Files what was done to something, without a way back.

@@ -10,15 +10,12 @@
 
 use std::collections::BTreeMap;
 
-use age::secrecy::SecretString;
 use axum::extract::State;
 use contract::admin::{
     AuditAction, ExportFile, ExportRequest, Origin, SettingProblem, TokenRules, TransferFormat,
     TransferReport, TransferRequest,
 };
 use contract::{ApiError, ErrorCode, Millis};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use vault::Secret;
 use zeroize::Zeroizing;
 
@@ -28,17 +25,9 @@ use super::settings::{self, Plan, settable};
 use super::{Admin, import};
 use crate::settings::original::{Becomes, original};
 use crate::settings::{DECLARATIONS, list_items, refuse_placeholder};
-use crate::store::{Change, FoundKey, FoundToken};
+use crate::store::{Change, FoundKey, FoundToken, sha256};
+use crate::transfer::{self, Content, KeyContent, TokenContent, hex, unhex};
 
-/// The version of the file's form.
-const VERSION: u32 = 1;
-/// How an armoured age file begins.
-const AGE: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
-/// scrypt's cost: 2^15 takes 32 MiB and about a tenth of a second.
-const WORK: u8 = 15;
-/// The highest cost of a file that is opened, which takes 256 MiB: what age's own program
-/// makes.
-const MOST_WORK: u8 = 18;
 /// The shortest passphrase, in characters.
 const MIN_PASSPHRASE: usize = 8;
 /// The shortest client token that may be kept as a plain hash, in characters: a shorter one
@@ -46,44 +35,6 @@ const MIN_PASSPHRASE: usize = 8;
 const MIN_TOKEN: usize = 16;
 /// The longest name of a token, in characters.
 const NAME_CHARS: usize = 100;
-
-/// The file's content.
-#[derive(Serialize, Deserialize)]
-struct Content {
-    /// Says what kind of file this is, and in which version.
-    gemini_balance: u32,
-    exported_at: Millis,
-    /// By name, written as in the environment.
-    #[serde(default)]
-    settings: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    keys: Vec<KeyContent>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tokens: Vec<TokenContent>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeyContent {
-    key: String,
-    #[serde(default)]
-    label: String,
-    #[serde(default = "yes")]
-    enabled: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct TokenContent {
-    name: String,
-    masked: String,
-    /// SHA-256 in hexadecimal.
-    hash: String,
-    #[serde(default)]
-    rules: TokenRules,
-}
-
-fn yes() -> bool {
-    true
-}
 
 /// A file with the whole configuration.
 #[utoipa::path(post, path = "/api/transfer/export", tag = "settings",
@@ -117,7 +68,6 @@ pub(super) async fn export(
     let saved = core.store.saved_settings().await?;
     let settings = core.environment.with_valid(&saved);
     let mut content = Content {
-        gemini_balance: VERSION,
         exported_at: core.clock.now(),
         settings: DECLARATIONS
             .iter()
@@ -127,8 +77,7 @@ pub(super) async fn export(
                 Some((one.name.to_owned(), given.expose().clone()))
             })
             .collect(),
-        keys: Vec::new(),
-        tokens: Vec::new(),
+        ..Content::default()
     };
     if with_secrets {
         for key in core.store.keys().await? {
@@ -156,12 +105,10 @@ pub(super) async fn export(
             }
         }
     }
-    let text = serde_json::to_string_pretty(&content)
-        .map(Zeroizing::new)
-        .map_err(|error| internal(&error))?;
+    let text = content.text()?;
     let (text, ending) = match passphrase {
         None => ((*text).clone(), "json"),
-        Some(passphrase) => (encrypted(text, passphrase).await?, "age"),
+        Some(passphrase) => (transfer::encrypted(text, passphrase).await?, "age"),
     };
     let day = day_of(core.clock.now(), &settings.time_zone);
     let file_name = format!("gemini-balance-{day}.{ending}");
@@ -290,7 +237,7 @@ impl Found {
 
     async fn read(text: &str, passphrase: Option<Secret>) -> Result<Self> {
         let text = text.trim_start_matches('\u{feff}').trim_start();
-        if text.starts_with(AGE) {
+        if text.starts_with(transfer::AGE) {
             let passphrase = passphrase
                 .filter(|passphrase| !passphrase.expose().is_empty())
                 .ok_or_else(|| {
@@ -299,7 +246,7 @@ impl Found {
                         "The file is encrypted: give the passphrase that it was exported with.",
                     )
                 })?;
-            let content = decrypted(text.to_owned(), passphrase).await?;
+            let content = transfer::decrypted(text.to_owned(), passphrase).await?;
             return Self::json(&content, TransferFormat::Encrypted);
         }
         if text.starts_with('{') {
@@ -321,20 +268,7 @@ impl Found {
     }
 
     fn json(text: &str, format: TransferFormat) -> Result<Self> {
-        // What serde says may quote a secret.
-        let content: Content = serde_json::from_str(text).map_err(|error| {
-            Failure::invalid(format!(
-                "The file is no export of Gemini Balance, or is damaged (line {}, column {}).",
-                error.line(),
-                error.column()
-            ))
-        })?;
-        if content.gemini_balance > VERSION {
-            return Err(Failure::invalid(
-                "The file was exported by a newer version of Gemini Balance. Update this one, \
-                 then import it.",
-            ));
-        }
+        let content = Content::read(text)?;
         let mut found = Self::of(format);
         for (name, value) in content.settings {
             found.setting(&name, &name, Secret::new(value));
@@ -551,77 +485,8 @@ fn without_comment(value: &str) -> &str {
         .map_or("", str::trim)
 }
 
-async fn encrypted(text: Zeroizing<String>, passphrase: Secret) -> Result<String> {
-    let work = move || {
-        let mut recipient =
-            age::scrypt::Recipient::new(SecretString::from(passphrase.expose().clone()));
-        recipient.set_work_factor(WORK);
-        age::encrypt_and_armor(&recipient, text.as_bytes())
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| internal(&error))?
-        .map_err(|error| internal(&error))
-}
-
-async fn decrypted(text: String, passphrase: Secret) -> Result<Zeroizing<String>> {
-    let work = move || {
-        let mut identity =
-            age::scrypt::Identity::new(SecretString::from(passphrase.expose().clone()));
-        identity.set_max_work_factor(MOST_WORK);
-        age::decrypt(&identity, text.trim().as_bytes())
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    let bytes = done.map_err(|error| internal(&error))?.map_err(|error| {
-        use age::DecryptError::{DecryptionFailed, ExcessiveWork, KeyDecryptionFailed};
-        match error {
-            // What fails later, in the content, is of another kind.
-            DecryptionFailed | KeyDecryptionFailed => Failure::new(
-                ErrorCode::WrongPassphrase,
-                "That passphrase does not open the file. It is the one that was typed when the \
-                 file was exported.",
-            ),
-            ExcessiveWork { .. } => Failure::invalid(
-                "The file was encrypted with so high a cost that opening it would stop this \
-                 server. Export it again, or encrypt it anew with age.",
-            ),
-            _ => Failure::invalid(
-                "The file is damaged, or was encrypted for a key rather than by a passphrase.",
-            ),
-        }
-    })?;
-    String::from_utf8(bytes)
-        .map(Zeroizing::new)
-        .map_err(|_| Failure::invalid("The encrypted file holds no text."))
-}
-
-fn internal(error: &impl std::fmt::Display) -> Failure {
-    Failure::new(
-        ErrorCode::Internal,
-        format!("The file could not be made or read: {error}"),
-    )
-}
-
 fn may_be_hashed(token: &Secret) -> bool {
     token.expose().chars().count() >= MIN_TOKEN
-}
-
-fn sha256(token: &Secret) -> [u8; 32] {
-    Sha256::digest(token.expose().as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 2 * bytes.len() || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 fn day_of(now: Millis, zone: &jiff::tz::TimeZone) -> String {

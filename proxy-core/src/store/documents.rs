@@ -33,6 +33,19 @@ impl Store {
         Ok(found)
     }
 
+    /// The names of all documents that begin with `prefix`, also of those that cannot be opened.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn document_names(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let rows = query("SELECT name FROM documents WHERE SUBSTR(name, 1, ?) = ? ORDER BY name")
+            .bind(i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX))
+            .bind(prefix)
+            .fetch_all(self.db()?.read())
+            .await?;
+        rows.iter().map(|row| row.get("name")).collect()
+    }
+
     async fn open_documents(&self, prefix: &str) -> Result<(Vec<Document>, bool), StoreError> {
         let rows =
             query("SELECT name, sealed FROM documents WHERE SUBSTR(name, 1, ?) = ? ORDER BY name")

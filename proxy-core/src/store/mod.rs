@@ -33,6 +33,7 @@ mod settings;
 mod sqlite;
 mod state;
 mod sums;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -68,15 +69,17 @@ pub use retention::Keep;
 use seal::Seal;
 pub use sessions::{StoredFactor, StoredSession};
 pub(crate) use settings::{
-    Change, FoundToken, Inverse, KeyChoice, KeyWas, Made, NewAudit, SettingsState, TokenChoice,
-    TokenWas, names_of,
+    Change, Inverse, KeyChoice, KeyWas, Made, NewAudit, SettingsState, TokenChoice, TokenWas,
+    names_of,
 };
-pub use settings::{SavedSetting, SavedSettings};
+pub use settings::{FoundToken, SavedSetting, SavedSettings};
 pub use state::Tended;
 pub use sums::{SumKind, Tally, Totals};
+pub use taken::{Author, TakenIn, ToTakeIn};
 #[cfg(test)]
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
+pub(crate) use tokens::sha256;
 
 /// How long a start waits for a server to be connected to, looked into and migrated. Then one
 /// goes on without it, and [`Store::tend`] goes on trying.

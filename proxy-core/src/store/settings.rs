@@ -159,11 +159,15 @@ impl Made {
 }
 
 /// A client token that was made elsewhere.
-pub(crate) struct FoundToken {
-    pub(crate) name: String,
-    pub(crate) masked: String,
-    pub(crate) hash: [u8; 32],
-    pub(crate) rules: TokenRules,
+pub struct FoundToken {
+    /// What to call it.
+    pub name: String,
+    /// Its first and last characters.
+    pub masked: String,
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub rules: TokenRules,
 }
 
 /// A change of the configuration, made as a whole or not at all.
@@ -498,7 +502,11 @@ impl Store {
 
     /// Adds a token unless it is or was there: a revoked one stays revoked. Gives its number when
     /// it is new.
-    async fn put_token(&self, tx: &mut Tx, token: &FoundToken) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn put_token(
+        &self,
+        tx: &mut Tx,
+        token: &FoundToken,
+    ) -> Result<Option<i64>, StoreError> {
         let known = query("SELECT id FROM client_tokens WHERE hash = ?")
             .bind(token.hash.as_slice())
             .fetch_optional(&mut *tx)
@@ -763,7 +771,7 @@ impl Store {
         Ok(Some(serde_json::from_str(text.expose()).ok()))
     }
 
-    fn json(&self, value: &impl Serialize) -> Result<String, StoreError> {
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<String, StoreError> {
         serde_json::to_string(value).map_err(|error| StoreError::failed(&self.inner.place, &error))
     }
 }

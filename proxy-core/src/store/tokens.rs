@@ -313,7 +313,7 @@ pub(super) fn environment_name(at: usize) -> String {
     format!("ALLOWED_TOKENS {}", at + 1)
 }
 
-pub(super) fn sha256(token: &Secret) -> [u8; 32] {
+pub(crate) fn sha256(token: &Secret) -> [u8; 32] {
     Sha256::digest(token.expose().as_bytes()).into()
 }
 

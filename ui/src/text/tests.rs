@@ -407,8 +407,8 @@ fn everything_that_a_deployment_names_has_a_text() {
             K::SetVariables => K::SetVariables, K::ChangeApp => K::ChangeApp,
             K::Deploy => K::Deploy, K::WaitLive => K::WaitLive,
             K::WaitHealthy => K::WaitHealthy, K::SignIn => K::SignIn,
-            K::PushKeys => K::PushKeys, K::CreateToken => K::CreateToken,
-            K::TryRequest => K::TryRequest, K::DeleteApp => K::DeleteApp,
+            K::ChangePassword => K::ChangePassword, K::CreateToken => K::CreateToken,
+            K::TryRequest => K::TryRequest, K::RevokeOld => K::RevokeOld,
         ),
     );
     each_has(

@@ -68,6 +68,8 @@ async fn a_prefix_is_taken_as_it_is_written(world: World) {
     );
     assert_eq!(texts(&store, "ru%").await, [pair("ru%/1", "ru%/1")]);
     assert_eq!(texts(&store, "").await.len(), 5);
+    let names = store.document_names("run/").await.unwrap();
+    assert_eq!(names, ["run/10", "run/2"]);
 }
 
 async fn another_sealing_key_opens_documents_and_the_old_one_nothing(mut world: World) {
@@ -136,6 +138,9 @@ async fn a_damaged_document_does_not_keep_the_others_away(world: World) {
         }
     }
     assert_eq!(texts(&store, "remote/").await, [pair(NAME, TEXT)]);
+    // Its place is taken all the same.
+    let names = store.document_names("remote/").await.unwrap();
+    assert_eq!(names, [NAME, "remote/5"]);
 }
 
 #[tokio::test]

@@ -218,6 +218,7 @@ use on_both;
 mod documents;
 mod original;
 mod rotation;
+mod taken;
 
 on_both! {
     keys_come_back_after_a_restart_with_what_was_known_of_them
