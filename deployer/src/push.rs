@@ -3,7 +3,8 @@
 //! *Push* goes through the remote's admin API, so it takes effect at once, and stays where the
 //! remote has a database. The variables at the provider follow without a new deploy, so that
 //! what was pushed is also what its process begins with; of a remote without a database nothing
-//! else outlasts a restart. Client tokens are known here by their hashes only and fit into no
+//! else outlasts a restart. (Some providers take variables with a deploy only; there they differ
+//! until the next one, which the drift says.) Client tokens are known here by their hashes only and fit into no
 //! variable: [`Deployer::feed`] sends them again after a restart.
 //!
 //! *Take* only adds: keys and tokens that are only there come here, settings go into the wish.

@@ -1,7 +1,7 @@
 //! Secrets of remotes, replaced.
 
 use contract::ErrorCode;
-use contract::admin::{KeyView, TokenView};
+use contract::admin::{KeyView, TokenCreated, TokenView};
 use contract::deploy::{RemoteAccess, RemoteView, RunState, RunView, StepState};
 use deployer::provider::ProviderError;
 use reqwest::Method;
@@ -61,6 +61,37 @@ async fn a_client_token_is_replaced_there_and_in_the_variables() {
     assert!(!text.contains(&new) && !text.contains(&old), "{text}");
     let audit = world.audit().await;
     assert!(audit.contains(&("remote_changed".to_owned(), "one".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_go_through_it_go_on_with_the_new_token() {
+    let sky = Sky::new().await;
+    let world = sky.deployed(|_| ()).await;
+    let mine: TokenCreated = world.post("/api/tokens", json!({"name": "mine"})).await;
+    let here = world.running.address();
+    let route = json!({"remote": 1, "when_away": "hold"});
+    let _: serde_json::Value = world.send(Method::PUT, "/api/deploy/route", route).await;
+    let chat = async || {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let body = json!({
+            "model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hello."}],
+        });
+        let asked = client
+            .post(format!("{here}/v1/chat/completions"))
+            .bearer_auth(&mine.secret)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        asked.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(chat().await, 200);
+    let (_, old, _) = access(&world).await;
+    is_done(&rotate(&world, json!({"what": "client_token"})).await);
+    let (url, new, _) = access(&world).await;
+    assert_eq!(
+        (models(&url, &old).await, models(&url, &new).await),
+        (401, 200)
+    );
+    assert_eq!(chat().await, 200, "with the new one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
