@@ -73,9 +73,6 @@ pub fn extend_in(providers: Providers, pause: Arc<dyn Pause>) -> proxy_core::Ext
             providers,
             core: std::sync::Arc::downgrade(core),
         });
-        let begun = deployer.clone();
-        core.tracker()
-            .spawn(async move { begun.follow_route().await });
         deployer.keep_watch();
         api::extension(core, deployer)
     })

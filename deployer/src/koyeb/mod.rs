@@ -10,7 +10,7 @@
 //! - An app is only the place of its services. Ours is made to go with its last one; one that
 //!   was left empty by an attempt that broke off is used again.
 //! - To restart and to roll back is to deploy again what was.
-//! - A free instance sleeps without the service's state saying so.
+//! - A free instance sleeps; its deployment says so, its service does not.
 //!
 //! Deliberately absent: git builds, private images, volumes, Koyeb's own secrets, several
 //! regions, scaling, custom domains.

@@ -63,6 +63,7 @@ pub(super) fn state(service: &Service, deployments: &[Deployment]) -> ProviderSt
     match service.status.as_deref().unwrap_or_default() {
         "PAUSED" | "PAUSING" => ProviderState::Suspended,
         "DELETING" => ProviderState::Stopped("Koyeb is deleting it".to_owned()),
+        "HEALTHY" | "DEGRADED" if deployments.first().is_some_and(sleeps) => ProviderState::Asleep,
         "HEALTHY" | "DEGRADED" => ProviderState::Running,
         // The one before serves until the new one does.
         "STARTING" if serves() => ProviderState::Running,
@@ -77,6 +78,10 @@ pub(super) fn state(service: &Service, deployments: &[Deployment]) -> ProviderSt
         }
         _ => ProviderState::Starting,
     }
+}
+
+fn sleeps(deployment: &Deployment) -> bool {
+    deployment.status.as_deref() == Some("SLEEPING")
 }
 
 /// An event in words. Whether it is bad news is told by these only.
@@ -146,9 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_sleeps_runs_and_one_that_goes_does_not() {
+    fn a_service_sleeps_or_runs_or_is_on_its_way() {
         let asleep = [deployment("SLEEPING", "")];
-        assert_eq!(state(&service("HEALTHY"), &asleep), ProviderState::Running);
+        assert_eq!(state(&service("HEALTHY"), &asleep), ProviderState::Asleep);
+        let awake = [deployment("HEALTHY", ""), deployment("SLEEPING", "")];
+        assert_eq!(state(&service("HEALTHY"), &awake), ProviderState::Running);
         let coming = [deployment("STARTING", ""), deployment("HEALTHY", "")];
         assert_eq!(state(&service("STARTING"), &coming), ProviderState::Running);
         let first = [deployment("STARTING", "")];

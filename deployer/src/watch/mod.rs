@@ -61,6 +61,8 @@ impl Deployer {
         let holder = random();
         let mut was_away = false;
         loop {
+            // Another process on the same database may have changed it.
+            self.follow_route().await;
             let pause = match Box::pin(self.round(holder)).await {
                 Ok(pause) => {
                     was_away = false;
