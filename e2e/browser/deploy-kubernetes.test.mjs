@@ -107,11 +107,8 @@ test('an instance goes online at ClawCloud by a file that is chosen, and is used
     // Another image by the newest of its tag; and back.
     const action = (wish) => admin(page, 'POST', `/api/deploy/remotes/${remote.id}/action`, wish);
     assert.equal((await action({ action: 'redeploy' })).status, 200);
-    await page.waitForFunction(
-      async (remote) => (await (await fetch(`/api/deploy/remotes/${remote}/run`)).json()).state.state === 'done',
-      remote.id,
-    );
     await page.reload();
+    await page.locator('[data-testid="remote-state"][data-state="running"]').first().waitFor();
     await id('deploy-2').waitFor();
     await id('roll-back-1').click();
     await id('deploy-again-confirm').click();
@@ -122,7 +119,7 @@ test('an instance goes online at ClawCloud by a file that is chosen, and is used
     await id('end-typed').fill('gb-claw');
     await id('end-confirm').click();
     await id('end').waitFor({ state: 'detached' });
-    await page.waitForFunction(async () => (await (await fetch('/api/deploy/remotes')).json()).length === 0);
+    assert.deepEqual(await remotes(page), []);
   });
 });
 

@@ -201,7 +201,10 @@ impl Namespace {
         let request = self
             .at(kind)
             .patch(name_of(manifest), &params, &Patch::Apply(manifest));
-        self.ask(request.map_err(unexpected)?).await
+        match self.ask(request.map_err(unexpected)?).await {
+            Err(error) if how.dry && is_untriable(&error) => Ok(manifest.clone()),
+            applied => applied,
+        }
     }
 
     /// Changes what `change` names, whoever it belongs to. A strategic patch knows which items
@@ -223,8 +226,10 @@ impl Namespace {
             ..PostParams::default()
         };
         let request = self.at(kind).create(&params, body(manifest)?);
-        let _: Value = self.ask(request.map_err(unexpected)?).await?;
-        Ok(())
+        match self.ask::<Value>(request.map_err(unexpected)?).await {
+            Err(error) if is_untriable(&error) => Ok(()),
+            tried => tried.map(drop),
+        }
     }
 
     /// Has an object deleted, with what belongs to it. One that is gone is no error.
@@ -358,6 +363,12 @@ fn in_arrears(said: String) -> String {
     }
 }
 
+/// Whether nothing can be tried because an admission webhook of the cloud's takes no dry runs
+/// (in the words of apiserver's `webhook/errors`). Then it is seen when it is written.
+fn is_untriable(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Refused(said) if said.contains("does not support dry run"))
+}
+
 fn name_of(manifest: &Value) -> &str {
     manifest["metadata"]["name"].as_str().unwrap_or_default()
 }
@@ -377,4 +388,26 @@ fn body(value: &Value) -> Result<Vec<u8>> {
 
 fn unexpected(error: kube::core::request::Error) -> ProviderError {
     ProviderError::Unexpected(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_that_takes_no_dry_runs_is_no_refusal() {
+        let refused = |said: &str| ProviderError::Refused(said.to_owned());
+        let webhook = "admission webhook \"vingress.sealos.io\" does not support dry run";
+        assert!(is_untriable(&refused(webhook)));
+        assert!(!is_untriable(&refused("spec.replicas: Invalid value: -1")));
+        assert!(!is_untriable(&ProviderError::Forbidden(webhook.to_owned())));
+    }
+
+    #[test]
+    fn arrears_are_told_from_other_quotas() {
+        let debt = in_arrears("exceeded quota: debt-limit0, requested: pods=1".to_owned());
+        assert!(debt.contains("in arrears"), "{debt}");
+        let full = "exceeded quota: quota-ns-abc, requested: pods=1".to_owned();
+        assert_eq!(in_arrears(full.clone()), full);
+    }
 }

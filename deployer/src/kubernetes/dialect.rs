@@ -100,8 +100,11 @@ const REGIONS: [(&str, &str); 5] = [
 
 /// Regions to choose from where nothing tells which one an account is in.
 pub(super) fn regions(dialect: &Dialect) -> Vec<Choice> {
-    let regions = REGIONS.iter().filter(|_| *dialect == CLAW_CLOUD);
-    regions
+    if *dialect != CLAW_CLOUD {
+        return Vec::new();
+    }
+    REGIONS
+        .iter()
         .map(|(id, name)| Choice {
             id: (*id).to_owned(),
             name: format!("{name} ({id})"),
