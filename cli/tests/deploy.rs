@@ -65,6 +65,7 @@ fn a_draft_is_noted_shown_and_deleted_by_its_name_alone() {
 
     assert!(run(&["keep-alive", "mine", "on", "--quiet", "23-7"]).contains("draft"));
     run(&["keep-alive", "mine", "off"]);
+    assert!(run(&["route"]).contains("straight to Google"));
 
     let refused = deploy(folder.path(), &["delete", "mine", "--typed-name", "yours"]);
     assert!(!refused.status.success());
@@ -90,6 +91,8 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
             "0 to 23",
         ),
         (&["wake", "mine"][..], "Deploy it first"),
+        (&["route", "mine"][..], "Deploy it first"),
+        (&["route", "nobody"][..], "deploy list"),
     ] {
         let output = deploy(folder.path(), arguments);
         assert!(!output.status.success(), "{arguments:?}");

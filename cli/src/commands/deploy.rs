@@ -5,6 +5,7 @@
 //! Secrets come from a file, the standard input or the environment, never from the command
 //! line, which other users can see.
 
+mod route;
 mod truth;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -233,6 +234,7 @@ pub fn command() -> Command {
             )),
         )
         .subcommands(truth::commands(&one, &option))
+        .subcommand(route::command())
 }
 
 /// Runs the command.
@@ -356,6 +358,7 @@ impl Desk {
                 print(&variables.text)
             }
             "delete" => self.delete(given).await,
+            "route" => Box::pin(self.route(given)).await,
             "drift" => self.drift(given).await,
             "push" => self.push(given).await,
             "take" => self.take(given).await,

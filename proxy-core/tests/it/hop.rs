@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use contract::deploy::{RoutePresence, WhenAway};
 use proxy_core::{NextHop, Through};
+use tokio::task::JoinSet;
 
 use crate::world::{TOKEN, World, ask, json};
 
@@ -43,6 +44,7 @@ struct Edge {
     address: String,
     /// How often its health must still be asked for.
     sleeps: Arc<AtomicU32>,
+    _task: JoinSet<()>,
 }
 
 impl Edge {
@@ -53,8 +55,13 @@ impl Edge {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = tokio::net::TcpListener::bind(any).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, sleeps }
+        let mut task = JoinSet::new();
+        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            address,
+            sleeps,
+            _task: task,
+        }
     }
 
     fn falls_asleep(&self, sleeps: u32) {
