@@ -363,7 +363,7 @@ impl Desk {
             "push" => self.push(given).await,
             "take" => self.take(given).await,
             "rotate" => self.rotate(given).await,
-            "move" => self.move_remote(given).await,
+            "move" => Box::pin(self.move_remote(given)).await,
             _ => Ok(()),
         }
     }
@@ -522,7 +522,7 @@ impl Desk {
         filed: Option<AuditAction>,
     ) -> anyhow::Result<()> {
         let remote = self.remote(given).await?;
-        let now = self.deployer.act(remote.id, action).await?;
+        let now = Box::pin(self.deployer.act(remote.id, action)).await?;
         if let Some(filed) = filed {
             self.tell(filed, &remote.name).await?;
         }
