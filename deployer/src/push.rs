@@ -49,6 +49,8 @@ impl Deployer {
         let report = Box::pin(self.send(&record, what, Reach::Alike)).await?;
         let _changing = self.changing().await;
         let mut record = self.still(id).await?;
+        // Whether they are alike now is found out anew.
+        record.watched.drift = None;
         record.fed.keys |= what.keys;
         record.fed.tokens |= what.tokens;
         record.fed.settings |= what.settings;

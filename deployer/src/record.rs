@@ -186,6 +186,17 @@ pub struct Watched {
     pub fed: Option<Millis>,
     /// What the registry last said of its image's tag.
     pub newest: Option<Newest>,
+    /// Whether it was last found to be as this instance wants it.
+    pub drift: Option<Drifted>,
+}
+
+/// Whether a remote was as this instance wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drifted {
+    /// It was not.
+    pub differs: bool,
+    /// When that was found out.
+    pub asked_at: Millis,
 }
 
 /// What a registry said of a tag.

@@ -1,6 +1,6 @@
 //! Asks providers and instances how remotes are, and notes it.
 
-use contract::deploy::{KeepAlive, RemoteHealth, RemoteState, RemoteView};
+use contract::deploy::{KeepAlive, PushWish, RemoteHealth, RemoteState, RemoteView};
 use contract::{ApiError, ErrorCode, Millis};
 
 use super::hours::{HOUR, sleep_of};
@@ -12,12 +12,14 @@ use crate::deployer::Deployer;
 use crate::document;
 use crate::image::{self, Registry};
 use crate::provider::{Observed, ProviderState};
-use crate::record::{Newest, Record};
+use crate::record::{Drifted, Newest, Record};
 use crate::remotes::{image_of, nowhere, target};
 use crate::wish::{Wish, check_keep_alive};
 
 /// How often a registry is asked for newer images.
 const NEWEST: Millis = 6 * HOUR;
+/// How often a remote is compared with what it should be.
+const DRIFT: Millis = HOUR;
 /// How often a provider is asked what an account may do.
 const ACCOUNT: Millis = 6 * HOUR;
 
@@ -106,7 +108,35 @@ impl Deployer {
         {
             self.check_account(account).await?;
         }
+        let may_be_asked = itself == Itself::Unless || sleep_of(&record).is_none();
+        if record.state == RemoteState::Running && may_be_asked {
+            Box::pin(self.look_for_drift(&record)).await?;
+        }
         Box::pin(self.look_for_newer(&record)).await
+    }
+
+    /// Compares a remote with what it should be now and then.
+    async fn look_for_drift(&self, record: &Record) -> Result<(), ApiError> {
+        let now = self.clock().now();
+        let known = record.watched.drift;
+        if known.is_some_and(|known| (0..DRIFT).contains(&(now - known.asked_at))) {
+            return Ok(());
+        }
+        let differs = match Box::pin(self.has_drifted(record.id)).await {
+            Ok(differs) => differs,
+            Err(error) => {
+                tracing::debug!(%error, remote = record.name, "a remote cannot be compared");
+                known.is_some_and(|known| known.differs)
+            }
+        };
+        let note = |record: &mut Record| {
+            record.watched.drift = Some(Drifted {
+                differs,
+                asked_at: now,
+            });
+            true
+        };
+        self.note(record.id, note).await.map(drop)
     }
 
     /// Asks for a sign of life. One that sleeps is shown as waking up meanwhile.
@@ -231,16 +261,18 @@ impl Deployer {
         Seen { provider, app }
     }
 
-    /// Sends one its keys again that has none, because it was started anew and nothing of it
-    /// lasts: once for each start, so that keys that were deleted there stay deleted. Gives how
-    /// it is then.
+    /// Sends one what it had that was started anew and of which nothing lasts: once for each
+    /// start, so that keys that were deleted there stay deleted. Gives how it is then.
     async fn fed(&self, record: &Record, health: RemoteHealth) -> RemoteHealth {
         let asked = Record {
             health: Some(health.clone()),
             ..record.clone()
         };
         let is_fed = health.started_at.is_some() && record.watched.fed == health.started_at;
-        let (true, false, Some(url)) = (has_lost_keys(&asked), is_fed, &record.url) else {
+        // Keys may be among its variables; what was pushed besides is not.
+        let was_fed = record.watched.fed.is_some() && record.fed != PushWish::default();
+        let lacks = has_lost_keys(&asked) || was_fed;
+        let (true, false, Some(url)) = (lacks, is_fed, &record.url) else {
             return health;
         };
         match Box::pin(self.feed_now(record, url)).await {

@@ -150,6 +150,7 @@ impl Around {
             ends_at
                 .filter(|at| *at <= self.now.saturating_add(CREDENTIAL_SOON))
                 .map(|at| RemoteWarning::CredentialEnds { at }),
+            drifted(record).then_some(RemoteWarning::Drift),
             newer_image(record).map(|digest| RemoteWarning::NewerImage { digest }),
         ]
         .into_iter()
@@ -171,6 +172,11 @@ pub(crate) fn has_lost_keys(record: &Record) -> bool {
     let should = |wish: &Wish| matches!(wish.database, Database::None) && !wish.keys.is_empty();
     let has_none = record.health.as_ref().and_then(|health| health.keys_total) == Some(0);
     has_none && record.wish.as_ref().is_some_and(should)
+}
+
+/// Whether it was last found not to be as this instance wants it.
+fn drifted(record: &Record) -> bool {
+    record.watched.drift.is_some_and(|drift| drift.differs)
 }
 
 /// The digest of a newer image under its tag.

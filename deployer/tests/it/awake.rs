@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract::ErrorCode;
 use contract::admin::{KeyView, Sealing};
 use contract::deploy::{
-    AccountView, DeployFeature, DeployState, RemoteState, RemoteView, RemoteWarning,
+    AccountView, DeployFeature, DeployState, PushReport, RemoteState, RemoteView, RemoteWarning,
 };
 use deployer::provider::{Data, Desired, Provider as _, Value as Variable};
 use deployer::render;
@@ -292,6 +292,28 @@ async fn one_that_lost_its_keys_is_given_them_once_for_each_start() {
     let bare: RemoteView = sky.world.post(&path, refresh).await;
     assert_eq!(bare.health.unwrap().keys_total, Some(0));
     assert_eq!(bare.warnings, [RemoteWarning::KeysLost]);
+    sky.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_differs_is_told_of_until_it_is_made_alike() {
+    let sky = Sky::new().await;
+    let on = json!({ "enabled": true });
+    let _: RemoteView = sky
+        .world
+        .send(Method::PUT, &format!("{ONE}/keep-alive"), on)
+        .await;
+    let differs = |remote: &RemoteView| remote.warnings.contains(&RemoteWarning::Drift);
+    // It was deployed without its keys among its variables.
+    sky.until(MINUTE, differs).await;
+    let password = json!({ "password": crate::world::PASSWORD });
+    let confirm = "/api/account/confirm";
+    let (status, said) = sky.world.call(Method::POST, confirm, Some(password)).await;
+    assert_eq!(status, 204, "{said}");
+    let all = json!({ "keys": true, "tokens": true, "settings": true });
+    let report: PushReport = sky.world.post(&format!("{ONE}/push"), all).await;
+    assert_eq!(report.problems, []);
+    assert!(!differs(&sky.seen().await));
     sky.world.stop().await;
 }
 
