@@ -14,6 +14,7 @@
 
 mod request;
 mod response;
+pub mod responses;
 mod stream;
 mod tools;
 mod wire;

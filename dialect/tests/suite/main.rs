@@ -9,4 +9,6 @@ mod errors;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;
+mod responses_golden;
+mod responses_roundtrip;
 mod sse;
