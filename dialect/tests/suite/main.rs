@@ -5,6 +5,7 @@
 mod anthropic_golden;
 mod anthropic_roundtrip;
 mod common;
+mod embeddings;
 mod errors;
 mod gemini;
 mod openai_golden;
