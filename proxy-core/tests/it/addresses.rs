@@ -72,7 +72,7 @@ async fn a_wrong_path_names_the_right_base_url_in_the_clients_protocol() {
     assert_eq!(admin.headers()["content-type"], "application/json");
     assert_eq!(
         body(admin).await["code"],
-        "not_found",
+        "not_signed_in",
         "the admin API's own answer"
     );
 }

@@ -48,7 +48,7 @@ async fn a_response_is_answered_in_openais_shape() {
     assert!(text(&answer).contains("Grace"));
     assert!(answer["usage"]["input_tokens"].as_u64().unwrap() > 0);
     let requests: Value = world.admin("/api/requests").await;
-    let record = &requests["items"][0];
+    let record = &requests["requests"][0];
     assert_eq!(
         [&record["surface"], &record["model"]],
         ["openai", "gemini-2.5-flash"],

@@ -201,6 +201,8 @@ pub(super) struct UsageOut {
 #[derive(Serialize)]
 struct InputDetails {
     cached_tokens: u64,
+    /// Google fills its caches by itself and counts nothing for it.
+    cache_write_tokens: u64,
 }
 
 #[derive(Serialize)]
@@ -214,6 +216,7 @@ impl From<Usage> for UsageOut {
             input_tokens: usage.prompt,
             input_tokens_details: InputDetails {
                 cached_tokens: usage.cached,
+                cache_write_tokens: 0,
             },
             output_tokens: usage.output,
             output_tokens_details: OutputDetails {
