@@ -20,6 +20,7 @@
 mod answer;
 mod call;
 mod events;
+mod growing;
 mod items;
 mod kept;
 mod output;
