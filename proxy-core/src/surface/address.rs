@@ -117,9 +117,9 @@ fn endpoint(before: &[&str], end: &[&str]) -> Option<String> {
         let fits = |(wanted, given): (&&str, &&str)| *wanted == "*" || wanted == given;
         pattern.len() == end.len() && pattern.iter().zip(end).all(fits)
     };
-    let version = if ENDPOINTS.iter().any(|pattern| is(pattern)) {
+    let version = if ENDPOINTS.iter().any(&is) {
         "v1"
-    } else if MODELS.iter().any(|pattern| is(pattern)) {
+    } else if MODELS.iter().any(is) {
         version_of_models(before, end)
     } else {
         return None;
@@ -148,8 +148,8 @@ fn means_nothing(segment: &str) -> bool {
     let of_endpoint = |pattern: &&[&str]| pattern.contains(&segment);
     PREFIXES.contains(&segment)
         || segment.contains(':')
-        || ENDPOINTS.iter().any(|pattern| of_endpoint(pattern))
-        || MODELS.iter().any(|pattern| of_endpoint(pattern))
+        || ENDPOINTS.iter().any(of_endpoint)
+        || MODELS.iter().any(of_endpoint)
 }
 
 #[cfg(test)]
