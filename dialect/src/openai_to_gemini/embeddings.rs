@@ -16,8 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, Malformed};
+use crate::gemini::Usage;
 use crate::gemini::models::bare;
 use crate::gemini::request::{Content, Part};
+use crate::gemini::response::UsageMetadata;
 use crate::openai::embeddings::{self as wire, Piece};
 use crate::text::{Str, to_json};
 
@@ -142,20 +144,13 @@ struct Answer {
     #[serde(default)]
     embeddings: Vec<Values>,
     #[serde(default)]
-    usage_metadata: Option<Counted>,
+    usage_metadata: Option<UsageMetadata>,
 }
 
 #[derive(Deserialize)]
 struct Values {
     #[serde(default)]
     values: Vec<f32>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Counted {
-    #[serde(default)]
-    prompt_token_count: u64,
 }
 
 #[derive(Serialize)]
@@ -186,18 +181,40 @@ struct UsageOut {
     total_tokens: u64,
 }
 
+impl From<Usage> for UsageOut {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt,
+            total_tokens: usage.total,
+        }
+    }
+}
+
+/// A translated answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// The body for the client.
+    pub body: Vec<u8>,
+    /// Tokens as Google counted them; `None` when it did not.
+    pub usage: Option<Usage>,
+}
+
 /// Translates the answers to all bodies of a call, in their order. Another number of vectors
 /// than of inputs is [`Malformed`]: a client could not tell which is whose.
 pub fn embeddings_response<B: AsRef<[u8]>>(
     call: &EmbeddingsCall,
     gemini_bodies: &[B],
-) -> Result<Vec<u8>, Malformed> {
+) -> Result<Embedded, Malformed> {
     let mut data = Vec::with_capacity(call.inputs);
-    let mut tokens = 0;
+    let mut usage: Option<Usage> = None;
     for body in gemini_bodies {
         let answer: Answer =
             serde_json::from_slice(body.as_ref()).map_err(|e| Malformed::json(&e))?;
-        tokens += answer.usage_metadata.map_or(0, |u| u.prompt_token_count);
+        if let Some(counted) = answer.usage_metadata.map(Usage::from) {
+            let sum = usage.get_or_insert_default();
+            sum.prompt += counted.prompt;
+            sum.total += counted.total;
+        }
         for Values { values } in answer.embeddings {
             data.push(Embedding {
                 object: "embedding",
@@ -217,12 +234,12 @@ pub fn embeddings_response<B: AsRef<[u8]>>(
         object: "list",
         data,
         model: &call.requested_model,
-        usage: UsageOut {
-            prompt_tokens: tokens,
-            total_tokens: tokens,
-        },
+        usage: usage.unwrap_or_default().into(),
     };
-    Ok(to_json(&body, 0))
+    Ok(Embedded {
+        body: to_json(&body, 0),
+        usage,
+    })
 }
 
 fn vector(mut values: Vec<f32>, base64: bool) -> Vector {

@@ -21,7 +21,7 @@ mod stream;
 mod tools;
 mod wire;
 
-pub use embeddings::{EmbeddingsCall, embeddings_request, embeddings_response};
+pub use embeddings::{Embedded, EmbeddingsCall, embeddings_request, embeddings_response};
 pub use request::{ChatCall, chat_request};
 pub use response::chat_response;
 pub use stream::ChatStream;

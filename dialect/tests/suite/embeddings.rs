@@ -75,7 +75,7 @@ fn more_than_a_batch_is_sent_in_several_and_put_together_again() {
             json!({"embeddings": vec![json!({"values": [0.6, 0.8]}); *size], "usageMetadata": {"promptTokenCount": size}}).to_string()
         })
         .collect();
-    let answer = json(&embeddings_response(&call, &answers).unwrap());
+    let answer = json(&embeddings_response(&call, &answers).unwrap().body);
     let data = answer["data"].as_array().unwrap();
     assert_eq!(data.len(), 250);
     assert_eq!(
@@ -97,13 +97,13 @@ fn more_than_a_batch_is_sent_in_several_and_put_together_again() {
 fn vectors_have_the_length_one_in_either_encoding() {
     let answer = br#"{"embeddings":[{"values":[3, -4]},{"values":[0, 0]}]}"#;
     let floats = ask(json!({"input": ["a", "b"]})).unwrap();
-    let body = embeddings_response(&floats, &[answer]).unwrap();
+    let body = embeddings_response(&floats, &[answer]).unwrap().body;
     assert_eq!(
         String::from_utf8(body).unwrap(),
         r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,-0.8]},{"object":"embedding","index":1,"embedding":[0.0,0.0]}],"model":"gemini-embedding-001","usage":{"prompt_tokens":0,"total_tokens":0}}"#
     );
     let base64 = ask(json!({"input": ["a", "b"], "encoding_format": "base64"})).unwrap();
-    let body = json(&embeddings_response(&base64, &[answer]).unwrap());
+    let body = json(&embeddings_response(&base64, &[answer]).unwrap().body);
     let bytes = STANDARD
         .decode(body["data"][0]["embedding"].as_str().unwrap())
         .unwrap();
@@ -117,7 +117,7 @@ fn vectors_have_the_length_one_in_either_encoding() {
         &[br#"{"embeddings":[{"values":[0.6004, 0.8]},{"values":[1]}]}"#],
     );
     assert_eq!(
-        json(&body.unwrap())["data"][0]["embedding"],
+        json(&body.unwrap().body)["data"][0]["embedding"],
         json!([0.6004, 0.8])
     );
     assert!(embeddings_response(&floats, &[b"{"]).is_err());

@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use contract::admin::Surface;
+use dialect::gemini::Peek;
 use dialect::openai_to_gemini::{embeddings_request, embeddings_response};
 use http::{Method, StatusCode};
 
@@ -55,5 +56,10 @@ async fn attempt(app: &App, body: Body, trace: &mut Trace) -> Result<Vec<u8>, Pr
             Err(failure) => return Err(Problem::of(failure, &app.core)),
         }
     }
-    embeddings_response(&asked, &answers).map_err(|error| unreadable(&error))
+    let embedded = embeddings_response(&asked, &answers).map_err(|error| unreadable(&error))?;
+    trace.usage(&Peek {
+        usage: embedded.usage,
+        ..Peek::default()
+    });
+    Ok(embedded.body)
 }
