@@ -53,7 +53,10 @@ impl Deployer {
     /// # Errors
     /// When there is none of that number, or the database cannot be read.
     pub async fn remote(&self, id: i64) -> Result<RemoteView, ApiError> {
-        self.view(&self.record(id).await?).await
+        let around = self.around().await?;
+        let record = around.records.iter().find(|record| record.id == id);
+        let record = record.ok_or_else(|| no_remote(id))?;
+        Ok(self.view_among(record, &around))
     }
 
     /// A draft with secrets of its own.
@@ -429,12 +432,8 @@ impl Deployer {
     }
 
     pub(crate) async fn record(&self, id: i64) -> Result<Record, ApiError> {
-        document::find(self.store(), id).await?.ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::NotFound,
-                format!("There is no remote {id} (any more)."),
-            )
-        })
+        let found = document::find(self.store(), id).await?;
+        found.ok_or_else(|| no_remote(id))
     }
 
     /// A number for a remote of a name that no other has.
@@ -554,6 +553,13 @@ impl Deployer {
             data: wish.data(),
         })
     }
+}
+
+fn no_remote(id: i64) -> ApiError {
+    ApiError::new(
+        ErrorCode::NotFound,
+        format!("There is no remote {id} (any more)."),
+    )
 }
 
 pub(crate) fn nowhere() -> ApiError {

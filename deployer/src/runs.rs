@@ -170,7 +170,6 @@ impl Deployer {
             record.run = Some(run);
         }
         record.became(RemoteState::Deploying, self.clock().now());
-        document::save(self.store(), &record).await?;
         let mysql = match &record.next_wish(&wish).database {
             Database::Mysql(mysql) => Some(mysql.config()?),
             _ => None,
@@ -197,6 +196,8 @@ impl Deployer {
             deployer: self.clone(),
             id,
         };
+        // After that it is listed: what is kept as under way is so for whoever reads it.
+        document::save(self.store(), &record).await?;
         let view = run::view(&record, 0, true);
         let stop = self.host().stop.clone();
         let task = async move {

@@ -14,6 +14,8 @@ pub struct Invalid {
     pub message: String,
     /// The field, as a path: `messages[2].content[0].image_url`.
     pub param: Option<String>,
+    /// A word for programs, where the vendor has one.
+    pub code: Option<&'static str>,
 }
 
 impl Invalid {
@@ -21,7 +23,23 @@ impl Invalid {
         Self {
             message: message.into(),
             param: Some(param.into()),
+            code: None,
         }
+    }
+
+    /// A mistake of the whole body.
+    fn of_body(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            param: None,
+            code: None,
+        }
+    }
+
+    /// The same with a word for programs.
+    pub(crate) fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// Parses `body`; an error names the field and the position.
@@ -31,10 +49,9 @@ impl Invalid {
         // serde would also take a list of a struct's fields.
         let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'[') {
-            return Err(Self {
-                message: "The request body must be a JSON object, not a list.".to_owned(),
-                param: None,
-            });
+            return Err(Self::of_body(
+                "The request body must be a JSON object, not a list.",
+            ));
         }
         serde_json::from_slice(body).or_else(|error| {
             if error.classify() != Category::Data {
@@ -43,30 +60,41 @@ impl Invalid {
                 } else {
                     format!("The request body is not valid JSON: {error}.")
                 };
-                return Err(Self {
-                    message: what,
-                    param: None,
-                });
+                return Err(Self::of_body(what));
             }
-            // The path is found by parsing again: only failures pay for it.
-            let mut deserializer = serde_json::Deserializer::from_slice(body);
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-                let path = error.path().to_string();
-                let inner = plain(&error.into_inner().to_string());
-                if path == "." {
-                    Self {
-                        message: format!("The request body is not acceptable: {inner}."),
-                        param: None,
-                    }
-                } else {
-                    Self {
-                        message: format!("`{path}` is not acceptable: {inner}."),
-                        param: Some(path),
-                    }
-                }
-            })
+            unacceptable(body, "")
         })
     }
+
+    /// Parses a value of the body that is valid JSON; `at` is its path.
+    pub(crate) fn parse_at<'a, T: serde::Deserialize<'a>>(
+        json: &'a str,
+        at: &str,
+    ) -> Result<T, Self> {
+        serde_json::from_str(json).or_else(|_| unacceptable(json.as_bytes(), at))
+    }
+}
+
+/// What is wrong with JSON that does not fit. The path is found by parsing again: only failures
+/// pay for it.
+fn unacceptable<'a, T: serde::Deserialize<'a>>(json: &'a [u8], at: &str) -> Result<T, Invalid> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let within = error.path().to_string();
+        let path = match (at, &*within) {
+            (_, ".") => at.to_owned(),
+            ("", _) => within,
+            (_, index) if index.starts_with('[') => format!("{at}{index}"),
+            (_, field) => format!("{at}.{field}"),
+        };
+        let inner = plain(&error.into_inner().to_string());
+        if path.is_empty() {
+            Invalid::of_body(format!("The request body is not acceptable: {inner}."))
+        } else {
+            let message = format!("`{path}` is not acceptable: {inner}.");
+            Invalid::new(path, message)
+        }
+    })
 }
 
 /// serde's message in words that do not need Rust.

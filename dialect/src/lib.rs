@@ -25,6 +25,7 @@ mod model_map;
 mod names;
 pub mod openai;
 pub mod openai_to_gemini;
+mod signature;
 pub mod sse;
 pub mod style;
 mod text;
@@ -32,6 +33,7 @@ mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
 pub use model_map::ModelMap;
+pub use signature::SIGNATURE_MARK;
 pub use text::Str;
 
 /// What only the caller knows about an answer.

@@ -6,7 +6,8 @@
 pub struct Style {
     /// Where thoughts go.
     pub thoughts: Thoughts,
-    /// Where generated media go. Only OpenAI's protocol has a choice.
+    /// Where generated media go. Only OpenAI's chat has a choice; its Responses API has items for
+    /// images.
     pub media: Media,
 }
 

@@ -99,3 +99,52 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, size: usize) -> Vec<u8> 
     put_json(&mut out, value);
     out
 }
+
+/// Valid JSON without the whitespace between its tokens.
+pub(crate) fn compact(json: &str) -> Cow<'_, str> {
+    let mut in_string = false;
+    let mut escaped = false;
+    // Whether the character belongs to a token.
+    let mut keep = move |c: char| {
+        if in_string {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            in_string = !ends;
+            return true;
+        }
+        in_string = c == '"';
+        !matches!(c, ' ' | '\n' | '\r' | '\t')
+    };
+    let mut scan = keep;
+    if json.chars().all(&mut scan) {
+        return json.into();
+    }
+    json.chars().filter(|c| keep(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+
+    #[test]
+    fn compacting_leaves_strings_and_numbers_alone() {
+        let cases = [
+            ("{}", "{}"),
+            (
+                "{\n  \"a b\": [1.10, 2],\r\n\t\"c\": \" x \\\" y \"\n}",
+                "{\"a b\":[1.10,2],\"c\":\" x \\\" y \"}",
+            ),
+            (
+                "{\"back\": \"\\\\\", \"b\" : 1}",
+                "{\"back\":\"\\\\\",\"b\":1}",
+            ),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(compact(given), expected);
+        }
+        assert!(matches!(
+            compact("{\"a\":\" \"}"),
+            std::borrow::Cow::Borrowed(_)
+        ));
+    }
+}

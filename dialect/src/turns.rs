@@ -258,6 +258,24 @@ fn position_of(pieces: &[UserPiece<'_>], call: &Call<'_>) -> Option<usize> {
         .or_else(|| find(&|r| nameless(r) && r.name.is_none()))
 }
 
+/// A tool's result of several parts: its texts, a line for each, and its media.
+pub(crate) fn text_and_media(parts: Vec<Part<'_>>) -> (Cow<'_, str>, Vec<Part<'_>>) {
+    let mut text = Cow::Borrowed("");
+    let mut media = Vec::new();
+    for part in parts {
+        match part.text {
+            Some(more) if text.is_empty() => text = more,
+            Some(more) => {
+                let joined = text.to_mut();
+                joined.push('\n');
+                joined.push_str(&more);
+            }
+            None => media.push(part),
+        }
+    }
+    (text, media)
+}
+
 /// Arguments as a JSON object. What is no object (cut off by a token limit, say) is kept as
 /// text, so that the model sees what it wrote.
 pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
@@ -287,11 +305,4 @@ pub(crate) fn arguments(raw: Option<&RawValue>) -> Raw<'_> {
     Cow::Owned(crate::text::raw(
         String::from_utf8_lossy(&kept).into_owned(),
     ))
-}
-
-/// Whether this can be one of Google's signatures: base64 in either alphabet. Anything else
-/// would be refused with the whole request.
-pub(crate) fn is_signature(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
-    !text.is_empty() && text.bytes().all(fits)
 }

@@ -50,6 +50,7 @@ use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
+use crate::surface::kept::KeptResponses;
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
 pub use crate::upstream::{NextHop, Through};
@@ -117,6 +118,7 @@ pub struct Core {
     pub(crate) store: Store,
     pub(crate) pool: Arc<Pool>,
     pub(crate) tokens: ClientTokens,
+    pub(crate) responses: KeptResponses,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     tracker: TaskTracker,
@@ -208,6 +210,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let core = Arc::new(Core {
         started_at,
         tokens: ClientTokens::new(settings.time_zone.clone()),
+        responses: KeptResponses::default(),
         settings: Live::new(settings, on_settings),
         environment,
         clock,

@@ -210,6 +210,9 @@ async fn work(
                 let Some((_, router)) = router.cloned() else { continue };
                 let service = service_fn(move |request: Request<Incoming>| {
                     let mut request = request.map(Body::new);
+                    if side != Side::Panel {
+                        surface::forgive(&mut request);
+                    }
                     request.extensions_mut().insert(ConnectInfo(peer));
                     observe::identified(router.clone(), request)
                 });

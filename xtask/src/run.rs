@@ -104,6 +104,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
                 .arg(format!("BASE_URL={}/v1beta", google.address)),
         )?;
         into_demo(workspace, &google, &mut command)?;
+        // By which the fake ClawCloud's apps are trusted.
+        command.env("SSL_CERT_FILE", clouds.said("claw-ca"));
         println!("{}", tour(&clouds));
         return wait_for(&mut command);
     }
@@ -176,11 +178,13 @@ fn tour(clouds: &Server) -> String {
          \x20            More, Another address        {}\n\
          \x20   Koyeb    API key                      {}\n\
          \x20            More, Another address        {}\n\
-         \x20   both     Another image                {}\n",
+         \x20   ClawCloud Run, the text of the file   {}\n\
+         \x20   all      Another image                {}\n",
         said("render-key"),
         said("render"),
         said("koyeb-key"),
         said("koyeb"),
+        said("claw-kubeconfig"),
         said("image"),
     )
 }

@@ -97,6 +97,7 @@ fn account() -> Account {
 
 fn around(records: Vec<Record>) -> Around {
     Around {
+        active: Vec::new(),
         now: NOON,
         zone: TimeZone::UTC,
         accounts: vec![account()],

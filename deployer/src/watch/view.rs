@@ -28,12 +28,16 @@ pub(crate) struct Around {
     pub zone: TimeZone,
     pub accounts: Vec<Account>,
     pub records: Vec<Record>,
+    /// Those that a run of this process worked on before `records` were read: what these say of
+    /// a run was true then.
+    pub active: Vec<i64>,
 }
 
 impl Deployer {
     /// Reads everything.
     pub(crate) async fn around(&self) -> Result<Around, ApiError> {
         Ok(Around {
+            active: self.active().lock().keys().copied().collect(),
             now: self.clock().now(),
             zone: (self.host().zone)(),
             accounts: Account::all(self.store()).await?,
@@ -57,7 +61,9 @@ impl Deployer {
             wish: record.wish.as_ref().map(Wish::shown),
             state: match &record.state {
                 // This program ended in the middle.
-                RemoteState::Deploying if !self.is_active(record.id) => {
+                RemoteState::Deploying
+                    if !around.active.contains(&record.id) && !self.is_active(record.id) =>
+                {
                     RemoteState::Interrupted { error: None }
                 }
                 state => state.clone(),

@@ -11,7 +11,7 @@
 //! | media in answers, which Anthropic does not have: Markdown with a data URL, read back | `inlineData` |
 //!
 //! A signature that Anthropic's own models made would be refused by Google, so ours are
-//! marked: [`SIGNATURE_MARK`].
+//! marked: [`crate::SIGNATURE_MARK`].
 
 mod request;
 mod response;
@@ -23,6 +23,3 @@ pub use request::{
 };
 pub use response::messages_response;
 pub use stream::MessagesStream;
-
-/// What a thinking block's `signature` begins with when a Gemini model made it.
-pub const SIGNATURE_MARK: &str = "gemini:";

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::SIGNATURE_MARK;
 use crate::ModelMap;
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
@@ -16,8 +15,9 @@ use crate::gemini::request::{
 use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::names::{Renamed, into_legal, legal};
+use crate::signature;
 use crate::text::{Str, to_json};
-use crate::turns::{Item, ToolResult, arguments, assemble, is_signature};
+use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
 
 /// The most that any Gemini model gives. Claude's models give more, and their clients ask.
 const MOST_OUTPUT_TOKENS: u64 = 65_536;
@@ -245,7 +245,7 @@ fn assistant<'a>(
     for (n, block) in blocks.into_iter().enumerate() {
         let path = format!("{path}[{n}]");
         match &*block.kind {
-            "thinking" => signature = block.signature.and_then(ours),
+            "thinking" => signature = block.signature.and_then(signature::unmarked),
             "tool_use" => {
                 let Some(name) = block.name else {
                     let message = format!("`{path}` is a tool_use without `name`.");
@@ -270,15 +270,6 @@ fn assistant<'a>(
     Ok(())
 }
 
-/// Google's signature, when a Gemini model made it.
-fn ours(signature: Str<'_>) -> Option<Cow<'_, str>> {
-    let rest = match signature.into_cow() {
-        Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(SIGNATURE_MARK)?),
-        Cow::Owned(text) => Cow::Owned(text.strip_prefix(SIGNATURE_MARK)?.to_owned()),
-    };
-    is_signature(&rest).then_some(rest)
-}
-
 /// A tool's result: its text, and media that came with it.
 fn result<'a>(content: Content<'a>, path: &str) -> Result<(Cow<'a, str>, Vec<Part<'a>>), Invalid> {
     let blocks = match content {
@@ -286,26 +277,14 @@ fn result<'a>(content: Content<'a>, path: &str) -> Result<(Cow<'a, str>, Vec<Par
         Content::Text(text) => return Ok((text.into_cow(), Vec::new())),
         Content::Blocks(blocks) => blocks,
     };
-    let mut text = Cow::Borrowed("");
-    let mut media = Vec::new();
+    let mut found = Vec::with_capacity(blocks.len());
     for (n, block) in blocks.into_iter().enumerate() {
         // How Claude Code names tools that it loads later.
-        if &*block.kind == "tool_reference" {
-            continue;
-        }
-        for part in parts(block, &format!("{path}[{n}]"))? {
-            match part.text {
-                Some(more) if text.is_empty() => text = more,
-                Some(more) => {
-                    let joined = text.to_mut();
-                    joined.push('\n');
-                    joined.push_str(&more);
-                }
-                None => media.push(part),
-            }
+        if &*block.kind != "tool_reference" {
+            found.extend(parts(block, &format!("{path}[{n}]"))?);
         }
     }
-    Ok((text, media))
+    Ok(text_and_media(found))
 }
 
 /// The parts of a block that either side can say.

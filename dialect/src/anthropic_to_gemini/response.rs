@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, marked, searched};
+use super::wire::{Block, End, UsageOut, call_id, searched};
 use crate::ResponseMeta;
 use crate::error::Malformed;
 use crate::gemini::Usage;
 use crate::gemini::response::{Part, Response};
+use crate::signature::marked;
 use crate::style::{THINK, THOUGHT, Thoughts};
 use crate::text::to_json;
 

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, marked, searched};
+use super::wire::{Block, End, UsageOut, call_id, searched};
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
+use crate::signature::marked;
 use crate::style::{THINK, THOUGHT, Thoughts};
 use crate::text::{empty_object, put_json};
 

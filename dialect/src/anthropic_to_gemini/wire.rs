@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::SIGNATURE_MARK;
 use crate::gemini::response::Grounding;
 use crate::gemini::{FinishReason, Usage};
 
@@ -104,11 +103,6 @@ pub(super) fn call_id<'a>(given: Option<&'a str>, answer: &str, number: u32) -> 
         Some(id) if !id.is_empty() && id.chars().all(fits) => id.into(),
         _ => format!("toolu_{}_{number}", own(answer)).into(),
     }
-}
-
-/// Google's signature, marked as such.
-pub(super) fn marked(signature: &str) -> String {
-    format!("{SIGNATURE_MARK}{signature}")
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use super::peek::UsageMetadata;
 use crate::error::Malformed;
-use crate::text::{Str, empty_object};
+use crate::text::{Str, compact, empty_object};
 
 /// A whole answer, or one event of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -172,28 +172,6 @@ impl<'a> FunctionCall<'a> {
     }
 }
 
-/// Valid JSON without the whitespace between its tokens.
-fn compact(json: &str) -> Cow<'_, str> {
-    let mut in_string = false;
-    let mut escaped = false;
-    // Whether the character belongs to a token.
-    let mut keep = move |c: char| {
-        if in_string {
-            let ends = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            in_string = !ends;
-            return true;
-        }
-        in_string = c == '"';
-        !matches!(c, ' ' | '\n' | '\r' | '\t')
-    };
-    let mut scan = keep;
-    if json.chars().all(&mut scan) {
-        return json.into();
-    }
-    json.chars().filter(|c| keep(*c)).collect()
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct Code<'a> {
     #[serde(borrow, default)]
@@ -319,31 +297,4 @@ pub(crate) struct TokenLikelihood<'a> {
     pub token: Str<'a>,
     #[serde(default)]
     pub log_probability: f64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::compact;
-
-    #[test]
-    fn compacting_leaves_strings_and_numbers_alone() {
-        let cases = [
-            ("{}", "{}"),
-            (
-                "{\n  \"a b\": [1.10, 2],\r\n\t\"c\": \" x \\\" y \"\n}",
-                "{\"a b\":[1.10,2],\"c\":\" x \\\" y \"}",
-            ),
-            (
-                "{\"back\": \"\\\\\", \"b\" : 1}",
-                "{\"back\":\"\\\\\",\"b\":1}",
-            ),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(compact(given), expected);
-        }
-        assert!(matches!(
-            compact("{\"a\":\" \"}"),
-            std::borrow::Cow::Borrowed(_)
-        ));
-    }
 }

@@ -408,6 +408,12 @@ struct ChoiceObject<'a> {
     name: Option<Str<'a>>,
     #[serde(borrow, default)]
     allowed_tools: Option<AllowedTools<'a>>,
+    /// Of `allowed_tools` in the flat form of the Responses API.
+    #[serde(borrow, default)]
+    mode: Option<Str<'a>>,
+    /// The same.
+    #[serde(borrow, default)]
+    tools: Option<Vec<AllowedTool<'a>>>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
@@ -430,7 +436,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 let object = ChoiceObject::deserialize(MapAccessDeserializer::new(map))?;
-                if let Some(allowed) = object.allowed_tools {
+                let flat = object.tools.map(|tools| AllowedTools {
+                    mode: object.mode,
+                    tools,
+                });
+                if let Some(allowed) = object.allowed_tools.or(flat) {
                     return Ok(ToolChoice::Allowed {
                         required: allowed.mode.as_deref() == Some("required"),
                         names: allowed

@@ -1,4 +1,6 @@
 //! OpenAI's wire types.
 
 pub mod chat;
+pub mod embeddings;
 pub mod models;
+pub mod responses;

@@ -1,4 +1,5 @@
-//! OpenAI's `/v1/chat/completions` over Google's `generateContent`.
+//! OpenAI's `/v1/chat/completions` over Google's `generateContent`; `/v1/responses` is in
+//! [`responses`].
 //!
 //! | OpenAI | Gemini |
 //! |---|---|
@@ -12,12 +13,15 @@
 //! | `choices[].native_finish_reason` | `finishReason`, where OpenAI has no word for it |
 //! | `google`, `extra_body.google` | as Google documents it for its own OpenAI endpoint |
 
+mod embeddings;
 mod request;
 mod response;
+pub mod responses;
 mod stream;
 mod tools;
 mod wire;
 
+pub use embeddings::{Embedded, EmbeddingsCall, embeddings_request, embeddings_response};
 pub use request::{ChatCall, chat_request};
 pub use response::chat_response;
 pub use stream::ChatStream;

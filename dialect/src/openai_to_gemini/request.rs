@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::tools::tools;
+use super::tools::{Wanted, tools};
 use crate::error::Invalid;
 use crate::gemini::models::bare;
 use crate::gemini::request::{
@@ -14,8 +14,9 @@ use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
+use crate::signature::is_signature;
 use crate::text::{Str, to_json};
-use crate::turns::{Item, ToolResult, arguments, assemble, is_signature};
+use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +94,13 @@ fn translate<'a>(
             "`messages` holds no content: send at least one message with text or media.",
         ));
     }
-    let (tools, tool_config, renamed) = tools(&mut request, google.tools)?;
+    let (tools, tool_config, renamed) = tools(Wanted {
+        tools: request.tools.take().unwrap_or_default(),
+        functions: request.functions.take().unwrap_or_default(),
+        search: request.web_search_options.is_some(),
+        choice: request.tool_choice.take(),
+        own: google.tools,
+    })?;
     let generation_config = generation_config(
         &mut request,
         model,
@@ -229,20 +236,7 @@ fn result(content: chat::Content<'_>, at: usize) -> Result<(Cow<'_, str>, Vec<Pa
     if let chat::Content::Text(text) = content {
         return Ok((text.into_cow(), Vec::new()));
     }
-    let mut text = Cow::Borrowed("");
-    let mut media = Vec::new();
-    for part in parts(content, at)? {
-        match part.text {
-            Some(more) if text.is_empty() => text = more,
-            Some(more) => {
-                let joined = text.to_mut();
-                joined.push('\n');
-                joined.push_str(&more);
-            }
-            None => media.push(part),
-        }
-    }
-    Ok((text, media))
+    Ok(text_and_media(parts(content, at)?))
 }
 
 /// The parts of a message, empty texts left out.
@@ -312,7 +306,7 @@ fn part<'a>(
     ))
 }
 
-fn by_format<'a>(
+pub(super) fn by_format<'a>(
     media: chat::Media<'a>,
     fallback: &'static str,
     param: &str,
@@ -331,7 +325,7 @@ fn by_format<'a>(
     media::inline(declared, media.data.into_cow(), fallback, param)
 }
 
-fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
+pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
     let by_name = file.filename.as_deref().and_then(media::type_of);
     if let Some(data) = file.file_data {
         if data.starts_with("data:") || data.starts_with("https://") {
@@ -390,7 +384,6 @@ fn generation_config<'a>(
         None => (None, None),
         Some(format) => response_format(format)?,
     };
-    let limit = request.max_completion_tokens.or(request.max_tokens);
     let stop = request.stop.take().unwrap_or_default().0.into_iter();
     Ok(GenerationConfig {
         stop_sequences: stop
@@ -404,8 +397,7 @@ fn generation_config<'a>(
             None => modalities(request.modalities.take()),
         },
         candidate_count: request.n,
-        // Some clients send 0 or -1 for "no limit".
-        max_output_tokens: limit.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
+        max_output_tokens: output_limit(request.max_completion_tokens.or(request.max_tokens)),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),
         // 0 and -1 are other servers' words for "off"; Google refuses them.
@@ -432,27 +424,36 @@ fn generation_config<'a>(
     })
 }
 
+/// A limit of tokens. Some clients send 0 or -1 for "no limit".
+pub(super) fn output_limit(given: Option<i64>) -> Option<u64> {
+    given.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
+}
+
 fn is_not_zero(number: &serde_json::Number) -> bool {
     number.as_f64() != Some(0.0)
 }
 
-type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);
+pub(super) type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);
 
 fn response_format(format: chat::ResponseFormat<'_>) -> Result<Format<'_>, Invalid> {
+    let schema = format.json_schema.and_then(|given| given.schema);
+    output_format(&format.kind, schema, "response_format.type")
+}
+
+/// The media type and the schema of the answer; `param` names the field that holds `kind`.
+pub(super) fn output_format<'a>(
+    kind: &str,
+    schema: Option<&'a RawValue>,
+    param: &str,
+) -> Result<Format<'a>, Invalid> {
     const JSON: Option<Cow<'static, str>> = Some(Cow::Borrowed("application/json"));
-    match &*format.kind {
+    match kind {
         "text" => Ok((None, None)),
         "json_object" => Ok((JSON, None)),
-        "json_schema" => {
-            let schema = format.json_schema.and_then(|given| given.schema);
-            Ok((JSON, schema.map(Cow::Borrowed)))
-        }
+        "json_schema" => Ok((JSON, schema.map(Cow::Borrowed))),
         other => Err(Invalid::new(
-            "response_format.type",
-            format!(
-                "`response_format.type` is \"{other}\"; it must be text, json_object or \
-                 json_schema."
-            ),
+            param,
+            format!("`{param}` is \"{other}\"; it must be text, json_object or json_schema."),
         )),
     }
 }
@@ -473,11 +474,7 @@ fn thinking<'a>(
     own: Option<chat::ThinkingConfig<'a>>,
 ) -> Option<ThinkingConfig<'a>> {
     if let Some(own) = own {
-        return Some(ThinkingConfig {
-            include_thoughts: own.include_thoughts,
-            thinking_budget: own.thinking_budget,
-            thinking_level: own.thinking_level.map(Str::into_cow),
-        });
+        return Some(own.into());
     }
     let family = Thinking::of(model);
     let openrouter = request.reasoning.as_ref();
@@ -495,4 +492,14 @@ fn thinking<'a>(
         return config.without_thoughts();
     }
     Some(config)
+}
+
+impl<'a> From<chat::ThinkingConfig<'a>> for ThinkingConfig<'a> {
+    fn from(own: chat::ThinkingConfig<'a>) -> Self {
+        Self {
+            include_thoughts: own.include_thoughts,
+            thinking_budget: own.thinking_budget,
+            thinking_level: own.thinking_level.map(Str::into_cow),
+        }
+    }
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::request::ChatCall;
 use super::wire::{
-    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, annotations,
-    call_id, refusal,
+    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
+    citations, refusal,
 };
 use crate::ResponseMeta;
 use crate::error::Malformed;
@@ -244,7 +244,7 @@ fn choice<'a>(
                 .as_ref()
                 .map(|grounding| {
                     let (thoughts, text) = sorted.text.split_at(sorted.lead);
-                    annotations(grounding, text, thoughts.chars().count())
+                    citations(grounding, text, thoughts.chars().count())
                 })
                 .unwrap_or_default(),
         },

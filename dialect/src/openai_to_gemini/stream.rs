@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::request::ChatCall;
 use super::wire::{
-    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, annotations,
-    call_id, refusal,
+    Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
+    citations, refusal,
 };
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
@@ -233,7 +233,8 @@ impl ChatStream {
         }
         if let Some(grounding) = &candidate.grounding_metadata {
             let text = std::mem::take(&mut self.choices[at].text);
-            let annotations = annotations(grounding, &text, self.choices[at].lead);
+            let annotations: Vec<Annotation<'_>> =
+                citations(grounding, &text, self.choices[at].lead);
             if !annotations.is_empty() {
                 let delta = Delta {
                     annotations,

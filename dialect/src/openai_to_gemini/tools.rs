@@ -15,13 +15,23 @@ use crate::text::Str;
 /// Google's `tools` and `toolConfig`, and the functions that are called otherwise there.
 type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 
-pub(super) fn tools<'a>(
-    request: &mut chat::Request<'a>,
-    own: Option<Vec<&'a RawValue>>,
-) -> Result<Tools<'a>, Invalid> {
-    let mut declarations: Vec<FunctionDeclaration<'a>> = Vec::new();
+/// What a client says about tools, in either of OpenAI's protocols.
+#[derive(Default)]
+pub(super) struct Wanted<'a> {
+    pub tools: Vec<chat::Tool<'a>>,
+    /// The older form of functions.
+    pub functions: Vec<chat::Function<'a>>,
+    /// A web search is asked for elsewhere than among the tools.
+    pub search: bool,
+    pub choice: Option<chat::ToolChoice<'a>>,
+    /// Google's own tools.
+    pub own: Option<Vec<&'a RawValue>>,
+}
+
+pub(super) fn tools(wanted: Wanted<'_>) -> Result<Tools<'_>, Invalid> {
+    let mut declarations = Vec::new();
     let mut tools = Vec::new();
-    for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
+    for (at, tool) in wanted.tools.into_iter().enumerate() {
         match (tool.function, tool.kind.as_deref()) {
             (Some(function), _) => declarations.push(declaration(function)),
             // The flat form of the Responses API, which some clients send here.
@@ -32,7 +42,7 @@ pub(super) fn tools<'a>(
                     parameters: tool.parameters,
                 }));
             }
-            (None, Some("web_search" | "web_search_preview" | "google_search")) => {
+            (None, Some(kind)) if kind.starts_with("web_search") || kind == "google_search" => {
                 tools.push(Tool::GoogleSearch(Empty {}));
             }
             (None, Some("url_context")) => tools.push(Tool::UrlContext(Empty {})),
@@ -51,29 +61,24 @@ pub(super) fn tools<'a>(
             }
         }
     }
-    let legacy = request.functions.take().into_iter().flatten();
-    declarations.extend(legacy.map(declaration));
-    if request.web_search_options.is_some()
+    declarations.extend(wanted.functions.into_iter().map(declaration));
+    if wanted.search
         && !tools
             .iter()
             .any(|tool| matches!(tool, Tool::GoogleSearch(_)))
     {
         tools.push(Tool::GoogleSearch(Empty {}));
     }
-    tools.extend(
-        own.into_iter()
-            .flatten()
-            .map(|t| Tool::Own(Cow::Borrowed(t))),
-    );
+    let own = wanted.own.into_iter().flatten();
+    tools.extend(own.map(|tool| Tool::Own(Cow::Borrowed(tool))));
 
-    let choice = request.tool_choice.take();
     // Google refuses a calling mode without declarations.
     if declarations.is_empty() {
         return Ok((tools, None, Renamed::default()));
     }
     let mut renamed = Renamed::default();
     renamed.declare(&mut declarations);
-    let config = match choice {
+    let config = match wanted.choice {
         None => None,
         Some(choice) => calling(choice, &mut declarations)?,
     };

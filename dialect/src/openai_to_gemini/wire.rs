@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::gemini::Usage;
 use crate::gemini::response::{Grounding, Logprobs, TokenLikelihood};
@@ -73,23 +74,33 @@ pub(super) struct Annotation<'a> {
     url_citation: Citation<'a>,
 }
 
-#[derive(Serialize)]
-struct Citation<'a> {
+/// A place in the text, and the source that it is from.
+#[derive(Debug, Serialize)]
+pub(super) struct Citation<'a> {
     /// In characters of the text.
-    start_index: usize,
+    pub start_index: usize,
     /// In characters of the text.
-    end_index: usize,
-    url: &'a str,
-    title: &'a str,
+    pub end_index: usize,
+    pub url: &'a str,
+    pub title: &'a str,
+}
+
+impl<'a> From<Citation<'a>> for Annotation<'a> {
+    fn from(url_citation: Citation<'a>) -> Self {
+        Self {
+            r#type: "url_citation",
+            url_citation,
+        }
+    }
 }
 
 /// Citations of `text`, which stands behind `lead` other characters. Google counts bytes of the
 /// text, OpenAI characters of the whole. Sources that no sentence names are cited at the end.
-pub(super) fn annotations<'a>(
+pub(super) fn citations<'a, T: From<Citation<'a>>>(
     grounding: &'a Grounding<'a>,
     text: &str,
     lead: usize,
-) -> Vec<Annotation<'a>> {
+) -> Vec<T> {
     let Some(chunks) = &grounding.grounding_chunks else {
         return Vec::new();
     };
@@ -99,18 +110,15 @@ pub(super) fn annotations<'a>(
     };
     let cite = |chunk: usize, start_index, end_index| {
         let source = chunks.get(chunk)?.source()?;
-        Some(Annotation {
-            r#type: "url_citation",
-            url_citation: Citation {
-                start_index,
-                end_index,
-                url: source.uri.as_deref()?,
-                title: source.title.as_deref().unwrap_or_default(),
-            },
-        })
+        Some(T::from(Citation {
+            start_index,
+            end_index,
+            url: source.uri.as_deref()?,
+            title: source.title.as_deref().unwrap_or_default(),
+        }))
     };
     let mut named = vec![false; chunks.len()];
-    let mut annotations = Vec::new();
+    let mut citations = Vec::new();
     for support in grounding.grounding_supports.iter().flatten() {
         let Some(segment) = &support.segment else {
             continue;
@@ -118,22 +126,32 @@ pub(super) fn annotations<'a>(
         let start = characters(segment.start_index);
         let end = characters(segment.end_index);
         for chunk in support.grounding_chunk_indices.iter().flatten() {
-            if let Some(annotation) = cite(*chunk, start, end) {
+            if let Some(citation) = cite(*chunk, start, end) {
                 named[*chunk] = true;
-                annotations.push(annotation);
+                citations.push(citation);
             }
         }
     }
     let end = lead + text.chars().count();
     let rest = named.iter().enumerate().filter(|(_, named)| !**named);
-    annotations.extend(rest.filter_map(|(chunk, _)| cite(chunk, end, end)));
-    annotations
+    citations.extend(rest.filter_map(|(chunk, _)| cite(chunk, end, end)));
+    citations
 }
 
 #[derive(Serialize)]
 pub(super) struct LogprobsOut<'a> {
     content: Vec<TokenOut<'a>>,
     refusal: Option<()>,
+}
+
+impl LogprobsOut<'_> {
+    /// The tokens, each as JSON.
+    pub fn into_tokens(self) -> impl Iterator<Item = Box<RawValue>> {
+        let json = |token: &TokenOut<'_>| serde_json::value::to_raw_value(token).ok();
+        self.content
+            .into_iter()
+            .filter_map(move |token| json(&token))
+    }
 }
 
 #[derive(Serialize)]
@@ -258,8 +276,15 @@ pub(super) fn refusal(reason: &str, message: Option<&str>) -> String {
     }
 }
 
+/// What is an answer's own of its id.
+pub(super) fn own_part(answer: &str) -> &str {
+    ["chatcmpl-", "resp_"]
+        .iter()
+        .find_map(|kind| answer.strip_prefix(kind))
+        .unwrap_or(answer)
+}
+
 /// An id for a call that Google gave none: unique as the answer's id is.
 pub(super) fn call_id(answer: &str, choice: u32, call: u32) -> String {
-    let own = answer.strip_prefix("chatcmpl-").unwrap_or(answer);
-    format!("call_{own}_{choice}_{call}")
+    format!("call_{}_{choice}_{call}", own_part(answer))
 }

@@ -5,8 +5,11 @@
 mod anthropic_golden;
 mod anthropic_roundtrip;
 mod common;
+mod embeddings;
 mod errors;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;
+mod responses_golden;
+mod responses_roundtrip;
 mod sse;

@@ -27,7 +27,7 @@ impl Protocol for MessagesCall {
     const ID: &'static str = "msg_";
     type Stream = MessagesStream;
 
-    fn read(body: &[u8]) -> Result<Self, Invalid> {
+    fn read(body: &[u8], _: &App, _: &Trace) -> Result<Self, Invalid> {
         messages_request(body, &ModelMap::default())
     }
 

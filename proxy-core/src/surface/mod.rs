@@ -4,17 +4,22 @@
 //! client's protocol. It decides neither which key is used nor what a failure means for
 //! one. Every error leaves in the protocol of the surface ([`Problem`]).
 
+mod address;
 mod anthropic;
 pub mod auth;
+mod embeddings;
 mod gemini;
+pub(crate) mod kept;
 pub(crate) mod limits;
 mod models;
 mod openai;
 pub(crate) mod problem;
+mod responses;
 pub mod test;
 pub mod trace;
 mod translated;
 
+pub(crate) use address::forgive;
 pub(crate) use models::list as list_all_models;
 
 use std::sync::Arc;
@@ -34,6 +39,7 @@ use http_body_util::{BodyExt as _, Limited};
 use tower::ServiceExt as _;
 use tower_http::cors::{self, CorsLayer};
 
+use self::address::speaks;
 use self::auth::{Refused, Style};
 use self::problem::Problem;
 use self::trace::Trace;
@@ -121,6 +127,17 @@ pub(crate) fn router(
 pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/responses", post(responses::create))
+        .route(
+            "/v1/responses/{id}",
+            get(responses::retrieve).delete(responses::delete),
+        )
+        .route(
+            "/v1/responses/{id}/input_items",
+            get(responses::input_items),
+        )
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/embeddings", post(embeddings::embed))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
         .route("/v1/models", get(list_models))
@@ -302,23 +319,18 @@ fn refuse(mut trace: Trace, surface: Surface, problem: &Problem) -> Response {
     answered_by(&trace, problem.render(surface))
 }
 
-/// The protocol of the clients that use a path, for errors about the path itself.
-fn speaks(path: &str) -> Option<Surface> {
-    if path.starts_with("/v1beta") {
-        Some(Surface::Gemini)
-    } else if path.starts_with("/v1/messages") {
-        Some(Surface::Anthropic)
-    } else if path == "/v1" || path.starts_with("/v1/") {
-        Some(Surface::Openai)
-    } else {
-        None
-    }
-}
-
+/// Says that a path does not exist, and which base URL would be right. How the token was sent
+/// tells more of the client's protocol than a path that is wrong.
 async fn unknown_path(surface: Surface, request: Request) -> Response {
+    let surface = match style(&request) {
+        Style::Google => Surface::Gemini,
+        Style::Anthropic => Surface::Anthropic,
+        Style::Bearer => surface,
+    };
+    let here = address::asked_for(request.headers());
     let problem = Problem::not_found(format!(
-        "{} {} does not exist here. OpenAI clients use the base URL …/v1, Google's and \
-         Anthropic's use the address without a path (they add it themselves).",
+        "{} {} does not exist here. OpenAI clients use the base URL {here}/v1; Google's and \
+         Anthropic's use {here} (they add the path themselves).",
         request.method(),
         request.uri().path()
     ));

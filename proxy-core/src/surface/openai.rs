@@ -6,6 +6,7 @@ use contract::admin::Surface;
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
 use dialect::{Invalid, Malformed, ResponseMeta, openai};
 
+use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer};
 use super::{App, models};
 
@@ -19,7 +20,7 @@ impl Protocol for ChatCall {
     const ID: &'static str = "chatcmpl-";
     type Stream = ChatStream;
 
-    fn read(body: &[u8]) -> Result<Self, Invalid> {
+    fn read(body: &[u8], _: &App, _: &Trace) -> Result<Self, Invalid> {
         chat_request(body)
     }
 

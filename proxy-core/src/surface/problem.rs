@@ -322,6 +322,7 @@ impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let mut problem = Self::bad_request(invalid.message);
         problem.param = invalid.param;
+        problem.code = invalid.code;
         problem
     }
 }

@@ -162,6 +162,11 @@ impl Trace {
         }
     }
 
+    /// The number of the client's token; `None` for what comes from within the process.
+    pub fn token_id(&self) -> Option<i64> {
+        self.record.token_id
+    }
+
     /// How thoughts and media reach the clients of the token.
     pub fn style(&self) -> Style {
         self.admitted

@@ -26,8 +26,9 @@ pub(super) trait Protocol: Sized {
     /// Writes a streamed answer.
     type Stream: EventWriter;
 
-    /// Reads a client's body.
-    fn read(body: &[u8]) -> Result<Self, Invalid>;
+    /// Reads a client's body. What was kept of the client's earlier requests is found by the
+    /// token of `trace`.
+    fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid>;
     /// Google's id of the model.
     fn model(&self) -> &str;
     /// Whether the client wants a stream.
@@ -86,7 +87,7 @@ async fn attempt<P: Protocol>(
 ) -> Result<Answered<P::Stream>, Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let mut asked = P::read(&body)?;
+    let mut asked = P::read(&body, app, trace)?;
     drop(body);
     trace.asked(asked.model(), asked.wants_stream())?;
     let (verb, query, expect) = match asked.wants_stream() {

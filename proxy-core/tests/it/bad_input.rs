@@ -108,14 +108,6 @@ async fn an_unknown_verb_or_path_is_named() {
             .to_string()
             .contains("dance")
     );
-    let no_version = world.gemini("/chat/completions", "{}").await;
-    assert_eq!(no_version.status(), 404);
-    assert!(
-        body(no_version).await["error"]["message"]
-            .to_string()
-            .contains("base URL"),
-        "a client without /v1 in its address learns what is missing"
-    );
     let path = world.gemini("/v1/chat/completion", "{}").await;
     assert_eq!(path.status(), 404);
     assert!(

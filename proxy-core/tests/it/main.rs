@@ -1,6 +1,8 @@
 //! The real server over real sockets, against a Google that behaves (`testkit`).
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod anthropic;
 #[cfg(test)]
 mod backup;
@@ -8,6 +10,8 @@ mod backup;
 mod bad_input;
 #[cfg(test)]
 mod chat;
+#[cfg(test)]
+mod embeddings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
@@ -23,6 +27,8 @@ mod observe;
 mod outage;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod responses;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

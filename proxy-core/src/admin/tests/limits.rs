@@ -182,6 +182,14 @@ async fn other_models_are_refused_and_not_listed() {
         .send("/v1beta/models/gemini-2.5-pro:generateContent", json!({}))
         .await;
     assert_eq!(native.status(), 403);
+    for (path, model, status) in [
+        ("/v1/responses", "gemini-2.5-pro", 403),
+        ("/v1/responses", MODEL, 200),
+        ("/v1/embeddings", "gemini-embedding-001", 403),
+    ] {
+        let sent = client.send(path, json!({"model": model, "input": "hi"}));
+        assert_eq!(sent.await.status(), status, "{path} {model}");
+    }
 
     let all = Client::with(&world, json!({})).await;
     for (path, list) in [("/v1beta/models", "models"), ("/v1/models", "models")] {
