@@ -36,8 +36,9 @@ pub(crate) struct Around {
 impl Deployer {
     /// Reads everything.
     pub(crate) async fn around(&self) -> Result<Around, ApiError> {
+        let active = self.active().lock().keys().copied().collect();
         Ok(Around {
-            active: self.active().lock().keys().copied().collect(),
+            active,
             now: self.clock().now(),
             zone: (self.host().zone)(),
             accounts: Account::all(self.store()).await?,
