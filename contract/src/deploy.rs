@@ -238,7 +238,7 @@ pub struct VariableWish {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum DatabaseWish {
     /// Nowhere that lasts: after a restart it has what its variables say, its keys among them,
-    /// and this instance sends it again what else was pushed.
+    /// and this instance sends it again what else was pushed when it next looks at it.
     None,
     /// SQLite on a volume of the host.
     Volume {

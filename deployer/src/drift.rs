@@ -43,6 +43,9 @@ pub(crate) struct Ours {
     pub made: Option<Secret>,
     /// By name; `None` where nothing was wished.
     pub settings: Option<BTreeMap<String, Secret>>,
+    /// It has been told its keys: by the variables of a run. Others are compared by how their
+    /// keys look, and are told none before they are pushed.
+    pub is_told: bool,
 }
 
 /// How keys, tokens and settings differ, as far as could be found out.
@@ -111,7 +114,8 @@ impl Deployer {
     /// tokens that it was given. What was never asked of it is no reason to worry.
     ///
     /// # Errors
-    /// When it is nowhere yet, or the database cannot be read.
+    /// When it is nowhere yet, the database cannot be read, or nothing differs as far as it could
+    /// be compared and something could not.
     pub async fn has_drifted(&self, id: i64) -> Result<bool, ApiError> {
         let record = self.record(id).await?;
         if record.wish.is_none() {
@@ -121,7 +125,11 @@ impl Deployer {
         let is_asked = |token: &Difference| record.fed.tokens || token.name == MADE_HERE;
         let lacks_token = view.tokens.iter().any(is_asked);
         let mut others = [&view.keys, &view.settings, &view.variables].into_iter();
-        Ok(lacks_token || others.any(|differences| !differences.is_empty()))
+        let differs = lacks_token || others.any(|differences| !differences.is_empty());
+        match view.problems.into_iter().next() {
+            Some(unknown) if !differs => Err(unknown),
+            _ => Ok(differs),
+        }
     }
 
     /// How keys, tokens and settings of a remote differ, asked of itself.
@@ -175,6 +183,7 @@ impl Deployer {
             tokens,
             made: (!made.expose().is_empty()).then(|| made.clone()),
             settings: record.wish.as_ref().map(Wish::panel_settings),
+            is_told: record.wish.is_some() && record.remote_id.is_some(),
         })
     }
 
@@ -212,9 +221,8 @@ impl Deployer {
 async fn compare(api: &AdminApi, ours: Ours) -> Result<Compared, Setback> {
     let mut compared = Compared::default();
     let there = api.keys().await?;
-    let are_chosen = ours.settings.is_some();
     let content = Content {
-        keys: match are_chosen {
+        keys: match ours.is_told {
             true => ours.keys.iter().map(key_content).collect(),
             false => Vec::new(),
         },
@@ -229,7 +237,7 @@ async fn compare(api: &AdminApi, ours: Ours) -> Result<Compared, Setback> {
     let problems = ignored.chain(&report.problems).map(told);
     compared.problems.extend(problems);
 
-    let (added, known) = match are_chosen {
+    let (added, known) = match ours.is_told {
         true => (report.keys_added, report.keys_known),
         false => by_looks(&ours.keys, &there),
     };

@@ -182,7 +182,8 @@ pub(super) async fn access(
     (status = 200, body = RemoteView),
     (status = 400, body = ApiError, description = "`invalid_input`"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`; `password_again` to redeploy \
+        and to locate, after which keys leave"),
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 409, body = ApiError, description = "`changed`: a run is under way"),
     (status = 502, body = ApiError,
@@ -201,6 +202,9 @@ pub(super) async fn act(
         RemoteAction::Redeploy { .. } => Some(AuditAction::RemoteDeployed),
         _ => Some(AuditAction::RemoteChanged),
     };
+    if let RemoteAction::Redeploy { .. } | RemoteAction::Locate { .. } = &action {
+        who.has_confirmed(&api.core).await?;
+    }
     let done = api.deployer.act(id, action).await?;
     if let Some(filed) = filed {
         who.tell(&api.core, filed, &done.name).await;

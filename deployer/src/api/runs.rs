@@ -27,14 +27,15 @@ pub(super) async fn plan(State(api): State<Api>, Id(id): Id) -> Result<Json<Plan
     Ok(Json(api.deployer.plan(id).await?))
 }
 
-/// Begins a run, or goes on with one that broke off. It goes on by itself; ask for it.
+/// Begins a run, or goes on with one that broke off. It goes on by itself; ask for it. Needs
+/// the password once more, because keys go to the account.
 #[utoipa::path(post, path = "/api/deploy/remotes/{id}/apply", tag = "deploy",
     security(("session" = [])),
     params(("id" = i64, Path, description = "The remote's number")), responses(
     (status = 200, body = RunView),
     (status = 400, body = ApiError, description = "`invalid_input`: it has no account"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 404, body = ApiError, description = "`not_found`"),
     (status = 409, body = ApiError, description = "`changed`: one is under way; `name_taken`"),
     (status = 502, body = ApiError, description = "`account_refused`, `provider`"),
@@ -45,6 +46,7 @@ pub(super) async fn apply(
     Extension(who): Extension<Who>,
     Id(id): Id,
 ) -> Result<Json<RunView>> {
+    who.has_confirmed(&api.core).await?;
     let run = api.deployer.apply(id).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::RemoteDeployed, name).await;

@@ -86,7 +86,8 @@ pub(super) async fn take(
     Ok(Json(report))
 }
 
-/// Replaces a secret of a remote. It goes on by itself; ask for the run.
+/// Replaces a secret of a remote. It goes on by itself; ask for the run. Needs the password once
+/// more.
 #[utoipa::path(post, path = "/api/deploy/remotes/{id}/rotate", tag = "deploy",
     security(("session" = [])),
     params(("id" = i64, Path, description = "The remote's number")),
@@ -94,7 +95,7 @@ pub(super) async fn take(
     (status = 200, body = RunView),
     (status = 400, body = ApiError, description = "`invalid_input`"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
-    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`, `password_again`"),
     (status = 404, body = ApiError, description = "`not_found`: no such remote, or it is nowhere"),
     (status = 409, body = ApiError, description = "`changed`: a run is under way"),
     (status = 502, body = ApiError, description = "`account_refused`, `provider`, `unreachable`"),
@@ -106,6 +107,7 @@ pub(super) async fn rotate(
     Id(id): Id,
     Json(rotation): Json<Rotation>,
 ) -> Result<Json<RunView>> {
+    who.has_confirmed(&api.core).await?;
     let run = Box::pin(api.deployer.rotate(id, rotation)).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::RemoteChanged, name).await;

@@ -18,6 +18,8 @@ use crate::wish::{Wish, check_keep_alive};
 
 /// How often a registry is asked for newer images.
 const NEWEST: Millis = 6 * HOUR;
+/// How lately requests went through a remote that may be asked how it is.
+const USED: std::time::Duration = std::time::Duration::from_secs(5 * 60);
 /// How often a remote is compared with what it should be.
 const DRIFT: Millis = HOUR;
 /// How often a provider is asked what an account may do.
@@ -99,6 +101,7 @@ impl Deployer {
         }
         let itself = match keep {
             Keep::Awake => Itself::Unless,
+            _ if self.is_in_use(id) => Itself::Unless,
             Keep::No | Keep::Quiet | Keep::Paused => Itself::IfHarmless,
         };
         let record = Box::pin(self.look(record, itself)).await?;
@@ -130,6 +133,10 @@ impl Deployer {
             }
         };
         let note = |record: &mut Record| {
+            if record.watched.drift != known {
+                // It was pushed to meanwhile.
+                return false;
+            }
             record.watched.drift = Some(Drifted {
                 differs,
                 asked_at: now,
@@ -137,6 +144,12 @@ impl Deployer {
             true
         };
         self.note(record.id, note).await.map(drop)
+    }
+
+    /// Whether requests of this instance have just gone through it, so that it is awake anyway.
+    fn is_in_use(&self, id: i64) -> bool {
+        let hop = self.core().and_then(|core| core.next_hop());
+        hop.is_some_and(|hop| hop.remote() == id && hop.answered_within(USED, self.clock().now()))
     }
 
     /// Asks for a sign of life. One that sleeps is shown as waking up meanwhile.
@@ -206,16 +219,26 @@ impl Deployer {
         }
         let began = self.clock().now();
         let mut seen = Box::pin(self.ask(&record, itself)).await;
+        let mut has_all = true;
         if let Some(Ok(health)) = &mut seen.app {
-            *health = Box::pin(self.fed(&record, health.clone())).await;
+            match Box::pin(self.fed(&record, health)).await {
+                Ok(Some(fed)) => *health = fed,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, remote = record.name, "a remote cannot be given its keys");
+                    has_all = false;
+                }
+            }
         }
         let now = self.clock().now();
         self.note(id, |record| {
-            if record.checked_at.is_some_and(|at| at > began) {
+            // Not after now: the clock may have been set back.
+            if record.checked_at.is_some_and(|at| at > began && at <= now) {
                 // Somebody has looked since, perhaps after having changed something.
                 return false;
             }
             if let Some(Ok(health)) = &seen.app
+                && has_all
                 && health.keys_total.is_some_and(|keys| keys > 0)
             {
                 record.watched.fed = health.started_at;
@@ -262,26 +285,25 @@ impl Deployer {
     }
 
     /// Sends one what it had that was started anew and of which nothing lasts: once for each
-    /// start, so that keys that were deleted there stay deleted. Gives how it is then.
-    async fn fed(&self, record: &Record, health: RemoteHealth) -> RemoteHealth {
+    /// start, so that keys that were deleted there stay deleted. Gives how it is then; `None`:
+    /// nothing was to be sent.
+    async fn fed(
+        &self,
+        record: &Record,
+        health: &RemoteHealth,
+    ) -> Result<Option<RemoteHealth>, ApiError> {
         let asked = Record {
             health: Some(health.clone()),
             ..record.clone()
         };
         let is_fed = health.started_at.is_some() && record.watched.fed == health.started_at;
         // Keys may be among its variables; what was pushed besides is not.
-        let was_fed = record.watched.fed.is_some() && record.fed != PushWish::default();
+        let was_fed = record.fed != PushWish::default();
         let lacks = has_lost_keys(&asked) || was_fed;
         let (true, false, Some(url)) = (lacks, is_fed, &record.url) else {
-            return health;
+            return Ok(None);
         };
-        match Box::pin(self.feed_now(record, url)).await {
-            Ok(fed) => fed,
-            Err(error) => {
-                tracing::warn!(%error, remote = record.name, "a remote cannot be given its keys");
-                health
-            }
-        }
+        Box::pin(self.feed_now(record, url)).await.map(Some)
     }
 
     async fn feed_now(&self, record: &Record, url: &str) -> Result<RemoteHealth, ApiError> {

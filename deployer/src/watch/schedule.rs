@@ -56,7 +56,9 @@ pub(crate) fn can_be_kept(record: &Record) -> bool {
     record.url.is_some()
         && matches!(
             record.state,
-            RemoteState::Starting
+            // What was there before a run that failed may be there still.
+            RemoteState::Interrupted { .. }
+                | RemoteState::Starting
                 | RemoteState::Running
                 | RemoteState::Asleep
                 | RemoteState::Waking
@@ -89,10 +91,9 @@ pub(crate) fn pace(record: &Record) -> Option<Millis> {
         return None;
     }
     Some(match &record.state {
-        RemoteState::Draft
-        | RemoteState::Deploying
-        | RemoteState::Interrupted { .. }
-        | RemoteState::Deleting => return None,
+        RemoteState::Draft | RemoteState::Deploying | RemoteState::Deleting => return None,
+        RemoteState::Interrupted { .. } if record.remote_id.is_none() => return None,
+        RemoteState::Interrupted { .. } => 5 * MINUTE,
         RemoteState::Starting | RemoteState::Waking => MINUTE,
         RemoteState::Running | RemoteState::Asleep => 5 * MINUTE,
         RemoteState::Suspended | RemoteState::StoppedByProvider { .. } => 15 * MINUTE,

@@ -104,6 +104,13 @@ impl NextHop {
         self.presence.subscribe()
     }
 
+    /// Whether it answered a client's request that lately.
+    pub fn answered_within(&self, time: Duration, now: Millis) -> bool {
+        let heard = self.heard_at.load(Ordering::Relaxed);
+        let kept = Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
+        heard > 0 && now.saturating_sub(heard) < kept
+    }
+
     pub(crate) fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -117,9 +124,7 @@ impl NextHop {
     }
 
     fn is_awake(&self, now: Millis) -> bool {
-        let heard = self.heard_at.load(Ordering::Relaxed);
-        let kept = Millis::try_from(AWAKE.as_millis()).unwrap_or(Millis::MAX);
-        heard > 0 && now.saturating_sub(heard) < kept
+        self.answered_within(AWAKE, now)
     }
 
     fn heard(&self, now: Millis) {
