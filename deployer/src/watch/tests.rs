@@ -333,16 +333,28 @@ fn quiet_hours_are_those_of_the_local_day() {
 
 #[test]
 fn the_watch_does_not_touch_a_run_and_rests_while_there_is_nothing() {
-    for state in [
-        RemoteState::Deploying,
-        RemoteState::Interrupted { error: None },
-        RemoteState::Draft,
-    ] {
+    let rests = |record: &Record| {
+        let keep = keep(record, false, NOON, &TimeZone::UTC);
+        let is_due = due(record, keep, NOON + HOUR).any();
+        assert_eq!(is_due, next(record, keep, NOON, &TimeZone::UTC).is_some());
+        !is_due
+    };
+    for state in [RemoteState::Deploying, RemoteState::Draft] {
         let record = Record { state, ..kept(1) };
-        let keep = keep(&record, false, NOON, &TimeZone::UTC);
-        assert!(!due(&record, keep, NOON + HOUR).any(), "{:?}", record.state);
-        assert_eq!(next(&record, keep, NOON, &TimeZone::UTC), None);
+        assert!(rests(&record), "{:?}", record.state);
     }
+    // What ran before a run that broke off may run still.
+    let broken = Record {
+        state: RemoteState::Interrupted { error: None },
+        ..kept(1)
+    };
+    assert!(!rests(&broken));
+    let nowhere = Record {
+        remote_id: None,
+        url: None,
+        ..broken
+    };
+    assert!(rests(&nowhere));
 }
 
 #[test]
