@@ -678,7 +678,14 @@ impl Runner<'_> {
                 run.asked = false;
                 run.deploy = None;
                 for step in &mut run.steps {
-                    if matches!(step.step.kind, StepKind::CheckImage | StepKind::Deploy) {
+                    // What its panel was told may be lost with its process.
+                    if matches!(
+                        step.step.kind,
+                        StepKind::CheckImage
+                            | StepKind::Deploy
+                            | StepKind::ChangePassword
+                            | StepKind::CreateToken
+                    ) {
                         step.state = StepState::Waiting;
                     }
                 }

@@ -622,6 +622,28 @@ async fn secrets_whose_deploy_fails_stay_known_old_and_new() {
 }
 
 #[tokio::test]
+async fn what_a_panel_was_told_is_told_again_after_it_went_back() {
+    let world = World::default();
+    let mut record = replacing(&world);
+    world.cloud.lock().bad_image = Some("ghcr.io/o/n:latest".to_owned());
+    let end = go(&world, &mut record, None).await.unwrap();
+    assert!(matches!(end, RunEnd::Failed(_)), "{end:?}");
+    {
+        // It keeps nothing, and the version before was started anew.
+        let mut cloud = world.cloud.lock();
+        cloud.bad_image = None;
+        cloud.password = "tops3cret".into();
+        cloud.tokens.clear();
+    }
+    assert_eq!(record.passwords()[0], "tops3cret".into());
+    assert_eq!(record.token_in_use(), "sk-client".into());
+    assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
+    let cloud = world.cloud.lock();
+    assert_eq!(cloud.password, "an0ther".into());
+    assert!(cloud.tokens.contains("sk-next"));
+}
+
+#[tokio::test]
 async fn a_new_token_that_was_revoked_before_its_time_is_made_anew() {
     let world = World::default();
     let mut record = replacing(&world);
