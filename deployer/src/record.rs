@@ -405,6 +405,16 @@ impl Record {
         Ok(())
     }
 
+    /// Takes another wish. A password that was typed in for the database of the last wish is
+    /// none of another database.
+    pub fn wish_for(&mut self, wish: Wish) {
+        let before = self.wish.replace(wish);
+        let database = |wish: &Option<Wish>| wish.as_ref().map(|wish| wish.database.clone());
+        if database(&before) != database(&self.wish) {
+            self.next.database_password = None;
+        }
+    }
+
     /// Every secret of it, for leaving them out of what is said.
     pub fn known_secrets(&self) -> Vec<Secret> {
         let Secrets {

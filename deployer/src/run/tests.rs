@@ -676,6 +676,28 @@ fn a_new_password_is_tried_first_only_when_the_panel_has_taken_it() {
     assert!(kept.iter().all(|one| record.known_secrets().contains(one)));
 }
 
+#[test]
+fn a_new_password_of_a_database_is_none_of_another_database() {
+    let wish = |host: &str| {
+        let wish = serde_json::json!({
+            "name": "gb", "region": "singapore", "plan": "free", "keys": [],
+            "time_zone": "Asia/Shanghai",
+            "database": {
+                "kind": "mysql", "host": host, "port": 3306, "user": "gb", "password": "first",
+                "database": "gb", "ssl_mode": "PREFERRED",
+            },
+        });
+        crate::wish::Wish::checked(serde_json::from_value(wish).unwrap(), None).unwrap()
+    };
+    let mut record = record(&NEW);
+    record.wish_for(wish("db.example"));
+    record.next.database_password = Some(Kept("second".into()));
+    record.wish_for(wish("db.example"));
+    assert!(record.next.database_password.is_some(), "the same one");
+    record.wish_for(wish("other.example"));
+    assert_eq!(record.next, Next::default());
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_makes_nothing_twice() {
     for (mut record, deploys) in [
