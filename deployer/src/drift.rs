@@ -31,7 +31,7 @@ use crate::instance::MADE_HERE;
 use crate::plan::{image_change, variable_changes};
 use crate::record::Record;
 use crate::remotes::{nowhere, program_of, target};
-use crate::run::{RemoteApi as _, Setback};
+use crate::run::Setback;
 use crate::wish::{Wish, invalid, may_wish};
 
 /// What a remote should have inside.
@@ -39,8 +39,11 @@ pub(crate) struct Ours {
     pub keys: Vec<StoredKey>,
     /// Those of the panel here.
     pub tokens: Vec<StoredToken>,
-    /// The client token that was made for it.
+    /// The client token that was made for it and is in use.
     pub made: Option<Secret>,
+    /// Those that were made for it and that it may accept: while one takes the place of another,
+    /// both.
+    pub may: Vec<Secret>,
     /// By name; `None` where nothing was wished.
     pub settings: Option<BTreeMap<String, Secret>>,
     /// It has been told its keys: by the variables of a run. Others are compared by how their
@@ -155,17 +158,11 @@ impl Deployer {
         Ok(self.instances()?.admin(url, &password))
     }
 
-    /// What a remote is signed in to with now: while its password is being replaced, the new one
-    /// as soon as it is taken.
+    /// What a remote is signed in to with now: the first of [`Record::passwords`] that it takes.
     pub(crate) async fn password_of(&self, record: &Record, url: &str) -> Result<Secret, ApiError> {
-        let next = record.next_secrets().auth_token;
-        if next != record.secrets.auth_token {
-            let tried = self.instances()?.sign_in(url, &next).await;
-            if tried.is_ok() {
-                return Ok(next);
-            }
-        }
-        Ok(record.secrets.auth_token.clone())
+        let instances = self.instances()?;
+        let found = instances.right_one(url, &record.passwords()).await;
+        found.map_err(|setback| setback.error)
     }
 
     /// What a remote should have.
@@ -177,11 +174,12 @@ impl Deployer {
         }
         let mut tokens = self.store().tokens().await?;
         tokens.retain(|token| token.origin == Origin::Panel);
-        let made = &record.secrets.client_token;
+        let made = record.token_in_use();
         Ok(Ours {
             keys,
             tokens,
-            made: (!made.expose().is_empty()).then(|| made.clone()),
+            made: (!made.expose().is_empty()).then_some(made),
+            may: record.made_tokens(),
             settings: record.wish.as_ref().map(Wish::panel_settings),
             is_told: record.wish.is_some() && record.remote_id.is_some(),
         })
@@ -284,7 +282,12 @@ async fn compare(api: &AdminApi, ours: Ours) -> Result<Compared, Setback> {
     }
     let missing = tokens.missing.into_iter().map(|(_, token)| token);
     compared.tokens.missing = missing.collect();
+    let may: Vec<String> = ours.may.iter().map(Secret::masked).collect();
     compared.tokens.extra = there.rest(&mut compared.problems);
+    compared
+        .tokens
+        .extra
+        .retain(|token| token.name != MADE_HERE || !may.contains(&token.masked));
 
     if let Some(wanted) = &ours.settings {
         Box::pin(compare_settings(api, wanted, &mut compared)).await?;

@@ -73,6 +73,8 @@ impl Said {
 struct Session {
     cookie: Secret,
     csrf: String,
+    /// What began it.
+    password: Secret,
 }
 
 impl Instances {
@@ -240,6 +242,15 @@ impl Instances {
             .and_then(|cookie| cookie.split(';').next())
             .map(Secret::from)
             .ok_or_else(|| stranger(url))?;
+        let csrf = self.state(url, &cookie).await?.csrf;
+        Ok(Session {
+            cookie,
+            csrf: csrf.unwrap_or_default(),
+            password: password.clone(),
+        })
+    }
+
+    async fn state(&self, url: &str, cookie: &Secret) -> Result<InstanceState, Setback> {
         let state = self
             .client
             .get(format!("{url}/api/state"))
@@ -247,17 +258,48 @@ impl Instances {
             .send()
             .await
             .map_err(|_| away(url))?;
-        let state: InstanceState = read(state)
+        read(state)
             .await
             .and_then(|said| serde_json::from_slice(&said).ok())
-            .ok_or_else(|| stranger(url))?;
-        Ok(Session {
-            cookie,
-            csrf: state.csrf.unwrap_or_default(),
-        })
+            .ok_or_else(|| stranger(url))
     }
 
-    /// The model to try: the usual one, or the first that is listed.
+    /// The first of some passwords that an instance takes; they are tried in that order. One
+    /// whose session holds is not tried again: wrong attempts before it would make the instance
+    /// wait.
+    ///
+    /// # Errors
+    /// When it does not answer, or takes none of them.
+    pub(crate) async fn right_one(
+        &self,
+        url: &str,
+        passwords: &[Secret],
+    ) -> Result<Secret, Setback> {
+        if let [only] = passwords {
+            return Ok(only.clone());
+        }
+        let known = self.sessions.lock().get(url).cloned();
+        if let Some(session) = known
+            && passwords.contains(&session.password)
+            && self.state(url, &session.cookie).await?.signed_in
+        {
+            return Ok(session.password.clone());
+        }
+        let mut refused = stranger(url);
+        for password in passwords {
+            match self.session(url, password).await {
+                Ok(session) => {
+                    let mut sessions = self.sessions.lock();
+                    sessions.insert(url.to_owned(), Arc::new(session));
+                    return Ok(password.clone());
+                }
+                Err(setback) if is_wrong(&setback) => refused = setback,
+                Err(setback) => return Err(setback),
+            }
+        }
+        Err(refused)
+    }
+
     /// Whether clients get in with this token.
     ///
     /// # Errors
@@ -280,6 +322,7 @@ impl Instances {
             .map_err(|_| away(url))
     }
 
+    /// The model to try: the usual one, or the first that is listed.
     async fn model(&self, url: &str, token: &Secret) -> Result<String, Setback> {
         let answer = self.list_models(url, token).await?;
         if answer.status() != StatusCode::OK {
@@ -318,31 +361,30 @@ impl RemoteApi for Instances {
     }
 
     async fn change_password(&self, url: &str, old: &Secret, new: &Secret) -> Result<(), Setback> {
-        let is_wrong = |tried: &Result<(), Setback>| {
-            let setback = tried.as_ref().err();
-            setback.is_some_and(|setback| setback.error.code == ErrorCode::WrongPassword)
-        };
-        let tried = self.sign_in(url, new).await;
-        if !is_wrong(&tried) {
-            return tried;
-        }
         // A session of before may be one that another password began.
         self.sessions.lock().remove(url);
         let admin = self.admin(url, old);
-        admin.confirm().await?;
-        let revision = admin.settings().await?.revision;
-        let values = [("AUTH_TOKEN".to_owned(), Some(new.expose().clone()))];
-        let changed = admin
-            .change_settings(values.into(), revision, false)
-            .await?;
-        if let Some(problem) = changed.problems.first() {
-            return Err(lasting(told(problem)));
+        match self.sign_in(url, new).await {
+            // An earlier attempt came this far at least.
+            Ok(()) => {}
+            Err(wrong) if is_wrong(&wrong) => {
+                admin.confirm().await?;
+                let revision = admin.settings().await?.revision;
+                let values = [("AUTH_TOKEN".to_owned(), Some(new.expose().clone()))];
+                let changed = admin
+                    .change_settings(values.into(), revision, false)
+                    .await?;
+                if let Some(problem) = changed.problems.first() {
+                    return Err(lasting(told(problem)));
+                }
+                self.sessions.lock().remove(url);
+            }
+            Err(setback) => return Err(setback),
         }
-        self.sessions.lock().remove(url);
         // Where the old one was not AUTH_TOKEN but the password that was chosen in the panel.
         match self.sign_in(url, old).await {
             Ok(()) => admin.change_password(new).await?,
-            wrong if is_wrong(&wrong) => {}
+            Err(wrong) if is_wrong(&wrong) => {}
             Err(setback) => return Err(setback),
         }
         self.sessions.lock().remove(url);
@@ -354,16 +396,14 @@ impl RemoteApi for Instances {
         url: &str,
         password: &Secret,
         token: &Secret,
-    ) -> Result<(), Setback> {
+    ) -> Result<bool, Setback> {
         let content = Content {
             tokens: vec![TokenContent::of(MADE_HERE, token, TokenRules::default())],
             ..Content::default()
         };
         let report = self.admin(url, password).take(&content, false).await?;
-        match report.ignored.into_iter().next() {
-            None => Ok(()),
-            Some(why) => Err(lasting(ApiError::new(ErrorCode::InvalidInput, why.reason))),
-        }
+        // Of tokens, those that were revoked are ignored.
+        Ok(report.ignored.is_empty())
     }
 
     async fn revoke_token(
@@ -414,6 +454,10 @@ async fn read(mut answer: Response) -> Option<Vec<u8>> {
         }
     }
     Some(said)
+}
+
+fn is_wrong(setback: &Setback) -> bool {
+    setback.error.code == ErrorCode::WrongPassword
 }
 
 fn away(url: &str) -> Setback {

@@ -45,17 +45,30 @@ impl Deployer {
     /// When it is nowhere yet, a run is under way, or it cannot be asked. What went wrong after
     /// that is in the report.
     pub async fn push(&self, id: i64, what: PushWish) -> Result<PushReport, ApiError> {
-        let record = self.still(id).await?;
-        let report = Box::pin(self.send(&record, what, Reach::Alike)).await?;
+        // Noted first: a run that begins meanwhile keeps what it finds now.
+        let (record, fed_before) = {
+            let _changing = self.changing().await;
+            let mut record = self.still(id).await?;
+            let before = record.fed;
+            record.fed.keys |= what.keys;
+            record.fed.tokens |= what.tokens;
+            record.fed.settings |= what.settings;
+            document::save(self.store(), &record).await?;
+            (record, before)
+        };
+        let report = Box::pin(self.send(&record, what, Reach::Alike)).await;
+        let was_sent = report.is_ok();
         let _changing = self.changing().await;
-        let mut record = self.still(id).await?;
-        // Whether they are alike now is found out anew.
-        record.watched.drift = None;
-        record.fed.keys |= what.keys;
-        record.fed.tokens |= what.tokens;
-        record.fed.settings |= what.settings;
-        document::save(self.store(), &record).await?;
-        Ok(report)
+        let ended = |record: &mut Record| {
+            // Whether they are alike now is found out anew.
+            record.watched.drift = None;
+            if !was_sent {
+                record.fed = fed_before;
+            }
+            true
+        };
+        document::change(self.store(), id, ended).await?;
+        report
     }
 
     /// Gives a remote that has lost everything with a restart what it had: its keys, and the
@@ -235,17 +248,59 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Notes what was done, or why it could not be.
-    fn note<T>(&mut self, done: Result<T, Setback>, count: impl FnOnce(&mut PushReport, T)) {
+    /// Notes what was done, or why it could not be. Gives whether it was.
+    fn note<T>(
+        &mut self,
+        done: Result<T, Setback>,
+        count: impl FnOnce(&mut PushReport, T),
+    ) -> bool {
         match done {
-            Ok(done) => count(self.report, done),
-            Err(setback) => self.report.problems.push(setback.error),
+            Ok(done) => {
+                count(self.report, done);
+                true
+            }
+            Err(setback) => {
+                self.report.problems.push(setback.error);
+                false
+            }
         }
     }
 
+    /// Has it take in what it lacks. Gives whether it has all of it then.
+    async fn add(&mut self, content: Content) -> bool {
+        let wanted = content.keys.len() + content.tokens.len();
+        if wanted == 0 {
+            return true;
+        }
+        let mut taken = 0;
+        let done = self.api.take(&content, false).await;
+        let answered = self.note(done, |report, done| {
+            let added = done.keys_added.len() + done.tokens_added.len();
+            taken = added + done.keys_known.len() + done.tokens_known.len();
+            report.added += u32::try_from(added).unwrap_or(u32::MAX);
+            let problems = done.ignored.iter().chain(&done.problems);
+            report.problems.extend(problems.map(told));
+        });
+        answered && taken >= wanted
+    }
+
+    /// What is too much goes last, and only when all else is there, so that the remote is not
+    /// left without any.
     async fn keys(&mut self, keys: Keys) {
-        let removed = if self.alike { keys.extra } else { Vec::new() };
-        for key in removed {
+        let mut is_complete = self
+            .add(Content {
+                keys: keys.missing.iter().map(key_content).collect(),
+                ..Content::default()
+            })
+            .await;
+        for key in &keys.off {
+            let done = self.api.switch_key(key.id, true).await;
+            is_complete &= self.note(done, |report, ()| report.changed += 1);
+        }
+        if !self.alike || !is_complete {
+            return;
+        }
+        for key in keys.extra {
             // One of its variables would come back by a deletion; these follow.
             let done = match key.origin {
                 Origin::Panel => self.api.delete_key(key.id).await,
@@ -253,45 +308,30 @@ impl Push<'_> {
             };
             self.note(done, |report, ()| report.removed += 1);
         }
-        if !keys.missing.is_empty() {
-            let content = Content {
-                keys: keys.missing.iter().map(key_content).collect(),
-                ..Content::default()
-            };
-            let done = self.api.take(&content, false).await;
-            self.note(done, |report, taken| {
-                report.added += u32::try_from(taken.keys_added.len()).unwrap_or(u32::MAX);
-            });
-        }
-        for key in &keys.off {
-            let done = self.api.switch_key(key.id, true).await;
-            self.note(done, |report, ()| report.changed += 1);
-        }
     }
 
+    /// The same order as with keys.
     async fn tokens(&mut self, tokens: Tokens) {
-        let removed = if self.alike { tokens.extra } else { Vec::new() };
-        for token in removed {
-            let done = self.api.delete_token(token.id).await;
-            self.note(done, |report, ()| report.removed += 1);
-        }
-        if !tokens.missing.is_empty() {
-            let content = Content {
+        let mut is_complete = self
+            .add(Content {
                 tokens: tokens.missing,
                 ..Content::default()
-            };
-            let done = self.api.take(&content, false).await;
-            self.note(done, |report, taken| {
-                report.added += u32::try_from(taken.tokens_added.len()).unwrap_or(u32::MAX);
-            });
-        }
+            })
+            .await;
         for (there, here) in tokens.changed {
             let patch = TokenPatch {
                 name: Some(here.name),
                 rules: Some(here.rules),
             };
             let done = self.api.change_token(there.id, &patch).await;
-            self.note(done, |report, ()| report.changed += 1);
+            is_complete &= self.note(done, |report, ()| report.changed += 1);
+        }
+        if !self.alike || !is_complete {
+            return;
+        }
+        for token in tokens.extra {
+            let done = self.api.delete_token(token.id).await;
+            self.note(done, |report, ()| report.removed += 1);
         }
     }
 

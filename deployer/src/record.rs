@@ -89,6 +89,10 @@ pub struct Secrets {
     /// Seals what it keeps: `SECRET_KEY`. Empty for one that was added.
     #[serde(with = "sealed")]
     pub secret_key: Secret,
+    /// Earlier passwords of one that was added, the first one first. Its environment may still
+    /// hold one of them, which counts again after a restart if it keeps nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former: Vec<Kept>,
 }
 
 impl Secrets {
@@ -102,6 +106,7 @@ impl Secrets {
             auth_token: random()?,
             client_token: Secret::new(format!("sk-{}", client_token.expose())),
             secret_key: random()?,
+            former: Vec::new(),
         })
     }
 
@@ -111,7 +116,17 @@ impl Secrets {
             auth_token: password,
             client_token: "".into(),
             secret_key: "".into(),
+            former: Vec::new(),
         }
+    }
+
+    /// Puts a new password in place of the one that was known, which stays known as well: the
+    /// first that there was, and the last.
+    fn supersede_password(&mut self, new: Secret) {
+        let old = Kept(std::mem::replace(&mut self.auth_token, new));
+        self.former.retain(|former| *former != old);
+        self.former.truncate(1);
+        self.former.push(old);
     }
 }
 
@@ -308,20 +323,44 @@ impl Record {
         secrets
     }
 
+    fn has_done(&self, kind: StepKind) -> bool {
+        let is_done =
+            |step: &StepRun| step.step.kind == kind && matches!(step.state, StepState::Done);
+        let run = self.run.as_ref();
+        run.is_some_and(|run| run.steps.iter().any(is_done))
+    }
+
+    /// The passwords that may open its panel, in the order in which to try them. While one is
+    /// being replaced, the new one comes first as soon as the panel has taken it, and not
+    /// before: each wrong attempt makes the panel wait longer. The others follow, because a
+    /// remote that keeps nothing has the old one again after a restart.
+    pub fn passwords(&self) -> Vec<Secret> {
+        let mut all = vec![self.secrets.auth_token.clone()];
+        if let Some(Kept(new)) = &self.next.auth_token {
+            let is_taken = self.has_done(StepKind::ChangePassword);
+            all.insert(usize::from(!is_taken), new.clone());
+        }
+        let former = self.secrets.former.iter().rev();
+        all.extend(former.map(|Kept(former)| former.clone()));
+        all
+    }
+
     /// The client token to use now: while it is being replaced, the new one as soon as it is
     /// accepted.
     pub fn token_in_use(&self) -> Secret {
-        let made = |step: &StepRun| {
-            step.step.kind == StepKind::CreateToken && step.state == StepState::Done
-        };
-        let is_accepted = self
-            .run
-            .as_ref()
-            .is_some_and(|run| run.steps.iter().any(made));
-        match is_accepted {
+        match self.has_done(StepKind::CreateToken) {
             true => self.next_secrets().client_token,
             false => self.secrets.client_token.clone(),
         }
+    }
+
+    /// The client tokens that were made for it: that in use, and one that takes its place.
+    pub(crate) fn made_tokens(&self) -> Vec<Secret> {
+        let next = self.next.client_token.iter().map(|Kept(next)| next);
+        let all = std::iter::once(&self.secrets.client_token).chain(next);
+        all.filter(|token| !token.expose().is_empty())
+            .cloned()
+            .collect()
     }
 
     /// A wish of it, with the database's password as it will be.
@@ -340,14 +379,52 @@ impl Record {
         self.next = Next::default();
     }
 
+    /// The same of one that was added, for what its panel was told. A remote that keeps nothing
+    /// has its old password again after a restart, so that one stays known.
+    pub(crate) fn replaced_there(&mut self, kind: StepKind) {
+        match kind {
+            StepKind::ChangePassword => {
+                if let Some(Kept(new)) = self.next.auth_token.take() {
+                    self.secrets.supersede_password(new);
+                }
+            }
+            _ => {
+                if let Some(Kept(new)) = self.next.client_token.take() {
+                    self.secrets.client_token = new;
+                }
+            }
+        }
+    }
+
+    /// Puts a new client token in place of one that was to come and that the remote refuses.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(crate) fn renew_next_token(&mut self) -> Result<(), StoreError> {
+        self.next.client_token = Some(Kept(Secrets::random()?.client_token));
+        Ok(())
+    }
+
+    /// Takes another wish. A password that was typed in for the database of the last wish is
+    /// none of another database.
+    pub fn wish_for(&mut self, wish: Wish) {
+        let before = self.wish.replace(wish);
+        let database = |wish: &Option<Wish>| wish.as_ref().map(|wish| wish.database.clone());
+        if database(&before) != database(&self.wish) {
+            self.next.database_password = None;
+        }
+    }
+
     /// Every secret of it, for leaving them out of what is said.
     pub fn known_secrets(&self) -> Vec<Secret> {
         let Secrets {
             auth_token,
             client_token,
             secret_key,
+            former,
         } = &self.secrets;
         let mut all = vec![auth_token.clone(), client_token.clone(), secret_key.clone()];
+        all.extend(former.iter().map(|Kept(former)| former.clone()));
         all.extend(self.wish.iter().flat_map(Wish::secrets));
         all.extend(self.next.secrets().cloned());
         all.retain(|secret| !secret.expose().is_empty());

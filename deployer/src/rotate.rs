@@ -8,7 +8,8 @@
 //! here before anything is noted.
 //!
 //! One that was added by its address has no variables that are known here: what its panel can
-//! change is changed there and then.
+//! change is changed there and then. It may keep nothing, so that its environment's password is
+//! right again after a restart: earlier ones stay known ([`Record::passwords`]).
 
 use contract::ApiError;
 use contract::deploy::{
@@ -21,7 +22,7 @@ use crate::deployer::Deployer;
 use crate::document::{self, Kept};
 use crate::record::{Next, Record, Run, Secrets};
 use crate::remotes::{nowhere, program_of};
-use crate::run::{self, RemoteApi as _, Setback};
+use crate::run::{self, RemoteApi as _};
 use crate::wish::{Database, Wish, invalid};
 
 impl Deployer {
@@ -95,10 +96,16 @@ impl Deployer {
         let mut record = self.still(id).await?;
         let url = record.url.clone().ok_or_else(nowhere)?;
         note(&mut record.next, rotation.clone())?;
+        // The steps of the last one say nothing of this one.
+        record.run = None;
         document::save(self.store(), &record).await?;
-        let done = Box::pin(self.replace_there(&record, &url, kind)).await;
-        done.map_err(|setback| setback.error)?;
-        record.replaced();
+        let password = self.password_of(&record, &url).await?;
+        let replaced = match kind {
+            StepKind::ChangePassword => self.change_password(&record, &url, &password).await,
+            _ => self.change_token(&mut record, &url, &password).await,
+        };
+        replaced?;
+        record.replaced_there(kind);
         let step = |kind| StepView {
             kind,
             subject: record.name.clone(),
@@ -118,31 +125,50 @@ impl Deployer {
         Ok(run::view(&record, 0, false))
     }
 
-    async fn replace_there(
+    /// Has the panel take the new password. `password` is the one that it takes now.
+    async fn change_password(
         &self,
         record: &Record,
         url: &str,
-        kind: StepKind,
-    ) -> Result<(), Setback> {
-        let remote = self.instances().map_err(crate::admin::lasting)?;
-        let Secrets {
-            auth_token,
-            client_token,
-            ..
-        } = record.next_secrets();
-        let old = &record.secrets;
-        if kind == StepKind::ChangePassword {
-            return remote
-                .change_password(url, &old.auth_token, &auth_token)
-                .await;
+        password: &Secret,
+    ) -> Result<(), ApiError> {
+        let new = record.next_secrets().auth_token;
+        // Where the new one is taken already, the old one may be as well.
+        let old = match *password == new {
+            true => &record.secrets.auth_token,
+            false => password,
+        };
+        let remote = self.instances()?;
+        let changed = remote.change_password(url, old, &new).await;
+        changed.map_err(|setback| setback.error)
+    }
+
+    /// Has the panel accept the new client token in place of the old one.
+    async fn change_token(
+        &self,
+        record: &mut Record,
+        url: &str,
+        password: &Secret,
+    ) -> Result<(), ApiError> {
+        let remote = self.instances()?;
+        let create = async |token: &Secret| {
+            let created = remote.create_token(url, password, token).await;
+            created.map_err(|setback| setback.error)
+        };
+        if !create(&record.next_secrets().client_token).await? {
+            // It was made by an earlier attempt, and revoked since.
+            record.renew_next_token()?;
+            document::save(self.store(), record).await?;
+            if !create(&record.next_secrets().client_token).await? {
+                return Err(invalid("It takes no new client token."));
+            }
         }
-        remote.create_token(url, &auth_token, &client_token).await?;
-        if old.client_token.expose().is_empty() {
+        let old = &record.secrets.client_token;
+        if old.expose().is_empty() {
             return Ok(());
         }
-        remote
-            .revoke_token(url, &auth_token, &old.client_token)
-            .await
+        let revoked = remote.revoke_token(url, password, old).await;
+        revoked.map_err(|setback| setback.error)
     }
 }
 

@@ -42,13 +42,14 @@ pub trait RemoteApi: Send + Sync {
     /// Has its panel take a new password in place of the old one, unless it has already.
     async fn change_password(&self, url: &str, old: &Secret, new: &Secret) -> Result<(), Setback>;
 
-    /// Has it accept a client token as well, unless it does already.
+    /// Has it accept a client token as well, unless it does already. `false`: the token was
+    /// revoked there and stays so.
     async fn create_token(
         &self,
         url: &str,
         password: &Secret,
         token: &Secret,
-    ) -> Result<(), Setback>;
+    ) -> Result<bool, Setback>;
 
     /// Has it accept a client token no longer that [`RemoteApi::create_token`] made.
     async fn revoke_token(
@@ -440,7 +441,14 @@ impl Runner<'_> {
                 Err(trouble) => Err(trouble),
             },
             StepKind::CreateToken => match url(record) {
-                Ok(url) => called(self.remote.create_token(&url, &password, &token)).await,
+                Ok(url) => match called(self.remote.create_token(&url, &password, &token)).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => {
+                        record.renew_next_token()?;
+                        Err(was_revoked())
+                    }
+                    Err(trouble) => Err(trouble),
+                },
                 Err(trouble) => Err(trouble),
             },
             StepKind::TryRequest => match url(record) {
@@ -670,7 +678,14 @@ impl Runner<'_> {
                 run.asked = false;
                 run.deploy = None;
                 for step in &mut run.steps {
-                    if matches!(step.step.kind, StepKind::CheckImage | StepKind::Deploy) {
+                    // What its panel was told may be lost with its process.
+                    if matches!(
+                        step.step.kind,
+                        StepKind::CheckImage
+                            | StepKind::Deploy
+                            | StepKind::ChangePassword
+                            | StepKind::CreateToken
+                    ) {
                         step.state = StepState::Waiting;
                     }
                 }
@@ -700,6 +715,15 @@ fn url(record: &Record) -> Result<String, Trouble> {
         let what = "It is not known where the app answers. Apply again.";
         Trouble::Final(ApiError::new(ErrorCode::NotFound, what))
     })
+}
+
+/// The variables of the run have the token that was refused.
+fn was_revoked() -> Trouble {
+    Trouble::Final(ApiError::new(
+        ErrorCode::InvalidInput,
+        "The new client token was revoked there before it was in use. Another one has been made: \
+         apply again.",
+    ))
 }
 
 /// Takes what is there for the app, if it is ours.

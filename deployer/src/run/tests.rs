@@ -63,6 +63,8 @@ struct Cloud {
     password: Secret,
     /// Those of its panel.
     tokens: BTreeSet<String>,
+    /// Those that its panel takes no more.
+    revoked: BTreeSet<String>,
 }
 
 impl Default for Cloud {
@@ -81,6 +83,7 @@ impl Default for Cloud {
             healthy_after: 0,
             password: "tops3cret".into(),
             tokens: BTreeSet::new(),
+            revoked: BTreeSet::new(),
         }
     }
 }
@@ -274,11 +277,17 @@ impl RemoteApi for World {
         Ok(())
     }
 
-    async fn create_token(&self, _: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
+    async fn create_token(&self, _: &str, _: &Secret, token: &Secret) -> Result<bool, Setback> {
         here().await;
-        self.cloud.lock().tokens.insert(token.expose().clone());
+        {
+            let mut cloud = self.cloud.lock();
+            if cloud.revoked.contains(token.expose().as_str()) {
+                return Ok(false);
+            }
+            cloud.tokens.insert(token.expose().clone());
+        }
         here().await;
-        Ok(())
+        Ok(true)
     }
 
     async fn revoke_token(&self, _: &str, _: &Secret, token: &Secret) -> Result<(), Setback> {
@@ -369,6 +378,7 @@ fn record(kinds: &[StepKind]) -> Record {
             auth_token: "tops3cret".into(),
             client_token: "sk-client".into(),
             secret_key: "".into(),
+            former: Vec::new(),
         },
         next: Next::default(),
         fed: PushWish::default(),
@@ -609,6 +619,83 @@ async fn secrets_whose_deploy_fails_stay_known_old_and_new() {
     for secret in ["tops3cret", "an0ther", "sk-client", "sk-next"] {
         assert!(known.contains(&secret.into()), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn what_a_panel_was_told_is_told_again_after_it_went_back() {
+    let world = World::default();
+    let mut record = replacing(&world);
+    world.cloud.lock().bad_image = Some("ghcr.io/o/n:latest".to_owned());
+    let end = go(&world, &mut record, None).await.unwrap();
+    assert!(matches!(end, RunEnd::Failed(_)), "{end:?}");
+    {
+        // It keeps nothing, and the version before was started anew.
+        let mut cloud = world.cloud.lock();
+        cloud.bad_image = None;
+        cloud.password = "tops3cret".into();
+        cloud.tokens.clear();
+    }
+    assert_eq!(record.passwords()[0], "tops3cret".into());
+    assert_eq!(record.token_in_use(), "sk-client".into());
+    assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
+    let cloud = world.cloud.lock();
+    assert_eq!(cloud.password, "an0ther".into());
+    assert!(cloud.tokens.contains("sk-next"));
+}
+
+#[tokio::test]
+async fn a_new_token_that_was_revoked_before_its_time_is_made_anew() {
+    let world = World::default();
+    let mut record = replacing(&world);
+    world.cloud.lock().revoked.insert("sk-next".to_owned());
+    let end = go(&world, &mut record, None).await.unwrap();
+    assert!(matches!(end, RunEnd::Failed(_)), "{end:?}");
+    let next = record.next_secrets().client_token;
+    assert!(![Secret::from("sk-next"), "sk-client".into()].contains(&next));
+    assert_eq!(go(&world, &mut record, None).await, Some(RunEnd::Done));
+    assert_eq!(record.secrets.client_token, next);
+    assert!(world.cloud.lock().tokens.contains(next.expose().as_str()));
+}
+
+#[test]
+fn a_new_password_is_tried_first_only_when_the_panel_has_taken_it() {
+    let mut record = replacing(&World::default());
+    let (old, new) = (Secret::from("tops3cret"), Secret::from("an0ther"));
+    assert_eq!(record.passwords(), [old.clone(), new.clone()]);
+    record.run.as_mut().unwrap().steps[0].state = StepState::Done;
+    assert_eq!(record.passwords(), [new.clone(), old.clone()]);
+    // In one that was added, the environment may bring the first one back at any time.
+    record.replaced_there(StepKind::ChangePassword);
+    assert_eq!(record.passwords(), [new.clone(), old.clone()]);
+    for later in ["third", "fourth"] {
+        record.next.auth_token = Some(Kept(later.into()));
+        record.replaced_there(StepKind::ChangePassword);
+    }
+    let kept = ["fourth", "third", "tops3cret"].map(Secret::from);
+    assert_eq!(record.passwords(), kept, "the first and the last");
+    assert!(kept.iter().all(|one| record.known_secrets().contains(one)));
+}
+
+#[test]
+fn a_new_password_of_a_database_is_none_of_another_database() {
+    let wish = |host: &str| {
+        let wish = serde_json::json!({
+            "name": "gb", "region": "singapore", "plan": "free", "keys": [],
+            "time_zone": "Asia/Shanghai",
+            "database": {
+                "kind": "mysql", "host": host, "port": 3306, "user": "gb", "password": "first",
+                "database": "gb", "ssl_mode": "PREFERRED",
+            },
+        });
+        crate::wish::Wish::checked(serde_json::from_value(wish).unwrap(), None).unwrap()
+    };
+    let mut record = record(&NEW);
+    record.wish_for(wish("db.example"));
+    record.next.database_password = Some(Kept("second".into()));
+    record.wish_for(wish("db.example"));
+    assert!(record.next.database_password.is_some(), "the same one");
+    record.wish_for(wish("other.example"));
+    assert_eq!(record.next, Next::default());
 }
 
 #[tokio::test]

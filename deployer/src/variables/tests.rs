@@ -50,6 +50,7 @@ fn secrets() -> Secrets {
         auth_token: NASTY.into(),
         client_token: "sk-client-token".into(),
         secret_key: "the-sealing-key-of-it".into(),
+        former: Vec::new(),
     }
 }
 

@@ -1,22 +1,29 @@
 //! Remotes and the instance that deployed them, made alike.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use contract::ErrorCode;
-use contract::admin::{AuditPage, KeyState, KeyView, SettingsView, TokenCreated, TokenView};
+use contract::admin::{
+    AuditPage, KeyState, KeyView, Origin, SettingsView, TokenCreated, TokenView,
+};
 use contract::deploy::{
     Difference, DriftView, ImageProgram, PushReport, RemoteAccess, RemoteState, RemoteView,
-    RemoteWish, VariablesText,
+    RemoteWish, RunState, RunView, VariablesText,
 };
-use deployer::{Deployer, Host};
+use deployer::provider::ProviderError;
+use deployer::{Deployer, Host, Providers};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::wire::{Cut, Wire};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cloud::Cloud;
 use crate::remotes::{REMOTES, with_account};
-use crate::runs::{GEMINI, Sky, apply, path};
-use crate::world::{Ground, World};
+use crate::runs::{GEMINI, Sky, apply, ended, path};
+use crate::world::{Ground, PASSWORD, World};
 
 const SECOND: &str = "AIzaSySecond67890abcdefghijklmnop-2nd";
 const ONLY_THERE: &str = "AIzaSyOnlyThere890abcdefghijklmn-there";
@@ -90,6 +97,10 @@ fn sides(differences: &[Difference]) -> Vec<(bool, bool)> {
 
 /// What hosts have, besides the routes.
 fn deployer(sky: &Sky, world: &World) -> Deployer {
+    deployer_with(world, sky.cloud.providers())
+}
+
+fn deployer_with(world: &World, providers: Providers) -> Deployer {
     let core = world.running.core();
     Deployer::new(Host {
         store: core.store().clone(),
@@ -97,7 +108,7 @@ fn deployer(sky: &Sky, world: &World) -> Deployer {
         tracker: TaskTracker::new(),
         stop: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
-        providers: sky.cloud.providers(),
+        providers,
         pause: std::sync::Arc::new(deployer::run::RealTime),
         zone: std::sync::Arc::new(|| jiff::tz::TimeZone::UTC),
         core: std::sync::Arc::downgrade(core),
@@ -458,4 +469,185 @@ async fn of_the_original_only_the_variables_are_compared() {
         "they have followed"
     );
     apply(&world).await;
+}
+
+/// One that was added at this address, with the password of its panel.
+async fn added(at: &str, password: &str) -> World {
+    let ground = Ground::new(Cloud::new().providers()).with(&[("API_KEYS", GEMINI)]);
+    let world = ground.start().await;
+    let add = json!({"name": "one", "url": at, "password": password});
+    let _: RemoteView = world.post(&format!("{REMOTES}/add"), add).await;
+    world
+}
+
+async fn password(world: &World) -> String {
+    let access: RemoteAccess = world.post(&path("access"), json!({})).await;
+    access.password.unwrap()
+}
+
+/// What signing in there answers.
+async fn signs_in(url: &str, password: &str) -> u16 {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client
+        .post(format!("{url}/api/login"))
+        .header("content-type", "application/json")
+        .body(json!({ "password": password }).to_string());
+    asked.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_added_and_keeps_nothing_is_let_in_to_after_its_restart() {
+    let there = Ground::new(Cloud::new().providers()).start().await;
+    let socket = there.running.socket();
+    let world = added(&there.running.address(), PASSWORD).await;
+    let new = json!({"what": "auth_token"});
+    let _: Value = world.post(&path("rotate"), new.clone()).await;
+    let first = password(&world).await;
+    assert_ne!(first, PASSWORD);
+    // It has lost all but its environment.
+    there.stop().await;
+    let port = socket.port().to_string();
+    let again = Ground::new(Cloud::new().providers()).with(&[("PORT", port.as_str())]);
+    let there = again.start().await;
+    assert_eq!(there.running.socket(), socket);
+    let keys: Vec<KeyView> = world.get(&path("panel/api/keys")).await;
+    assert_eq!(keys.len(), 0);
+    // What holds there is replaced, whichever it is.
+    let _: Value = world.post(&path("rotate"), new).await;
+    let second = password(&world).await;
+    let url = there.running.address();
+    assert_eq!(signs_in(&url, &second).await, 204);
+    assert_eq!(signs_in(&url, PASSWORD).await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_whose_replacement_broke_off_in_the_middle_is_replaced_wholly() {
+    let there = Ground::new(Cloud::new().providers()).start().await;
+    let chosen = "chosen in its panel";
+    let change = json!({"current": PASSWORD, "new": chosen});
+    let (status, said) = there
+        .call(Method::POST, "/api/account/password", Some(change))
+        .await;
+    assert!(status < 300, "{said}");
+    let wire = Wire::to(there.running.socket()).await;
+    let world = added(&format!("http://{}", wire.address()), chosen).await;
+    // Its AUTH_TOKEN is the new one by then.
+    wire.cut_on("POST /api/account/password", Cut::BeforeServer);
+    let new = || Some(json!({"what": "auth_token"}));
+    let (status, away) = world.refused(Method::POST, &path("rotate"), new()).await;
+    assert_eq!((status, away.code), (502, ErrorCode::Unreachable));
+    assert_eq!(wire.counts().struck, 1);
+    let (status, said) = world.call(Method::POST, &path("rotate"), new()).await;
+    assert_eq!(status, 200, "{said}");
+    let url = there.running.address();
+    assert_eq!(signs_in(&url, &password(&world).await).await, 204);
+    assert_eq!(signs_in(&url, chosen).await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_removed_when_adding_fails() {
+    let there = Ground::new(Cloud::new().providers()).start().await;
+    let keys = json!({ "text": ONLY_THERE });
+    let _: Value = there.post("/api/keys/import", keys).await;
+    let name = json!({"name": "made there"});
+    let theirs: TokenCreated = there.post("/api/tokens", name).await;
+    let wire = Wire::to(there.running.socket()).await;
+    let world = added(&format!("http://{}", wire.address()), PASSWORD).await;
+    let _: TokenCreated = world.post("/api/tokens", json!({"name": "phone"})).await;
+
+    wire.cut_on(GEMINI, Cut::BeforeServer);
+    let lost: PushReport = world.post(&path("push"), json!({"keys": true})).await;
+    assert_eq!((lost.removed, lost.problems.len()), (0, 1), "{lost:?}");
+    let keys: Vec<KeyView> = there.get("/api/keys").await;
+    assert_eq!(keys.len(), 1, "it can still serve");
+    let done: PushReport = world.post(&path("push"), json!({"keys": true})).await;
+    assert_eq!((done.added, done.removed), (1, 1), "{done:?}");
+
+    wire.cut_on("\"dry_run\":false", Cut::BeforeServer);
+    let lost: PushReport = world.post(&path("push"), json!({"tokens": true})).await;
+    assert_eq!((lost.removed, lost.problems.len()), (0, 1), "{lost:?}");
+    let tokens: Vec<TokenView> = there.get("/api/tokens").await;
+    assert_eq!(tokens[0].masked, theirs.token.masked);
+    let done: PushReport = world.post(&path("push"), json!({"tokens": true})).await;
+    assert_eq!((done.added, done.removed), (1, 1), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_token_that_is_being_replaced_is_left_alone() {
+    let sky = Sky::new().await;
+    let world = sky.deployed(|_| ()).await;
+    let fail = || {
+        let refused = ProviderError::Refused("no changes today".to_owned());
+        sky.cloud.fail("set_variables", refused);
+    };
+    let new = json!({"what": "client_token"});
+    fail();
+    let _: RunView = world.post(&path("rotate"), new.clone()).await;
+    let run = ended(&world).await;
+    assert!(matches!(run.state, RunState::Failed { .. }), "{run:?}");
+    let of_panel = async || -> Vec<TokenView> {
+        let mut all: Vec<TokenView> = world.get(&path("panel/api/tokens")).await;
+        all.retain(|token| token.origin == Origin::Panel);
+        all
+    };
+    let pending = of_panel().await;
+    assert_eq!(pending.len(), 1);
+    assert_eq!(drift(&world).await.tokens, []);
+    let done: PushReport = world.post(&path("push"), json!({"tokens": true})).await;
+    assert_eq!((done.removed, done.problems.len()), (0, 0), "{done:?}");
+    assert_eq!(of_panel().await.len(), 1);
+
+    // Somebody revokes it in its panel.
+    let token = path(&format!("panel/api/tokens/{}", pending[0].id));
+    let (status, said) = world.call(Method::DELETE, &token, None).await;
+    assert!(status < 300, "{said}");
+    let _: RunView = world.post(&path("rotate"), new).await;
+    let run = ended(&world).await;
+    let RunState::Failed { error } = &run.state else {
+        panic!("{run:?}");
+    };
+    assert!(error.message.contains("Another one"), "{error}");
+    apply(&world).await;
+    let access: RemoteAccess = world.post(&path("access"), json!({})).await;
+    assert_eq!(models(&access.url, &access.token.unwrap()).await, 200);
+}
+
+/// A run keeps a record of its own while it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_pushed_stays_known_although_a_run_began_meanwhile() {
+    let sky = Sky::new().await;
+    let world = Arc::new(sky.deployed(|_| ()).await);
+    let ours: TokenCreated = world.post("/api/tokens", json!({"name": "phone"})).await;
+    sky.cloud.hold();
+    let (providers, began) = (sky.cloud.providers(), Arc::new(AtomicBool::new(false)));
+    let (beginner, has_begun) = (world.clone(), began.clone());
+    // The provider is asked for when the panel there has been told everything.
+    let push = deployer_with(
+        &world,
+        Arc::new(move |credential| {
+            if !has_begun.swap(true, Ordering::SeqCst) {
+                let again = json!({"action": "redeploy"});
+                let begin = async {
+                    let _: RemoteView = beginner.post(&path("action"), again).await;
+                };
+                tokio::task::block_in_place(|| Handle::current().block_on(begin));
+            }
+            providers(credential)
+        }),
+    );
+    let what = contract::deploy::PushWish {
+        keys: true,
+        tokens: true,
+        settings: false,
+    };
+    let done = push.push(1, what).await.unwrap();
+    assert_eq!(done.added, 1, "{done:?}");
+    assert!(began.load(Ordering::SeqCst));
+    sky.cloud.release();
+    let run = ended(&world).await;
+    assert!(matches!(run.state, RunState::Done { .. }), "{run:?}");
+    // The new process knows the variables only.
+    assert_eq!(models(&url(&world).await, &ours.secret).await, 401);
+    deployer(&sky, &world).feed(1).await.unwrap();
+    assert_eq!(models(&url(&world).await, &ours.secret).await, 200);
 }
