@@ -26,7 +26,7 @@ pub(super) const OUTCOME: &str = "gemini-balance/outcome";
 /// The annotation that changes with every restart.
 pub(super) const RESTARTED: &str = "gemini-balance/restarted";
 /// The volume with the data. App Launchpad calls a volume at /data so.
-const VOLUME: &str = "vn-datavn-";
+const VOLUME: &str = "vn-data";
 /// The user of our image.
 const USER: u32 = 65532;
 /// The largest body that the ingress lets through: audio and images are sent as JSON.
@@ -357,11 +357,21 @@ impl App<'_> {
         Ok((PODS, pod))
     }
 
+    /// The workload as a strategic patch after which it has no variables but these.
+    pub fn only_these_variables(workload: &Value) -> Value {
+        let mut patch = workload.clone();
+        let env = &mut patch["spec"]["template"]["spec"]["containers"][0]["env"];
+        if let Value::Array(env) = env {
+            env.insert(0, json!({ "$patch": "replace" }));
+        }
+        patch
+    }
+
     /// The claim that the cluster will make, to ask whether it may.
     pub fn sample_claim(&self) -> Option<(Kind, Value)> {
         let gib = self.volume?;
         let kind = super::api::CLAIMS;
-        let mut claim = self.object(kind, &format!("{VOLUME}{}-0", self.name), json!({}));
+        let mut claim = self.object(kind, &format!("{VOLUME}-{}-0", self.name), json!({}));
         claim["spec"] = self.claim(gib);
         Some((kind, claim))
     }

@@ -211,6 +211,27 @@ impl Kept {
         kept
     }
 
+    /// What an app that is taken over ran with, as far as its variables can be read; `None` when
+    /// it has none of those.
+    pub fn before(found: &Found) -> Option<Self> {
+        let (_, there) = found.workload.as_ref()?;
+        let image = there.container()?.image.clone()?;
+        let values = found.variables().into_iter();
+        let values: BTreeMap<String, Secret> = values
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        (!values.is_empty()).then(|| Self {
+            release: Release {
+                image_tag: image.clone(),
+                image,
+                plan: None,
+                plain: BTreeSet::new(),
+                database: BTreeMap::new(),
+            },
+            values,
+        })
+    }
+
     /// The names of its variables.
     pub fn names(&self) -> BTreeSet<&String> {
         self.values
@@ -219,7 +240,7 @@ impl Kept {
             .collect()
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         self.release == other.release && self.values == other.values
     }
 }
@@ -343,6 +364,27 @@ impl Found {
             .collect()
     }
 
+    /// The variables of the deploy in use that somebody has written in another form since: a
+    /// text for a reference to a Secret, or the other way round.
+    pub fn rewritten(&self) -> BTreeSet<String> {
+        let workload = self.workload.as_ref().map(|(_, workload)| workload);
+        let number = workload.and_then(Workload::deploy);
+        let Some(deploy) = number.and_then(|number| self.deploy(number)) else {
+            return BTreeSet::new();
+        };
+        let names = deploy.kept.names();
+        let container = workload.and_then(Workload::container);
+        let env = container.and_then(|one| one.env.as_ref()).into_iter();
+        env.flatten()
+            .filter(|variable| names.contains(&variable.name))
+            .filter(|variable| {
+                let is_plain = deploy.kept.release.plain.contains(&variable.name);
+                is_plain == variable.value_from.is_some()
+            })
+            .map(|variable| variable.name.clone())
+            .collect()
+    }
+
     /// Whether the console has taken the ingress away from its controller.
     pub fn is_ingress_paused(&self) -> bool {
         let annotations = self
@@ -360,6 +402,12 @@ pub(super) fn deploy_of(pod: &Pod) -> Option<u64> {
         .ok()
 }
 
+/// Whether a name of a certificate is good for a host: it is it, or `*.` and its domain.
+pub(super) fn covers(named: &str, host: &str) -> bool {
+    let domain = host.split_once('.').map(|(_, domain)| domain);
+    named == host || (domain.is_some() && named.strip_prefix("*.") == domain)
+}
+
 /// The host of an ingress, whether it answers with TLS, and the port where its load balancer
 /// says one.
 pub(super) fn address(ingress: &Ingress) -> Option<(String, String)> {
@@ -371,7 +419,7 @@ pub(super) fn address(ingress: &Ingress) -> Option<(String, String)> {
         .find_map(|rule| rule.host.clone())?;
     let is_tls = spec.tls.iter().flatten().any(|tls| {
         let mut hosts = tls.hosts.iter().flatten();
-        hosts.any(|named| *named == host)
+        hosts.any(|named| covers(named, &host))
     });
     let (scheme, usual) = match is_tls {
         true => ("https", 443),

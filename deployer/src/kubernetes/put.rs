@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{
-    CLAIMS, DATABASES, DEPLOYMENTS, How, INGRESSES, Kind, Namespace, SECRETS, SERVICES,
+    CLAIMS, DATABASES, DEPLOYMENTS, How, INGRESSES, Kind, Namespace, PODS, SECRETS, SERVICES,
     STATEFUL_SETS,
 };
 use super::database::Cluster;
 use super::dialect::{self, CLASS, Dialect, PAUSED_CLASS};
 use super::kubeconfig::Access;
-use super::manifest::{App, Class, Way, console_class, database_name};
-use super::model::{Deploy, Found, Kept, Workload, is_ours, value};
-use super::{Cloud, MANAGER, by_app, ours};
+use super::manifest::{App, Class, OUTCOME, Way, console_class, database_name};
+use super::model::{Deploy, Found, Kept, Workload, deploy_of, is_ours, value};
+use super::{Cloud, LIVE, MANAGER, by_app, ours};
 use crate::provider::{ProviderError, Result};
 
 /// So many deploys are kept to go back to, besides the one in use.
@@ -62,7 +62,13 @@ pub(super) async fn find(place: &Namespace, cloud: &Cloud, name: &str) -> Result
             break;
         }
     }
-    let labelled = format!("{}={name}", cloud.dialect.app_label);
+    let is_foreign = |(_, there): &(Kind, Workload)| !there.is_ours();
+    // Without a console the label is that of every Helm release: only our mark tells, unless
+    // it is one that is to be taken over.
+    let labelled = match cloud.dialect.domain_label {
+        None if !found.workload.as_ref().is_some_and(is_foreign) => ours(name),
+        _ => format!("{}={name}", cloud.dialect.app_label),
+    };
     let services: Vec<core::Service> = place.list(SERVICES, &labelled).await?;
     found.service = services.into_iter().next();
     let ingresses: Vec<Ingress> = place.list(INGRESSES, &labelled).await?;
@@ -150,10 +156,26 @@ fn issuer_of(ingress: &Ingress) -> Option<(String, String)> {
 
 fn certificate_of(ingress: &Ingress, host: &str) -> Option<String> {
     let tls = ingress.spec.as_ref()?.tls.as_ref()?;
-    let covers = |hosts: &Vec<String>| hosts.iter().any(|named| named == host);
+    let covers = |hosts: &Vec<String>| hosts.iter().any(|named| super::model::covers(named, host));
     tls.iter()
         .find(|tls| tls.hosts.as_ref().is_some_and(covers))
         .and_then(|tls| tls.secret_name.clone())
+}
+
+/// Refuses to have the password and the keys go over the net in clear. Nobody listens between
+/// a machine and itself.
+fn only_safe(way: Way) -> Result<Way> {
+    let is_here = way.host == "localhost" || way.host.ends_with(".localhost");
+    match way.certificate.is_some() || is_here {
+        true => Ok(way),
+        false => Err(ProviderError::Refused(format!(
+            "Without TLS, the password and the keys would go to {} in clear. Set up TLS for its \
+             Ingress: have cert-manager make certificates and name its issuer in an Ingress of \
+             this namespace (cert-manager.io/cluster-issuer), or give one that has a \
+             certificate for all hosts of its domain (spec.tls with *.domain). Then apply again.",
+            way.host
+        ))),
+    }
 }
 
 /// Where an app answers: there where it does, else at a host that nobody can guess.
@@ -200,16 +222,16 @@ async fn way(
             issuer: None,
         },
         // As it is done here.
-        (None, Some((there, its_host))) => {
+        (None, Some((there, _))) => {
             let issuer = issuer_of(&there);
-            let certificate = certificate_of(&there, &its_host);
             Way {
                 ingress,
+                // One that is for the neighbour's host only is no good here.
+                certificate: match &issuer {
+                    Some(_) => Some(format!("{}-tls", wanted.name)),
+                    None => certificate_of(&there, &host),
+                },
                 host,
-                certificate: certificate.map(|shared| match &issuer {
-                    Some(_) => format!("{}-tls", wanted.name),
-                    None => shared,
-                }),
                 class: class_of(&there),
                 issuer,
             }
@@ -265,19 +287,39 @@ pub(super) async fn put(
             "It has several containers, none of them called like the app.".to_owned(),
         ));
     }
+    let mut rewritten = found.rewritten();
+    rewritten.retain(|name| wanted.kept.names().contains(name));
+    if !rewritten.is_empty() {
+        let names: Vec<String> = rewritten.into_iter().collect();
+        return Err(ProviderError::Conflict(format!(
+            "Somebody else has changed these variables of the app since: {}. Delete them there \
+             (in the console), set here what they are to be, and apply again.",
+            names.join(", ")
+        )));
+    }
     if !wanted.kept.release.database.is_empty() && found.database.is_none() {
         return Err(ProviderError::NotFound(
             "The database that belongs to it is not there (any more). Plan anew.".to_owned(),
         ));
     }
-    let way = way(place, access, cloud, found, wanted).await?;
+    let way = only_safe(way(place, access, cloud, found, wanted).await?)?;
     let front = way.host.split('.').next().unwrap_or_default();
     let service = found
         .service
         .as_ref()
         .and_then(|service| service.metadata.name.clone())
         .unwrap_or_else(|| format!("{}-{front}", wanted.name));
+    // What it ran with is kept as a deploy, too: its variables are taken away below.
+    let before = adopts.then(|| Kept::before(found)).flatten();
+    let kept_as = before.as_ref().map(|before| {
+        let same = found.deploys.iter().find(|one| one.kept.is_same(before));
+        same.map_or_else(|| found.next(before), |same| same.number)
+    });
     let number = found.next(wanted.kept);
+    let number = match kept_as {
+        Some(kept_as) if kept_as == number => number + 1,
+        _ => number,
+    };
     let image = crate::image::parse(&wanted.kept.release.image_tag)
         .map_err(|error| ProviderError::Refused(error.message))?;
     let app = App {
@@ -293,6 +335,21 @@ pub(super) async fn put(
         way: &way,
     };
     let (secret, workload) = (app.secret()?, app.workload()?);
+    let earlier = match (&before, kept_as) {
+        (Some(kept), Some(number)) => {
+            let earlier = App {
+                kept,
+                number,
+                ..app
+            };
+            let mut secret = earlier.secret()?;
+            if there.is_some_and(|(_, there)| there.status.ready_replicas > 0) {
+                secret.1["metadata"]["annotations"][OUTCOME] = json!(LIVE);
+            }
+            Some(secret)
+        }
+        _ => None,
+    };
     let ways = [app.service(), app.ingress(found.is_ingress_paused())];
     let dry = How {
         manager: MANAGER,
@@ -303,12 +360,18 @@ pub(super) async fn put(
     let apply = async |(kind, manifest): &(Kind, Value), how: How<'_>| {
         place.apply(*kind, manifest, how).await
     };
-    apply(&secret, dry).await?;
+    for one in earlier.iter().chain([&secret]) {
+        apply(one, dry).await?;
+    }
     for one in &ways {
         apply(one, dry).await?;
     }
     let mut foreign = match there {
-        Some((_, there)) if adopts => there.variables(),
+        Some((kind, there)) if adopts => {
+            let change = App::only_these_variables(&workload.1);
+            place.would_change(kind, there.name(), change).await?;
+            there.variables()
+        }
         _ => {
             let merged: Workload = read(apply(&workload, dry).await?)?;
             let mut all = merged.variables();
@@ -324,17 +387,24 @@ pub(super) async fn put(
         place.would_create(kind, &pod).await?;
     }
     if let Some((kind, claim)) = app.sample_claim().filter(|_| there.is_none()) {
-        match place.would_create(kind, &claim).await {
-            // It was left behind by an app of this name, and is taken up again.
-            Err(ProviderError::Conflict(_)) => {}
-            tried => tried?,
+        let name = claim["metadata"]["name"].as_str().unwrap_or_default();
+        // One that an app of this name left behind is taken up again, and is in the quota
+        // already. Who may not see volumes has left none.
+        let left: Option<Named> = match place.get(kind, name).await {
+            Err(ProviderError::Forbidden(_)) => None,
+            left => left?,
+        };
+        if left.is_none() {
+            place.would_create(kind, &claim).await?;
         }
     }
     if stage == Stage::Try {
         return Ok(number);
     }
     let real = How { dry: false, ..dry };
-    apply(&secret, real).await?;
+    for one in earlier.iter().chain([&secret]) {
+        apply(one, real).await?;
+    }
     if stage == Stage::Prepare {
         return Ok(number);
     }
@@ -345,8 +415,36 @@ pub(super) async fn put(
         strip(place, kind, there, &std::mem::take(&mut foreign)).await?;
     }
     apply(&workload, real).await?;
+    if workload.0 == STATEFUL_SETS {
+        unblock(place, wanted.name, |pod| deploy_of(pod) == Some(number)).await?;
+    }
     prune(place, found, number).await?;
     Ok(number)
+}
+
+/// Deletes the pod of a StatefulSet that is of before and never got ready. The controller would
+/// wait for it for ever before it makes the next one (kubernetes/kubernetes#67250).
+pub(super) async fn unblock(
+    place: &Namespace,
+    name: &str,
+    is_current: impl Fn(&core::Pod) -> bool,
+) -> Result<()> {
+    let pod_name = format!("{name}-0");
+    let pod: Option<core::Pod> = place.get(PODS, &pod_name).await?;
+    let is_ready = |pod: &core::Pod| {
+        let status = pod.status.as_ref();
+        let mut conditions = status
+            .and_then(|status| status.conditions.as_ref())
+            .into_iter();
+        conditions.any(|all| {
+            let mut all = all.iter();
+            all.any(|one| one.type_ == "Ready" && one.status == "True")
+        })
+    };
+    match pod {
+        Some(pod) if !is_ready(&pod) && !is_current(&pod) => place.delete(PODS, &pod_name).await,
+        _ => Ok(()),
+    }
 }
 
 /// Takes variables away that somebody else has set: applying leaves alone what it does not name.

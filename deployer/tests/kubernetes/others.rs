@@ -5,7 +5,7 @@ use deployer::provider::{
     Data, Desired, Power, Provider as _, ProviderError, ProviderState, Value,
 };
 use serde_json::json;
-use testkit::kubernetes::Dialect;
+use testkit::kubernetes::{Dialect, Fault, Rule};
 
 use super::{Cloud, PLACE, desired, image, value};
 
@@ -132,7 +132,10 @@ fn from_console(cloud: &Cloud) {
             made["metadata"]["labels"] = labels.clone();
             made["metadata"]["annotations"]["kubernetes.io/ingress.class"] = json!("nginx");
             let host = format!("console.{domain}");
-            made["spec"] = json!({ "rules": [{ "host": host, "http": { "paths": [path] } }] });
+            made["spec"] = json!({
+                "rules": [{ "host": host, "http": { "paths": [path] } }],
+                "tls": [{ "hosts": [host], "secretName": "wildcard-cert" }],
+            });
         },
     );
 }
@@ -151,10 +154,26 @@ async fn an_app_of_the_console_is_not_touched_until_it_is_taken_over() {
     assert!(matches!(taken, ProviderError::Conflict(_)), "{taken:?}");
     assert_eq!(cloud.writes(), writes);
 
-    // Whoever deploys to it has taken it over.
-    cloud.kubernetes.deploy("gb", &desired("gb")).await.unwrap();
+    // Nor by its name alone, which somebody's app that is gone may have had.
+    let (kubernetes, wish) = (&cloud.kubernetes, desired("gb"));
+    for refused in [
+        kubernetes.set_variables("gb", &wish).await,
+        kubernetes.change("gb", &wish).await,
+        kubernetes.deploy("gb", &wish).await.map(drop),
+        kubernetes.power("gb", Power::Suspend).await,
+        kubernetes.delete("gb").await,
+        kubernetes.delete("gb@another").await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, ProviderError::Conflict(_)), "{refused:?}");
+    }
+    assert_eq!(cloud.writes(), writes);
+
+    // Whoever deploys to the one that was seen has taken it over.
+    kubernetes.deploy(&there.id, &wish).await.unwrap();
     let there = cloud.look("gb").await.unwrap();
     assert!(there.is_ours);
+    assert_eq!(there.id, "gb");
     assert_eq!(there.state, ProviderState::Running);
     assert_eq!(there.url.as_deref(), Some(url.as_str()), "it has moved");
     let names: Vec<_> = there.variables.keys().cloned().collect();
@@ -184,4 +203,133 @@ async fn another_app_whose_name_begins_alike_is_another() {
     let there = cloud.look("gb-two").await.unwrap();
     assert_eq!(there.state, ProviderState::Running);
     assert_eq!(there.data, Data::Elsewhere);
+}
+
+#[tokio::test]
+async fn a_restart_leaves_as_many_as_the_user_has_scaled_it_to() {
+    let cloud = Cloud::new().await;
+    cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    cloud.fake.edit("deployments.apps", PLACE, "gb", |made| {
+        made["spec"]["replicas"] = json!(3);
+    });
+    cloud.kubernetes.power("gb", Power::Restart).await.unwrap();
+    let made = cloud.fake.object("deployments.apps", PLACE, "gb");
+    assert_eq!(made["spec"]["replicas"], 3);
+    assert_eq!(cloud.fake.objects("pods", PLACE).len(), 3);
+}
+
+#[tokio::test]
+async fn where_a_password_would_go_in_clear_nothing_is_made() {
+    let cloud = Cloud::of(ProviderKind::Kubernetes, Dialect::Plain, |builder| builder).await;
+    let resource = "ingresses.networking.k8s.io";
+    let with_tls = |tls: serde_json::Value| {
+        cloud.fake.edit(resource, PLACE, "neighbour", |ingress| {
+            ingress["metadata"]["annotations"] = json!({});
+            ingress["spec"]["tls"] = tls;
+        });
+    };
+    let of_the_neighbour =
+        json!([{ "hosts": ["neighbour.apps.example.com"], "secretName": "its" }]);
+    for tls in [json!([]), of_the_neighbour] {
+        with_tls(tls);
+        let writes = cloud.writes();
+        let refused = cloud.kubernetes.create(&desired("gb")).await.unwrap_err();
+        assert!(
+            matches!(&refused, ProviderError::Refused(why) if why.contains("cert-manager")),
+            "{refused:?}"
+        );
+        assert_eq!(cloud.writes(), writes, "something was made");
+    }
+    with_tls(json!([{ "hosts": ["*.apps.example.com"], "secretName": "shared" }]));
+    let made = cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    assert!(made.url.unwrap().starts_with("https://"));
+    let ingress = &cloud.made(resource)[0];
+    assert_eq!(ingress["spec"]["tls"][0]["secretName"], "shared");
+}
+
+#[tokio::test]
+async fn a_secret_variable_that_was_overwritten_in_the_console_is_named() {
+    let cloud = Cloud::new().await;
+    let wish = desired("gb");
+    cloud.kubernetes.create(&wish).await.unwrap();
+    let edit = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        cloud.fake.edit("deployments.apps", PLACE, "gb", |made| {
+            let container = &mut made["spec"]["template"]["spec"]["containers"][0];
+            change(container["env"].as_array_mut().unwrap());
+        });
+    };
+    edit(&|env| {
+        env.retain(|one| one["name"] != "AUTH_TOKEN");
+        env.push(json!({ "name": "AUTH_TOKEN", "value": "typed in the console" }));
+    });
+    let writes = cloud.writes();
+    let conflict = cloud.kubernetes.deploy("gb", &wish).await.unwrap_err();
+    assert!(
+        matches!(&conflict, ProviderError::Conflict(why) if why.contains("AUTH_TOKEN")),
+        "{conflict:?}"
+    );
+    assert!(!conflict.to_string().contains("typed in the console"));
+    assert_eq!(cloud.writes(), writes, "something was written before");
+    // As it says.
+    edit(&|env| env.retain(|one| one["name"] != "AUTH_TOKEN"));
+    cloud.kubernetes.deploy("gb", &wish).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some(super::PASSWORD));
+}
+
+#[tokio::test]
+async fn a_helm_release_of_the_same_name_is_left_alone() {
+    let cloud = Cloud::of(ProviderKind::Kubernetes, Dialect::Plain, |builder| builder).await;
+    let labels = json!({
+        "app.kubernetes.io/instance": "gb", "app.kubernetes.io/managed-by": "Helm",
+    });
+    cloud.fake.edit("services", PLACE, "gb-postgres", |made| {
+        made["metadata"]["labels"] = labels.clone();
+        made["spec"] = json!({ "ports": [{ "port": 5432 }], "selector": { "app": "pg" } });
+    });
+    let before = cloud.fake.object("services", PLACE, "gb-postgres");
+    cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    assert_eq!(cloud.fake.object("services", PLACE, "gb-postgres"), before);
+    assert_eq!(cloud.made("services").len(), 1);
+    cloud.kubernetes.delete("gb").await.unwrap();
+    assert_eq!(cloud.fake.object("services", PLACE, "gb-postgres"), before);
+}
+
+#[tokio::test]
+async fn what_an_app_ran_with_before_it_was_taken_over_is_not_lost() {
+    let cloud = Cloud::new().await;
+    from_console(&cloud);
+    let id = cloud.look("gb").await.unwrap().id;
+    let kubernetes = &cloud.kubernetes;
+
+    // What the cluster refuses is refused before anything is taken away.
+    let limit = [("limits.memory", "1Mi")];
+    cloud.fake.edit("resourcequotas", PLACE, "tight", |quota| {
+        quota["spec"] = json!({ "hard": { limit[0].0: limit[0].1 } });
+    });
+    let refused = kubernetes.deploy(&id, &desired("gb")).await.unwrap_err();
+    assert!(
+        matches!(refused, ProviderError::QuotaExceeded(_)),
+        "{refused:?}"
+    );
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some("typed in the console"));
+    cloud.fake.delete("resourcequotas", PLACE, "tight");
+
+    // It breaks off after they were taken away, and goes on.
+    let rule = Rule::new(Fault::Status(503))
+        .resource("deployments")
+        .verb("patch");
+    cloud.fake.fault(rule.skip(2).times(1));
+    let lost = kubernetes.deploy(&id, &desired("gb")).await.unwrap_err();
+    assert!(lost.may_pass(), "{lost:?}");
+    let deploy = kubernetes.deploy(&id, &desired("gb")).await.unwrap();
+    assert_eq!(deploy, "2");
+    let deploys = kubernetes.deploys("gb").await.unwrap();
+    let before = deploys.iter().find(|one| one.id == "1").unwrap();
+    assert!(before.can_roll_back, "{before:?}");
+    kubernetes.roll_back("gb", "1").await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some("typed in the console"));
+    assert_eq!(there.variables.len(), 2);
 }
