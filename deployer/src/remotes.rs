@@ -135,7 +135,7 @@ impl Deployer {
         record.provider = self.provider_kind(&wish).await?;
         record.name.clone_from(&wish.name);
         record.keep_alive = wish.keep_alive.clone();
-        record.wish = Some(wish);
+        record.wish_for(wish);
         if record
             .run
             .as_ref()

@@ -357,7 +357,7 @@ impl Desk {
                 self.tell(AuditAction::Exported, &remote.name).await?;
                 print(&variables.text)
             }
-            "delete" => self.delete(given).await,
+            "delete" => Box::pin(self.delete(given)).await,
             "route" => Box::pin(self.route(given)).await,
             "drift" => self.drift(given).await,
             "push" => self.push(given).await,

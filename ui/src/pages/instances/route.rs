@@ -1,5 +1,5 @@
 use contract::ApiError;
-use contract::deploy::{RemoteState, RemoteView, RouteView, RouteWish, WhenAway};
+use contract::deploy::{RemoteState, RemoteView, RoutePresence, RouteView, RouteWish, WhenAway};
 use yew::{Callback, Html, Properties, component, html};
 
 use crate::app::{use_host, use_lang, use_toasts};
@@ -99,7 +99,10 @@ pub fn RouteChoice(props: &RouteChoiceProps) -> Html {
             .unwrap_or_default(),
     });
     let ways = [WhenAway::Hold, WhenAway::Local].map(|way| Choice {
-        text: lang.t(&format!("route.{}", wire_name(&way))),
+        text: lang.t(match way {
+            WhenAway::Hold => "route.hold",
+            WhenAway::Local => "route.local",
+        }),
         value: wire_name(&way).into(),
     });
     html!(
@@ -121,7 +124,12 @@ pub fn RouteChoice(props: &RouteChoiceProps) -> Html {
                 }
             </div>
             if let Some(presence) = presence {
-                <p data-testid="route-presence">{ lang.t(&format!("route.presence.{}", wire_name(&presence))) }</p>
+                <p data-testid="route-presence">{ lang.t(match presence {
+                    RoutePresence::Unknown => "route.presence.unknown",
+                    RoutePresence::Awake => "route.presence.awake",
+                    RoutePresence::Waking => "route.presence.waking",
+                    RoutePresence::Away => "route.presence.away",
+                }) }</p>
             }
         </Card>
     )
