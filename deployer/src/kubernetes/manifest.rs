@@ -26,7 +26,7 @@ pub(super) const OUTCOME: &str = "gemini-balance/outcome";
 /// The annotation that changes with every restart.
 pub(super) const RESTARTED: &str = "gemini-balance/restarted";
 /// The volume with the data. App Launchpad calls a volume at /data so.
-const VOLUME: &str = "vn-datavn-";
+const VOLUME: &str = "vn-data";
 /// The user of our image.
 const USER: u32 = 65532;
 /// The largest body that the ingress lets through: audio and images are sent as JSON.
@@ -361,7 +361,7 @@ impl App<'_> {
     pub fn sample_claim(&self) -> Option<(Kind, Value)> {
         let gib = self.volume?;
         let kind = super::api::CLAIMS;
-        let mut claim = self.object(kind, &format!("{VOLUME}{}-0", self.name), json!({}));
+        let mut claim = self.object(kind, &format!("{VOLUME}-{}-0", self.name), json!({}));
         claim["spec"] = self.claim(gib);
         Some((kind, claim))
     }

@@ -508,15 +508,15 @@ async fn switch(
     let restarted = restart
         .map(|restart| restart.to_string())
         .or(before.map(str::to_owned));
-    // A restart of what the cloud has stopped is none.
-    let runs = match restart {
-        Some(_) => there.wants_pods(),
-        None => !is_paused,
+    // A restart of what the cloud has stopped is none, and of several are as many.
+    let replicas = match restart {
+        Some(_) => there.spec.replicas.unwrap_or(1),
+        None => i64::from(!is_paused),
     };
     let mut manifest = json!({
         "apiVersion": kind.api_version(), "kind": kind.kind,
         "metadata": { "name": there.name(), "annotations": {} },
-        "spec": { "replicas": u32::from(runs) },
+        "spec": { "replicas": replicas },
     });
     if is_paused {
         manifest["metadata"]["annotations"][pause] = json!(PAUSED);

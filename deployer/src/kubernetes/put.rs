@@ -324,10 +324,15 @@ pub(super) async fn put(
         place.would_create(kind, &pod).await?;
     }
     if let Some((kind, claim)) = app.sample_claim().filter(|_| there.is_none()) {
-        match place.would_create(kind, &claim).await {
-            // It was left behind by an app of this name, and is taken up again.
-            Err(ProviderError::Conflict(_)) => {}
-            tried => tried?,
+        let name = claim["metadata"]["name"].as_str().unwrap_or_default();
+        // One that an app of this name left behind is taken up again, and is in the quota
+        // already. Who may not see volumes has left none.
+        let left: Option<Named> = match place.get(kind, name).await {
+            Err(ProviderError::Forbidden(_)) => None,
+            left => left?,
+        };
+        if left.is_none() {
+            place.would_create(kind, &claim).await?;
         }
     }
     if stage == Stage::Try {

@@ -293,3 +293,25 @@ async fn a_volume_is_kept_over_deploys_and_goes_with_the_app() {
     cloud.kubernetes.delete("gb").await.unwrap();
     assert_eq!(cloud.names(), [""; 0]);
 }
+
+#[tokio::test]
+async fn an_app_is_made_again_over_the_volume_that_was_left_though_there_is_room_for_no_second() {
+    let quota = [("requests.storage", "2Gi"), ("persistentvolumeclaims", "1")];
+    let cloud = Cloud::with(|builder| builder.quota(PLACE, &quota)).await;
+    let wish = Desired {
+        data: Data::Volume { gib: 2 },
+        ..desired("gb")
+    };
+    cloud.kubernetes.create(&wish).await.unwrap();
+    let claims = || cloud.fake.objects("persistentvolumeclaims", PLACE);
+    assert_eq!(claims()[0]["metadata"]["name"], "vn-data-gb-0");
+    let claim = claims()[0]["metadata"]["uid"].clone();
+    cloud.fake.delete("statefulsets.apps", PLACE, "gb");
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(there.state, ProviderState::Partial);
+
+    let again = cloud.kubernetes.create(&wish).await.unwrap();
+    assert_eq!(again.state, ProviderState::Running);
+    assert_eq!(claims().len(), 1);
+    assert_eq!(claims()[0]["metadata"]["uid"], claim, "another volume");
+}

@@ -185,3 +185,16 @@ async fn another_app_whose_name_begins_alike_is_another() {
     assert_eq!(there.state, ProviderState::Running);
     assert_eq!(there.data, Data::Elsewhere);
 }
+
+#[tokio::test]
+async fn a_restart_leaves_as_many_as_the_user_has_scaled_it_to() {
+    let cloud = Cloud::new().await;
+    cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    cloud.fake.edit("deployments.apps", PLACE, "gb", |made| {
+        made["spec"]["replicas"] = json!(3);
+    });
+    cloud.kubernetes.power("gb", Power::Restart).await.unwrap();
+    let made = cloud.fake.object("deployments.apps", PLACE, "gb");
+    assert_eq!(made["spec"]["replicas"], 3);
+    assert_eq!(cloud.fake.objects("pods", PLACE).len(), 3);
+}

@@ -437,6 +437,16 @@ fn pod_is_right(spec: &Value, claims: &Value, at: &str, causes: &mut Vec<Cause>)
     if containers.is_none_or(Vec::is_empty) {
         causes.push(Cause::required(format!("{at}.containers"), ""));
     }
+    for (i, volume) in spec["volumes"].as_array().into_iter().flatten().enumerate() {
+        let (at, name) = (format!("{at}.volumes[{i}].name"), &volume["name"]);
+        match name.as_str() {
+            None | Some("") => causes.push(Cause::required(at, "")),
+            Some(text) if !is_label(text, 63) => {
+                causes.push(Cause::invalid(at, name, LABEL_1123));
+            }
+            Some(_) => {}
+        }
+    }
     let volumes: Vec<&Value> = spec["volumes"]
         .as_array()
         .into_iter()

@@ -484,6 +484,18 @@ impl FakeKubernetes {
         self.world.settle();
     }
 
+    /// Deletes an object as somebody in the console does. One that is gone is no error.
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        if let Some(kind) = resource::by_id(resource) {
+            let mut inner = self.world.inner.lock();
+            inner.cluster.now = self.world.clock.now();
+            let options = cluster::Deletion::default();
+            // There is nothing else that it could be refused for.
+            let _ = inner.cluster.delete(kind, namespace, name, &options);
+        }
+        self.world.settle();
+    }
+
     /// Scales everything of a namespace to 0, as ClawCloud does to those who have not
     /// signed in for 30 days, and Sealos to those in arrears.
     pub fn stop_everything(&self, namespace: &str) {

@@ -379,3 +379,33 @@ async fn workloads_have_a_scale() {
         .unwrap();
     assert!(cloud.objects("pods", PLACE).is_empty());
 }
+
+#[tokio::test]
+async fn a_volume_is_called_by_a_dns_label() {
+    let (_cloud, _clock, client) = crate::started().await;
+    let pod = |volume: &str| -> k8s_openapi::api::core::v1::Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "x"},
+            "spec": {
+                "containers": [{
+                    "name": "c",
+                    "image": crate::IMAGE,
+                    "volumeMounts": [{"name": volume, "mountPath": "/data"}],
+                }],
+                "volumes": [{"name": volume, "emptyDir": {}}],
+            },
+        }))
+        .unwrap()
+    };
+    let params = kube::api::PostParams::default();
+    let pods = crate::pods(&client);
+    let refused = pods.create(&params, &pod("vn-datavn-")).await;
+    let refused = crate::refusal(refused.unwrap_err());
+    assert_eq!(refused.code, 422);
+    assert!(
+        refused.message.contains("spec.volumes[0].name"),
+        "{}",
+        refused.message
+    );
+    pods.create(&params, &pod("vn-data")).await.unwrap();
+}
