@@ -12,6 +12,7 @@
 //! - "Available" does not say that a deploy succeeded: the pods before stay available.
 //! - A workload comes last and goes first. What is there without one are parts, of an attempt
 //!   that broke off or of an app that was deleted in the console.
+//! - An app is known by its name as long as it carries our mark, and by name and UID otherwise.
 //! - Nothing outside of the namespace is looked at: users of consoles may not.
 //!
 //! Deliberately absent: `exec` and `auth-provider` of kubeconfigs, autoscaling, domains of
@@ -116,7 +117,7 @@ impl Provider for Kubernetes {
     }
 
     async fn observe(&self, target: &Target) -> Result<Option<Observed>> {
-        let name = target.id.as_deref().unwrap_or(&target.name);
+        let name = target.id.as_deref().map_or(&*target.name, name_of);
         if name.is_empty() {
             return Ok(None);
         }
@@ -186,7 +187,7 @@ impl Provider for Kubernetes {
         let (place, cloud) = self.reach().await?;
         let found = self.there(&place, cloud, id).await?;
         let number = numbered(deploy)?;
-        stand(&place, id, &found, number).await
+        stand(&place, name_of(id), &found, number).await
     }
 
     async fn deploys(&self, id: &str) -> Result<Vec<DeployView>> {
@@ -199,7 +200,7 @@ impl Provider for Kubernetes {
             if current < Some(deploy.number) {
                 continue;
             }
-            let state = stand(&place, id, &found, deploy.number).await?;
+            let state = stand(&place, name_of(id), &found, deploy.number).await?;
             all.push(DeployView {
                 id: deploy.number.to_string(),
                 image: Some(whole(&deploy.kept.release.image)),
@@ -219,7 +220,7 @@ impl Provider for Kubernetes {
             ProviderError::NotFound(format!("The deploy {deploy} is not kept any more."))
         })?;
         let wanted = Wanted {
-            name: id,
+            name: name_of(id),
             region: None,
             kept: &earlier.kept,
             volume: found
@@ -235,7 +236,7 @@ impl Provider for Kubernetes {
         let (place, cloud) = self.reach().await?;
         let found = self.there(&place, cloud, id).await?;
         let Some((kind, there)) = &found.workload else {
-            return Err(gone(id));
+            return Err(gone(name_of(id)));
         };
         let pause = cloud.dialect.pause;
         let is_paused = !there.wants_pods() && there.annotation(pause).is_some();
@@ -258,23 +259,31 @@ impl Provider for Kubernetes {
 
     async fn delete(&self, id: &str) -> Result<()> {
         let (place, cloud) = self.reach().await?;
+        let name = name_of(id);
+        let mut workloads = Vec::new();
         for kind in [DEPLOYMENTS, STATEFUL_SETS] {
-            place.delete(kind, id).await?;
+            if let Some(there) = place.get::<Workload>(kind, name).await? {
+                is_meant(&there, id)?;
+                workloads.push(kind);
+            }
+        }
+        for kind in workloads {
+            place.delete(kind, name).await?;
         }
         // A console deletes by its label, too. Without one, labels are anybody's.
         let labelled = match cloud.dialect.domain_label {
-            Some(_) => format!("{}={id}", cloud.dialect.app_label),
-            None => ours(id),
+            Some(_) => format!("{}={name}", cloud.dialect.app_label),
+            None => ours(name),
         };
         for kind in [INGRESSES, SERVICES] {
             clear(&place, kind, &labelled).await?;
         }
         for kind in [SECRETS, CLAIMS] {
-            clear(&place, kind, &ours(id)).await?;
+            clear(&place, kind, &ours(name)).await?;
         }
         if cloud.has_databases {
             for kind in database::PARTS {
-                clear(&place, kind, &ours(id)).await?;
+                clear(&place, kind, &ours(name)).await?;
             }
         }
         Ok(())
@@ -283,17 +292,17 @@ impl Provider for Kubernetes {
     /// A cursor is the pod and the moment of the last line.
     async fn logs(&self, id: &str, cursor: Option<&str>) -> Result<LogPage> {
         let (place, _) = self.reach().await?;
-        watch::logs(&place, id, cursor).await
+        watch::logs(&place, name_of(id), cursor).await
     }
 
     async fn events(&self, id: &str) -> Result<Vec<RemoteEvent>> {
         let (place, _) = self.reach().await?;
-        watch::events(&place, id).await
+        watch::events(&place, name_of(id)).await
     }
 
     async fn usage(&self, id: &str) -> Result<Usage> {
         let (place, cloud) = self.reach().await?;
-        watch::usage(&place, id, cloud.is_measured).await
+        watch::usage(&place, name_of(id), cloud.is_measured).await
     }
 
     /// Consoles bill by the minute, at prices of their region.
@@ -343,13 +352,14 @@ impl Kubernetes {
         })
     }
 
-    /// What is there of an app that must be.
-    async fn there(&self, place: &Namespace, cloud: &Cloud, name: &str) -> Result<Found> {
-        let found = find(place, cloud, name).await?;
-        match found.workload {
-            Some(_) => Ok(found),
-            None => Err(gone(name)),
+    /// What is there of an app that must be, and must be the one that is meant.
+    async fn there(&self, place: &Namespace, cloud: &Cloud, id: &str) -> Result<Found> {
+        let found = find(place, cloud, name_of(id)).await?;
+        match &found.workload {
+            Some((_, there)) => is_meant(there, id)?,
+            None => return Err(gone(name_of(id))),
         }
+        Ok(found)
     }
 
     async fn put(
@@ -389,6 +399,38 @@ impl Kubernetes {
         };
         put(place, &self.access, cloud, found, &wanted, stage).await
     }
+}
+
+/// What the id of an app that was not made here has between its name and its UID.
+const WHICH: char = '@';
+
+/// The name of the app with this id.
+fn name_of(id: &str) -> &str {
+    id.split_once(WHICH).map_or(id, |(name, _)| name)
+}
+
+/// What an app is called by callers: by its name, which our mark makes sure of. One without
+/// the mark is told from others of its name, before it and after it, by its UID: whoever knows
+/// that has seen it, and has been asked whether to take it over.
+fn id_of(there: &Workload) -> String {
+    let (name, uid) = (there.name(), there.metadata.uid.as_deref());
+    match there.is_ours() {
+        true => name.to_owned(),
+        false => format!("{name}{WHICH}{}", uid.unwrap_or_default()),
+    }
+}
+
+/// Whether a workload is the one that an id means.
+fn is_meant(there: &Workload, id: &str) -> Result<()> {
+    if there.is_ours() || id_of(there) == id {
+        return Ok(());
+    }
+    let name = there.name();
+    Err(ProviderError::Conflict(format!(
+        "The app {name} of this namespace was not made here: the one that was is gone, and \
+         somebody has made another of its name. It was left alone. Take it over, or use \
+         another name."
+    )))
 }
 
 fn gone(name: &str) -> ProviderError {
@@ -442,6 +484,7 @@ async fn look(
         return Ok(found.has_parts().then_some(observed));
     };
     let container = there.container();
+    observed.id = id_of(there);
     observed.is_ours = there.is_ours();
     observed.image = container.and_then(|one| one.image.as_deref()).map(whole);
     observed.plan = container

@@ -151,10 +151,26 @@ async fn an_app_of_the_console_is_not_touched_until_it_is_taken_over() {
     assert!(matches!(taken, ProviderError::Conflict(_)), "{taken:?}");
     assert_eq!(cloud.writes(), writes);
 
-    // Whoever deploys to it has taken it over.
-    cloud.kubernetes.deploy("gb", &desired("gb")).await.unwrap();
+    // Nor by its name alone, which somebody's app that is gone may have had.
+    let (kubernetes, wish) = (&cloud.kubernetes, desired("gb"));
+    for refused in [
+        kubernetes.set_variables("gb", &wish).await,
+        kubernetes.change("gb", &wish).await,
+        kubernetes.deploy("gb", &wish).await.map(drop),
+        kubernetes.power("gb", Power::Suspend).await,
+        kubernetes.delete("gb").await,
+        kubernetes.delete("gb@another").await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, ProviderError::Conflict(_)), "{refused:?}");
+    }
+    assert_eq!(cloud.writes(), writes);
+
+    // Whoever deploys to the one that was seen has taken it over.
+    kubernetes.deploy(&there.id, &wish).await.unwrap();
     let there = cloud.look("gb").await.unwrap();
     assert!(there.is_ours);
+    assert_eq!(there.id, "gb");
     assert_eq!(there.state, ProviderState::Running);
     assert_eq!(there.url.as_deref(), Some(url.as_str()), "it has moved");
     let names: Vec<_> = there.variables.keys().cloned().collect();
