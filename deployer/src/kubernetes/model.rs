@@ -360,6 +360,12 @@ pub(super) fn deploy_of(pod: &Pod) -> Option<u64> {
         .ok()
 }
 
+/// Whether a name of a certificate is good for a host: it is it, or `*.` and its domain.
+pub(super) fn covers(named: &str, host: &str) -> bool {
+    let domain = host.split_once('.').map(|(_, domain)| domain);
+    named == host || (domain.is_some() && named.strip_prefix("*.") == domain)
+}
+
 /// The host of an ingress, whether it answers with TLS, and the port where its load balancer
 /// says one.
 pub(super) fn address(ingress: &Ingress) -> Option<(String, String)> {
@@ -371,7 +377,7 @@ pub(super) fn address(ingress: &Ingress) -> Option<(String, String)> {
         .find_map(|rule| rule.host.clone())?;
     let is_tls = spec.tls.iter().flatten().any(|tls| {
         let mut hosts = tls.hosts.iter().flatten();
-        hosts.any(|named| *named == host)
+        hosts.any(|named| covers(named, &host))
     });
     let (scheme, usual) = match is_tls {
         true => ("https", 443),

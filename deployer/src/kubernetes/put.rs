@@ -150,10 +150,26 @@ fn issuer_of(ingress: &Ingress) -> Option<(String, String)> {
 
 fn certificate_of(ingress: &Ingress, host: &str) -> Option<String> {
     let tls = ingress.spec.as_ref()?.tls.as_ref()?;
-    let covers = |hosts: &Vec<String>| hosts.iter().any(|named| named == host);
+    let covers = |hosts: &Vec<String>| hosts.iter().any(|named| super::model::covers(named, host));
     tls.iter()
         .find(|tls| tls.hosts.as_ref().is_some_and(covers))
         .and_then(|tls| tls.secret_name.clone())
+}
+
+/// Refuses to have the password and the keys go over the net in clear. Nobody listens between
+/// a machine and itself.
+fn only_safe(way: Way) -> Result<Way> {
+    let is_here = way.host == "localhost" || way.host.ends_with(".localhost");
+    match way.certificate.is_some() || is_here {
+        true => Ok(way),
+        false => Err(ProviderError::Refused(format!(
+            "Without TLS, the password and the keys would go to {} in clear. Set up TLS for its \
+             Ingress: have cert-manager make certificates and name its issuer in an Ingress of \
+             this namespace (cert-manager.io/cluster-issuer), or give one that has a \
+             certificate for all hosts of its domain (spec.tls with *.domain). Then apply again.",
+            way.host
+        ))),
+    }
 }
 
 /// Where an app answers: there where it does, else at a host that nobody can guess.
@@ -200,16 +216,16 @@ async fn way(
             issuer: None,
         },
         // As it is done here.
-        (None, Some((there, its_host))) => {
+        (None, Some((there, _))) => {
             let issuer = issuer_of(&there);
-            let certificate = certificate_of(&there, &its_host);
             Way {
                 ingress,
+                // One that is for the neighbour's host only is no good here.
+                certificate: match &issuer {
+                    Some(_) => Some(format!("{}-tls", wanted.name)),
+                    None => certificate_of(&there, &host),
+                },
                 host,
-                certificate: certificate.map(|shared| match &issuer {
-                    Some(_) => format!("{}-tls", wanted.name),
-                    None => shared,
-                }),
                 class: class_of(&there),
                 issuer,
             }
@@ -270,7 +286,7 @@ pub(super) async fn put(
             "The database that belongs to it is not there (any more). Plan anew.".to_owned(),
         ));
     }
-    let way = way(place, access, cloud, found, wanted).await?;
+    let way = only_safe(way(place, access, cloud, found, wanted).await?)?;
     let front = way.host.split('.').next().unwrap_or_default();
     let service = found
         .service

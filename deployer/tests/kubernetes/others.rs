@@ -132,7 +132,10 @@ fn from_console(cloud: &Cloud) {
             made["metadata"]["labels"] = labels.clone();
             made["metadata"]["annotations"]["kubernetes.io/ingress.class"] = json!("nginx");
             let host = format!("console.{domain}");
-            made["spec"] = json!({ "rules": [{ "host": host, "http": { "paths": [path] } }] });
+            made["spec"] = json!({
+                "rules": [{ "host": host, "http": { "paths": [path] } }],
+                "tls": [{ "hosts": [host], "secretName": "wildcard-cert" }],
+            });
         },
     );
 }
@@ -213,4 +216,33 @@ async fn a_restart_leaves_as_many_as_the_user_has_scaled_it_to() {
     let made = cloud.fake.object("deployments.apps", PLACE, "gb");
     assert_eq!(made["spec"]["replicas"], 3);
     assert_eq!(cloud.fake.objects("pods", PLACE).len(), 3);
+}
+
+#[tokio::test]
+async fn where_a_password_would_go_in_clear_nothing_is_made() {
+    let cloud = Cloud::of(ProviderKind::Kubernetes, Dialect::Plain, |builder| builder).await;
+    let resource = "ingresses.networking.k8s.io";
+    let with_tls = |tls: serde_json::Value| {
+        cloud.fake.edit(resource, PLACE, "neighbour", |ingress| {
+            ingress["metadata"]["annotations"] = json!({});
+            ingress["spec"]["tls"] = tls;
+        });
+    };
+    let of_the_neighbour =
+        json!([{ "hosts": ["neighbour.apps.example.com"], "secretName": "its" }]);
+    for tls in [json!([]), of_the_neighbour] {
+        with_tls(tls);
+        let writes = cloud.writes();
+        let refused = cloud.kubernetes.create(&desired("gb")).await.unwrap_err();
+        assert!(
+            matches!(&refused, ProviderError::Refused(why) if why.contains("cert-manager")),
+            "{refused:?}"
+        );
+        assert_eq!(cloud.writes(), writes, "something was made");
+    }
+    with_tls(json!([{ "hosts": ["*.apps.example.com"], "secretName": "shared" }]));
+    let made = cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    assert!(made.url.unwrap().starts_with("https://"));
+    let ingress = &cloud.made(resource)[0];
+    assert_eq!(ingress["spec"]["tls"][0]["secretName"], "shared");
 }
