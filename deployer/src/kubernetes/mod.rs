@@ -244,6 +244,14 @@ impl Provider for Kubernetes {
             Power::Restart => {
                 let restart = there.metadata.generation.unwrap_or_default() + 1;
                 switch(&place, *kind, there, pause, is_paused, Some(restart)).await?;
+                if *kind == STATEFUL_SETS {
+                    let restarted = restart.to_string();
+                    put::unblock(&place, there.name(), |pod| {
+                        let annotations = pod.metadata.annotations.as_ref();
+                        value(annotations, RESTARTED) == Some(restarted.as_str())
+                    })
+                    .await?;
+                }
             }
             Power::Suspend => {
                 switch(&place, *kind, there, pause, true, None).await?;

@@ -23,6 +23,9 @@ fn needed() -> impl Iterator<Item = (&'static str, Kind, &'static str)> {
     let seen = [
         ("create", PODS, ""),
         ("list", PODS, ""),
+        // A StatefulSet's pod that never got ready is in the way of the next one.
+        ("get", PODS, ""),
+        ("delete", PODS, ""),
         ("get", PODS, "log"),
         ("list", EVENTS, ""),
     ];

@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{
-    CLAIMS, DATABASES, DEPLOYMENTS, How, INGRESSES, Kind, Namespace, SECRETS, SERVICES,
+    CLAIMS, DATABASES, DEPLOYMENTS, How, INGRESSES, Kind, Namespace, PODS, SECRETS, SERVICES,
     STATEFUL_SETS,
 };
 use super::database::Cluster;
 use super::dialect::{self, CLASS, Dialect, PAUSED_CLASS};
 use super::kubeconfig::Access;
 use super::manifest::{App, Class, Way, console_class, database_name};
-use super::model::{Deploy, Found, Kept, Workload, is_ours, value};
+use super::model::{Deploy, Found, Kept, Workload, deploy_of, is_ours, value};
 use super::{Cloud, MANAGER, by_app, ours};
 use crate::provider::{ProviderError, Result};
 
@@ -366,8 +366,36 @@ pub(super) async fn put(
         strip(place, kind, there, &std::mem::take(&mut foreign)).await?;
     }
     apply(&workload, real).await?;
+    if workload.0 == STATEFUL_SETS {
+        unblock(place, wanted.name, |pod| deploy_of(pod) == Some(number)).await?;
+    }
     prune(place, found, number).await?;
     Ok(number)
+}
+
+/// Deletes the pod of a StatefulSet that is of before and never got ready. The controller would
+/// wait for it for ever before it makes the next one (kubernetes/kubernetes#67250).
+pub(super) async fn unblock(
+    place: &Namespace,
+    name: &str,
+    is_current: impl Fn(&core::Pod) -> bool,
+) -> Result<()> {
+    let pod_name = format!("{name}-0");
+    let pod: Option<core::Pod> = place.get(PODS, &pod_name).await?;
+    let is_ready = |pod: &core::Pod| {
+        let status = pod.status.as_ref();
+        let mut conditions = status
+            .and_then(|status| status.conditions.as_ref())
+            .into_iter();
+        conditions.any(|all| {
+            let mut all = all.iter();
+            all.any(|one| one.type_ == "Ready" && one.status == "True")
+        })
+    };
+    match pod {
+        Some(pod) if !is_ready(&pod) && !is_current(&pod) => place.delete(PODS, &pod_name).await,
+        _ => Ok(()),
+    }
 }
 
 /// Takes variables away that somebody else has set: applying leaves alone what it does not name.

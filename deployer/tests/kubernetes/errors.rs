@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::deploy::DeployProgress;
-use deployer::provider::{Data, Desired, Provider as _, ProviderError, ProviderState};
+use deployer::provider::{Data, Desired, Power, Provider as _, ProviderError, ProviderState};
 use testkit::kubernetes::{Fault, Image, Rule};
 
 use super::{Cloud, IMAGE, PASSWORD, PLACE, desired, image};
@@ -203,4 +203,36 @@ async fn a_pod_that_takes_its_time_is_under_way() {
     cloud.clock.advance(startup);
     let stood = cloud.kubernetes.progress("gb", &deploy).await.unwrap();
     assert_eq!(stood, DeployProgress::Live);
+}
+
+#[tokio::test]
+async fn a_pod_with_a_volume_that_never_got_ready_is_not_in_the_way() {
+    let crash = Image::Crashes {
+        code: 3,
+        log: String::new(),
+    };
+    let cloud = Cloud::with(|builder| builder.image(&image("2"), crash)).await;
+    let wish = Desired {
+        data: Data::Volume { gib: 1 },
+        ..desired("gb")
+    };
+    let first = cloud.kubernetes.create(&wish).await.unwrap();
+    let first = first.deploy.unwrap();
+    let bad = Desired {
+        image: image("2"),
+        ..wish.clone()
+    };
+    let live = async |deploy: &str| {
+        let stands = cloud.kubernetes.progress("gb", deploy).await.unwrap();
+        assert_eq!(stands, DeployProgress::Live);
+    };
+    live(&first).await;
+    cloud.kubernetes.deploy("gb", &bad).await.unwrap();
+    let pod = || cloud.fake.object("pods", PLACE, "gb-0")["metadata"]["uid"].clone();
+    let stuck = pod();
+    cloud.kubernetes.power("gb", Power::Restart).await.unwrap();
+    assert_ne!(pod(), stuck, "not restarted");
+    live(&cloud.kubernetes.roll_back("gb", &first).await.unwrap()).await;
+    cloud.kubernetes.deploy("gb", &bad).await.unwrap();
+    live(&cloud.kubernetes.deploy("gb", &wish).await.unwrap()).await;
 }

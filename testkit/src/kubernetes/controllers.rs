@@ -700,10 +700,14 @@ fn stateful_set(cluster: &mut Cluster, kind: &'static Kind, set: &Value) {
         letters(hash(&canonical(&spec["template"])), 10)
     );
     let parallel = spec["podManagementPolicy"] == "Parallel";
+    // In order, a pod that is not ready holds up everything after it, an update of itself
+    // included (kubernetes/kubernetes#67250).
+    let mut is_held_up = false;
     for ordinal in 0..desired {
         let called = format!("{}-{ordinal}", name(set));
         if let Some(pod) = cluster.store.get(pods, &place, &called) {
             if !parallel && (!is_ready(pod) || is_deleting(pod)) {
+                is_held_up = true;
                 break;
             }
             continue;
@@ -803,6 +807,7 @@ fn stateful_set(cluster: &mut Cluster, kind: &'static Kind, set: &Value) {
     if let Some(surplus) = all.iter().find(|pod| ordinal(pod) >= desired) {
         delete(cluster, "pods", surplus);
     } else if let Some(outdated) = all.iter().find(|pod| !is_updated(pod))
+        && !is_held_up
         && spec["updateStrategy"]["type"] == "RollingUpdate"
     {
         delete(cluster, "pods", outdated);

@@ -323,6 +323,25 @@ async fn a_stateful_set_has_its_claim_which_stays() {
     let pod = cloud.object("pods", PLACE, "gbx-0");
     assert_ne!(pod["metadata"]["uid"], uid);
     assert_eq!(pod["spec"]["containers"][0]["image"], "ghcr.io/o/n:2");
+
+    // One that never gets ready is waited for, whatever comes after it.
+    for image in ["ghcr.io/nobody/missing:1", "ghcr.io/o/n:2"] {
+        let newer = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": [
+            {"name": "gbx", "image": image},
+        ]}}}}));
+        sets.patch("gbx", &PatchParams::default(), &newer)
+            .await
+            .unwrap();
+    }
+    let pod = cloud.object("pods", PLACE, "gbx-0");
+    let image = &pod["spec"]["containers"][0]["image"];
+    assert_eq!(image, "ghcr.io/nobody/missing:1");
+    crate::pods(&client)
+        .delete("gbx-0", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    let pod = cloud.object("pods", PLACE, "gbx-0");
+    assert_eq!(pod["spec"]["containers"][0]["image"], "ghcr.io/o/n:2");
     sets.delete("gbx", &kube::api::DeleteParams::default())
         .await
         .unwrap();
