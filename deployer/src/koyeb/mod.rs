@@ -110,7 +110,7 @@ impl Provider for Koyeb {
                 None => None,
             },
         };
-        match found {
+        match found.filter(|service| !say::is_leaving(service)) {
             Some(service) => self.look(service).await,
             None => Ok(None),
         }
@@ -131,7 +131,15 @@ impl Provider for Koyeb {
         let definition = definition::new(desired)?;
         let (app, is_new) = match self.find_app(&desired.name).await? {
             Some(app) => {
-                if let Some(there) = self.any_service(&app.id).await?
+                let there = self.any_service(&app.id).await?;
+                // Its name is free, and its app gone, only when it is.
+                if there.as_ref().is_some_and(say::is_leaving) {
+                    return Err(ProviderError::Away(format!(
+                        "Koyeb is still deleting the app {} that was there before.",
+                        desired.name
+                    )));
+                }
+                if let Some(there) = there
                     && let Some(there) = self.look(there).await?
                 {
                     return match there.is_ours {

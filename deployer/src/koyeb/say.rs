@@ -50,6 +50,11 @@ pub(super) fn is_deleted(service: &Service) -> bool {
     service.status.as_deref() == Some("DELETED")
 }
 
+/// Whether a service is on its way out, and cannot be used or be brought back.
+pub(super) fn is_leaving(service: &Service) -> bool {
+    service.status.as_deref() == Some("DELETING")
+}
+
 pub(super) fn is_paused(service: &Service) -> bool {
     matches!(service.status.as_deref(), Some("PAUSED" | "PAUSING"))
 }

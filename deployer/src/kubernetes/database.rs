@@ -134,9 +134,11 @@ pub(super) async fn create(
         for (kind, part) in &parts {
             place.apply(*kind, part, how).await?;
         }
-    }
-    for (kind, part) in &parts {
-        place.apply(*kind, part, How { dry: false, ..how }).await?;
+        // The database itself comes last. Once it is there, it is its owner's: consoles
+        // enlarge it and change its limits.
+        for (kind, part) in &parts {
+            place.apply(*kind, part, How { dry: false, ..how }).await?;
+        }
     }
     let there: Option<Cluster> = place.get(DATABASES, &name).await?;
     match there.map(|there| there.status.phase).as_deref() {

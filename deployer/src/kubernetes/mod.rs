@@ -379,7 +379,7 @@ impl Kubernetes {
         stage: Stage,
     ) -> Result<u64> {
         let there = found.workload.as_ref();
-        if there.is_some_and(|(_, there)| there.is_ours()) && found.data() != desired.data {
+        if there.is_some_and(|(_, there)| there.is_ours()) && !holds(found.data(), desired.data) {
             return Err(ProviderError::Refused(
                 "Where an app keeps its data cannot be changed while it is there. Make a new one \
                  under another name, then delete this one."
@@ -401,7 +401,8 @@ impl Kubernetes {
             region: desired.region.as_deref(),
             kept: &kept,
             volume: match desired.data {
-                Data::Volume { gib } => Some(gib),
+                // As it is: a set keeps the volume that it was made with.
+                Data::Volume { gib } => there.and_then(|(_, there)| there.volume()).or(Some(gib)),
                 Data::Elsewhere | Data::InCluster { .. } => None,
             },
         };
@@ -439,6 +440,17 @@ fn is_meant(there: &Workload, id: &str) -> Result<()> {
          somebody has made another of its name. It was left alone. Take it over, or use \
          another name."
     )))
+}
+
+/// Whether what is there for an app's data is what is wished for. It may be larger: consoles
+/// enlarge volumes and databases.
+fn holds(there: Data, wished: Data) -> bool {
+    match (there, wished) {
+        (Data::Elsewhere, Data::Elsewhere) => true,
+        (Data::Volume { gib: is }, Data::Volume { gib })
+        | (Data::InCluster { gib: is }, Data::InCluster { gib }) => is >= gib,
+        _ => false,
+    }
 }
 
 fn gone(name: &str) -> ProviderError {

@@ -343,6 +343,27 @@ impl Found {
             .collect()
     }
 
+    /// The variables of the deploy in use that somebody has written in another form since: a
+    /// text for a reference to a Secret, or the other way round.
+    pub fn rewritten(&self) -> BTreeSet<String> {
+        let workload = self.workload.as_ref().map(|(_, workload)| workload);
+        let number = workload.and_then(Workload::deploy);
+        let Some(deploy) = number.and_then(|number| self.deploy(number)) else {
+            return BTreeSet::new();
+        };
+        let names = deploy.kept.names();
+        let container = workload.and_then(Workload::container);
+        let env = container.and_then(|one| one.env.as_ref()).into_iter();
+        env.flatten()
+            .filter(|variable| names.contains(&variable.name))
+            .filter(|variable| {
+                let is_plain = deploy.kept.release.plain.contains(&variable.name);
+                is_plain == variable.value_from.is_some()
+            })
+            .map(|variable| variable.name.clone())
+            .collect()
+    }
+
     /// Whether the console has taken the ingress away from its controller.
     pub fn is_ingress_paused(&self) -> bool {
         let annotations = self

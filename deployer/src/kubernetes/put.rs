@@ -62,7 +62,13 @@ pub(super) async fn find(place: &Namespace, cloud: &Cloud, name: &str) -> Result
             break;
         }
     }
-    let labelled = format!("{}={name}", cloud.dialect.app_label);
+    let is_foreign = |(_, there): &(Kind, Workload)| !there.is_ours();
+    // Without a console the label is that of every Helm release: only our mark tells, unless
+    // it is one that is to be taken over.
+    let labelled = match cloud.dialect.domain_label {
+        None if !found.workload.as_ref().is_some_and(is_foreign) => ours(name),
+        _ => format!("{}={name}", cloud.dialect.app_label),
+    };
     let services: Vec<core::Service> = place.list(SERVICES, &labelled).await?;
     found.service = services.into_iter().next();
     let ingresses: Vec<Ingress> = place.list(INGRESSES, &labelled).await?;
@@ -280,6 +286,16 @@ pub(super) async fn put(
         return Err(ProviderError::Refused(
             "It has several containers, none of them called like the app.".to_owned(),
         ));
+    }
+    let mut rewritten = found.rewritten();
+    rewritten.retain(|name| wanted.kept.names().contains(name));
+    if !rewritten.is_empty() {
+        let names: Vec<String> = rewritten.into_iter().collect();
+        return Err(ProviderError::Conflict(format!(
+            "Somebody else has changed these variables of the app since: {}. Delete them there \
+             (in the console), set here what they are to be, and apply again.",
+            names.join(", ")
+        )));
     }
     if !wanted.kept.release.database.is_empty() && found.database.is_none() {
         return Err(ProviderError::NotFound(

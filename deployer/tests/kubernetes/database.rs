@@ -131,3 +131,21 @@ async fn a_cluster_without_kubeblocks_says_what_else_there_is() {
     let refused = refused.unwrap_err();
     assert!(refused.to_string().contains("volume"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_database_that_was_enlarged_in_the_console_stays_so() {
+    let cloud = Cloud::new().await;
+    let (kubernetes, wish) = (&cloud.kubernetes, with_database());
+    kubernetes.create_database(&wish).await.unwrap();
+    kubernetes.create(&wish).await.unwrap();
+    let resource = "clusters.apps.kubeblocks.io";
+    cloud.fake.edit(resource, PLACE, "gb-mysql", |made| {
+        let claim = &mut made["spec"]["componentSpecs"][0]["volumeClaimTemplates"][0];
+        claim["spec"]["resources"]["requests"]["storage"] = json!("10Gi");
+    });
+    assert!(kubernetes.create_database(&wish).await.unwrap());
+    kubernetes.deploy("gb", &wish).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(there.data, Data::InCluster { gib: 10 });
+    assert_eq!(there.state, ProviderState::Running);
+}

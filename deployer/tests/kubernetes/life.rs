@@ -290,6 +290,14 @@ async fn a_volume_is_kept_over_deploys_and_goes_with_the_app() {
     };
     let refused = cloud.kubernetes.change("gb", &larger).await.unwrap_err();
     assert!(matches!(refused, ProviderError::Refused(_)), "{refused:?}");
+    // One that is larger than was wished for is fine, and stays so.
+    let smaller = Desired {
+        data: Data::Volume { gib: 1 },
+        ..wish
+    };
+    cloud.kubernetes.deploy("gb", &smaller).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(there.data, Data::Volume { gib: 2 });
     cloud.kubernetes.delete("gb").await.unwrap();
     assert_eq!(cloud.names(), [""; 0]);
 }

@@ -246,3 +246,51 @@ async fn where_a_password_would_go_in_clear_nothing_is_made() {
     let ingress = &cloud.made(resource)[0];
     assert_eq!(ingress["spec"]["tls"][0]["secretName"], "shared");
 }
+
+#[tokio::test]
+async fn a_secret_variable_that_was_overwritten_in_the_console_is_named() {
+    let cloud = Cloud::new().await;
+    let wish = desired("gb");
+    cloud.kubernetes.create(&wish).await.unwrap();
+    let edit = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        cloud.fake.edit("deployments.apps", PLACE, "gb", |made| {
+            let container = &mut made["spec"]["template"]["spec"]["containers"][0];
+            change(container["env"].as_array_mut().unwrap());
+        });
+    };
+    edit(&|env| {
+        env.retain(|one| one["name"] != "AUTH_TOKEN");
+        env.push(json!({ "name": "AUTH_TOKEN", "value": "typed in the console" }));
+    });
+    let writes = cloud.writes();
+    let conflict = cloud.kubernetes.deploy("gb", &wish).await.unwrap_err();
+    assert!(
+        matches!(&conflict, ProviderError::Conflict(why) if why.contains("AUTH_TOKEN")),
+        "{conflict:?}"
+    );
+    assert!(!conflict.to_string().contains("typed in the console"));
+    assert_eq!(cloud.writes(), writes, "something was written before");
+    // As it says.
+    edit(&|env| env.retain(|one| one["name"] != "AUTH_TOKEN"));
+    cloud.kubernetes.deploy("gb", &wish).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some(super::PASSWORD));
+}
+
+#[tokio::test]
+async fn a_helm_release_of_the_same_name_is_left_alone() {
+    let cloud = Cloud::of(ProviderKind::Kubernetes, Dialect::Plain, |builder| builder).await;
+    let labels = json!({
+        "app.kubernetes.io/instance": "gb", "app.kubernetes.io/managed-by": "Helm",
+    });
+    cloud.fake.edit("services", PLACE, "gb-postgres", |made| {
+        made["metadata"]["labels"] = labels.clone();
+        made["spec"] = json!({ "ports": [{ "port": 5432 }], "selector": { "app": "pg" } });
+    });
+    let before = cloud.fake.object("services", PLACE, "gb-postgres");
+    cloud.kubernetes.create(&desired("gb")).await.unwrap();
+    assert_eq!(cloud.fake.object("services", PLACE, "gb-postgres"), before);
+    assert_eq!(cloud.made("services").len(), 1);
+    cloud.kubernetes.delete("gb").await.unwrap();
+    assert_eq!(cloud.fake.object("services", PLACE, "gb-postgres"), before);
+}
