@@ -219,6 +219,22 @@ impl Namespace {
         Ok(())
     }
 
+    /// Whether a strategic patch would be taken now: everything but the changing.
+    pub async fn would_change(&self, kind: Kind, name: &str, change: Value) -> Result<()> {
+        let params = PatchParams {
+            dry_run: true,
+            field_manager: Some(super::MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = self
+            .at(kind)
+            .patch(name, &params, &Patch::Strategic(change));
+        match self.ask::<Value>(request.map_err(unexpected)?).await {
+            Err(error) if is_untriable(&error) => Ok(()),
+            tried => tried.map(drop),
+        }
+    }
+
     /// Whether an object could be made now: everything but the making.
     pub async fn would_create(&self, kind: Kind, manifest: &Value) -> Result<()> {
         let params = PostParams {

@@ -357,6 +357,16 @@ impl App<'_> {
         Ok((PODS, pod))
     }
 
+    /// The workload as a strategic patch after which it has no variables but these.
+    pub fn only_these_variables(workload: &Value) -> Value {
+        let mut patch = workload.clone();
+        let env = &mut patch["spec"]["template"]["spec"]["containers"][0]["env"];
+        if let Value::Array(env) = env {
+            env.insert(0, json!({ "$patch": "replace" }));
+        }
+        patch
+    }
+
     /// The claim that the cluster will make, to ask whether it may.
     pub fn sample_claim(&self) -> Option<(Kind, Value)> {
         let gib = self.volume?;

@@ -211,6 +211,27 @@ impl Kept {
         kept
     }
 
+    /// What an app that is taken over ran with, as far as its variables can be read; `None` when
+    /// it has none of those.
+    pub fn before(found: &Found) -> Option<Self> {
+        let (_, there) = found.workload.as_ref()?;
+        let image = there.container()?.image.clone()?;
+        let values = found.variables().into_iter();
+        let values: BTreeMap<String, Secret> = values
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        (!values.is_empty()).then(|| Self {
+            release: Release {
+                image_tag: image.clone(),
+                image,
+                plan: None,
+                plain: BTreeSet::new(),
+                database: BTreeMap::new(),
+            },
+            values,
+        })
+    }
+
     /// The names of its variables.
     pub fn names(&self) -> BTreeSet<&String> {
         self.values
@@ -219,7 +240,7 @@ impl Kept {
             .collect()
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         self.release == other.release && self.values == other.values
     }
 }

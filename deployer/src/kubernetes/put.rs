@@ -15,9 +15,9 @@ use super::api::{
 use super::database::Cluster;
 use super::dialect::{self, CLASS, Dialect, PAUSED_CLASS};
 use super::kubeconfig::Access;
-use super::manifest::{App, Class, Way, console_class, database_name};
+use super::manifest::{App, Class, OUTCOME, Way, console_class, database_name};
 use super::model::{Deploy, Found, Kept, Workload, deploy_of, is_ours, value};
-use super::{Cloud, MANAGER, by_app, ours};
+use super::{Cloud, LIVE, MANAGER, by_app, ours};
 use crate::provider::{ProviderError, Result};
 
 /// So many deploys are kept to go back to, besides the one in use.
@@ -309,7 +309,17 @@ pub(super) async fn put(
         .as_ref()
         .and_then(|service| service.metadata.name.clone())
         .unwrap_or_else(|| format!("{}-{front}", wanted.name));
+    // What it ran with is kept as a deploy, too: its variables are taken away below.
+    let before = adopts.then(|| Kept::before(found)).flatten();
+    let kept_as = before.as_ref().map(|before| {
+        let same = found.deploys.iter().find(|one| one.kept.is_same(before));
+        same.map_or_else(|| found.next(before), |same| same.number)
+    });
     let number = found.next(wanted.kept);
+    let number = match kept_as {
+        Some(kept_as) if kept_as == number => number + 1,
+        _ => number,
+    };
     let image = crate::image::parse(&wanted.kept.release.image_tag)
         .map_err(|error| ProviderError::Refused(error.message))?;
     let app = App {
@@ -325,6 +335,21 @@ pub(super) async fn put(
         way: &way,
     };
     let (secret, workload) = (app.secret()?, app.workload()?);
+    let earlier = match (&before, kept_as) {
+        (Some(kept), Some(number)) => {
+            let earlier = App {
+                kept,
+                number,
+                ..app
+            };
+            let mut secret = earlier.secret()?;
+            if there.is_some_and(|(_, there)| there.status.ready_replicas > 0) {
+                secret.1["metadata"]["annotations"][OUTCOME] = json!(LIVE);
+            }
+            Some(secret)
+        }
+        _ => None,
+    };
     let ways = [app.service(), app.ingress(found.is_ingress_paused())];
     let dry = How {
         manager: MANAGER,
@@ -335,12 +360,18 @@ pub(super) async fn put(
     let apply = async |(kind, manifest): &(Kind, Value), how: How<'_>| {
         place.apply(*kind, manifest, how).await
     };
-    apply(&secret, dry).await?;
+    for one in earlier.iter().chain([&secret]) {
+        apply(one, dry).await?;
+    }
     for one in &ways {
         apply(one, dry).await?;
     }
     let mut foreign = match there {
-        Some((_, there)) if adopts => there.variables(),
+        Some((kind, there)) if adopts => {
+            let change = App::only_these_variables(&workload.1);
+            place.would_change(kind, there.name(), change).await?;
+            there.variables()
+        }
         _ => {
             let merged: Workload = read(apply(&workload, dry).await?)?;
             let mut all = merged.variables();
@@ -371,7 +402,9 @@ pub(super) async fn put(
         return Ok(number);
     }
     let real = How { dry: false, ..dry };
-    apply(&secret, real).await?;
+    for one in earlier.iter().chain([&secret]) {
+        apply(one, real).await?;
+    }
     if stage == Stage::Prepare {
         return Ok(number);
     }

@@ -5,7 +5,7 @@ use deployer::provider::{
     Data, Desired, Power, Provider as _, ProviderError, ProviderState, Value,
 };
 use serde_json::json;
-use testkit::kubernetes::Dialect;
+use testkit::kubernetes::{Dialect, Fault, Rule};
 
 use super::{Cloud, PLACE, desired, image, value};
 
@@ -293,4 +293,43 @@ async fn a_helm_release_of_the_same_name_is_left_alone() {
     assert_eq!(cloud.made("services").len(), 1);
     cloud.kubernetes.delete("gb").await.unwrap();
     assert_eq!(cloud.fake.object("services", PLACE, "gb-postgres"), before);
+}
+
+#[tokio::test]
+async fn what_an_app_ran_with_before_it_was_taken_over_is_not_lost() {
+    let cloud = Cloud::new().await;
+    from_console(&cloud);
+    let id = cloud.look("gb").await.unwrap().id;
+    let kubernetes = &cloud.kubernetes;
+
+    // What the cluster refuses is refused before anything is taken away.
+    let limit = [("limits.memory", "1Mi")];
+    cloud.fake.edit("resourcequotas", PLACE, "tight", |quota| {
+        quota["spec"] = json!({ "hard": { limit[0].0: limit[0].1 } });
+    });
+    let refused = kubernetes.deploy(&id, &desired("gb")).await.unwrap_err();
+    assert!(
+        matches!(refused, ProviderError::QuotaExceeded(_)),
+        "{refused:?}"
+    );
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some("typed in the console"));
+    cloud.fake.delete("resourcequotas", PLACE, "tight");
+
+    // It breaks off after they were taken away, and goes on.
+    let rule = Rule::new(Fault::Status(503))
+        .resource("deployments")
+        .verb("patch");
+    cloud.fake.fault(rule.skip(2).times(1));
+    let lost = kubernetes.deploy(&id, &desired("gb")).await.unwrap_err();
+    assert!(lost.may_pass(), "{lost:?}");
+    let deploy = kubernetes.deploy(&id, &desired("gb")).await.unwrap();
+    assert_eq!(deploy, "2");
+    let deploys = kubernetes.deploys("gb").await.unwrap();
+    let before = deploys.iter().find(|one| one.id == "1").unwrap();
+    assert!(before.can_roll_back, "{before:?}");
+    kubernetes.roll_back("gb", "1").await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some("typed in the console"));
+    assert_eq!(there.variables.len(), 2);
 }
