@@ -118,3 +118,31 @@ async fn ids_cannot_lead_elsewhere() {
         assert!(is_one_segment, "{}", seen.call);
     }
 }
+
+#[tokio::test]
+async fn a_service_that_is_being_deleted_is_none_and_its_name_is_not_free_yet() {
+    let cloud = Cloud::new().await;
+    let made = cloud.koyeb.create(&desired("gemini")).await.unwrap();
+    let id = &made.id;
+    let service =
+        format!(r#"{{ "id": "{id}", "name": "gemini", "app_id": "a", "status": "DELETING" }}"#);
+    let one = Fault::Page(200, format!(r#"{{ "service": {service} }}"#));
+    let all = Fault::Page(200, format!(r#"{{ "services": [{service}] }}"#));
+    cloud
+        .fake
+        .fault(FaultRule::new(one).on(format!("GET /v1/services/{id}")));
+    assert!(cloud.look(id).await.is_none());
+    cloud.fake.fault(FaultRule::new(all).on("GET /v1/services"));
+    assert!(
+        cloud
+            .koyeb
+            .observe(&super::named("gemini"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let services = cloud.done("POST /v1/services");
+    let early = cloud.koyeb.create(&desired("gemini")).await.unwrap_err();
+    assert!(matches!(early, ProviderError::Away(_)), "{early:?}");
+    assert_eq!(cloud.done("POST /v1/services"), services);
+}

@@ -398,14 +398,14 @@ async fn a_volume_is_called_by_a_dns_label() {
         .unwrap()
     };
     let params = kube::api::PostParams::default();
-    let refused = crate::pods(&client).create(&params, &pod("vn-datavn-"));
-    let refused = crate::refusal(refused.await.unwrap_err());
+    let pods = crate::pods(&client);
+    let refused = pods.create(&params, &pod("vn-datavn-")).await;
+    let refused = crate::refusal(refused.unwrap_err());
     assert_eq!(refused.code, 422);
     assert!(
         refused.message.contains("spec.volumes[0].name"),
         "{}",
         refused.message
     );
-    let made = crate::pods(&client).create(&params, &pod("vn-data"));
-    made.await.unwrap();
+    pods.create(&params, &pod("vn-data")).await.unwrap();
 }
