@@ -593,6 +593,12 @@ async fn a_client_token_that_is_being_replaced_is_left_alone() {
     let pending = of_panel().await;
     assert_eq!(pending.len(), 1);
     assert_eq!(drift(&world).await.tokens, []);
+    // Asked for once more it is the same one, also while no run knows of it.
+    let away = ProviderError::Away("502".to_owned());
+    sky.cloud.fail("observe", away);
+    let again = Some(new.clone());
+    world.refused(Method::POST, &path("rotate"), again).await;
+    assert_eq!(drift(&world).await.tokens, []);
     let done: PushReport = world.post(&path("push"), json!({"tokens": true})).await;
     assert_eq!((done.removed, done.problems.len()), (0, 0), "{done:?}");
     assert_eq!(of_panel().await.len(), 1);
