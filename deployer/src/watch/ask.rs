@@ -7,6 +7,8 @@ use super::hours::{HOUR, sleep_of};
 use super::schedule::{Due, Keep, after_knock, after_look};
 use super::settle::{Seen, settle};
 use super::view::has_lost_keys;
+use vault::Secret;
+
 use crate::account::Account;
 use crate::deployer::Deployer;
 use crate::document;
@@ -275,13 +277,23 @@ impl Deployer {
             None => None,
             Some(url) => match self.instances() {
                 Ok(instances) => {
-                    let password = &record.secrets.auth_token;
-                    Some(instances.health(&url, password, self.clock()).await)
+                    let password = self.password_in_force(record, &url).await;
+                    Some(instances.health(&url, &password, self.clock()).await)
                 }
                 Err(error) => Some(Err(crate::instance::Silence::Nobody(error))),
             },
         };
         Seen { provider, app }
+    }
+
+    /// What signs in to it. Where there is a choice the remote is asked; that it does not answer
+    /// is found out by what follows.
+    async fn password_in_force(&self, record: &Record, url: &str) -> Secret {
+        if let [only] = record.passwords().as_slice() {
+            return only.clone();
+        }
+        let found = self.password_of(record, url).await;
+        found.unwrap_or_else(|_| record.secrets.auth_token.clone())
     }
 
     /// Sends one what it had that was started anew and of which nothing lasts: once for each
@@ -311,8 +323,8 @@ impl Deployer {
         if let Some(problem) = report.problems.into_iter().next() {
             return Err(problem);
         }
-        let password = &record.secrets.auth_token;
-        let health = self.instances()?.health(url, password, self.clock()).await;
+        let password = self.password_in_force(record, url).await;
+        let health = self.instances()?.health(url, &password, self.clock()).await;
         health.map_err(|_| nowhere())
     }
 
