@@ -235,6 +235,8 @@ impl Runner<'_> {
         if let Some(image) = record.run.as_ref().and_then(|run| run.image.clone()) {
             record.image = Some(image);
         }
+        // It carries our mark by now. Another of its name would be somebody else's again.
+        record.adopted = false;
         record.became(RemoteState::Running, self.clock.now());
         self.journal.save(record).await?;
         Ok(RunEnd::Done)
