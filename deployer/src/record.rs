@@ -195,6 +195,8 @@ pub struct Awake {
 pub struct Watched {
     /// When it is looked at next; absent: in due time after the last look.
     pub next_at: Option<Millis>,
+    /// When the look began that what is known of it comes from.
+    pub began_at: Option<Millis>,
     /// How often in a row it was found not to work.
     pub failures: u32,
     /// The start of the process that has its keys, as that process told it.

@@ -336,6 +336,7 @@ impl Deployer {
         let now = self.clock().now();
         record.url = Some(url);
         record.checked_at = Some(now);
+        record.watched.began_at = Some(now);
         record.became(RemoteState::Running, now);
         document::save(self.store(), &record).await?;
         self.view(&record).await

@@ -235,10 +235,15 @@ impl Deployer {
         let now = self.clock().now();
         self.note(id, |record| {
             // Not after now: the clock may have been set back.
-            if record.checked_at.is_some_and(|at| at > began && at <= now) {
-                // Somebody has looked since, perhaps after having changed something.
+            if record
+                .watched
+                .began_at
+                .is_some_and(|at| at > began && at <= now)
+            {
+                // Somebody has begun to look since, perhaps after having changed something.
                 return false;
             }
+            record.watched.began_at = Some(began);
             if let Some(Ok(health)) = &seen.app
                 && has_all
                 && health.keys_total.is_some_and(|keys| keys > 0)
