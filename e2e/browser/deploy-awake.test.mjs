@@ -88,7 +88,8 @@ test('one that is kept awake says when it is asked next and what that costs; qui
     await show(view, server, remote, 'keep_alive');
     await shows(id('keep-alive-now'), 'no');
     assert.match(await id('pinger-url').inputValue(), /\/health$/);
-    await id('keep-alive').click();
+    // The switch itself is drawn over its input.
+    await id('keep-alive').locator('..').click();
     await shows(id('keep-alive-now'), 'asked again in');
     await shows(id('keep-alive-hours'), 'of 750 hours');
     const seen = async () => (await admin(page, 'GET', `/api/deploy/remotes/${remote}`)).json;
@@ -101,7 +102,7 @@ test('one that is kept awake says when it is asked next and what that costs; qui
     assert.equal((await admin(page, 'PUT', path, { enabled: true, quiet })).status, 200);
     await page.reload();
     await shows(id('keep-alive-now'), 'may sleep now');
-    await id('keep-alive').click();
+    await id('keep-alive').locator('..').click();
     await shows(id('keep-alive-now'), 'no');
     assert.equal((await seen()).keep_alive.enabled, false);
   });

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply, remotes, signedIn, sky, toThePlan } from './deploying.mjs';
-import { KEYS, admin, shows } from './harness.mjs';
+import { KEYS, admin, comesTrue, shows } from './harness.mjs';
 
 const world = sky();
 
@@ -64,8 +64,8 @@ test('a client token is replaced, and the new one is used', async (t) => {
     await id('rotate-client_token').click();
     await id('rotate-confirm').click();
     await id('rotate').waitFor({ state: 'detached' });
-    await page.waitForFunction(async () => {
-      const run = await (await fetch('/api/deploy/remotes/1/run')).json();
+    await comesTrue(async () => {
+      const run = (await admin(page, 'GET', '/api/deploy/remotes/1/run')).json;
       return run.state.state === 'done' && run.steps.at(-1).step.kind === 'revoke_old';
     });
     const now = await access();

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONFIGURED, apply, handOver, remotes, signedIn, sky, toThePlan } from './deploying.mjs';
-import { KEYS, PASSWORD, admin, shows, startServer } from './harness.mjs';
+import { KEYS, PASSWORD, admin, comesTrue, shows, startServer } from './harness.mjs';
 
 const world = sky();
 
@@ -206,7 +206,7 @@ test('deleting wants the name, and leaves nothing at the provider', async (t) =>
       const answer = await fetch(`${world.clouds.render}/services?name=gb-gone`, { headers });
       return (await answer.json()).length;
     };
-    await page.waitForFunction(async () => (await (await fetch('/api/deploy/remotes')).json()).length === 0);
+    await comesTrue(async () => (await admin(page, 'GET', '/api/deploy/remotes')).json.length === 0);
     assert.equal(await services(), 0);
   });
 });

@@ -212,6 +212,15 @@ export async function inPanel(t, { browser, google }, { env, ...options }, body)
 }
 
 // Waits until an element shows this text.
+// Asks again and again until something asynchronous is so. (`page.waitForFunction` takes the
+// promise of an asynchronous predicate for its answer.)
+export async function comesTrue(isSo) {
+  const end = Date.now() + PATIENCE;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`not so within ${PATIENCE / 1000} s: ${isSo}`);
+  }
+}
+
 export const shows = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
 
 // Calls the admin API as the signed-in page does; answers status and JSON.
