@@ -260,7 +260,7 @@ fn Wizard(props: &WizardProps) -> Html {
     });
     let next = {
         let (draft, sending, go) = ((*draft).clone(), sending.clone(), props.go.clone());
-        let saved = props.saved.clone();
+        let (saved, edit) = (props.saved.clone(), edit.clone());
         Callback::from(move |()| {
             let to = At {
                 step: step.next(door),
@@ -269,9 +269,12 @@ fn Wizard(props: &WizardProps) -> Html {
             // From here on the instance keeps it, and makes what is secret.
             if matches!(step, Step::Data | Step::Variables) {
                 let (draft, go, saved) = (draft.clone(), go.clone(), saved.clone());
+                let edit = edit.clone();
                 sending.run(
                     async move { save(host, &draft, at).await },
                     move |remote: RemoteView| {
+                        // One that moves has another name than what was wished, if that is taken.
+                        edit.emit(draft::change(move |draft| draft.name = remote.name));
                         saved.emit(remote.id);
                         go.emit(At {
                             remote: Some(remote.id),
