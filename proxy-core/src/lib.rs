@@ -14,6 +14,7 @@ pub mod admin;
 pub mod backups;
 pub mod clock;
 mod keeper;
+mod memory;
 pub mod observe;
 pub mod pool;
 mod private_file;
@@ -44,13 +45,13 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
+use crate::memory::{CallSignatures, KeptResponses, Scribe};
 use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
-use crate::surface::kept::KeptResponses;
 use crate::surface::problem::Problem;
 use crate::upstream::Upstream;
 pub use crate::upstream::{NextHop, Through};
@@ -119,6 +120,8 @@ pub struct Core {
     pub(crate) pool: Arc<Pool>,
     pub(crate) tokens: ClientTokens,
     pub(crate) responses: KeptResponses,
+    pub(crate) signatures: CallSignatures,
+    scribe: Scribe,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     tracker: TaskTracker,
@@ -202,6 +205,11 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
         saver.key_state(id, saved);
     }));
+    let (scribe, notes) = Scribe::new();
+    tracker.spawn(memory::scribe::write(store.clone(), notes, stopped.clone()));
+    let responses = KeptResponses::new(scribe.clone());
+    let signatures = CallSignatures::new(scribe.clone());
+    Box::pin(memory::recall(&store, &responses, &signatures)).await;
     let gate = Gate::open(&settings, &store).await?;
 
     let started_at = clock.now();
@@ -210,7 +218,9 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let core = Arc::new(Core {
         started_at,
         tokens: ClientTokens::new(settings.time_zone.clone()),
-        responses: KeptResponses::default(),
+        responses,
+        signatures,
+        scribe,
         settings: Live::new(settings, on_settings),
         environment,
         clock,
@@ -336,6 +346,13 @@ impl Core {
             let _ = stop.run_until_cancelled(task).await;
         };
         self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Forgets what a token's clients may go back to.
+    pub(crate) fn forget(&self, token: i64) {
+        self.responses.forget(token);
+        self.signatures.forget(token);
+        self.scribe.note(memory::scribe::Note::Forget { token });
     }
 
     /// The instance that calls go through instead of to Google, if they do.

@@ -4,12 +4,14 @@
 mod family;
 pub mod models;
 mod peek;
+mod pieces;
 pub mod request;
 pub mod response;
 mod status;
 
 pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
 pub use peek::{FinishReason, Peek, Usage};
+pub use pieces::pieces;
 pub use status::{ApiStatus, Violation};
 
 /// What Google accepts in place of a thought signature for a call that a Gemini model did

@@ -224,6 +224,26 @@ pub(crate) struct Grounding<'a> {
     pub grounding_supports: Option<Vec<GroundingSupport>>,
 }
 
+impl Grounding<'_> {
+    /// The sources as a list in Markdown, each once, to stand behind the text.
+    pub fn markdown(&self) -> Option<String> {
+        let mut listed: Vec<&str> = Vec::new();
+        let mut list = String::from("\n\n---\n\n");
+        let chunks = self.grounding_chunks.iter().flatten();
+        for source in chunks.filter_map(GroundingChunk::source) {
+            let Some(uri) = source.uri.as_deref().filter(|uri| !listed.contains(uri)) else {
+                continue;
+            };
+            listed.push(uri);
+            let title = source.title.as_deref().filter(|title| !title.is_empty());
+            let title = title.unwrap_or(uri).replace('[', "\\[").replace(']', "\\]");
+            let uri = uri.replace('(', "%28").replace(')', "%29");
+            list.push_str(&format!("{}. [{title}]({uri})\n", listed.len()));
+        }
+        (!listed.is_empty()).then_some(list)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GroundingChunk<'a> {

@@ -61,6 +61,9 @@ pub struct Request<'a> {
     /// Which tool must be called.
     #[serde(borrow, default)]
     pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether several tools may be called at once; yes unless told otherwise.
+    #[serde(default)]
+    pub parallel_tool_calls: Option<bool>,
     /// How much to think, and whether to show it.
     #[serde(borrow, default)]
     pub reasoning: Option<Reasoning<'a>>,

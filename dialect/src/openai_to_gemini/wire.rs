@@ -284,7 +284,10 @@ pub(super) fn own_part(answer: &str) -> &str {
         .unwrap_or(answer)
 }
 
-/// An id for a call that Google gave none: unique as the answer's id is.
-pub(super) fn call_id(answer: &str, choice: u32, call: u32) -> String {
-    format!("call_{}_{choice}_{call}", own_part(answer))
+/// A call's id: Google's, or one made for it, unique as the answer's id is.
+pub(crate) fn call_id(given: Option<&str>, answer: &str, choice: u32, call: u32) -> String {
+    match given {
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ => format!("call_{}_{choice}_{call}", own_part(answer)),
+    }
 }

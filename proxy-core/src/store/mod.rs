@@ -22,6 +22,7 @@ mod inspect;
 mod keys;
 mod loaded;
 mod log;
+mod memory;
 mod mysql;
 mod original;
 mod original_log;

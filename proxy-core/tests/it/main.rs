@@ -15,6 +15,8 @@ mod embeddings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod hop;
 #[cfg(test)]
 mod live;

@@ -5,8 +5,8 @@ use super::output::{Annotation, Content, Extra, Output, Search, Source, Status, 
 use super::tools::{Called, Given, Special};
 use crate::gemini::response::{Blob, FunctionCall, Grounding, Logprobs};
 use crate::openai_to_gemini::wire::{LogprobsOut, call_id, citations, own_part};
-use crate::signature::marked;
-use crate::style::{THINK, THOUGHT};
+use crate::signature::{marked, shown_id};
+use crate::style::{Style, THINK, THOUGHT};
 
 /// The items so far. At most the last one is open, i.e. may still grow; what begins another
 /// one closes it.
@@ -296,7 +296,7 @@ impl Growing {
         &mut self,
         call: &FunctionCall<'_>,
         signature: Option<&str>,
-        special: &Special,
+        (special, style): (&Special, Style),
         out: &mut Vec<u8>,
     ) {
         self.end_thoughts(out);
@@ -304,10 +304,8 @@ impl Growing {
         if let Some(signature) = signature {
             self.sign(signature, out);
         }
-        let call_id = match call.id.as_deref() {
-            Some(id) if !id.is_empty() => id.to_owned(),
-            _ => call_id(&self.answer, 0, self.calls),
-        };
+        let call_id = call_id(call.id.as_deref(), &self.answer, 0, self.calls);
+        let call_id = shown_id(call_id, signature, style);
         self.calls += 1;
         let Called {
             name,

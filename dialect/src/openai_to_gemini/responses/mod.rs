@@ -13,8 +13,7 @@
 //! | `annotations[]` of `url_citation`, `web_search_call` | `groundingMetadata` (answers only) |
 //! | `incomplete` with `max_output_tokens` or `content_filter` | `finishReason` |
 //!
-//! Code that Google runs comes as Markdown in the text, as in chat. `truncation`,
-//! `parallel_tool_calls`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
+//! Code that Google runs comes as Markdown in the text, as in chat. `truncation`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
 //! at Google; answers repeat them.
 
 mod answer;
@@ -27,7 +26,7 @@ mod output;
 mod tools;
 
 pub use answer::{ResponsesStream, responses_response};
-pub use call::{ResponsesCall, responses_request};
+pub use call::{ResponsesCall, responses_request, responses_request_with};
 pub use kept::{Kept, Page};
 
 use serde_json::value::RawValue;
