@@ -1,7 +1,10 @@
 //! Google's `generateContent`: what we send, what comes back, and what a gateway must know
 //! of an answer without translating it.
 
+mod endings;
+mod express;
 mod family;
+mod fields;
 pub mod models;
 mod peek;
 mod pieces;
@@ -9,6 +12,8 @@ pub mod request;
 pub mod response;
 mod status;
 
+pub use endings::with_endings;
+pub use express::{Express, embeddings, express};
 pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;

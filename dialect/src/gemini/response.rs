@@ -203,13 +203,18 @@ pub(crate) struct CodeResult<'a> {
 }
 
 impl CodeResult<'_> {
-    /// As Markdown; a failure is named.
-    pub fn markdown(&self) -> String {
+    /// What was printed; a failure is named.
+    pub fn logs(&self) -> String {
         let output = self.output.as_deref().unwrap_or("").trim_end_matches('\n');
         match self.outcome.as_deref() {
-            None | Some("OUTCOME_OK") => format!("\n```\n{output}\n```\n"),
-            Some(outcome) => format!("\n```\n{outcome}\n{output}\n```\n"),
+            None | Some("OUTCOME_OK") => output.to_owned(),
+            Some(outcome) => format!("{outcome}\n{output}"),
         }
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        format!("\n```\n{}\n```\n", self.logs())
     }
 }
 

@@ -333,10 +333,10 @@ impl ResponsesStream {
             items.say(&file.file_uri, out);
         }
         if let Some(code) = &part.executable_code {
-            items.say(&code.markdown(), out);
+            items.run(code, out);
         }
         if let Some(result) = &part.code_execution_result {
-            items.say(&result.markdown(), out);
+            items.ran(result, out);
         }
         if let Some(call) = &part.function_call
             && !(self.single_call && items.calls > 0)

@@ -1,9 +1,9 @@
 //! The items of an answer as they grow, each change told by an event.
 
 use super::events::{Event, Events, Of, Part as PartOf, Place, Thought};
-use super::output::{Annotation, Content, Extra, Output, Search, Source, Status, Summary};
+use super::output::{Annotation, Content, Extra, Logs, Output, Search, Source, Status, Summary};
 use super::tools::{Called, Given, Special};
-use crate::gemini::response::{Blob, FunctionCall, Grounding, Logprobs};
+use crate::gemini::response::{Blob, Code, CodeResult, FunctionCall, Grounding, Logprobs};
 use crate::openai_to_gemini::wire::{LogprobsOut, call_id, citations, own_part};
 use crate::signature::{marked, shown_id};
 use crate::style::{Style, THINK, THOUGHT};
@@ -136,6 +136,7 @@ impl Growing {
                     events.put(&Event::SummaryDone { of, part }, out);
                 }
             }
+            Output::CodeInterpreterCall { .. } => events.put(&Event::CodeCompleted(of), out),
             _ => {}
         }
         let output_index = of.output_index;
@@ -408,6 +409,44 @@ impl Growing {
             *result = Some(blob.data.to_string());
         }
         self.close(Status::Completed, out);
+    }
+
+    // --- code ---
+
+    /// Code that Google runs; its result goes into the same item.
+    pub fn run(&mut self, code: &Code<'_>, out: &mut Vec<u8>) {
+        self.end_thoughts(out);
+        self.shown = true;
+        let item = Output::CodeInterpreterCall {
+            id: self.item_id("ci"),
+            status: Status::InProgress,
+            code: String::new(),
+            container_id: "",
+            outputs: None,
+        };
+        self.add(item, out);
+        if let Some(Output::CodeInterpreterCall { code: place, .. }) = self.output.last_mut() {
+            *place = code.code.to_string();
+        }
+        if let Some((of, Output::CodeInterpreterCall { code, .. })) = last(&self.output) {
+            let events = &mut self.events;
+            events.put(&Event::CodeInProgress(of), out);
+            events.put(&Event::CodeDelta { of, delta: code }, out);
+            events.put(&Event::CodeDone { of, code }, out);
+            events.put(&Event::Interpreting(of), out);
+        }
+    }
+
+    /// What came of the code that ran last. Without any it is text.
+    pub fn ran(&mut self, result: &CodeResult<'_>, out: &mut Vec<u8>) {
+        match self.output.last_mut() {
+            Some(Output::CodeInterpreterCall { outputs, .. }) if self.open => {
+                let logs = result.logs();
+                *outputs = Some(vec![Logs::Logs { logs }]);
+                self.close(Status::Completed, out);
+            }
+            _ => self.say(&result.markdown(), out),
+        }
     }
 
     // --- search ---

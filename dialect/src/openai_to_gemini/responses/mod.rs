@@ -10,10 +10,11 @@
 //! | `reasoning.summary` asked for, `reasoning` items given | parts with `thought` (answers only) |
 //! | `encrypted_content` of the `reasoning` right before a call; `extra_content` of the call | `thoughtSignature` of that call |
 //! | `image_generation_call` | `inlineData` of an image, read back |
+//! | `code_interpreter_call` | `executableCode`, `codeExecutionResult` (answers; read back as text) |
 //! | `annotations[]` of `url_citation`, `web_search_call` | `groundingMetadata` (answers only) |
 //! | `incomplete` with `max_output_tokens` or `content_filter` | `finishReason` |
 //!
-//! Code that Google runs comes as Markdown in the text, as in chat. `truncation`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
+//! `truncation`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
 //! at Google; answers repeat them.
 
 mod answer;
