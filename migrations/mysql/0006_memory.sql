@@ -16,3 +16,7 @@ CREATE TABLE IF NOT EXISTS call_signatures (
     PRIMARY KEY (token_id, call_id),
     INDEX call_signatures_at (at)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS express_keys (
+    key_id BIGINT NOT NULL PRIMARY KEY
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -17,3 +17,8 @@ CREATE TABLE call_signatures (
     PRIMARY KEY (token_id, call_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX call_signatures_at ON call_signatures (at);
+
+-- Keys that Vertex AI's express mode takes instead of the Gemini API.
+CREATE TABLE express_keys (
+    key_id INTEGER NOT NULL PRIMARY KEY
+) STRICT;

@@ -53,7 +53,7 @@ use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
 use crate::surface::problem::Problem;
-use crate::upstream::Upstream;
+use crate::upstream::{ExpressKeys, Upstream};
 pub use crate::upstream::{NextHop, Through};
 
 /// What a core is started with.
@@ -122,6 +122,7 @@ pub struct Core {
     pub(crate) responses: KeptResponses,
     pub(crate) signatures: CallSignatures,
     scribe: Scribe,
+    pub(crate) express: ExpressKeys,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     tracker: TaskTracker,
@@ -210,6 +211,12 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let responses = KeptResponses::new(scribe.clone());
     let signatures = CallSignatures::new(scribe.clone());
     Box::pin(memory::recall(&store, &responses, &signatures)).await;
+    let express = ExpressKeys::default();
+    match store.express_keys().await {
+        Ok(known) => express.replace(known),
+        // Then Google is asked again.
+        Err(error) => tracing::debug!(%error, "the kinds of the keys are not known"),
+    }
     let gate = Gate::open(&settings, &store).await?;
 
     let started_at = clock.now();
@@ -221,6 +228,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         responses,
         signatures,
         scribe,
+        express,
         settings: Live::new(settings, on_settings),
         environment,
         clock,
@@ -346,6 +354,17 @@ impl Core {
             let _ = stop.run_until_cancelled(task).await;
         };
         self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Notes that a key is of Vertex AI's express mode.
+    pub(crate) fn found_express(&self, key: i64) {
+        self.express.add(key);
+        let store = self.store.clone();
+        self.in_background(async move {
+            if let Err(error) = store.keep_express_key(key).await {
+                tracing::debug!(%error, "what kind a key is cannot be kept; it is asked again");
+            }
+        });
     }
 
     /// Forgets what a token's clients may go back to.

@@ -250,6 +250,9 @@ pub struct KeyView {
     pub masked: String,
     /// Where it came from.
     pub origin: Origin,
+    /// It is of Vertex AI's express mode; known once Google has been asked.
+    #[serde(default)]
+    pub express: bool,
     /// What it can do now.
     pub state: KeyState,
     /// Models this key must not be asked for at the moment.

@@ -99,10 +99,6 @@ const FILE: Text = Text {
     zh: "SQLite 数据库文件的位置由 DATA_DIR 决定。",
     en: "The SQLite file is in the folder that DATA_DIR names.",
 };
-const VERTEX: Text = Text {
-    zh: "暂不支持 Vertex Express，请继续使用 Gemini API 密钥。",
-    en: "Vertex Express is not supported yet; use keys of the Gemini API.",
-};
 const ROUTING: Text = Text {
     zh: "不需要：客户端常用的各种路径都直接可用。",
     en: "Not needed: the paths that clients use all work as they are.",
@@ -195,11 +191,14 @@ pub static ORIGINAL: &[OriginalSetting] = &[
         "https://generativelanguage.googleapis.com/v1beta",
     ),
     same("CUSTOM_HEADERS", "{}"),
-    nothing("VERTEX_API_KEYS", "[]", VERTEX),
-    nothing(
+    OriginalSetting {
+        name: "VERTEX_API_KEYS",
+        default: "[]",
+        becomes: Becomes::Keys,
+    },
+    same(
         "VERTEX_EXPRESS_BASE_URL",
         "https://aiplatform.googleapis.com/v1beta1/publishers/google",
-        VERTEX,
     ),
     nothing("URL_NORMALIZATION_ENABLED", "false", ROUTING),
     nothing("MAX_FAILURES", "3", HEALTH),

@@ -90,6 +90,11 @@ settings! {
         default "", Environment secret, check refuse_placeholder;
         zh "Gemini 密钥" "从环境变量提供的 Gemini API 密钥；也可以在面板里添加。";
         en "Gemini keys" "Gemini API keys given by the environment; more can be added in the panel.";
+    /// The keys of Vertex AI's express mode of the environment; [`Settings::api_keys`] has them, too.
+    vertex_api_keys: Vec<Secret> = Access "VERTEX_API_KEYS" "vertex-api-keys" Kind::List,
+        default "", Environment secret, check refuse_placeholder;
+        zh "Vertex Express 密钥" "从环境变量提供的 Vertex AI express 模式密钥。也可以和 Gemini 密钥一起填写或在面板里添加：每把密钥属于哪一种，由 Google 的答复决定。";
+        en "Vertex Express keys" "Keys of Vertex AI's express mode given by the environment. They may also stand among the Gemini keys or be added in the panel: which kind a key is, Google is asked.";
     /// The client tokens of the environment.
     allowed_tokens: Vec<Secret> = Access "ALLOWED_TOKENS" "allowed-tokens" Kind::List,
         default "", Environment secret, check refuse_placeholder;
@@ -117,6 +122,11 @@ settings! {
         default "https://generativelanguage.googleapis.com/v1beta", Live;
         zh "上游地址" "Google Gemini API 的地址，含版本，例如 https://generativelanguage.googleapis.com/v1beta。";
         en "Google's address" "Where the Gemini API is, with its version, e.g. https://generativelanguage.googleapis.com/v1beta.";
+    /// Vertex AI's express mode, without a slash at its end.
+    vertex_base_url: String = Upstream "VERTEX_EXPRESS_BASE_URL" "vertex-express-base-url" Kind::Url,
+        default "https://aiplatform.googleapis.com/v1beta1/publishers/google", Live;
+        zh "Vertex Express 地址" "Vertex AI express 模式的地址，含版本和 publishers/google。";
+        en "Vertex Express's address" "Where Vertex AI's express mode is, with its version and publishers/google.";
     /// How many calls to Google one request may take.
     max_attempts: u32 = Upstream "MAX_RETRIES" "max-retries" Kind::Integer(1, 10), default "3", Live;
         zh "最多尝试次数" "一个请求最多向 Google 尝试几次，每次换一个密钥。";
@@ -315,7 +325,12 @@ const SQLITE_LIMIT_MB: u32 = 2048;
 
 impl Settings {
     /// Refuses values that are acceptable one by one, but not together.
-    fn fit_together(self) -> Result<Self, Vec<SettingError>> {
+    fn fit_together(mut self) -> Result<Self, Vec<SettingError>> {
+        for key in &self.vertex_api_keys {
+            if !self.api_keys.contains(key) {
+                self.api_keys.push(key.clone());
+            }
+        }
         let nowhere = self.mysql_host.is_empty() && self.mysql_socket.is_empty();
         let missing = |name, reason: &str| SettingError {
             name,

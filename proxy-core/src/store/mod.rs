@@ -17,6 +17,7 @@ mod backup;
 mod database;
 mod documents;
 mod error;
+mod express;
 mod facts;
 mod inspect;
 mod keys;

@@ -13,6 +13,8 @@ mod chat;
 #[cfg(test)]
 mod embeddings;
 #[cfg(test)]
+mod express;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod fidelity;

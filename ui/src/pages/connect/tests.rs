@@ -112,7 +112,7 @@ async fn names_are_shown_and_the_one_that_answered_is_named() {
     let html = render::<NamesView>(view(names, Some(Ok(answer)))).await;
     assert!(html.contains("gpt-*") && html.contains("gemini-2.5-flash-high"));
     assert!(
-        html.contains("data-testid=\"test-answered-by\">gemini-2.5-flash<"),
+        html.contains("class=\"gb-mono\">gemini-2.5-flash</span>"),
         "{html}"
     );
     let html = render::<NamesView>(view(Vec::new(), None)).await;
