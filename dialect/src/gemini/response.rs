@@ -209,14 +209,20 @@ pub(crate) struct CodeResult<'a> {
 }
 
 impl CodeResult<'_> {
-    /// As Markdown; a failure is named.
-    pub fn markdown(&self) -> String {
+    /// What was printed; a failure is named.
+    pub fn logs(&self) -> String {
         let output = self.output.as_deref().unwrap_or("").trim_end_matches('\n');
-        let fence = fence(output);
         match self.outcome.as_deref() {
-            None | Some("OUTCOME_OK") => format!("\n{fence}\n{output}\n{fence}\n"),
-            Some(outcome) => format!("\n{fence}\n{outcome}\n{output}\n{fence}\n"),
+            None | Some("OUTCOME_OK") => output.to_owned(),
+            Some(outcome) => format!("{outcome}\n{output}"),
         }
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let logs = self.logs();
+        let fence = fence(&logs);
+        format!("\n{fence}\n{logs}\n{fence}\n")
     }
 }
 
@@ -229,6 +235,26 @@ pub(crate) struct Grounding<'a> {
     pub grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
     #[serde(default)]
     pub grounding_supports: Option<Vec<GroundingSupport>>,
+}
+
+impl Grounding<'_> {
+    /// The sources as a list in Markdown, each once, to stand behind the text.
+    pub fn markdown(&self) -> Option<String> {
+        let mut listed: Vec<&str> = Vec::new();
+        let mut list = String::from("\n\n---\n\n");
+        let chunks = self.grounding_chunks.iter().flatten();
+        for source in chunks.filter_map(GroundingChunk::source) {
+            let Some(uri) = source.uri.as_deref().filter(|uri| !listed.contains(uri)) else {
+                continue;
+            };
+            listed.push(uri);
+            let title = source.title.as_deref().filter(|title| !title.is_empty());
+            let title = title.unwrap_or(uri).replace('[', "\\[").replace(']', "\\]");
+            let uri = uri.replace('(', "%28").replace(')', "%29");
+            list.push_str(&format!("{}. [{title}]({uri})\n", listed.len()));
+        }
+        (!listed.is_empty()).then_some(list)
+    }
 }
 
 #[derive(Debug, Deserialize)]
