@@ -13,12 +13,16 @@
 //!    [`openai_to_gemini::ChatStream`] fed by [`sse::Events`];
 //! 5. errors take the client's shape in [`error`].
 //!
-//! Deliberately absent: fetching of media by URL, tables that a user can edit, and any
+//! What a request names by address is fetched by the caller between 1 and 2: see [`fetch`].
+//!
+//! Deliberately absent: tables that a user can edit, and any
 //! memory of earlier conversations. Those belong to the caller.
 
 pub mod anthropic;
 pub mod anthropic_to_gemini;
 pub mod error;
+pub mod fetch;
+mod file_id;
 pub mod gemini;
 mod media;
 mod model_map;
@@ -32,6 +36,7 @@ mod text;
 mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
+pub use file_id::FileId;
 pub use model_map::ModelMap;
 pub use signature::SIGNATURE_MARK;
 pub use text::Str;

@@ -2,6 +2,7 @@
 //! of an answer without translating it.
 
 mod family;
+pub(crate) mod image;
 pub mod models;
 mod peek;
 pub mod request;

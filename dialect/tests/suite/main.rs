@@ -7,6 +7,7 @@ mod anthropic_roundtrip;
 mod common;
 mod embeddings;
 mod errors;
+mod fetch;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;

@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
+use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
 use dialect::{Invalid, Malformed, ResponseMeta, openai};
 
@@ -30,6 +31,14 @@ impl Protocol for ChatCall {
 
     fn wants_stream(&self) -> bool {
         self.stream
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.fetch
+    }
+
+    fn key(&self) -> Option<i64> {
+        self.key
     }
 
     fn take_body(&mut self) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
+use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::responses::{
     Kept, Page, ResponsesCall, ResponsesStream, responses_request, responses_response,
 };
@@ -65,6 +66,14 @@ impl Protocol for Asked {
 
     fn wants_stream(&self) -> bool {
         self.call.stream
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.call.fetch
+    }
+
+    fn key(&self) -> Option<i64> {
+        self.call.key
     }
 
     fn take_body(&mut self) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! What the protocols that are translated have in common: the way from a client's body to
 //! Google and back. Each protocol says how it is read and written ([`Protocol`]).
 
+use arc_swap::Guard;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -8,13 +9,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
+use dialect::fetch::{Wanted, fill};
 use dialect::gemini::ApiStatus;
 use dialect::{Invalid, Malformed, ResponseMeta, UpstreamFailure};
 use http::{Method, StatusCode};
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
+use super::{
+    App, admit, answered_by, event_stream, files, json, read_body, refuse, relay, turn_away,
+};
 use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
@@ -33,6 +37,10 @@ pub(super) trait Protocol: Sized {
     fn model(&self) -> &str;
     /// Whether the client wants a stream.
     fn wants_stream(&self) -> bool;
+    /// What has to be put into the body for Google.
+    fn wanted(&self) -> &[Wanted];
+    /// The only key that can answer.
+    fn key(&self) -> Option<i64>;
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -62,14 +70,7 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
             answered_by(&trace, json(StatusCode::OK, body))
         }
         Ok(Answered::Stream(stream, writer)) => relay(trace, |trace| {
-            event_stream(Body::new(Relay::new(
-                stream,
-                Written {
-                    writer,
-                    gave_up: None,
-                },
-                trace,
-            )))
+            event_stream(Body::new(Relay::new(stream, Written::new(writer), trace)))
         }),
         Err(problem) => refuse(trace, P::SURFACE, &problem),
     }
@@ -95,6 +96,7 @@ async fn attempt<P: Protocol>(
         false => ("generateContent", "", Expect::Content),
     };
     let body = asked.take_body();
+    let body = filled(app, body, asked.wanted()).await?;
     let call = Call {
         method: Method::POST,
         path: &format!("/models/{}:{verb}", asked.model()),
@@ -104,11 +106,7 @@ async fn attempt<P: Protocol>(
         body: body.into(),
         expect,
     };
-    let answer = app
-        .upstream
-        .call(&app.core, &call, trace)
-        .await
-        .map_err(|failure| Problem::of(failure, &app.core))?;
+    let answer = call_with(app, &call, asked.key(), trace).await?;
     let meta = ResponseMeta {
         id: format!("{}{}", P::ID, random_id()?),
         created: app.core.clock.now() / 1000,
@@ -123,8 +121,66 @@ async fn attempt<P: Protocol>(
     }
 }
 
+/// Makes a call: with `key` when only that one can answer, else with any.
+pub(super) async fn call_with(
+    app: &App,
+    call: &Call<'_>,
+    key: Option<i64>,
+    trace: &mut Trace,
+) -> Result<Answer, Problem> {
+    let answer = match key {
+        None => app.upstream.call(&app.core, call, trace).await,
+        Some(key) => {
+            if let Some(problem) = files::why_not(app, key) {
+                return Err(problem);
+            }
+            app.upstream.call_with(&app.core, call, trace, key).await
+        }
+    };
+    answer.map_err(|failure| Problem::of(failure, &app.core))
+}
+
+/// Asks a model once, for a whole answer.
+pub(super) async fn whole(
+    app: &App,
+    (model, key): (&str, Option<i64>),
+    body: Bytes,
+    trace: &mut Trace,
+) -> Result<Bytes, Problem> {
+    let call = Call {
+        method: Method::POST,
+        path: &format!("/models/{model}:generateContent"),
+        query: "",
+        model,
+        headers: json_headers(),
+        body,
+        expect: Expect::Content,
+    };
+    match call_with(app, &call, key, trace).await? {
+        Answer::Whole(whole) => Ok(whole.body),
+        Answer::Stream(_) => Err(Problem::bug("a whole answer streamed")),
+    }
+}
+
+/// A body with what a client named by address in it.
+pub(super) async fn filled(
+    app: &App,
+    body: Vec<u8>,
+    wanted: &[Wanted],
+) -> Result<Vec<u8>, Problem> {
+    if wanted.is_empty() {
+        return Ok(body);
+    }
+    let settings = Guard::into_inner(app.core.settings());
+    let found = app.upstream.media.fetch(&settings, wanted).await?;
+    match found.is_empty() {
+        true => Ok(body),
+        false => fill(&body, &found).map_err(|_| Problem::bug("a body of ours cannot be read")),
+    }
+}
+
 /// 128 random bits, in characters that ids may have.
-fn random_id() -> Result<String, Problem> {
+pub(super) fn random_id() -> Result<String, Problem> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Problem::bug("the system gives no random bytes"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -136,9 +192,19 @@ pub(super) fn unreadable(error: &Malformed) -> Problem {
 }
 
 /// A stream of Gemini events in a protocol's own words.
-struct Written<S> {
+pub(super) struct Written<S> {
     writer: Box<S>,
     gave_up: Option<String>,
+}
+
+impl<S: EventWriter> Written<S> {
+    /// A stream that `writer` writes.
+    pub fn new(writer: Box<S>) -> Self {
+        Self {
+            writer,
+            gave_up: None,
+        }
+    }
 }
 
 impl<S: EventWriter> Translate for Written<S> {

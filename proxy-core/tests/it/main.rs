@@ -11,13 +11,21 @@ mod bad_input;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod hop;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod live;
+#[cfg(test)]
+mod media_by_address;
 #[cfg(test)]
 mod native;
 #[cfg(test)]
@@ -30,7 +38,11 @@ mod records;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]
+mod speech;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod transcripts;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod two_servers;

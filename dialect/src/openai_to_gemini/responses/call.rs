@@ -9,6 +9,8 @@ use super::Memory;
 use super::items::{Read, reference, split};
 use super::tools::{Special, choice};
 use crate::error::Invalid;
+use crate::fetch::{self, Wanted as Fetch};
+use crate::file_id;
 use crate::gemini::models::bare;
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
 use crate::gemini::{Effort, Thinking};
@@ -31,6 +33,10 @@ pub struct ResponsesCall {
     pub store: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
+    /// What has to be put into `body` first.
+    pub fetch: Vec<Fetch>,
+    /// The only key that can answer, because of files that were uploaded with it.
+    pub key: Option<i64>,
     /// The response that this one goes on from.
     pub(super) previous: Option<String>,
     /// The items of the input as they were written, when they are to be kept.
@@ -95,6 +101,8 @@ pub fn responses_request(body: &[u8], memory: &dyn Memory) -> Result<ResponsesCa
     let translated = translate(request, &history, &model, &mut special)?;
     Ok(ResponsesCall {
         body: to_json(&translated, body.len()),
+        fetch: fetch::wanted(&translated.contents),
+        key: file_id::owner(&translated.contents)?,
         model,
         requested_model,
         stream,
@@ -237,7 +245,10 @@ fn translate<'a>(
             response_logprobs: logprobs.then_some(true),
             logprobs: request.top_logprobs.filter(|top| *top > 0 && logprobs),
             thinking_config,
-            image_config: google.image_config.map(Cow::Borrowed),
+            image_config: match google.image_config {
+                Some(own) => Some(Cow::Borrowed(own)),
+                None => special.images.to_raw(),
+            },
             speech_config: google.speech_config.map(Cow::Borrowed),
             media_resolution: google.media_resolution.map(Cow::Borrowed),
             ..GenerationConfig::default()
