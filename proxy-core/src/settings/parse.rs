@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use vault::Secret;
 
 use super::{Declaration, Kind};
+use crate::pool::Caps;
 
 /// A value that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,6 +219,40 @@ impl Value for CustomHeaders {
             headers.insert(parsed, value);
         }
         Ok(Self(headers))
+    }
+}
+
+/// Limits by model, the more exact names first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelLimits(pub Vec<(String, Caps)>);
+
+impl Value for ModelLimits {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let mut limits = Vec::new();
+        for (model, text) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
+            let parts: Option<Vec<Option<u64>>> = text
+                .split('/')
+                .map(|part| match part.trim() {
+                    "-" | "" => Some(None),
+                    number => number.parse().ok().map(Some),
+                })
+                .collect();
+            let Some([rpm, tpm, rpd]) = parts.as_deref() else {
+                return Err(found.refused(format!(
+                    "the limits of {model:?} are not three numbers (or -) like 10/250000/20: \
+                     requests a minute, tokens a minute, requests a day"
+                )));
+            };
+            let caps = Caps {
+                rpm: *rpm,
+                tpm: *tpm,
+                rpd: *rpd,
+            };
+            limits.push((model.trim_start_matches("models/").to_owned(), caps));
+        }
+        // A name before a pattern, a longer pattern before a shorter one.
+        limits.sort_by_key(|(model, _)| (model.ends_with('*'), std::cmp::Reverse(model.len())));
+        Ok(Self(limits))
     }
 }
 

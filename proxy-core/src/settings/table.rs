@@ -8,8 +8,11 @@ use contract::admin::{Applies, SettingGroup};
 use jiff::tz::TimeZone;
 use vault::Secret;
 
-use super::parse::{CustomHeaders, Found, Rule, Value as _, model_name, refuse_placeholder};
+use super::parse::{
+    CustomHeaders, Found, ModelLimits, Rule, Value as _, model_name, refuse_placeholder,
+};
 use super::{Declaration, Kind, SettingError, Text};
+use crate::pool::{Rules, Strategy};
 
 /// Makes [`Settings`] and [`DECLARATIONS`] out of one table.
 ///
@@ -124,6 +127,31 @@ settings! {
     timeout: Duration = Upstream "TIME_OUT" "time-out" Kind::Integer(1, 3600), default "300", Live;
         zh "超时（秒）" "Google 多久没有任何响应就放弃。";
         en "Timeout (seconds)" "How long Google may stay silent before an attempt is given up.";
+    /// How long a request may take until its answer begins; 0: any time.
+    deadline: Duration = Upstream "DEADLINE" "deadline" Kind::Integer(0, 86400), default "600", Live;
+        zh "总时限（秒）" "一个请求从到达到开始回答最多多久，等待和所有尝试都算在内；0 表示不限。";
+        en "Deadline (seconds)" "How long a request may take until its answer begins, waiting and all attempts included; 0 means any time.";
+    /// In which order projects are asked; see [`Settings::pool_rules`].
+    pool_strategy: String = Upstream "POOL_STRATEGY" "pool-strategy"
+        Kind::Choice(&["spread", "drain", "weighted"]), default "spread", Live;
+        zh "密钥选择方式" "spread 用最久没用过的项目（默认）；drain 用完一个再用下一个；weighted 按密钥的权重分配。免费的总在付费的之前。";
+        en "Order of keys" "spread takes the project that was used longest ago; drain uses one up before the next; weighted goes by the keys' weights. Free ones always come before paid ones.";
+    /// Limits by model, instead of those that Google tells.
+    pool_limits: ModelLimits = Upstream "POOL_LIMITS" "pool-limits" Kind::Map, default "", Live;
+        zh "模型限额" "Google 的限额会从它的回答中自动学到；只有想用别的数值时才需要填写。JSON 对象：模型名（末尾可用 *）对应“每分钟请求数/每分钟 Token 数/每天请求数”，不限定的写 -，例如 {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}。";
+        en "Limits of models" "Limits are learned from what Google answers; give them only to go by others. A JSON object: a model (* may end its name) and its requests a minute, tokens a minute and requests a day, with - for one that is left to Google, e.g. {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}.";
+    /// How many calls one key may have under way; 0: any number.
+    key_concurrency: u32 = Upstream "KEY_CONCURRENCY" "key-concurrency" Kind::Integer(0, 1000), default "0", Live;
+        zh "单密钥并发" "一个密钥最多同时进行多少个请求；0 表示不限。";
+        en "Calls of one key" "How many calls one key may have under way at the same time; 0 means any number.";
+    /// How long a request waits for a key.
+    patience: Duration = Upstream "PATIENCE" "patience" Kind::Integer(0, 3600), default "30", Live;
+        zh "等待密钥（秒）" "所有密钥都在休息时，请求最多等多久；知道等不到时立即返回 429。客户端可以用请求头 x-patience 缩短。0 表示不等。";
+        en "Wait for a key (seconds)" "How long a request waits when every key rests; when it is known that none is back by then, the client gets 429 at once. A client may lower it with the header x-patience. 0 means not at all.";
+    /// How many requests may wait for one model.
+    wait_queue: u32 = Upstream "WAIT_QUEUE" "wait-queue" Kind::Integer(0, 100_000), default "200", Live;
+        zh "等待队列" "每个模型最多有多少个请求同时等待密钥，更多的立即得到 429。";
+        en "Queue" "How many requests may wait for a key of one model; more get 429 at once.";
     /// Headers that every request to Google carries.
     custom_headers: CustomHeaders = Upstream "CUSTOM_HEADERS" "custom-headers" Kind::Map,
         default "", Live secret;
@@ -301,6 +329,20 @@ impl Settings {
             Ok(self)
         } else {
             Err(errors)
+        }
+    }
+
+    /// What the pool goes by.
+    pub fn pool_rules(&self) -> Rules {
+        Rules {
+            strategy: match self.pool_strategy.as_str() {
+                "drain" => Strategy::Drain,
+                "weighted" => Strategy::Weighted,
+                _ => Strategy::Spread,
+            },
+            caps: self.pool_limits.0.clone(),
+            key_concurrency: self.key_concurrency,
+            queue: self.wait_queue.try_into().unwrap_or(usize::MAX),
         }
     }
 

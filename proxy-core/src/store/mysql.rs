@@ -30,13 +30,14 @@ const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
 
 /// All tables of this program but [`MIGRATIONS_TABLE`], which is small. A database may have
 /// others, of other programs.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "audit",
     "client_tokens",
     "counters",
     "documents",
     "environment_seen",
     "gemini_keys",
+    "key_rules",
     "panel",
     "record_writers",
     "requests",

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::Peek;
 use dialect::style::Style;
-use http::HeaderValue;
 use http::header::USER_AGENT;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use tracing::Span;
 
 use super::limits::Admitted;
@@ -35,6 +35,8 @@ pub struct Trace {
     remote: Option<i64>,
     /// Another instance sent the request.
     came_through: bool,
+    /// How long the client wants to wait for a key at most.
+    patience: Option<Duration>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -54,6 +56,10 @@ pub struct Trace {
 /// The status that is filed when the client went away before the answer was complete
 /// (nginx's "client closed request").
 const CLIENT_GONE: u16 = 499;
+
+/// How many seconds a client wants to wait for a key at most, which is never more than the
+/// setting `PATIENCE` allows.
+const PATIENCE_HEADER: HeaderName = HeaderName::from_static("x-patience");
 
 /// The most characters that are kept of what a client calls itself.
 const AGENT_CHARS: usize = 200;
@@ -86,6 +92,7 @@ impl Trace {
             key: None,
             remote: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
+            patience: patience_of(parts),
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -119,6 +126,7 @@ impl Trace {
             key: None,
             remote: None,
             came_through: false,
+            patience: None,
             agent: None,
             body: None,
             said: None,
@@ -210,15 +218,18 @@ impl Trace {
         self.came_through
     }
 
+    /// How long to wait for a key: as the settings say, or less where the client wants that.
+    pub fn patience(&self, most: Duration) -> Duration {
+        self.patience.map_or(most, |patience| patience.min(most))
+    }
+
     /// Notes why a try failed.
     pub fn failed(&mut self, failure: &Failure) {
-        let (status, project) = match failure {
-            Failure::Refused { status, said, .. } => {
-                let project = said.as_ref().and_then(|said| said.project.as_deref());
-                (Some(status.as_u16()), project)
-            }
-            _ => (None, None),
+        let status = match failure {
+            Failure::Refused { status, .. } => Some(status.as_u16()),
+            _ => None,
         };
+        let project = failure.project();
         self.record.project = project.map(|project| first_chars(project, PROJECT_CHARS));
         self.said = Some((failure.in_short(), status));
     }
@@ -270,8 +281,7 @@ impl Trace {
     pub fn settle(&mut self, outcome: Outcome, said: &str) {
         self.said = Some((said.to_owned(), None));
         if let (Some(core), Some(key)) = (&self.core, &self.key) {
-            core.pool
-                .settle(key, &self.record.model, outcome, Some(said));
+            core.pool.settle(key, outcome, Some(said), None);
             self.spans.settled(outcome);
         }
     }
@@ -374,6 +384,12 @@ fn first_chars(text: &str, chars: usize) -> Box<str> {
     shown.take(chars).collect::<String>().into()
 }
 
+/// The seconds in the header [`PATIENCE_HEADER`].
+fn patience_of(parts: &Parts) -> Option<Duration> {
+    let text = parts.headers.get(PATIENCE_HEADER)?.to_str().ok()?;
+    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+}
+
 /// In whole milliseconds.
 fn millis(duration: Duration) -> u32 {
     duration.as_millis().try_into().unwrap_or(u32::MAX)
@@ -382,6 +398,9 @@ fn millis(duration: Duration) -> u32 {
 impl Drop for Trace {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
+        if let Some(key) = self.key.as_ref().filter(|_| self.record.prompt_tokens > 0) {
+            key.had_tokens(self.record.prompt_tokens.into());
+        }
         let took = core.clock.monotonic().saturating_sub(self.started);
         self.record.at = core.clock.now();
         self.record.latency_ms = millis(took);

@@ -2,7 +2,7 @@ use contract::admin::{CooldownReason, RejectReason};
 use dialect::gemini::ApiStatus;
 use http::StatusCode;
 
-use crate::pool::Outcome;
+use crate::pool::{Limits, Outcome};
 
 /// `ErrorInfo.reason`s that condemn the key, and as what. Seen in Google's answers; the
 /// names are those of <https://cloud.google.com/apis/docs/reference/rest/google.api/ErrorReason>.
@@ -44,29 +44,57 @@ pub fn classify(status: StatusCode, said: Option<&ApiStatus>) -> Outcome {
     }
 }
 
-/// Which limit a 429 is about. A daily limit beats a minute's: it lasts longer.
+/// Which limits a 429 is about. The longest gives the reason. One that names no limit is about
+/// Google's capacity, and no project's.
 fn quota(said: Option<&ApiStatus>) -> Outcome {
     let violations = said.map_or(&[][..], |said| &said.violations);
-    let any = |period: &str| {
-        violations
-            .iter()
-            .any(|violation| violation.quota_id.contains(period))
-    };
+    if violations.is_empty() {
+        return Outcome::Overloaded;
+    }
+    let mut limits = Limits::default();
+    let (mut day, mut tokens, mut minute) = (false, false, false);
+    for violation in violations {
+        let id = violation.quota_id.as_str();
+        let value = violation.quota_value.filter(|value| *value > 0);
+        // `GenerateContentInputTokensPerModelPerMinute-FreeTier` and the like.
+        match (
+            id.contains("PerDay"),
+            id.contains("PerMinute"),
+            id.contains("Tokens"),
+        ) {
+            (true, _, is_tokens) => {
+                day = true;
+                // Of a day, only requests are counted here.
+                limits.rpd = value.filter(|_| !is_tokens).or(limits.rpd);
+            }
+            (false, true, true) => {
+                tokens = true;
+                limits.tpm = value.or(limits.tpm);
+            }
+            (false, true, false) => {
+                minute = true;
+                limits.rpm = value.or(limits.rpm);
+            }
+            (false, false, _) => {}
+        }
+    }
     let not_in_tier = violations
         .iter()
         .any(|violation| violation.quota_value == Some(0))
         || said.is_some_and(|said| said.message.contains("limit: 0,"));
     let reason = if not_in_tier {
         CooldownReason::NotInTier
-    } else if any("PerDay") {
-        CooldownReason::PerDay
-    } else if any("PerMinute") {
-        CooldownReason::PerMinute
     } else {
-        CooldownReason::Unexplained
+        match (day, tokens, minute) {
+            (true, _, _) => CooldownReason::PerDay,
+            (_, true, _) => CooldownReason::TokensPerMinute,
+            (_, _, true) => CooldownReason::PerMinute,
+            (false, false, false) => CooldownReason::Unexplained,
+        }
     };
     Outcome::Quota {
         reason,
+        limits,
         retry_after: said.and_then(|said| said.retry_after),
     }
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 use arc_swap::Guard;
 use axum::BoxError;
 use bytes::Bytes;
+use contract::Millis;
+use contract::admin::CooldownReason;
 use dialect::gemini::{ApiStatus, Peek};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -26,7 +28,7 @@ pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
-use crate::pool::{Outcome, Picked, Retry, Unavailable};
+use crate::pool::{Limits, Outcome, Picked, Retry, Unavailable, Want, tokens};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 use crate::{Core, KeyChecked, StartError};
@@ -118,7 +120,12 @@ pub enum Failure {
         outcome: Outcome,
     },
     /// No key could be tried.
-    NoKey(Unavailable),
+    NoKey {
+        /// Why.
+        why: Unavailable,
+        /// The model that was asked for.
+        model: Box<str>,
+    },
     /// Google answered 200 each time, but with nothing in it.
     Empty,
     /// No connection, or it broke.
@@ -217,31 +224,44 @@ impl Upstream {
                 return ended;
             }
         }
-        let mut tried: Vec<i64> = Vec::new();
-        // A key whose attempt failed for no fault of its own, to be tried again when there
-        // is no other.
-        let mut spare: Option<Picked> = None;
+        let started = core.clock.now();
+        let deadline = match settings.deadline {
+            Duration::ZERO => Millis::MAX,
+            deadline => later(started, deadline),
+        };
+        let wait_until = later(started, trace.patience(settings.patience)).min(deadline);
+        let tokens = tokens::estimate(&call.body);
+        // Keys that are tried again when there is no other, and those that are not.
+        let (mut rather_not, mut never) = (Vec::new(), Vec::new());
         let mut last: Option<Setback> = None;
         let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
-        while tried.len() < MOST_TRIES {
-            let key = match (core.pool.pick(call.model, &tried), spare.take()) {
-                (Ok(key), kept) => {
-                    spare = kept;
-                    key
-                }
-                (Err(_), Some(same)) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    same
-                }
-                (Err(why), None) => match last {
-                    None => return Err(Failure::NoKey(why)),
-                    Some(_) => break,
-                },
+        for _ in 0..MOST_TRIES {
+            let want = Want {
+                model: call.model,
+                tokens,
+                never: &never,
+                rather_not: &rather_not,
+                prefer: None,
             };
+            let key = match core.pool.pick_by(&want, wait_until).await {
+                Ok(key) => key,
+                Err(why) => return Err(Failure::without_key(call, why, last)),
+            };
+            if rather_not.contains(&key.id()) {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            key.sent();
             trace.attempt(call, &key, &settings.base_url);
-            let result = self.attempt(&settings, call, Way::Key(&key), trace).await;
+            let left = deadline.saturating_sub(core.clock.now());
+            let left = Duration::from_millis(left.max(0).unsigned_abs());
+            let attempt = self.attempt(&settings, call, Way::Key(&key), trace);
+            let result = match tokio::time::timeout(left, attempt).await {
+                Ok(Err(setback)) => Err(setback.seen_with(tokens)),
+                Ok(answered) => answered,
+                Err(_) => Err(Setback::overdue()),
+            };
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -250,7 +270,7 @@ impl Upstream {
             trace.settled(outcome);
             let setback = match result {
                 Ok(answer) => {
-                    core.pool.settle(&key, call.model, outcome, None);
+                    core.pool.settle(&key, outcome, None, None);
                     return Ok(answer);
                 }
                 Err(setback) => setback,
@@ -263,29 +283,31 @@ impl Upstream {
                 outcome = setback.outcome.name(),
                 "an attempt failed"
             );
-            core.pool
-                .settle(&key, call.model, setback.outcome, Some(&said));
-            let consequence = setback.outcome.consequence();
+            let project = setback.failure.project();
+            let settled = core.pool.settle(&key, outcome, Some(&said), project);
+            let consequence = outcome.consequence();
             counted += u32::from(consequence.counts);
-            if consequence.retry == Retry::No || counted >= settings.max_attempts {
+            if consequence.retry == Retry::No
+                || counted >= settings.max_attempts
+                || later(core.clock.now(), settled.pause) >= deadline
+            {
                 return Err(setback.failure);
             }
-            tried.push(key.id());
-            if consequence.retry == Retry::AnyKey {
-                spare = Some(key);
+            match consequence.retry {
+                Retry::AnyKey => rather_not.push(key.id()),
+                Retry::OtherKey if consequence.counts => never.push(key.id()),
+                // It cannot be chosen before that makes sense.
+                Retry::OtherKey | Retry::No => {}
             }
+            // Whoever waits for this key need not wait for the pause as well.
+            drop(key);
+            tokio::time::sleep(settled.pause).await;
             last = Some(setback);
         }
-        // The last key met its limit: what the client needs to know is when any key is back.
-        match (last, core.pool.pick(call.model, &[])) {
-            (Some(setback), Err(why @ Unavailable::Resting { .. }))
-                if matches!(setback.outcome, Outcome::Quota { .. }) =>
-            {
-                Err(Failure::NoKey(why))
-            }
-            (Some(setback), _) => Err(setback.failure),
-            (None, _) => Err(Failure::NoKey(Unavailable::NoKeys)),
-        }
+        Err(match last {
+            Some(setback) => setback.failure,
+            None => Failure::without_key(call, Unavailable::AllTried, None),
+        })
     }
 
     /// Asks Google for its models with `key`, and notes what that says about it.
@@ -314,7 +336,7 @@ impl Upstream {
             // A refusal that is over is forgiven; a key that is off stays off.
             core.pool.forgive(key);
         }
-        core.pool.settle(key, call.model, outcome, Some(&message));
+        core.pool.settle(key, outcome, Some(&message), None);
         KeyChecked {
             ok: outcome == Outcome::Answered,
             message,
@@ -389,6 +411,34 @@ impl Upstream {
 }
 
 impl Setback {
+    /// The same, knowing how many tokens were sent: a limit of tokens that one request alone
+    /// exceeds is met with every key.
+    fn seen_with(mut self, tokens: u64) -> Self {
+        if let Outcome::Quota {
+            reason: CooldownReason::TokensPerMinute,
+            limits: Limits {
+                tpm: Some(limit), ..
+            },
+            ..
+        } = self.outcome
+            && tokens > limit
+        {
+            self.outcome = Outcome::PromptTooLarge { limit };
+            if let Failure::Refused { outcome, .. } = &mut self.failure {
+                *outcome = self.outcome;
+            }
+        }
+        self
+    }
+
+    fn overdue() -> Self {
+        let what = "The answer did not begin in time (DEADLINE says how long that is)";
+        Self {
+            outcome: Outcome::TooSlow,
+            failure: Failure::TooSlow(what.to_owned()),
+        }
+    }
+
     fn empty() -> Self {
         Self {
             outcome: Outcome::Empty,
@@ -425,6 +475,31 @@ fn answers(peek: &Peek) -> bool {
 }
 
 impl Failure {
+    /// No key is left. After a limit was met the client needs to know when one is back; after
+    /// anything else, what that was.
+    fn without_key(call: &Call<'_>, why: Unavailable, last: Option<Setback>) -> Self {
+        match last {
+            Some(setback)
+                if !matches!(setback.outcome, Outcome::Quota { .. })
+                    || !matches!(why, Unavailable::Resting { .. }) =>
+            {
+                setback.failure
+            }
+            _ => Self::NoKey {
+                why,
+                model: call.model.into(),
+            },
+        }
+    }
+
+    /// The number of the key's project, where Google told it.
+    pub fn project(&self) -> Option<&str> {
+        match self {
+            Self::Refused { said, .. } => said.as_ref()?.project.as_deref(),
+            _ => None,
+        }
+    }
+
     /// One line for logs and for the key's last error.
     pub fn in_short(&self) -> String {
         match self {
@@ -432,11 +507,16 @@ impl Failure {
                 Some(said) => format!("{}: {}", status.as_u16(), said.message),
                 None => format!("{}", status.as_u16()),
             },
-            Self::NoKey(why) => format!("no key: {why:?}"),
+            Self::NoKey { why, .. } => format!("no key: {why:?}"),
             Self::Empty => "Google answered without any content".to_owned(),
             Self::Unreachable(why) | Self::TooSlow(why) | Self::Remote(why) => why.clone(),
         }
     }
+}
+
+/// The moment that much later.
+fn later(now: Millis, time: Duration) -> Millis {
+    now.saturating_add(time.as_millis().try_into().unwrap_or(Millis::MAX))
 }
 
 /// What an error answer of Google means.

@@ -162,8 +162,8 @@ pub fn Keys(props: &KeysProps) -> Html {
                 KeyAction::StopChecking => *stop.borrow_mut() = true,
                 KeyAction::Enable(id, enabled) => {
                     let patch = KeyPatch {
-                        label: None,
                         enabled: Some(enabled),
+                        ..KeyPatch::default()
                     };
                     spawn_local(async move {
                         mark.emit((id, true));
@@ -177,7 +177,7 @@ pub fn Keys(props: &KeysProps) -> Html {
                 KeyAction::Rename(id, label) => {
                     let patch = KeyPatch {
                         label: Some(label),
-                        enabled: None,
+                        ..KeyPatch::default()
                     };
                     spawn_local(async move {
                         if let Err(error) = change(host, id, &patch).await {
