@@ -16,6 +16,8 @@
 //! | DELETE `/api/keys/{id}` | | 204; can be undone until the next start |
 //! | POST `/api/keys/{id}/restore` | | [`KeyView`] |
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
+//! | GET `/api/pool` | | [`PoolView`] |
+//! | POST `/api/pool/clear` | [`ClearCooldowns`] | 204 |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
 //! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
@@ -352,6 +354,55 @@ pub enum CooldownReason {
     NotInTier,
     /// A limit that is none of these.
     Unexplained,
+}
+
+/// What the pool can still do, by model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PoolView {
+    /// Each model that was asked for today, by name.
+    pub models: Vec<PoolModel>,
+}
+
+/// What the pool can still do of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PoolModel {
+    /// The model, without `models/`.
+    pub model: String,
+    /// Projects that can be asked for it now.
+    pub ready: u32,
+    /// Projects that have a usable key.
+    pub projects: u32,
+    /// When the first is back, when none is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ready_at: Option<Millis>,
+    /// Requests in the last minute.
+    pub requests_minute: u64,
+    /// Input tokens in the last minute.
+    pub tokens_minute: u64,
+    /// Requests since midnight in California, where Google's day begins.
+    pub requests_today: u64,
+    /// How many requests can be sent within this minute; absent when a limit is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_minute: Option<u64>,
+    /// How many are left today; absent when a limit is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_today: Option<u64>,
+    /// How many requests wait for a key.
+    pub waiting: u32,
+}
+
+/// Which cooldowns to forget, with all that is known of the quotas behind them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct ClearCooldowns {
+    /// Of these keys; of all when it is empty.
+    pub keys: Vec<i64>,
+    /// Of this model; of all when it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// What the user has chosen about a key, besides its label and whether it is on.

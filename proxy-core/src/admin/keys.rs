@@ -65,13 +65,13 @@ pub(super) async fn import(
         let mut inverse = Inverse::default();
         let mut masked = Vec::new();
         let mut is_new = Vec::with_capacity(added.len());
-        for new in added {
+        for new in &added {
             is_new.push(new.is_some());
             let Some(key) = new else { continue };
             inverse.keys_added.push(key.id);
             masked.push(key.secret.masked());
-            core.pool.insert(key);
         }
+        core.pool.insert(added.into_iter().flatten());
         if !masked.is_empty() {
             let subject = masked.join(", ");
             who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
@@ -210,7 +210,7 @@ pub(super) async fn restore(
         return Err(no_such_key());
     };
     let subject = key.secret.masked();
-    core.pool.insert(key.into());
+    core.pool.insert([key.into()]);
     let inverse = Inverse {
         keys_added: vec![id],
         ..Inverse::default()

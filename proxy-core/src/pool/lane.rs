@@ -45,7 +45,16 @@ pub struct Want<'a> {
     /// Keys that are tried again only when there is no other.
     pub rather_not: &'a [i64],
     /// The key that answered the same conversation before, if its project can be asked.
-    pub prefer: Option<i64>,
+    pub prefer: Option<Prefer>,
+}
+
+/// A key that answered the same conversation before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefer {
+    /// Its number.
+    pub key: i64,
+    /// Also when its project is free of charge, or another is.
+    pub strongly: bool,
 }
 
 /// What an outcome came to, for the request.

@@ -9,6 +9,7 @@
 //!
 //! Deliberately absent: knowing anything of HTTP, and a clock or randomness of its own.
 
+mod affinity;
 mod blame;
 mod day;
 mod dice;
@@ -32,15 +33,16 @@ use contract::admin::CooldownReason;
 
 pub use dice::Dice;
 pub use health::{Health, KeyEvent};
-pub use lane::{Settled, Want};
+pub use lane::{Prefer, Settled, Want};
 pub use lease::Picked;
 pub use outcome::{Consequence, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect};
 pub use roster::{NewKey, SavedKeyState};
-pub use shown::{KeyStatus, ModelStatus};
+pub use shown::KeyStatus;
 pub use wait::{Asked, Waiting};
 pub use window::{Caps, SavedWindow, Used};
 
 use crate::clock::Clock;
+use affinity::Affinity;
 use blame::Blame;
 use day::Day;
 use lane::Lane;
@@ -56,6 +58,7 @@ const MOST_BLANK_LANES: usize = 256;
 pub struct Pool {
     shared: Arc<Shared>,
     lanes: ArcSwap<HashMap<Box<str>, Arc<Lane>>>,
+    affinity: Affinity,
     changed: Box<dyn Fn(i64, SavedKeyState) + Send + Sync>,
 }
 
@@ -188,6 +191,7 @@ impl Pool {
                 blame: Blame::default(),
             }),
             lanes: ArcSwap::default(),
+            affinity: Affinity::default(),
             changed: Box::new(changed),
         }
     }
@@ -236,6 +240,23 @@ impl Pool {
     /// himself. Gives when to call again, if anybody waits on.
     pub fn serve(&self, model: &str) -> Option<Millis> {
         self.lane(model).serve_now()
+    }
+
+    /// Whether any project is paid for.
+    pub fn is_paid(&self) -> bool {
+        self.shared.roster.load().is_paid
+    }
+
+    /// The key that answered a conversation last, if that is not long ago.
+    pub fn answered_before(&self, conversation: u64) -> Option<i64> {
+        let now = self.shared.clock.now();
+        self.affinity.find(now, conversation)
+    }
+
+    /// Notes which key has answered a conversation.
+    pub fn answers(&self, conversation: u64, picked: &Picked) {
+        let now = self.shared.clock.now();
+        self.affinity.keep(now, conversation, picked.id());
     }
 
     /// Chooses a certain key whatever is known of it, to check it.
@@ -332,18 +353,16 @@ impl Pool {
         }
     }
 
-    /// Adds a key, or replaces the one with the same id.
-    pub fn insert(&self, new: NewKey) {
-        let Some(key) = Key::new(new).map(Arc::new) else {
-            return;
-        };
-        let fresh = key.clone();
-        self.rearrange(move |mut keys| {
-            keys.retain(|old| old.id != fresh.id);
-            keys.push(fresh.clone());
+    /// Adds keys, or replaces those with the same ids.
+    pub fn insert(&self, new: impl IntoIterator<Item = NewKey>) {
+        let fresh: Vec<Arc<Key>> = new.into_iter().filter_map(Key::new).map(Arc::new).collect();
+        let ids: BTreeSet<i64> = fresh.iter().map(|key| key.id).collect();
+        self.rearrange(|mut keys| {
+            keys.retain(|old| !ids.contains(&old.id));
+            keys.extend(fresh.iter().cloned());
             keys
         });
-        self.open_lanes(std::slice::from_ref(&key));
+        self.open_lanes(&fresh);
     }
 
     /// Has exactly these keys from now on. One that is there already stays as it is, but for
@@ -530,5 +549,9 @@ impl Pool {
     }
 }
 
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

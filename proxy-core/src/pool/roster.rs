@@ -160,6 +160,8 @@ pub(super) struct Roster {
     pub(super) generation: u64,
     pub(super) keys: Vec<Arc<Key>>,
     pub(super) projects: Vec<Project>,
+    /// One of them is paid for.
+    pub(super) is_paid: bool,
     /// Where each key is: in `keys` and in `projects`.
     places: HashMap<i64, (usize, u32)>,
 }
@@ -197,6 +199,7 @@ impl Roster {
         Self {
             generation,
             keys,
+            is_paid: projects.iter().any(|project| project.tier == Tier::Paid),
             projects,
             places,
         }

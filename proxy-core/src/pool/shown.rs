@@ -1,7 +1,7 @@
 //! What is shown of keys and models.
 
 use contract::Millis;
-use contract::admin::{Cooldown, KeyState, PoolSummary};
+use contract::admin::{Cooldown, KeyState, PoolModel, PoolSummary};
 
 use super::Pool;
 use super::health::Health;
@@ -20,31 +20,6 @@ pub struct KeyStatus {
     pub last_error: Option<String>,
     /// The number of its project, as Google told it.
     pub project: Option<String>,
-}
-
-/// What one model can still do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelStatus {
-    /// The model, without `models/`.
-    pub model: String,
-    /// Projects that can be asked for it now.
-    pub ready: u32,
-    /// Projects that have a usable key.
-    pub projects: u32,
-    /// When the first is back, when none is ready.
-    pub next_ready_at: Option<Millis>,
-    /// Requests in the last minute.
-    pub requests_minute: u64,
-    /// Input tokens in the last minute.
-    pub tokens_minute: u64,
-    /// Requests since midnight in California.
-    pub requests_today: u64,
-    /// How many requests a minute are left now; `None` when the limit of one is not known.
-    pub left_minute: Option<u64>,
-    /// How many are left today; `None` when the limit of one is not known.
-    pub left_today: Option<u64>,
-    /// How many requests wait for it.
-    pub waiting: u32,
 }
 
 impl Pool {
@@ -117,7 +92,7 @@ impl Pool {
     }
 
     /// What each model that was asked for today can still do, by name.
-    pub fn models(&self) -> Vec<ModelStatus> {
+    pub fn models(&self) -> Vec<PoolModel> {
         let roster = self.shared.roster.load();
         let usable = |place: usize| {
             let project = roster.projects.get(place);
@@ -130,7 +105,7 @@ impl Pool {
             .values()
             .filter(|lane| !lane.model.is_empty())
         {
-            let mut shown = ModelStatus {
+            let mut shown = PoolModel {
                 model: lane.model.to_string(),
                 ready: 0,
                 projects: 0,

@@ -197,10 +197,15 @@ impl LaneState {
         let (mut busy, mut tried) = (false, false);
         let mut spare = None;
         let mut out = Vec::new();
-        let preferred = want.prefer.and_then(|key| roster.project_of(key));
-        let preferred = preferred.filter(|place| {
-            let slot = self.slots.get(*place as usize);
-            slot.is_some_and(|slot| matches!(slot.place, Place::Ready(_)))
+        let preferred = want.prefer.and_then(|prefer| {
+            let place = roster.project_of(prefer.key)?;
+            let Place::Ready(Order(tier, _)) = self.slots.get(place as usize)?.place else {
+                return None;
+            };
+            // What is free goes before what is cached.
+            let (Order(first, _), _) = self.ready.first()?;
+            let is_paid = tier > 0 && tier == *first;
+            (prefer.strongly || is_paid).then_some(place)
         });
         let in_turn = self.ready.iter().map(|(_, place)| *place);
         for place in preferred.into_iter().chain(in_turn) {

@@ -13,8 +13,8 @@ const NOON: Millis = 1_795_348_800_000;
 const MIDNIGHT: Millis = NOON + 20 * 3_600_000;
 
 /// A pool whose time is moved by hand, and what it has asked to be kept.
-struct Made {
-    pool: Pool,
+pub(super) struct Made {
+    pub(super) pool: Pool,
     time: Arc<AtomicI64>,
     kept: Arc<Mutex<HashMap<i64, SavedKeyState>>>,
 }
@@ -31,29 +31,23 @@ impl Made {
         Self { pool, time, kept }
     }
 
-    fn with(rules: impl IntoIterator<Item = KeyRules>) -> Self {
+    pub(super) fn with(rules: impl IntoIterator<Item = KeyRules>) -> Self {
         let made = Self::empty_at(NOON);
-        for (id, rules) in rules.into_iter().enumerate() {
-            made.insert(id.try_into().unwrap(), rules, None);
-        }
+        let keys = rules.into_iter().zip(0..);
+        made.pool
+            .insert(keys.map(|(rules, id)| new_key(id, rules, None)));
         made
     }
 
     fn insert(&self, id: i64, rules: KeyRules, saved: Option<SavedKeyState>) {
-        self.pool.insert(NewKey {
-            id,
-            secret: Secret::new(format!("AIzaSyTestKeyNumber{id:020}")),
-            enabled: true,
-            rules,
-            saved,
-        });
+        self.pool.insert([new_key(id, rules, saved)]);
     }
 
-    fn at(&self, now: Millis) {
+    pub(super) fn at(&self, now: Millis) {
         self.time.store(now, Ordering::Relaxed);
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         self.time.load(Ordering::Relaxed)
     }
 
@@ -62,13 +56,13 @@ impl Made {
         self.pick_sized(model, 0)
     }
 
-    fn pick_sized(&self, model: &str, tokens: u64) -> Result<Picked, Unavailable> {
+    pub(super) fn pick_sized(&self, model: &str, tokens: u64) -> Result<Picked, Unavailable> {
         let picked = self.pool.pick(&want(model, tokens))?;
         picked.sent();
         Ok(picked)
     }
 
-    fn settle(&self, picked: &Picked, outcome: Outcome) -> Settled {
+    pub(super) fn settle(&self, picked: &Picked, outcome: Outcome) -> Settled {
         self.pool.settle(picked, outcome, Some("said"), None)
     }
 
@@ -84,7 +78,7 @@ impl Made {
     }
 
     /// Restarts with what was kept.
-    fn restarted(&self, rules: &[KeyRules]) -> Self {
+    pub(super) fn restarted(&self, rules: &[KeyRules]) -> Self {
         self.pool.keep_used();
         let after = Self::empty_at(self.now());
         for (id, rules) in rules.iter().enumerate() {
@@ -96,7 +90,17 @@ impl Made {
     }
 }
 
-fn want(model: &str, tokens: u64) -> Want<'_> {
+fn new_key(id: i64, rules: KeyRules, saved: Option<SavedKeyState>) -> NewKey {
+    NewKey {
+        id,
+        secret: Secret::new(format!("AIzaSyTestKeyNumber{id:020}")),
+        enabled: true,
+        rules,
+        saved,
+    }
+}
+
+pub(super) fn want(model: &str, tokens: u64) -> Want<'_> {
     Want {
         model,
         tokens,
@@ -674,4 +678,119 @@ fn keys_that_are_read_anew_keep_what_is_known_of_them() {
         );
         assert_eq!(made.answered("m", 2), [shift + 1, shift + 1]);
     }
+}
+
+#[test]
+fn those_who_wait_go_in_the_order_of_their_arrival() {
+    let made = plain(1);
+    let caps = Caps {
+        rpm: Some(1),
+        ..Caps::default()
+    };
+    made.pool.set_rules(Rules {
+        caps: vec![("m".to_owned(), caps)],
+        queue: 2,
+        ..Rules::default()
+    });
+    let far = NOON + 600_000;
+    made.answered("m", 1);
+    let queued = || match made.pool.ask(&want("m", 0), far) {
+        Ok(Asked::Queued(waiting)) => Some(waiting),
+        _ => None,
+    };
+    let mut first = queued().unwrap();
+    let mut second = queued().unwrap();
+    assert!(queued().is_none(), "the queue is full");
+    let opens = made.pool.serve("m").unwrap();
+    made.at(opens);
+    // Whoever comes now does not go first.
+    assert!(made.pick("m").is_err());
+    let picked = first.take().unwrap();
+    picked.sent();
+    assert!(second.take().is_none());
+    drop((picked, first));
+    let opens = made.pool.serve("m").unwrap();
+    drop(second);
+    assert_eq!(made.pool.serve("m"), None, "nobody waits any more");
+    made.at(opens);
+    made.answered("m", 1);
+}
+
+#[test]
+fn nobody_waits_for_what_opens_too_late() {
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_minute(1, 45));
+    drop(key);
+    let in_time = |seconds: i64| {
+        let asked = made.pool.ask(&want("m", 0), NOON + seconds * 1_000);
+        matches!(asked, Ok(Asked::Queued(_)))
+    };
+    assert!(!in_time(45));
+    assert!(in_time(46));
+}
+
+#[test]
+fn what_nobody_takes_any_more_goes_to_the_next() {
+    let made = plain(1);
+    made.pool.set_rules(Rules {
+        key_concurrency: 1,
+        ..Rules::default()
+    });
+    let busy = made.pick("m").unwrap();
+    let far = NOON + 600_000;
+    let queued = || match made.pool.ask(&want("m", 0), far) {
+        Ok(Asked::Queued(waiting)) => waiting,
+        _ => panic!("it need not wait"),
+    };
+    let first = queued();
+    let mut second = queued();
+    drop(busy);
+    // It was given the key, and goes away without having looked.
+    drop(first);
+    assert!(second.take().is_some());
+    assert_eq!(
+        made.pool.models()[0].requests_today,
+        1,
+        "what never left does not count"
+    );
+}
+
+#[test]
+fn a_conversation_stays_where_it_is_paid_for_or_where_the_client_wants_it() {
+    let paid = KeyRules {
+        tier: Tier::Paid,
+        ..KeyRules::default()
+    };
+    let prefers = |made: &Made, key: i64, strongly: bool| {
+        let want = Want {
+            prefer: Some(Prefer { key, strongly }),
+            ..want("m", 0)
+        };
+        let picked = made.pool.pick(&want).unwrap();
+        picked.sent();
+        made.settle(&picked, Outcome::Answered);
+        picked.id()
+    };
+    let made = Made::with(vec![paid.clone(); 3]);
+    made.answered("m", 3);
+    assert_eq!(
+        (0..3).map(|_| prefers(&made, 2, false)).collect::<Vec<_>>(),
+        [2, 2, 2]
+    );
+    let made = Made::with([KeyRules::default(), KeyRules::default(), paid]);
+    assert_eq!(prefers(&made, 1, false), 0, "free ones are spread");
+    assert_eq!(
+        prefers(&made, 2, false),
+        1,
+        "what is free goes before what is cached"
+    );
+    assert_eq!((prefers(&made, 1, true), prefers(&made, 1, true)), (1, 1));
+    let key = made.pool.pick(&want("m", 0)).unwrap();
+    made.settle(&key, over_day(1));
+    assert_ne!(
+        prefers(&made, key.id(), true),
+        key.id(),
+        "when it cannot, another does"
+    );
 }

@@ -8,7 +8,7 @@ use contract::Millis;
 use tokio::sync::{Notify, oneshot};
 
 use super::Unavailable;
-use super::lane::{Lane, Want};
+use super::lane::{Lane, Prefer, Want};
 use super::lease::Picked;
 
 /// A [`Want`] that outlives its request's borrowings.
@@ -17,7 +17,7 @@ pub(super) struct OwnedWant {
     tokens: u64,
     never: Arc<[i64]>,
     rather_not: Arc<[i64]>,
-    prefer: Option<i64>,
+    prefer: Option<Prefer>,
 }
 
 impl OwnedWant {

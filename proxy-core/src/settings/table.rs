@@ -140,6 +140,10 @@ settings! {
     pool_limits: ModelLimits = Upstream "POOL_LIMITS" "pool-limits" Kind::Map, default "", Live;
         zh "模型限额" "Google 的限额会从它的回答中自动学到；只有想用别的数值时才需要填写。JSON 对象：模型名（末尾可用 *）对应“每分钟请求数/每分钟 Token 数/每天请求数”，不限定的写 -，例如 {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}。";
         en "Limits of models" "Limits are learned from what Google answers; give them only to go by others. A JSON object: a model (* may end its name) and its requests a minute, tokens a minute and requests a day, with - for one that is left to Google, e.g. {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}.";
+    /// Whether a conversation stays with the key that answered it before.
+    affinity: String = Upstream "AFFINITY" "affinity" Kind::Choice(&["auto", "on", "off"]), default "auto", Live;
+        zh "会话固定密钥" "同一会话尽量由同一个项目回答，可命中提示词缓存。auto：付费项目、带会话标识（x-session-id）的请求和工具调用的后续请求固定；on：全部固定；off：从不固定。";
+        en "Stay with a key" "Whether one project answers all of a conversation, which Google's cache of prompts is for. auto: where it is paid for, when the client names its session (x-session-id), and in a loop of tool calls; on: always; off: never.";
     /// How many calls one key may have under way; 0: any number.
     key_concurrency: u32 = Upstream "KEY_CONCURRENCY" "key-concurrency" Kind::Integer(0, 1000), default "0", Live;
         zh "单密钥并发" "一个密钥最多同时进行多少个请求；0 表示不限。";

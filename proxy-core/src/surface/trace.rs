@@ -37,6 +37,8 @@ pub struct Trace {
     came_through: bool,
     /// How long the client wants to wait for a key at most.
     patience: Option<Duration>,
+    /// What the client says that the request belongs to.
+    session: Option<HeaderValue>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -57,6 +59,12 @@ pub struct Trace {
 /// (nginx's "client closed request").
 const CLIENT_GONE: u16 = 499;
 
+/// By which clients name a session: a common name, Claude Code's, Codex'.
+const SESSION_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-claude-code-session-id"),
+    HeaderName::from_static("session_id"),
+];
 /// How many seconds a client wants to wait for a key at most, which is never more than the
 /// setting `PATIENCE` allows.
 const PATIENCE_HEADER: HeaderName = HeaderName::from_static("x-patience");
@@ -93,6 +101,9 @@ impl Trace {
             remote: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
             patience: patience_of(parts),
+            session: SESSION_HEADERS
+                .iter()
+                .find_map(|name| parts.headers.get(name).cloned()),
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -127,6 +138,7 @@ impl Trace {
             remote: None,
             came_through: false,
             patience: None,
+            session: None,
             agent: None,
             body: None,
             said: None,
@@ -216,6 +228,11 @@ impl Trace {
     /// Whether another instance sent the request, so that it is not sent on to a third.
     pub fn came_through(&self) -> bool {
         self.came_through
+    }
+
+    /// What the client says that the request belongs to.
+    pub fn session(&self) -> Option<&[u8]> {
+        self.session.as_ref().map(HeaderValue::as_bytes)
     }
 
     /// How long to wait for a key: as the settings say, or less where the client wants that.

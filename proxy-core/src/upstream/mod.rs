@@ -6,6 +6,7 @@
 //! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
 
 mod classify;
+mod conversation;
 mod hop;
 mod stream;
 
@@ -28,7 +29,7 @@ pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
-use crate::pool::{Limits, Outcome, Picked, Retry, Unavailable, Want, tokens};
+use crate::pool::{Limits, Outcome, Picked, Prefer, Retry, Unavailable, Want, tokens};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 use crate::{Core, KeyChecked, StartError};
@@ -231,6 +232,14 @@ impl Upstream {
         };
         let wait_until = later(started, trace.patience(settings.patience)).min(deadline);
         let tokens = tokens::estimate(&call.body);
+        let is_paid = core.pool.is_paid();
+        let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
+        let prefer = conversation.and_then(|conversation| {
+            Some(Prefer {
+                key: core.pool.answered_before(conversation.id)?,
+                strongly: conversation.strongly,
+            })
+        });
         // Keys that are tried again when there is no other, and those that are not.
         let (mut rather_not, mut never) = (Vec::new(), Vec::new());
         let mut last: Option<Setback> = None;
@@ -242,7 +251,7 @@ impl Upstream {
                 tokens,
                 never: &never,
                 rather_not: &rather_not,
-                prefer: None,
+                prefer,
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,
@@ -271,6 +280,9 @@ impl Upstream {
             let setback = match result {
                 Ok(answer) => {
                     core.pool.settle(&key, outcome, None, None);
+                    if let Some(conversation) = conversation {
+                        core.pool.answers(conversation.id, &key);
+                    }
                     return Ok(answer);
                 }
                 Err(setback) => setback,

@@ -502,6 +502,7 @@ fn no_text_is_left_over() {
         "warning.",
         "keys.state.",
         "keys.column.",
+        "keys.models.",
         "reject.",
         "cooldown.",
         "not_a_key.",
