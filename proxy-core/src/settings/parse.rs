@@ -256,6 +256,32 @@ impl Value for ModelLimits {
     }
 }
 
+/// Which models stand in for others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelFallbacks(BTreeMap<String, Vec<String>>);
+
+impl ModelFallbacks {
+    /// Those that stand in for `model`, the best first.
+    pub fn of(&self, model: &str) -> &[String] {
+        self.0.get(model).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Value for ModelFallbacks {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let plain = |name: &str| name.trim().trim_start_matches("models/").to_owned();
+        let mut chains = BTreeMap::new();
+        for (model, text) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
+            let chain: Vec<String> = text.split(',').map(plain).collect();
+            for name in chain.iter().chain([&model]) {
+                model_name(name).map_err(|reason| found.refused(reason))?;
+            }
+            chains.insert(plain(&model), chain);
+        }
+        Ok(Self(chains))
+    }
+}
+
 impl Value for Option<Secret> {
     fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
         found.check(&found.text)?;

@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 use vault::Secret;
 
 use super::parse::{
-    CustomHeaders, Found, ModelLimits, Rule, Value as _, model_name, refuse_placeholder,
+    CustomHeaders, Found, ModelFallbacks, ModelLimits, Rule, Value as _, model_name,
+    refuse_placeholder,
 };
 use super::{Declaration, Kind, SettingError, Text};
 use crate::pool::{Rules, Strategy};
@@ -167,6 +168,10 @@ settings! {
         default "", Live, check model_name;
         zh "屏蔽的模型" "这些模型不出现在任何模型列表里，请求它们会得到 404。";
         en "Filtered models" "These models are in no list, and whoever asks for one gets 404.";
+    /// Which models stand in for one that no key can be asked for.
+    model_fallbacks: ModelFallbacks = Models "MODEL_FALLBACKS" "model-fallbacks" Kind::Map, default "", Live;
+        zh "备用模型" "某个模型没有可用密钥时改用的模型，按顺序尝试；写成 JSON 对象，例如 {\"gemini-2.5-pro\": \"gemini-2.5-flash, gemini-2.5-flash-lite\"}。实际使用的模型写在响应头 x-gemini-balance-model 里。";
+        en "Fallback models" "Which models stand in, in this order, for one that no key can be asked for now; a JSON object like {\"gemini-2.5-pro\": \"gemini-2.5-flash, gemini-2.5-flash-lite\"}. The header x-gemini-balance-model of the answer names the one that was used.";
     /// The model that the panel tries and shows in its examples; empty: one is chosen.
     test_model: String = Models "TEST_MODEL" "test-model" Kind::Text, default "", Live, check model_name;
         zh "测试用模型" "面板的测试请求和示例使用的模型；留空时从 Google 的列表里自动选择。";

@@ -296,6 +296,7 @@ fn event_stream(body: Body) -> Response {
 
 /// Notes on a response which key answered, for the panel's test request.
 fn answered_by(trace: &Trace, mut response: Response) -> Response {
+    response.headers_mut().extend(trace.told());
     if let Some(key) = trace.key_for_panel() {
         response.extensions_mut().insert(AnsweredBy(key.to_owned()));
     }
@@ -306,7 +307,9 @@ fn answered_by(trace: &Trace, mut response: Response) -> Response {
 fn relay(mut trace: Trace, body: impl FnOnce(Trace) -> Response) -> Response {
     trace.first_byte();
     let key = trace.key_for_panel().map(str::to_owned);
+    let told = trace.told();
     let mut response = body(trace);
+    response.headers_mut().extend(told);
     if let Some(key) = key {
         response.extensions_mut().insert(AnsweredBy(key));
     }

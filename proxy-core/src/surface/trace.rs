@@ -9,7 +9,7 @@ use dialect::gemini::Peek;
 use dialect::style::Style;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 
 use super::limits::Admitted;
@@ -39,6 +39,10 @@ pub struct Trace {
     patience: Option<Duration>,
     /// What the client says that the request belongs to.
     session: Option<HeaderValue>,
+    /// The tries, when the client wants to be told.
+    attempts: Option<Vec<Attempt>>,
+    /// The model that was asked instead of the one that the client wanted.
+    fallback: Option<HeaderValue>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -59,6 +63,12 @@ pub struct Trace {
 /// (nginx's "client closed request").
 const CLIENT_GONE: u16 = 499;
 
+/// With this header, whatever its value, a client asks to be told of each try.
+const TRACE_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-trace");
+/// One for each try: the key's number, how it ended, how long it was waited for and took.
+const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-attempt");
+/// The model that was asked because the one that was wanted had no key.
+const MODEL_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-model");
 /// By which clients name a session: a common name, Claude Code's, Codex'.
 const SESSION_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-session-id"),
@@ -77,6 +87,15 @@ const MESSAGE_CHARS: usize = 4_000;
 const PROJECT_CHARS: usize = 200;
 /// No secret that can be recognised is longer, in bytes.
 const SECRET_BYTES: usize = 256;
+
+/// One try, in time since the request came.
+struct Attempt {
+    /// The key's number.
+    key: i64,
+    began: Duration,
+    /// When it ended, and how.
+    ended: Option<(Duration, &'static str)>,
+}
 
 impl Trace {
     /// Starts the notes of a request: a client's that a token let in, or the panel's own.
@@ -104,6 +123,8 @@ impl Trace {
             session: SESSION_HEADERS
                 .iter()
                 .find_map(|name| parts.headers.get(name).cloned()),
+            attempts: parts.headers.get(TRACE_HEADER).map(|_| Vec::new()),
+            fallback: None,
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -139,6 +160,8 @@ impl Trace {
             came_through: false,
             patience: None,
             session: None,
+            attempts: None,
+            fallback: None,
             agent: None,
             body: None,
             said: None,
@@ -211,6 +234,14 @@ impl Trace {
         self.record.project = None;
         self.key = Some(key.clone());
         self.remote = None;
+        let began = self.elapsed();
+        if let Some(attempts) = &mut self.attempts {
+            attempts.push(Attempt {
+                key: key.id(),
+                began,
+                ended: None,
+            });
+        }
         if self.core.is_some() {
             self.spans.attempt(call, Some(key), base);
         }
@@ -252,8 +283,41 @@ impl Trace {
     }
 
     /// Notes how the try ended.
-    pub fn settled(&self, outcome: Outcome) {
+    pub fn settled(&mut self, outcome: Outcome) {
         self.spans.settled(outcome);
+        let now = self.elapsed();
+        if let Some(last) = self.attempts.as_mut().and_then(|all| all.last_mut()) {
+            last.ended = Some((now, outcome.name()));
+        }
+    }
+
+    /// Notes that another model is asked instead.
+    pub fn falls_back(&mut self, model: &str) {
+        self.record.model = model.into();
+        self.fallback = HeaderValue::from_str(model).ok();
+    }
+
+    /// What the answer's headers tell: the model that was asked instead, and the tries.
+    pub fn told(&self) -> HeaderMap {
+        let mut told = HeaderMap::new();
+        if let Some(model) = &self.fallback {
+            told.insert(MODEL_HEADER, model.clone());
+        }
+        let mut before = Duration::ZERO;
+        for attempt in self.attempts.iter().flatten() {
+            let (ended, outcome) = attempt.ended.unwrap_or((self.elapsed(), "under_way"));
+            let text = format!(
+                "key={} outcome={outcome} waited_ms={} ms={}",
+                attempt.key,
+                millis(attempt.began.saturating_sub(before)),
+                millis(ended.saturating_sub(attempt.began)),
+            );
+            before = ended;
+            if let Ok(text) = HeaderValue::from_str(&text) {
+                told.append(ATTEMPT_HEADER, text);
+            }
+        }
+        told
     }
 
     /// Notes tokens as Google counted them; later numbers replace earlier ones.

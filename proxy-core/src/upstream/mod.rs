@@ -79,6 +79,18 @@ pub struct Call<'a> {
     pub expect: Expect,
 }
 
+impl Call<'_> {
+    /// The same once more; that copies no body.
+    fn again(&self) -> Call<'_> {
+        Call {
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            ..*self
+        }
+    }
+}
+
 /// What counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -225,12 +237,57 @@ impl Upstream {
                 return ended;
             }
         }
+        let chain = match call.expect {
+            Expect::Anything => &[][..],
+            Expect::Content | Expect::Stream => settings.model_fallbacks.of(call.model),
+        };
+        let chain: Vec<&str> = chain
+            .iter()
+            .map(String::as_str)
+            .filter(|model| trace.may_use(model).is_ok())
+            .collect();
+        let patience = trace.patience(settings.patience);
+        let (_, verb) = call.path.rsplit_once(':').unwrap_or_default();
+        let mut model = call.model;
+        let mut path = call.path.to_owned();
+        for next in chain {
+            // Nobody waits for a model that another stands in for.
+            let asked = Call {
+                model,
+                path: &path,
+                ..call.again()
+            };
+            let ended = self.with_keys(core, &asked, (&settings, Duration::ZERO), trace);
+            let ended = Box::pin(ended).await;
+            if !matches!(ended, Err(Failure::NoKey { .. })) {
+                return ended;
+            }
+            trace.falls_back(next);
+            path = format!("/models/{next}:{verb}");
+            model = next;
+        }
+        let asked = Call {
+            model,
+            path: &path,
+            ..call.again()
+        };
+        Box::pin(self.with_keys(core, &asked, (&settings, patience), trace)).await
+    }
+
+    /// Makes `call` with one key after the other, waiting for the first for `patience`.
+    async fn with_keys(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        (settings, patience): (&Settings, Duration),
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
         let started = core.clock.now();
         let deadline = match settings.deadline {
             Duration::ZERO => Millis::MAX,
             deadline => later(started, deadline),
         };
-        let wait_until = later(started, trace.patience(settings.patience)).min(deadline);
+        let wait_until = later(started, patience).min(deadline);
         let tokens = tokens::estimate(&call.body);
         let is_paid = core.pool.is_paid();
         let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
@@ -265,7 +322,7 @@ impl Upstream {
             trace.attempt(call, &key, &settings.base_url);
             let left = deadline.saturating_sub(core.clock.now());
             let left = Duration::from_millis(left.max(0).unsigned_abs());
-            let attempt = self.attempt(&settings, call, Way::Key(&key), trace);
+            let attempt = self.attempt(settings, call, Way::Key(&key), trace);
             let result = match tokio::time::timeout(left, attempt).await {
                 Ok(Err(setback)) => Err(setback.seen_with(tokens)),
                 Ok(answered) => answered,

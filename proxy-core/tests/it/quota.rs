@@ -250,3 +250,57 @@ async fn what_was_learned_of_limits_is_known_after_a_restart() {
     }
     assert_eq!(world.google.requests().len(), 5, "the limit was kept");
 }
+
+#[tokio::test]
+async fn another_model_stands_in_and_the_answer_says_which() {
+    let fallbacks = r#"{"gemini-2.5-flash": "gemini-2.5-pro, gemini-2.5-flash-lite"}"#;
+    let settings = [("MODEL_FALLBACKS", fallbacks), ("PATIENCE", "0")];
+    let quota = |google: testkit::google::Builder| {
+        google
+            .model_quota("project-0", MODEL, Quota::rpd(1))
+            .model_quota("project-0", "gemini-2.5-pro", Quota::rpd(1))
+    };
+    let world = World::start(1, quota, &settings).await;
+    let asked = async || {
+        let request = world.http.post(world.url(GENERATE));
+        let request = request.header("x-goog-api-key", TOKEN);
+        let request = request.header("x-gemini-balance-trace", "1");
+        request.body(ask("hi")).send().await.unwrap()
+    };
+    for (model, tries) in [
+        (None, vec!["answered"]),
+        (Some("gemini-2.5-pro"), vec!["quota", "answered"]),
+        (Some("gemini-2.5-flash-lite"), vec!["quota", "answered"]),
+    ] {
+        let answer = asked().await;
+        assert_eq!(answer.status(), 200);
+        let headers = answer.headers();
+        let used = headers.get("x-gemini-balance-model");
+        assert_eq!(used.map(|name| name.to_str().unwrap()), model);
+        let told: Vec<&str> = headers
+            .get_all("x-gemini-balance-attempt")
+            .iter()
+            .map(|told| told.to_str().unwrap())
+            .collect();
+        assert_eq!(told.len(), tries.len(), "{told:?}");
+        for (told, outcome) in told.iter().zip(tries) {
+            assert!(told.contains(&format!("outcome={outcome} ")), "{told}");
+        }
+    }
+    let plain = world.gemini(GENERATE, ask("hi")).await;
+    assert!(!plain.headers().contains_key("x-gemini-balance-attempt"));
+}
+
+#[tokio::test]
+async fn a_session_stays_with_its_key_and_so_does_a_loop_of_tool_calls() {
+    let world = World::with_keys(3).await;
+    for _ in 0..4 {
+        let request = world.http.post(world.url(GENERATE));
+        let request = request.header("x-goog-api-key", TOKEN);
+        let request = request.header("x-session-id", "s1");
+        let answer = request.body(ask("hi")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let used = world.keys_used();
+    assert!(used.iter().all(|key| *key == used[0]), "{used:?}");
+}
