@@ -50,11 +50,11 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests a minute.
-    pub rpm: Option<u64>,
+    pub rpm: Option<u32>,
     /// Input tokens a minute.
-    pub tpm: Option<u64>,
+    pub tpm: Option<u32>,
     /// Requests a day.
-    pub rpd: Option<u64>,
+    pub rpd: Option<u32>,
 }
 
 impl Limits {
@@ -66,7 +66,7 @@ impl Limits {
             (Measure::RequestsPerDay, self.rpd),
         ]
         .into_iter()
-        .filter_map(|(measure, value)| Some((measure, value?)))
+        .filter_map(|(measure, value)| Some((measure, u64::from(value?))))
     }
 }
 

@@ -37,13 +37,13 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::Empty),
         1 => Just(Outcome::ClientFault),
         1 => Just(Outcome::TooSlow),
-        1 => (1..5_u64, 0..40_u64).prop_map(move |(value, seconds)| {
+        1 => (1..5_u32, 0..40_u64).prop_map(move |(value, seconds)| {
             over(CooldownReason::PerMinute, limits(Some(value), None, None), seconds)
         }),
-        1 => (100..2_000_u64, 0..40_u64).prop_map(move |(value, seconds)| {
+        1 => (100..2_000_u32, 0..40_u64).prop_map(move |(value, seconds)| {
             over(CooldownReason::TokensPerMinute, limits(None, Some(value), None), seconds)
         }),
-        1 => (1..30_u64, 0..40_u64).prop_map(move |(value, seconds)| {
+        1 => (1..30_u32, 0..40_u64).prop_map(move |(value, seconds)| {
             over(CooldownReason::PerDay, limits(None, None, Some(value)), seconds)
         }),
     ]
@@ -81,9 +81,9 @@ impl Book {
         else {
             return;
         };
-        self.rpm = limits.rpm.map(|value| (value, now)).or(self.rpm);
-        self.tpm = limits.tpm.map(|value| (value, now)).or(self.tpm);
-        self.rpd = limits.rpd.map(|value| (value, now)).or(self.rpd);
+        self.rpm = limits.rpm.map(|value| (value.into(), now)).or(self.rpm);
+        self.tpm = limits.tpm.map(|value| (value.into(), now)).or(self.tpm);
+        self.rpd = limits.rpd.map(|value| (value.into(), now)).or(self.rpd);
         let until = match reason {
             CooldownReason::PerDay => next_midnight(now).unwrap(),
             _ => now + i64::try_from(retry_after.unwrap().as_millis()).unwrap(),

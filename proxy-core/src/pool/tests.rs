@@ -122,7 +122,7 @@ fn quota(reason: CooldownReason, limits: Limits, retry_after: Option<Duration>) 
     }
 }
 
-fn over_minute(value: u64, seconds: u64) -> Outcome {
+fn over_minute(value: u32, seconds: u64) -> Outcome {
     let limits = Limits {
         rpm: Some(value),
         ..Limits::default()
@@ -131,7 +131,7 @@ fn over_minute(value: u64, seconds: u64) -> Outcome {
     quota(CooldownReason::PerMinute, limits, wait)
 }
 
-fn over_day(value: u64) -> Outcome {
+fn over_day(value: u32) -> Outcome {
     let limits = Limits {
         rpd: Some(value),
         ..Limits::default()

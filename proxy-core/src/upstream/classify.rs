@@ -56,6 +56,7 @@ fn quota(said: Option<&ApiStatus>) -> Outcome {
     for violation in violations {
         let id = violation.quota_id.as_str();
         let value = violation.quota_value.filter(|value| *value > 0);
+        let value = value.map(|value| u32::try_from(value).unwrap_or(u32::MAX));
         // `GenerateContentInputTokensPerModelPerMinute-FreeTier` and the like.
         match (
             id.contains("PerDay"),

@@ -490,8 +490,9 @@ impl Setback {
             },
             ..
         } = self.outcome
-            && tokens > limit
+            && tokens > u64::from(limit)
         {
+            let limit = limit.into();
             self.outcome = Outcome::PromptTooLarge { limit };
             if let Failure::Refused { outcome, .. } = &mut self.failure {
                 *outcome = self.outcome;

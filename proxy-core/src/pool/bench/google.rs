@@ -11,9 +11,9 @@ use super::super::{Limits, Outcome};
 /// What one project may ask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quota {
-    pub(super) rpm: u64,
-    pub(super) tpm: u64,
-    pub(super) rpd: u64,
+    pub(super) rpm: u32,
+    pub(super) tpm: u32,
+    pub(super) rpd: u32,
 }
 
 /// What one project has asked.
@@ -50,15 +50,15 @@ impl Project {
         let used: u64 = self.minute.iter().map(|(_, tokens)| tokens).sum();
         let mut limits = Limits::default();
         let mut reason = None;
-        if self.minute.len() as u64 >= self.quota.rpm {
+        if self.minute.len() as u64 >= u64::from(self.quota.rpm) {
             limits.rpm = Some(self.quota.rpm);
             reason = Some(CooldownReason::PerMinute);
         }
-        if used + tokens > self.quota.tpm {
+        if used + tokens > u64::from(self.quota.tpm) {
             limits.tpm = Some(self.quota.tpm);
             reason = Some(CooldownReason::TokensPerMinute);
         }
-        if self.today >= self.quota.rpd {
+        if self.today >= u64::from(self.quota.rpd) {
             limits.rpd = Some(self.quota.rpd);
             reason = Some(CooldownReason::PerDay);
         }

@@ -73,10 +73,10 @@ impl Load {
         seed: u64,
     ) -> Self {
         let mut any = Numbers::new(seed);
-        let a_day: u64 = quotas.iter().map(|quota| quota.rpd).sum();
+        let a_day: u64 = quotas.iter().map(|quota| u64::from(quota.rpd)).sum();
         let a_day = (a_day as f64 * share) as u64;
         // Requests that come together: what the pool can take in a minute, more or less.
-        let together = (quotas.len() as u64 * quotas[0].rpm).clamp(4, 400);
+        let together = (quotas.len() as u64 * u64::from(quotas[0].rpm)).clamp(4, 400);
         let mut times = Vec::new();
         for day in 0..days {
             let midnight = BEGIN + day * 24 * HOUR;
@@ -143,8 +143,8 @@ impl Load {
     /// served is the best there is. All requests a day are in one pot, and tokens do not
     /// count: that makes it a bound.
     pub(super) fn bound(&self, quotas: &[Quota]) -> usize {
-        let pot: u64 = quotas.iter().map(|quota| quota.rpd).sum();
-        let servers: u64 = quotas.iter().map(|quota| quota.rpm).sum();
+        let pot: u64 = quotas.iter().map(|quota| u64::from(quota.rpd)).sum();
+        let servers: u64 = quotas.iter().map(|quota| u64::from(quota.rpm)).sum();
         let mut free: BinaryHeap<Reverse<Millis>> =
             (0..servers).map(|_| Reverse(Millis::MIN)).collect();
         let mut used: BTreeMap<Millis, u64> = BTreeMap::new();

@@ -38,7 +38,7 @@ struct Case {
     name: &'static str,
     projects: usize,
     /// Requests a day of each, in turn.
-    rpd: &'static [u64],
+    rpd: &'static [u32],
     shape: Shape,
     /// Requests in proportion to all that the pool may send.
     share: f64,
@@ -111,7 +111,7 @@ const CASES: [Case; 9] = [
 const fn case(
     name: &'static str,
     projects: usize,
-    rpd: &'static [u64],
+    rpd: &'static [u32],
     shape: Shape,
     share: f64,
 ) -> Case {
