@@ -44,6 +44,7 @@ async fn add_key(store: &Store) {
     let key = FoundKey {
         secret: KEY.into(),
         label: String::new(),
+        rules: contract::admin::KeyRules::default(),
     };
     store.add_keys(&[key]).await.unwrap();
 }

@@ -544,6 +544,7 @@ pub(crate) fn key_content(key: &StoredKey) -> KeyContent {
         key: key.secret.expose().clone(),
         label: key.label.clone(),
         enabled: true,
+        rules: key.rules.clone(),
     }
 }
 

@@ -191,8 +191,13 @@ impl Deployer {
             for key in content.keys {
                 let secret = Secret::new(key.key);
                 if key.enabled && extra(&secret.masked()) {
-                    let label = key.label;
-                    found.keys.push((FoundKey { secret, label }, true));
+                    let (label, rules) = (key.label, key.rules);
+                    let key = FoundKey {
+                        secret,
+                        label,
+                        rules,
+                    };
+                    found.keys.push((key, true));
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The time, handed in.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,11 @@ use contract::Millis;
 pub struct Clock {
     wall: Arc<dyn Fn() -> Millis + Send + Sync>,
     steady: Arc<dyn Fn() -> Duration + Send + Sync>,
+    sleep: Arc<dyn Fn(Duration) -> Sleep + Send + Sync>,
 }
+
+/// Ends when some time has passed.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Clock {
     /// The machine's own clocks.
@@ -29,6 +34,7 @@ impl Clock {
                     })
             }),
             steady: Arc::new(move || start.elapsed()),
+            sleep: Arc::new(|time| Box::pin(tokio::time::sleep(time))),
         }
     }
 
@@ -39,7 +45,25 @@ impl Clock {
         Self {
             wall,
             steady: Arc::new(move || Duration::from_millis(steady().max(0).unsigned_abs())),
+            sleep: Arc::new(|time| Box::pin(tokio::time::sleep(time))),
         }
+    }
+
+    /// The same, where [`Clock::sleep`] is what `sleep` makes of it.
+    #[must_use]
+    pub fn sleeping<F>(self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            sleep: Arc::new(move |time| Box::pin(sleep(time))),
+            ..self
+        }
+    }
+
+    /// Ends when this clock shows that much more.
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        (self.sleep)(time)
     }
 
     /// The time of day: milliseconds since the Unix epoch. May jump when the user sets it.

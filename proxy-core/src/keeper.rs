@@ -28,6 +28,9 @@ const LONGEST_PAUSE_OF_SUMS: Duration = Duration::from_secs(600);
 const TIDY_EVERY_MS: Millis = 10 * 60 * 1000;
 /// How often it is looked whether it is time.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often what was used of quotas is kept, in milliseconds: so much is forgotten at most when
+/// the process ends suddenly.
+const USED_EVERY_MS: Millis = 5_000;
 /// How often the snapshot is written, in rounds of [`EVERY`], for what the pool has learned.
 const SNAPSHOT_ROUNDS: u32 = 60;
 
@@ -77,6 +80,7 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
     let mut rounds = 0;
     let mut said = String::new();
     core.store.write_snapshot(|id| core.pool.saved(id)).await;
+    let mut kept_at = core.clock.now();
     loop {
         tokio::select! {
             biased;
@@ -84,6 +88,11 @@ pub(crate) async fn keep(core: Arc<Core>, stop: CancellationToken) {
             () = core.store.changed() => {}
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
+        }
+        let now = core.clock.now();
+        if !(0..USED_EVERY_MS).contains(&(now - kept_at)) {
+            kept_at = now;
+            core.pool.keep_used();
         }
         pause = match core.store.tend().await {
             Tended::Unchanged => EVERY,

@@ -48,7 +48,7 @@ use crate::admin::Gate;
 use crate::clock::Clock;
 use crate::memory::{CallSignatures, KeptResponses, Scribe};
 use crate::observe::Metrics;
-use crate::pool::{NewKey, Pool};
+use crate::pool::{Dice, NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
@@ -204,9 +204,14 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     // From here on, whatever returns early ends the writer.
     let stop = stop.drop_guard();
     let saver = recorder.clone();
-    let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
-        saver.key_state(id, saved);
-    }));
+    let pool = Arc::new(Pool::new(
+        clock.clone(),
+        Dice::default(),
+        move |id, saved| {
+            saver.key_state(id, saved);
+        },
+    ));
+    pool.set_rules(settings.pool_rules());
     let (scribe, notes) = Scribe::new();
     tracker.spawn(memory::scribe::write(store.clone(), notes, stopped.clone()));
     let responses = KeptResponses::new(scribe.clone());
@@ -293,6 +298,7 @@ impl Running {
     /// left to write.
     pub async fn shutdown(self, patience: Duration) {
         self.server.shutdown(patience).await;
+        self.core.pool.keep_used();
         drop(self.stop);
         self.core.tracker.close();
         self.core.tracker.wait().await;
@@ -409,6 +415,7 @@ impl Core {
         }
         self.tokens.set_time_zone(settings.time_zone.clone());
         self.recorder.set_time_zone(settings.time_zone.clone());
+        self.pool.set_rules(settings.pool_rules());
         self.settings.replace(settings);
     }
 

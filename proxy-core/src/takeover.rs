@@ -16,7 +16,7 @@
 
 use std::path::{Path, PathBuf};
 
-use contract::admin::{Actor, Sealing, SettingProblem, Takeover};
+use contract::admin::{Actor, KeyRules, Sealing, SettingProblem, Takeover};
 use jiff::tz::TimeZone;
 use vault::{MasterKey, Secret};
 
@@ -277,7 +277,11 @@ impl Findings {
     fn add_key(&mut self, secret: Secret) {
         if !self.keys.iter().any(|known| known.secret == secret) {
             let label = String::new();
-            self.keys.push(FoundKey { secret, label });
+            self.keys.push(FoundKey {
+                secret,
+                label,
+                rules: KeyRules::default(),
+            });
         }
     }
 

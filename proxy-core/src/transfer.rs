@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use age::secrecy::SecretString;
-use contract::admin::TokenRules;
+use contract::admin::{KeyRules, TokenRules};
 use contract::{ApiError, ErrorCode, Millis};
 use serde::{Deserialize, Serialize};
 use vault::Secret;
@@ -54,6 +54,9 @@ pub struct KeyContent {
     /// It is switched on.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// What the user has chosen about it besides.
+    #[serde(default)]
+    pub rules: KeyRules,
 }
 
 /// A client token in a file.

@@ -48,6 +48,7 @@ cargo xtask <command>
                                         --only: one or more of the stages below.
   panel                                 build the panel (ui/dist) and nothing else.
   bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
+                                        --only pool: what the pool gets out of its keys, on a virtual clock; writes bench/pool.md.
                                         --only store: the panel's queries on a million requests; writes bench/store.md.
                                         --only translation: CPU per KiB of an agent's requests and streams; writes bench/translation.md.
   image [--arch amd64|arm64] [--tag NAME] [--profile NAME] [--files FOLDER]

@@ -16,6 +16,8 @@
 //! | DELETE `/api/keys/{id}` | | 204; can be undone until the next start |
 //! | POST `/api/keys/{id}/restore` | | [`KeyView`] |
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
+//! | GET `/api/pool` | | [`PoolView`] |
+//! | POST `/api/pool/clear` | [`ClearCooldowns`] | 204 |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |
 //! | POST `/api/tokens` | [`TokenCreate`] | [`TokenCreated`] |
 //! | PATCH `/api/tokens/{id}` | [`TokenPatch`] | [`TokenView`] |
@@ -269,6 +271,12 @@ pub struct KeyView {
     pub last_error: Option<String>,
     /// When it was added.
     pub added_at: Millis,
+    /// What the user has chosen about it.
+    #[serde(default)]
+    pub rules: KeyRules,
+    /// The number of its Google project, where Google told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// Where a key or a token came from.
@@ -339,14 +347,108 @@ pub struct Cooldown {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CooldownReason {
-    /// A per-minute quota (requests or tokens).
+    /// Requests a minute.
     PerMinute,
+    /// Input tokens a minute.
+    TokensPerMinute,
     /// The day's quota; it returns at midnight Pacific time.
     PerDay,
     /// The model is not part of this key's tier (`limit: 0`).
     NotInTier,
-    /// 429 without further explanation.
+    /// A limit that is none of these.
     Unexplained,
+}
+
+/// What the pool can still do, by model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PoolView {
+    /// Each model that was asked for today, by name.
+    pub models: Vec<PoolModel>,
+}
+
+/// What the pool can still do of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PoolModel {
+    /// The model, without `models/`.
+    pub model: String,
+    /// Projects that can be asked for it now.
+    pub ready: u32,
+    /// Projects that have a usable key.
+    pub projects: u32,
+    /// When the first is back, when none is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ready_at: Option<Millis>,
+    /// Requests in the last minute.
+    pub requests_minute: u64,
+    /// Input tokens in the last minute.
+    pub tokens_minute: u64,
+    /// Requests since midnight in California, where Google's day begins.
+    pub requests_today: u64,
+    /// How many requests can be sent within this minute; absent when a limit is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_minute: Option<u64>,
+    /// How many are left today; absent when a limit is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_today: Option<u64>,
+    /// How many requests wait for a key.
+    pub waiting: u32,
+}
+
+/// Which cooldowns to forget, with all that is known of the quotas behind them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct ClearCooldowns {
+    /// Of these keys; of all when it is empty.
+    pub keys: Vec<i64>,
+    /// Of this model; of all when it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// What the user has chosen about a key, besides its label and whether it is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyRules {
+    /// Keys with the same name here belong to one Google project and share its quota. Absent:
+    /// a project of its own, until Google tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Whether its project pays.
+    pub tier: Tier,
+    /// How often it is used in proportion to others, where the pool goes by weight; 1 to 100.
+    pub weight: u32,
+    /// Models it may be asked for; `*` at the end of a name stands for anything. Empty means all.
+    pub models: Vec<String>,
+    /// Models it must not be asked for.
+    pub not_models: Vec<String>,
+}
+
+impl Default for KeyRules {
+    fn default() -> Self {
+        Self {
+            project: None,
+            tier: Tier::Free,
+            weight: 1,
+            models: Vec::new(),
+            not_models: Vec::new(),
+        }
+    }
+}
+
+/// Whether a project pays. Free ones are asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// It does not.
+    #[default]
+    Free,
+    /// It does.
+    Paid,
 }
 
 /// Text that contains keys: lines, commas, JSON, CSV, a `.env` line, anything.
@@ -413,6 +515,9 @@ pub struct KeyPatch {
     /// Switch it on (which also forgets cooldowns and a refusal) or off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// All rules anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<KeyRules>,
 }
 
 /// What Google said when a key was tried.

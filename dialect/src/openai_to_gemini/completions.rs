@@ -16,13 +16,13 @@ use serde_json::value::RawValue;
 
 use super::request::{ChatCall, chat_request_with};
 use super::wire::{End, UsageOut};
-use crate::{ModelMap, Reading, ResponseMeta};
 use crate::error::{self, Invalid, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Logprobs, Response, TokenLikelihood};
 use crate::openai::completions::Request;
 use crate::openai::embeddings::Piece;
 use crate::text::{put_json, to_json};
+use crate::{ModelMap, Reading, ResponseMeta};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

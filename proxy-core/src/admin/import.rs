@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::HashSet;
 
-use contract::admin::{NotAKey, RejectedPiece};
+use contract::admin::{KeyRules, NotAKey, RejectedPiece};
 use serde_json::Value;
 use vault::Secret;
 
@@ -65,6 +65,7 @@ impl Parser {
             self.parsed.found.push(FoundKey {
                 secret: key.into(),
                 label,
+                rules: KeyRules::default(),
             });
         } else {
             self.parsed.repeated.push(key.into());

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use contract::admin::{
-    AuditAction, ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyState, KeyView, RejectReason,
+    AuditAction, ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyRules, KeyState, KeyView,
+    RejectReason,
 };
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
@@ -64,13 +65,13 @@ pub(super) async fn import(
         let mut inverse = Inverse::default();
         let mut masked = Vec::new();
         let mut is_new = Vec::with_capacity(added.len());
-        for new in added {
+        for new in &added {
             is_new.push(new.is_some());
             let Some(key) = new else { continue };
             inverse.keys_added.push(key.id);
             masked.push(key.secret.masked());
-            core.pool.insert(key);
         }
+        core.pool.insert(added.into_iter().flatten());
         if !masked.is_empty() {
             let subject = masked.join(", ");
             who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
@@ -119,10 +120,18 @@ pub(super) async fn change(
             import::LABEL_CHARS
         )));
     }
+    let rules = patch.rules.map(checked_rules).transpose()?;
     let _changing = core.change.lock().await;
     let before = core.store.key(id).await?.ok_or_else(no_such_key)?;
-    if !core.store.change_key(id, label, patch.enabled).await? {
+    let done = core
+        .store
+        .change_key(id, label, patch.enabled, rules.as_ref())
+        .await?;
+    if !done {
         return Err(no_such_key());
+    }
+    if rules.is_some() {
+        core.show_changed().await?;
     }
     if let Some(enabled) = patch.enabled {
         core.pool.set_enabled(id, enabled);
@@ -131,10 +140,12 @@ pub(super) async fn change(
     let was = KeyChoice {
         label: before.label,
         enabled: before.enabled,
+        rules: before.rules,
     };
     let became = KeyChoice {
         label: label.unwrap_or(&was.label).to_owned(),
         enabled: patch.enabled.unwrap_or(was.enabled),
+        rules: rules.unwrap_or_else(|| was.rules.clone()),
     };
     let inverse = Inverse {
         keys: vec![KeyWas {
@@ -199,7 +210,7 @@ pub(super) async fn restore(
         return Err(no_such_key());
     };
     let subject = key.secret.masked();
-    core.pool.insert(key.into());
+    core.pool.insert([key.into()]);
     let inverse = Inverse {
         keys_added: vec![id],
         ..Inverse::default()
@@ -246,17 +257,18 @@ async fn counts_of_today(core: &Core) -> Result<HashMap<i64, Tally>> {
 fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
     let counts = counts.get(&key.id).copied().unwrap_or_default();
     let status = core.pool.status(key.id);
-    let (state, cooldowns, last_used_at, last_error) = match status {
+    let (state, cooldowns, last_used_at, last_error, project) = match status {
         Some(status) => (
             status.state,
             status.cooldowns,
             status.last_used_at,
             status.last_error,
+            status.project,
         ),
         // The pool leaves out what no header can hold.
         None => {
             let reason = RejectReason::Invalid;
-            (KeyState::Rejected { reason }, Vec::new(), None, None)
+            (KeyState::Rejected { reason }, Vec::new(), None, None, None)
         }
     };
     KeyView {
@@ -272,7 +284,42 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
         last_used_at,
         last_error,
         added_at: key.added_at,
+        rules: key.rules,
+        project,
     }
+}
+
+/// The rules with names trimmed.
+fn checked_rules(mut rules: KeyRules) -> Result<KeyRules> {
+    const PROJECT_CHARS: usize = 100;
+    const MODELS: usize = 100;
+    rules.project = rules
+        .project
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty());
+    let too_long =
+        |name: &String| name.chars().count() > PROJECT_CHARS || name.chars().any(char::is_control);
+    if rules.project.as_ref().is_some_and(too_long) {
+        return Err(Failure::invalid(format!(
+            "The name of a project has at most {PROJECT_CHARS} characters and no line breaks."
+        )));
+    }
+    if !(1..=100).contains(&rules.weight) {
+        return Err(Failure::invalid("A weight is a number from 1 to 100."));
+    }
+    for models in [&mut rules.models, &mut rules.not_models] {
+        for name in models.iter_mut() {
+            let plain = name.trim().trim_start_matches("models/");
+            *name = plain.to_owned();
+        }
+        models.retain(|name| !name.is_empty());
+        if models.len() > MODELS || models.iter().any(too_long) {
+            return Err(Failure::invalid(format!(
+                "A list of models has at most {MODELS} names of at most {PROJECT_CHARS} characters."
+            )));
+        }
+    }
+    Ok(rules)
 }
 
 fn no_such_key() -> Failure {

@@ -20,6 +20,7 @@ mod headers;
 mod import;
 mod keys;
 mod overview;
+mod pool;
 mod requests;
 mod sessions;
 mod settings;
@@ -128,6 +129,8 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::change, keys::delete))
         .routes(routes!(keys::restore))
         .routes(routes!(keys::check))
+        .routes(routes!(pool::show))
+        .routes(routes!(pool::clear))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::change, tokens::delete))
         .routes(routes!(data::show))

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use contract::admin::{
-    AuditAction, ExportFile, ExportRequest, Origin, SettingProblem, TokenRules, TransferFormat,
-    TransferReport, TransferRequest,
+    AuditAction, ExportFile, ExportRequest, KeyRules, Origin, SettingProblem, TokenRules,
+    TransferFormat, TransferReport, TransferRequest,
 };
 use contract::{ApiError, ErrorCode, Millis};
 use vault::Secret;
@@ -85,6 +85,7 @@ pub(super) async fn export(
                 key: key.secret.expose().clone(),
                 label: key.label,
                 enabled: key.enabled,
+                rules: key.rules,
             });
         }
         let lasting: Vec<[u8; 32]> = core
@@ -275,11 +276,12 @@ impl Found {
         }
         for key in content.keys {
             let label = key.label.chars().filter(|c| !c.is_control());
-            found.key(
-                Secret::new(key.key),
-                label.take(import::LABEL_CHARS).collect(),
-                key.enabled,
-            );
+            let with_rules = FoundKey {
+                secret: Secret::new(key.key),
+                label: label.take(import::LABEL_CHARS).collect(),
+                rules: key.rules,
+            };
+            found.key(with_rules, key.enabled);
         }
         for token in content.tokens {
             let name: String = token
@@ -320,7 +322,12 @@ impl Found {
                 Some(Becomes::Nothing(reason)) => found.ignore(&name, reason.en),
                 Some(Becomes::Keys) => {
                     for item in list_items(value.expose()) {
-                        found.key(Secret::new(item), String::new(), true);
+                        let key = FoundKey {
+                            secret: Secret::new(item),
+                            label: String::new(),
+                            rules: KeyRules::default(),
+                        };
+                        found.key(key, true);
                     }
                 }
                 Some(Becomes::Tokens) => {
@@ -351,7 +358,8 @@ impl Found {
         }
     }
 
-    fn key(&mut self, secret: Secret, label: String, enabled: bool) {
+    fn key(&mut self, key: FoundKey, enabled: bool) {
+        let secret = &key.secret;
         let text = secret.expose();
         if let Err(reason) = refuse_placeholder(text) {
             self.ignore("API_KEYS", format!("{}: {reason}", secret.masked()));
@@ -360,8 +368,8 @@ impl Found {
                 "API_KEYS",
                 "one has a space or a character that is not ASCII, so it is no key",
             );
-        } else if !self.keys.iter().any(|(known, _)| known.secret == secret) {
-            self.keys.push((FoundKey { secret, label }, enabled));
+        } else if !self.keys.iter().any(|(known, _)| known.secret == *secret) {
+            self.keys.push((key, enabled));
         }
     }
 

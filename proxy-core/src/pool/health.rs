@@ -8,6 +8,8 @@ pub enum KeyEvent {
     Succeeded,
     /// Google refused it.
     Refused(RejectReason),
+    /// The refusal was not the key's: Google refused all at once.
+    Acquitted,
     /// The user switched it off.
     SwitchedOff,
     /// The user switched it on, which also forgives what was held against it.
@@ -42,6 +44,8 @@ impl Health {
             // under way since before it was switched off or refused.
             (now @ (Self::Disabled | Self::Rejected(_)), KeyEvent::Succeeded) => now,
             (Self::Unchecked | Self::Ready, KeyEvent::Succeeded) => Self::Ready,
+            (Self::Rejected(_), KeyEvent::Acquitted) => Self::Ready,
+            (now, KeyEvent::Acquitted) => now,
             (Self::Disabled, KeyEvent::Refused(_)) => Self::Disabled,
             (_, KeyEvent::Refused(reason)) => Self::Rejected(reason),
         }

@@ -1,94 +1,127 @@
 //! Which key now.
 //!
-//! The pool holds every key with what is known of it. Choosing one is a single pass over
-//! the keys, starting one further each time (round robin), without a lock that is held
-//! for longer than a comparison. What an attempt's end means for a key is decided by
-//! [`Outcome::consequence`] and applied by [`Pool::settle`]; nothing else changes a key
-//! except the user.
+//! Quota is counted by Google for each project and model, so that is what the pool counts, too:
+//! a [`Window`](window::Window) for each says what still fits, before anything is sent. All that
+//! is known of a model is behind one lock of its own ([`lane`]), which is held for a choice and
+//! never while somebody waits. What an attempt's end means is decided by
+//! [`Outcome::consequence`] and applied by [`Pool::settle`]; nothing else changes a key or a
+//! window except the user.
+//!
+//! Deliberately absent: knowing anything of HTTP, and a clock or randomness of its own.
 
+mod affinity;
+mod blame;
+mod day;
+mod dice;
 mod health;
+mod lane;
+mod lease;
 mod outcome;
+mod roster;
+mod shown;
+mod slots;
+pub mod tokens;
+mod wait;
+mod window;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use contract::Millis;
-use contract::admin::{Cooldown, CooldownReason, KeyState, PoolSummary};
-use http::HeaderValue;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use vault::Secret;
+use contract::admin::CooldownReason;
 
+pub use dice::Dice;
 pub use health::{Health, KeyEvent};
-pub use outcome::{Consequence, KeyEffect, Outcome, Retry};
+pub use lane::{Prefer, Settled, Want};
+pub use lease::Picked;
+pub use outcome::{Consequence, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect};
+pub use roster::{NewKey, SavedKeyState};
+pub use shown::KeyStatus;
+pub use wait::{Asked, Waiting};
+pub use window::{Caps, SavedWindow, Used};
 
 use crate::clock::Clock;
+use affinity::Affinity;
+use blame::Blame;
+use day::Day;
+use lane::Lane;
+use lease::Lease;
+use roster::{Key, Roster};
+use window::Moment;
 
-/// How long a key rests for a model after a 429 that says neither which limit nor how long.
-const UNEXPLAINED_REST: Duration = Duration::from_secs(60);
-/// How long a key rests for a model when a per-minute limit came without `RetryInfo`.
-const MINUTE_REST: Duration = Duration::from_secs(60);
-/// How long a key is not asked for a model that is not part of its tier.
-const TIER_REST: Duration = Duration::from_secs(24 * 60 * 60);
-/// The time zone whose midnight starts a new day of quota
-/// (<https://ai.google.dev/gemini-api/docs/rate-limits>: "resets at midnight Pacific time").
-const QUOTA_ZONE: &str = "America/Los_Angeles";
-/// The most models of one key that are remembered as asked for.
-const MOST_ASKED: usize = 64;
+/// How many models are kept apart before those of which nothing is known are dropped: a name
+/// that a client made up is a model, too, until Google has refused it.
+const MOST_BLANK_LANES: usize = 256;
 
 /// The keys and what is known of each.
 pub struct Pool {
-    keys: ArcSwap<Vec<Arc<Key>>>,
-    next: AtomicUsize,
-    clock: Clock,
+    shared: Arc<Shared>,
+    lanes: ArcSwap<HashMap<Box<str>, Arc<Lane>>>,
+    affinity: Affinity,
     changed: Box<dyn Fn(i64, SavedKeyState) + Send + Sync>,
 }
 
-/// A key on its way into the pool.
-#[derive(Debug)]
-pub struct NewKey {
-    /// Its number in the store.
-    pub id: i64,
-    /// The key itself.
-    pub secret: Secret,
-    /// Whether the user wants it used.
-    pub enabled: bool,
-    /// What was known of it when the process last ran.
-    pub saved: Option<SavedKeyState>,
+/// What all models' lanes share.
+struct Shared {
+    roster: ArcSwap<Roster>,
+    rules: ArcSwap<Rules>,
+    clock: Clock,
+    day: Day,
+    dice: Dice,
+    blame: Blame,
 }
 
-/// What is kept of a key's state over a restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedKeyState {
-    /// What is known of the key itself.
-    pub health: Health,
-    /// The models it must not be asked for.
-    #[serde(default)]
-    pub cooldowns: Vec<Cooldown>,
-    /// What Google said when it last failed, scrubbed.
-    #[serde(default)]
-    pub last_error: Option<String>,
+/// In which order projects are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// The one that was asked longest ago.
+    #[default]
+    Spread,
+    /// One after the other: the next when the first has nothing left.
+    Drain,
+    /// As often as their keys' weights say.
+    Weighted,
 }
 
-/// What to show of a key.
-#[derive(Clone, Debug)]
-pub struct KeyStatus {
-    /// Its state now.
-    pub state: KeyState,
-    /// The models it must not be asked for now.
-    pub cooldowns: Vec<Cooldown>,
-    /// When it was last used.
-    pub last_used_at: Option<Millis>,
-    /// What Google said when it last failed, scrubbed.
-    pub last_error: Option<String>,
+/// What the settings say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// In which order projects are asked.
+    pub strategy: Strategy,
+    /// Limits by model, instead of those that Google tells; the first pattern that fits holds.
+    pub caps: Vec<(String, Caps)>,
+    /// How many calls one key may have under way; 0: any number.
+    pub key_concurrency: u32,
+    /// How many requests may wait for one model.
+    pub queue: usize,
 }
 
-/// A key that was chosen for an attempt.
-#[derive(Clone)]
-pub struct Picked(Arc<Key>);
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::default(),
+            caps: Vec::new(),
+            key_concurrency: 0,
+            queue: 200,
+        }
+    }
+}
+
+impl Rules {
+    fn caps_of(&self, model: &str) -> Caps {
+        let found = self.caps.iter().find(|(pattern, _)| fits(pattern, model));
+        found.map(|(_, caps)| *caps).unwrap_or_default()
+    }
+}
+
+/// Whether a model fits a pattern: a name, or its beginning and `*`.
+pub(crate) fn fits(pattern: &str, model: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => model.starts_with(beginning),
+        None => model == pattern,
+    }
+}
 
 /// Why no key can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +130,8 @@ pub enum Unavailable {
     NoKeys,
     /// Every key is switched off or refused by Google.
     NoneUsable,
+    /// No key may be asked for this model.
+    NoneAllowed,
     /// Every usable key rests; the first is back at this time.
     Resting {
         /// When to try again.
@@ -104,156 +139,130 @@ pub enum Unavailable {
         /// Which limit the one that is back first has met.
         reason: CooldownReason,
     },
+    /// Every usable key has as many calls under way as it may have.
+    Busy,
+    /// The model is overloaded; it is left alone for a moment.
+    ModelBusy {
+        /// When to try again.
+        until: Millis,
+    },
+    /// Google refuses all keys at once, so none of them is to blame.
+    Outage {
+        /// When to try again.
+        until: Millis,
+    },
     /// Every key was tried for this request already.
     AllTried,
 }
 
-struct Key {
-    id: i64,
-    secret: Secret,
-    header: HeaderValue,
-    masked: String,
-    /// [`Health::is_usable`] of `knowledge`, readable without its lock.
-    usable: AtomicBool,
-    last_used_at: AtomicI64,
-    /// How many models are in `knowledge.cooldowns`, readable without its lock.
-    cooldowns: AtomicUsize,
-    knowledge: Mutex<Knowledge>,
-}
-
-impl Key {
-    /// `None` for one that no header can hold.
-    fn new(new: NewKey) -> Option<Self> {
-        let Ok(mut header) = HeaderValue::from_str(new.secret.expose()) else {
-            // The import refuses such characters, so this is a key of a damaged row.
-            tracing::warn!(
-                id = new.id,
-                "a key has characters no header can hold; it is left out"
-            );
-            return None;
-        };
-        header.set_sensitive(true);
-        let saved = new.saved.unwrap_or_default();
-        let mut health = saved.health;
-        health = match (new.enabled, health) {
-            (false, _) => Health::Disabled,
-            (true, Health::Disabled) => Health::Unchecked,
-            (true, other) => other,
-        };
-        let key = Self {
-            id: new.id,
-            masked: new.secret.masked(),
-            secret: new.secret,
-            header,
-            usable: AtomicBool::new(true),
-            last_used_at: AtomicI64::new(0),
-            cooldowns: AtomicUsize::new(0),
-            knowledge: Mutex::new(Knowledge {
-                health,
-                asked: saved
-                    .cooldowns
-                    .iter()
-                    .map(|rest| rest.model.as_str().into())
-                    .collect(),
-                cooldowns: saved
-                    .cooldowns
-                    .into_iter()
-                    .map(|rest| (rest.model.into(), (rest.until, rest.reason)))
-                    .collect(),
-                last_error: saved.last_error,
-            }),
-        };
-        key.publish(&key.knowledge.lock());
-        Some(key)
+impl Unavailable {
+    /// When that changes by itself: `None` never, `Some(None)` at a time that is not known.
+    pub fn until(self) -> Option<Option<Millis>> {
+        match self {
+            Self::NoKeys | Self::NoneUsable | Self::NoneAllowed | Self::AllTried => None,
+            Self::Resting { until, .. } | Self::ModelBusy { until } | Self::Outage { until } => {
+                Some(Some(until))
+            }
+            Self::Busy => Some(None),
+        }
     }
 }
 
-#[derive(Default)]
-struct Knowledge {
-    health: Health,
-    cooldowns: HashMap<Box<str>, (Millis, CooldownReason)>,
-    /// The models it was asked for since start (and those it rested for before). When it
-    /// rests for all of them, it is of no use now, and is shown so.
-    asked: HashSet<Box<str>>,
-    last_error: Option<String>,
-}
-
-impl Picked {
-    /// Its number in the store.
-    pub fn id(&self) -> i64 {
-        self.0.id
-    }
-
-    /// The value of `x-goog-api-key`, marked as sensitive.
-    pub fn header(&self) -> HeaderValue {
-        self.0.header.clone()
-    }
-
-    /// How to show it.
-    pub fn masked(&self) -> &str {
-        &self.0.masked
-    }
-
-    /// The key itself, to scrub what Google says by.
-    pub fn secret(&self) -> &Secret {
-        &self.0.secret
+impl Shared {
+    fn now(&self) -> Moment {
+        self.day.at(self.clock.now())
     }
 }
 
 impl Pool {
     /// An empty pool. `changed` is told what to keep of a key over a restart; it must not block.
-    pub fn new(clock: Clock, changed: impl Fn(i64, SavedKeyState) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        clock: Clock,
+        dice: Dice,
+        changed: impl Fn(i64, SavedKeyState) + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            keys: ArcSwap::default(),
-            next: AtomicUsize::new(0),
-            clock,
+            shared: Arc::new(Shared {
+                roster: ArcSwap::default(),
+                rules: ArcSwap::default(),
+                clock,
+                day: Day::default(),
+                dice,
+                blame: Blame::default(),
+            }),
+            lanes: ArcSwap::default(),
+            affinity: Affinity::default(),
             changed: Box::new(changed),
         }
     }
 
-    /// The next key that can be asked for `model` now and is not in `tried`.
+    /// Goes by other rules from now on.
+    pub fn set_rules(&self, rules: Rules) {
+        if **self.shared.rules.load() != rules {
+            self.shared.rules.store(Arc::new(rules));
+            self.rearrange(|keys| keys);
+        }
+    }
+
+    /// Chooses a key for `want` now.
     ///
     /// # Errors
-    /// When there is none; says why and until when.
-    pub fn pick(&self, model: &str, tried: &[i64]) -> Result<Picked, Unavailable> {
-        let keys = self.keys.load();
-        if keys.is_empty() {
-            return Err(Unavailable::NoKeys);
+    /// When none can be asked; says why and until when.
+    pub fn pick(&self, want: &Want<'_>) -> Result<Picked, Unavailable> {
+        match self.lane(want.model).ask(want, None)? {
+            Asked::Now(picked) => Ok(picked),
+            // Without a deadline nobody is queued.
+            Asked::Queued(_) => Err(Unavailable::Busy),
         }
-        let now = self.clock.now();
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut soonest: Option<(Millis, CooldownReason)> = None;
-        let mut tried_one = false;
-        for offset in 0..keys.len() {
-            let key = &keys[start.wrapping_add(offset) % keys.len()];
-            if !key.usable.load(Ordering::Relaxed) {
-                continue;
-            }
-            if tried.contains(&key.id) {
-                tried_one = true;
-                continue;
-            }
-            match key.rests_until(model, now) {
-                None => {
-                    key.last_used_at.store(now, Ordering::Relaxed);
-                    return Ok(Picked(key.clone()));
-                }
-                Some(rest) if soonest.is_none_or(|soonest| rest.0 < soonest.0) => {
-                    soonest = Some(rest);
-                }
-                Some(_) => {}
-            }
+    }
+
+    /// Chooses a key for `want` now, or gives it a place in the queue when one is going to be
+    /// free by `deadline`.
+    ///
+    /// # Errors
+    /// When none is; says why and until when.
+    pub fn ask(&self, want: &Want<'_>, deadline: Millis) -> Result<Asked, Unavailable> {
+        self.lane(want.model).ask(want, Some(deadline))
+    }
+
+    /// Chooses a key for `want`, waiting for it until `deadline`.
+    ///
+    /// # Errors
+    /// When none is free by then; says why and until when.
+    pub async fn pick_by(&self, want: &Want<'_>, deadline: Millis) -> Result<Picked, Unavailable> {
+        match self.ask(want, deadline)? {
+            Asked::Now(picked) => Ok(picked),
+            Asked::Queued(waiting) => waiting.until(deadline).await,
         }
-        Err(match soonest {
-            Some((until, reason)) => Unavailable::Resting { until, reason },
-            None if tried_one => Unavailable::AllTried,
-            None => Unavailable::NoneUsable,
-        })
+    }
+
+    /// Gives what has opened for a model since to those that wait; for who keeps the time
+    /// himself. Gives when to call again, if anybody waits on.
+    pub fn serve(&self, model: &str) -> Option<Millis> {
+        self.lane(model).serve_now()
+    }
+
+    /// Whether any project is paid for.
+    pub fn is_paid(&self) -> bool {
+        self.shared.roster.load().is_paid
+    }
+
+    /// The key that answered a conversation last, if that is not long ago.
+    pub fn answered_before(&self, conversation: u64) -> Option<i64> {
+        let now = self.shared.clock.now();
+        self.affinity.find(now, conversation)
+    }
+
+    /// Notes which key has answered a conversation.
+    pub fn answers(&self, conversation: u64, picked: &Picked) {
+        let now = self.shared.clock.now();
+        self.affinity.keep(now, conversation, picked.id());
     }
 
     /// Chooses a certain key whatever is known of it, to check it.
     pub fn pick_by_id(&self, id: i64) -> Option<Picked> {
-        self.find(id).map(Picked)
+        let key = self.shared.roster.load().key(id)?.clone();
+        Some(Picked::new(Lease::of_key(key)))
     }
 
     /// The number of the key where everything of `seed` is to be: always the same as long as that
@@ -266,77 +275,119 @@ impl Pool {
             x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             x ^ (x >> 31)
         }
-        let keys = self.keys.load();
-        let usable = keys.iter().filter(|key| key.usable.load(Ordering::Relaxed));
+        let roster = self.shared.roster.load();
+        let usable = roster.keys.iter().filter(|key| key.is_usable());
         let rank = |id: i64| mixed(seed ^ mixed(id.cast_unsigned().wrapping_add(1)));
         usable.map(|key| key.id).max_by_key(|id| (rank(*id), *id))
     }
 
-    /// Applies the end of an attempt with `picked` for `model`. `said` is what Google
-    /// said when it was not good, scrubbed.
-    pub fn settle(&self, picked: &Picked, model: &str, outcome: Outcome, said: Option<&str>) {
-        let key = &picked.0;
+    /// Applies the end of an attempt with `picked`. `said` is what Google said when it was not
+    /// good, scrubbed; `project` the number of the key's project where Google told it.
+    pub fn settle(
+        &self,
+        picked: &Picked,
+        outcome: Outcome,
+        said: Option<&str>,
+        project: Option<&str>,
+    ) -> Settled {
+        let lease = picked.lease();
+        let key = &lease.key;
+        let first = lease.settles();
+        if let Some(project) = project {
+            self.belongs_to(key, project);
+        }
+        let settled = match &lease.call {
+            Some(call) => call.lane.settle(lease, outcome, first),
+            None => Settled::default(),
+        };
+        let mut is_news = settled.is_news;
         match outcome.consequence().key {
             KeyEffect::None => {}
-            // It forgets no cooldown: this answer may have been under way since before.
             KeyEffect::Good => {
-                let mut knowledge = key.knowledge.lock();
-                knowledge.remember(model);
-                if knowledge.health == Health::Unchecked {
-                    drop(knowledge);
-                    self.change(key, |knowledge| {
-                        knowledge.health = knowledge.health.after(KeyEvent::Succeeded);
-                    });
+                self.shared.blame.went_well();
+                if key.knowledge.lock().health == Health::Unchecked {
+                    key.learn(|known| known.health = known.health.after(KeyEvent::Succeeded));
+                    is_news = true;
                 }
             }
-            KeyEffect::Reject(reason) => self.change(key, |knowledge| {
-                knowledge.health = knowledge.health.after(KeyEvent::Refused(reason));
-                knowledge.last_error = said.map(str::to_owned);
-            }),
-            KeyEffect::RestForModel(reason, asked) => {
-                let until = self.rest_until(reason, asked);
-                self.change(key, |knowledge| {
-                    knowledge.remember(model);
-                    knowledge.cooldowns.insert(model.into(), (until, reason));
-                    knowledge.last_error = said.map(str::to_owned);
-                });
+            KeyEffect::Reject(reason) => {
+                let now = self.shared.clock.now();
+                if !self.shared.blame.prolong(now) {
+                    let worked = key.knowledge.lock().health == Health::Ready;
+                    key.learn(|known| known.health = known.health.after(KeyEvent::Refused(reason)));
+                    if worked {
+                        let keys = &self.shared.roster.load().keys;
+                        let none_left = || !keys.iter().any(|key| key.is_usable());
+                        let innocent = self.shared.blame.refused(now, key.id, reason, none_left);
+                        self.acquit(&innocent);
+                    }
+                }
+                is_news = true;
             }
         }
+        if let Some(said) = said.filter(|_| is_news && outcome != Outcome::Answered) {
+            key.knowledge.lock().last_error = Some(said.to_owned());
+        }
+        if is_news {
+            self.keep(key);
+        }
+        settled
     }
 
     /// Forgets that Google refused a key, because a check went well. A key that the user
     /// switched off stays off.
     pub fn forgive(&self, picked: &Picked) {
-        self.change(&picked.0, |knowledge| {
-            if let Health::Rejected(_) = knowledge.health {
-                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOn);
+        let key = &picked.lease().key;
+        let is_back = key.learn(|known| {
+            if let Health::Rejected(_) = known.health {
+                known.health = known.health.after(KeyEvent::SwitchedOn);
             }
-            knowledge.last_error = None;
+            known.last_error = None;
         });
+        self.keep(key);
+        if is_back {
+            self.rearrange(|keys| keys);
+        }
     }
 
-    /// Adds a key, or replaces the one with the same id.
-    pub fn insert(&self, new: NewKey) {
-        let Some(key) = Key::new(new).map(Arc::new) else {
-            return;
+    /// Forgets the cooldowns of these keys' projects (of all when there are none), for one model
+    /// or for all.
+    pub fn clear_cooldowns(&self, ids: &[i64], model: Option<&str>) {
+        let roster = self.shared.roster.load();
+        let ids: Vec<i64> = match ids.is_empty() {
+            true => roster.keys.iter().map(|key| key.id).collect(),
+            false => ids.to_vec(),
         };
-        self.keys.rcu(|keys| {
-            let mut keys: Vec<_> = keys
-                .iter()
-                .filter(|old| old.id != key.id)
-                .cloned()
-                .collect();
-            keys.push(key.clone());
+        for lane in self.lanes.load().values() {
+            if model.is_some_and(|model| *lane.model != *model) {
+                continue;
+            }
+            lane.forgive(&ids);
+        }
+        for key in ids.iter().filter_map(|id| roster.key(*id)) {
+            self.keep(key);
+        }
+    }
+
+    /// Adds keys, or replaces those with the same ids.
+    pub fn insert(&self, new: impl IntoIterator<Item = NewKey>) {
+        let fresh: Vec<Arc<Key>> = new.into_iter().filter_map(Key::new).map(Arc::new).collect();
+        let ids: BTreeSet<i64> = fresh.iter().map(|key| key.id).collect();
+        self.rearrange(|mut keys| {
+            keys.retain(|old| !ids.contains(&old.id));
+            keys.extend(fresh.iter().cloned());
             keys
         });
+        self.open_lanes(&fresh);
     }
 
     /// Has exactly these keys from now on. One that is there already stays as it is, but for
-    /// being switched on or off; one that has another number now keeps what is known of it.
+    /// being switched on or off; one that has another number or other rules now keeps what is
+    /// known of it.
     pub fn replace(&self, new: impl IntoIterator<Item = NewKey>) {
-        let now = self.clock.now();
-        let old = self.keys.load_full();
+        let old = self.shared.roster.load_full();
         let by_secret: HashMap<&str, &Arc<Key>> = old
+            .keys
             .iter()
             .map(|key| (key.secret.expose().as_str(), key))
             .collect();
@@ -345,209 +396,178 @@ impl Pool {
             .into_iter()
             .filter_map(|mut new| {
                 let (id, enabled) = (new.id, new.enabled);
-                let known = by_secret.get(new.secret.expose().as_str());
-                if let Some(known) = known {
-                    let knowledge = known.knowledge.lock();
-                    if (knowledge.health == Health::Disabled) == enabled {
+                if let Some(known) = by_secret.get(new.secret.expose().as_str()) {
+                    let is_off = known.knowledge.lock().health == Health::Disabled;
+                    if is_off == enabled {
                         switched.push((id, enabled));
                     }
-                    if known.id == id {
-                        drop(knowledge);
+                    if known.id == id && known.rules == new.rules {
                         return Some(Arc::clone(known));
                     }
-                    new.saved = Some(knowledge.saved_at(now));
+                    let mut saved = self.saved_of(known);
+                    if known.id == id {
+                        // Its windows follow its number.
+                        saved.windows = Vec::new();
+                    }
+                    new.saved = Some(saved);
                 }
                 Key::new(new).map(Arc::new)
             })
             .collect();
-        self.keys.store(Arc::new(keys));
+        let is_same = keys.len() == old.keys.len()
+            && keys.iter().zip(&old.keys).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !is_same {
+            self.open_lanes(&keys);
+            self.rearrange(move |_| keys.clone());
+        }
         for (id, enabled) in switched {
             self.set_enabled(id, enabled);
         }
     }
 
-    /// What is to be kept of a key over a restart.
-    pub fn saved(&self, id: i64) -> Option<SavedKeyState> {
-        self.find(id)
-            .map(|key| key.knowledge.lock().saved_at(self.clock.now()))
-    }
-
-    /// Takes a key out. Attempts that run with it end as they would.
+    /// Takes a key out.
     pub fn remove(&self, id: i64) {
-        self.keys.rcu(|keys| {
-            keys.iter()
-                .filter(|key| key.id != id)
-                .cloned()
-                .collect::<Vec<_>>()
+        self.rearrange(|mut keys| {
+            keys.retain(|key| key.id != id);
+            keys
         });
     }
 
-    /// Switches a key on, which forgets cooldowns and a refusal, or off.
+    /// Switches a key on, which also forgives what was held against it, or off.
     pub fn set_enabled(&self, id: i64, enabled: bool) {
         let Some(key) = self.find(id) else { return };
-        self.change(&key, |knowledge| {
+        key.learn(|known| {
+            let event = match enabled {
+                true => KeyEvent::SwitchedOn,
+                false => KeyEvent::SwitchedOff,
+            };
+            known.health = known.health.after(event);
             if enabled {
-                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOn);
-                knowledge.cooldowns.clear();
-                knowledge.last_error = None;
-            } else {
-                knowledge.health = knowledge.health.after(KeyEvent::SwitchedOff);
+                known.last_error = None;
             }
         });
-    }
-
-    /// What to show of a key.
-    pub fn status(&self, id: i64) -> Option<KeyStatus> {
-        let key = self.find(id)?;
-        let now = self.clock.now();
-        let knowledge = key.knowledge.lock();
-        let last_used_at = key.last_used_at.load(Ordering::Relaxed);
-        Some(KeyStatus {
-            state: knowledge.seen_at(now),
-            cooldowns: knowledge.cooldowns_at(now),
-            last_used_at: (last_used_at > 0).then_some(last_used_at),
-            last_error: knowledge.last_error.clone(),
-        })
-    }
-
-    /// How many keys are in which state.
-    pub fn summary(&self) -> PoolSummary {
-        let now = self.clock.now();
-        let mut summary = PoolSummary::default();
-        let mut soonest: Option<Millis> = None;
-        for key in self.keys.load().iter() {
-            summary.total += 1;
-            match key.knowledge.lock().seen_at(now) {
-                KeyState::Unchecked | KeyState::Ready => summary.ready += 1,
-                KeyState::Cooling { until } => {
-                    summary.cooling += 1;
-                    soonest = Some(soonest.map_or(until, |soonest| soonest.min(until)));
-                }
-                KeyState::Rejected { .. } => summary.rejected += 1,
-                KeyState::Disabled => summary.disabled += 1,
-            }
+        match enabled {
+            true => self.clear_cooldowns(&[id], None),
+            false => self.keep(&key),
         }
-        summary.next_ready_at = soonest.filter(|_| summary.ready == 0);
-        summary
+        self.rearrange(|keys| keys);
     }
 
-    /// How many pairs of a key and a model rest now.
-    pub fn cooldowns(&self) -> usize {
-        let now = self.clock.now();
-        let keys = self.keys.load();
-        keys.iter()
-            .map(|key| key.knowledge.lock().cooldowns_at(now).len())
-            .sum()
+    /// What is to be kept of a key over a restart.
+    pub fn saved(&self, id: i64) -> Option<SavedKeyState> {
+        self.find(id).map(|key| self.saved_of(&key))
+    }
+
+    /// Tells of what was used since this was last called; refusals and rests are told at once.
+    pub fn keep_used(&self) {
+        let mut changed = BTreeSet::new();
+        for lane in self.lanes.load().values() {
+            lane.with(|state, _| state.take_changed(&mut changed));
+        }
+        for key in changed.into_iter().filter_map(|id| self.find(id)) {
+            self.keep(&key);
+        }
     }
 
     fn find(&self, id: i64) -> Option<Arc<Key>> {
-        self.keys.load().iter().find(|key| key.id == id).cloned()
+        self.shared.roster.load().key(id).cloned()
     }
 
-    fn change(&self, key: &Key, edit: impl FnOnce(&mut Knowledge)) {
-        let saved = {
-            let mut knowledge = key.knowledge.lock();
-            edit(&mut knowledge);
-            let now = self.clock.now();
-            knowledge.cooldowns.retain(|_, (until, _)| *until > now);
-            key.publish(&knowledge);
-            knowledge.saved_at(now)
-        };
-        (self.changed)(key.id, saved);
-    }
-
-    fn rest_until(&self, reason: CooldownReason, asked: Option<Duration>) -> Millis {
-        let now = self.clock.now();
-        let after = |duration: Duration| {
-            now.saturating_add(duration.as_millis().try_into().unwrap_or(Millis::MAX))
-        };
-        match reason {
-            // Google sends a short RetryInfo with daily quotas too; it is not true there.
-            CooldownReason::PerDay => next_quota_day(now).unwrap_or_else(|| after(TIER_REST)),
-            CooldownReason::NotInTier => after(TIER_REST),
-            CooldownReason::PerMinute => after(asked.unwrap_or(MINUTE_REST)),
-            CooldownReason::Unexplained => after(asked.unwrap_or(UNEXPLAINED_REST)),
+    /// The lane of a model, which is made when it is first asked for.
+    fn lane(&self, model: &str) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.load().get(model) {
+            return lane.clone();
         }
-    }
-}
-
-/// The next midnight in [`QUOTA_ZONE`] after `now`.
-fn next_quota_day(now: Millis) -> Option<Millis> {
-    let zone = jiff::tz::TimeZone::get(QUOTA_ZONE).ok()?;
-    let today = jiff::Timestamp::from_millisecond(now).ok()?.to_zoned(zone);
-    let tomorrow = today.tomorrow().ok()?.start_of_day().ok()?;
-    Some(tomorrow.timestamp().as_millisecond())
-}
-
-impl Key {
-    /// Until when `model` must not be asked with this key, and which limit is in the way.
-    fn rests_until(&self, model: &str, now: Millis) -> Option<(Millis, CooldownReason)> {
-        if self.cooldowns.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let rest = self.knowledge.lock().cooldowns.get(model).copied();
-        rest.filter(|(until, _)| *until > now)
-    }
-
-    fn publish(&self, knowledge: &Knowledge) {
-        self.usable
-            .store(knowledge.health.is_usable(), Ordering::Relaxed);
-        self.cooldowns
-            .store(knowledge.cooldowns.len(), Ordering::Relaxed);
-    }
-}
-
-impl Knowledge {
-    fn remember(&mut self, model: &str) {
-        if self.asked.len() < MOST_ASKED && !self.asked.contains(model) {
-            self.asked.insert(model.into());
-        }
-    }
-
-    /// What to show at `now`.
-    fn seen_at(&self, now: Millis) -> KeyState {
-        match self.health {
-            Health::Rejected(reason) => KeyState::Rejected { reason },
-            Health::Disabled => KeyState::Disabled,
-            Health::Unchecked | Health::Ready => {
-                let rests = self.asked.iter().map(|model| {
-                    let (until, _) = self.cooldowns.get(model)?;
-                    (*until > now).then_some(*until)
-                });
-                let rests: Option<Vec<Millis>> = rests.collect();
-                match (rests.and_then(|rests| rests.into_iter().min()), self.health) {
-                    (Some(until), _) => KeyState::Cooling { until },
-                    (None, Health::Unchecked) => KeyState::Unchecked,
-                    (None, _) => KeyState::Ready,
-                }
+        self.lanes.rcu(|lanes| {
+            let mut lanes = HashMap::clone(lanes);
+            if lanes.len() >= MOST_BLANK_LANES {
+                lanes.retain(|_, lane| !lane.state.lock().is_blank());
             }
+            lanes
+                .entry(model.into())
+                .or_insert_with(|| Arc::new(Lane::new(model, &self.shared)));
+            lanes
+        });
+        match self.lanes.load().get(model) {
+            Some(lane) => lane.clone(),
+            // Dropped again at once, by many others that are new.
+            None => Arc::new(Lane::new(model, &self.shared)),
         }
     }
 
-    /// What is to be kept of it over a restart.
-    fn saved_at(&self, now: Millis) -> SavedKeyState {
-        SavedKeyState {
-            health: self.health,
-            cooldowns: self.cooldowns_at(now),
-            last_error: self.last_error.clone(),
-        }
-    }
-
-    fn cooldowns_at(&self, now: Millis) -> Vec<Cooldown> {
-        let mut cooldowns: Vec<_> = self
-            .cooldowns
+    /// Opens the lanes of which something was kept.
+    fn open_lanes(&self, keys: &[Arc<Key>]) {
+        let models: BTreeSet<String> = keys
             .iter()
-            .filter(|(_, (until, _))| *until > now)
-            .map(|(model, &(until, reason))| Cooldown {
-                model: model.to_string(),
-                until,
-                reason,
+            .flat_map(|key| {
+                let known = key.knowledge.lock();
+                let models = known.windows.iter().map(|saved| saved.model.clone());
+                models.collect::<Vec<_>>()
             })
             .collect();
-        cooldowns.sort_by(|a, b| a.model.cmp(&b.model));
-        cooldowns
+        for model in models {
+            self.lane(&model);
+        }
+    }
+
+    /// Makes the roster anew, with what `edit` makes of the keys.
+    fn rearrange(&self, edit: impl Fn(Vec<Arc<Key>>) -> Vec<Arc<Key>>) {
+        self.shared
+            .roster
+            .rcu(|roster| Roster::new(roster.generation + 1, edit(roster.keys.clone())));
+    }
+
+    /// Google has told which project a key belongs to.
+    fn belongs_to(&self, key: &Arc<Key>, project: &str) {
+        let mut is_news = false;
+        key.learn(|known| {
+            is_news = known.project.as_deref() != Some(project);
+            if is_news {
+                known.project = Some(project.to_owned());
+            }
+        });
+        if is_news {
+            self.rearrange(|keys| keys);
+            self.keep(key);
+        }
+    }
+
+    /// Takes back that these were refused.
+    fn acquit(&self, ids: &[i64]) {
+        for key in ids.iter().filter_map(|id| self.find(*id)) {
+            key.learn(|known| known.health = known.health.after(KeyEvent::Acquitted));
+            self.keep(&key);
+        }
+        if !ids.is_empty() {
+            self.rearrange(|keys| keys);
+        }
+    }
+
+    fn keep(&self, key: &Key) {
+        (self.changed)(key.id, self.saved_of(key));
+    }
+
+    fn saved_of(&self, key: &Key) -> SavedKeyState {
+        let mut windows: Vec<SavedWindow> = Vec::new();
+        for lane in self.lanes.load().values() {
+            windows.extend(lane.with(|state, _| state.saved(key.id, &lane.model)));
+        }
+        windows.sort_by(|a, b| a.model.cmp(&b.model));
+        let knowledge = key.knowledge.lock();
+        windows.extend(knowledge.windows.iter().cloned());
+        SavedKeyState {
+            health: knowledge.health,
+            cooldowns: Vec::new(),
+            last_error: knowledge.last_error.clone(),
+            project: knowledge.project.clone(),
+            windows,
+        }
     }
 }
 
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

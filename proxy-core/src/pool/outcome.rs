@@ -2,22 +2,34 @@ use std::time::Duration;
 
 use contract::admin::{CooldownReason, RejectReason};
 
+use super::window::Measure;
+
 /// How one upstream attempt ended. Every attempt ends in exactly one of these, and
-/// [`Outcome::consequence`] alone decides what that means for key, model and client.
+/// [`Outcome::consequence`] alone decides what that means for key, window, model and client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// 2xx with what was asked for.
+    /// 2xx with what was asked for. Also a prompt that Google's filters blocked, an answer that
+    /// they ended (SAFETY, RECITATION …), and one that ran into a limit: they are answers, and
+    /// another key would get the same.
     Answered,
-    /// 200 without any content: no candidate, no text, or thoughts only.
+    /// 200 without any content: no candidate, no text, thoughts only, or a call of a function
+    /// that Google could not read (`MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`).
     Empty,
     /// 400, 404, 413 …: the request itself is at fault.
     ClientFault,
-    /// 429 for a limit that returns within minutes.
+    /// 429 for a limit.
     Quota {
-        /// Which limit.
+        /// The longest of those that were met.
         reason: CooldownReason,
+        /// What Google said of each limit that was met.
+        limits: Limits,
         /// How long Google asks to wait, where it says so.
         retry_after: Option<Duration>,
+    },
+    /// 429 because this one request has more tokens than a whole minute allows.
+    PromptTooLarge {
+        /// How many tokens a minute allows.
+        limit: u64,
     },
     /// The credential itself is refused.
     KeyRefused(RejectReason),
@@ -25,7 +37,8 @@ pub enum Outcome {
     Forbidden,
     /// Google does not serve the country this request left from.
     LocationRefused,
-    /// 500, 503 or 504: the model is overloaded or broken for everybody.
+    /// 500, 503, 504, or a 429 that names no limit: the model is overloaded or broken for
+    /// everybody.
     Overloaded,
     /// No connection, or it broke before any content.
     Unreachable,
@@ -33,11 +46,39 @@ pub enum Outcome {
     TooSlow,
 }
 
+/// The limits that a 429 named, each with its value where Google told it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a minute.
+    pub rpm: Option<u32>,
+    /// Input tokens a minute.
+    pub tpm: Option<u32>,
+    /// Requests a day.
+    pub rpd: Option<u32>,
+}
+
+impl Limits {
+    /// Those that Google told the value of.
+    pub(super) fn told(self) -> impl Iterator<Item = (Measure, u64)> {
+        [
+            (Measure::RequestsPerMinute, self.rpm),
+            (Measure::TokensPerMinute, self.tpm),
+            (Measure::RequestsPerDay, self.rpd),
+        ]
+        .into_iter()
+        .filter_map(|(measure, value)| Some((measure, u64::from(value?))))
+    }
+}
+
 /// What an [`Outcome`] means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consequence {
     /// For the key that was used.
     pub key: KeyEffect,
+    /// For what its project has used of the model.
+    pub window: WindowEffect,
+    /// For the model, whoever asks for it.
+    pub model: ModelEffect,
     /// For the request.
     pub retry: Retry,
     /// Whether the attempt counts against the number of attempts that the settings allow.
@@ -53,10 +94,30 @@ pub enum KeyEffect {
     None,
     /// It works.
     Good,
-    /// It must not be asked for this model for a while.
-    RestForModel(CooldownReason, Option<Duration>),
     /// It takes no part any more until the user acts.
     Reject(RejectReason),
+}
+
+/// What an outcome does to the window of (project, model).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowEffect {
+    /// The request has used quota.
+    Spent,
+    /// Google refused the request before it was counted.
+    TakenBack,
+    /// A limit was met: nothing is sent until it is over.
+    Rest,
+}
+
+/// What an outcome does to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelEffect {
+    /// Nothing.
+    None,
+    /// It works.
+    Works,
+    /// It is left alone for a moment, for longer each time.
+    BackOff,
 }
 
 /// Whether the request may be tried again before the client sees a byte.
@@ -72,11 +133,12 @@ pub enum Retry {
 
 impl Outcome {
     /// What all of them are called in metrics and traces.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "answered",
         "empty",
         "client_fault",
         "quota",
+        "prompt_too_large",
         "key_refused",
         "forbidden",
         "location_refused",
@@ -92,39 +154,39 @@ impl Outcome {
             Self::Empty => 1,
             Self::ClientFault => 2,
             Self::Quota { .. } => 3,
-            Self::KeyRefused(_) => 4,
-            Self::Forbidden => 5,
-            Self::LocationRefused => 6,
-            Self::Overloaded => 7,
-            Self::Unreachable => 8,
-            Self::TooSlow => 9,
+            Self::PromptTooLarge { .. } => 4,
+            Self::KeyRefused(_) => 5,
+            Self::Forbidden => 6,
+            Self::LocationRefused => 7,
+            Self::Overloaded => 8,
+            Self::Unreachable => 9,
+            Self::TooSlow => 10,
         };
         Self::NAMES[at]
     }
 
     /// The table.
+    ///
+    /// Google's documents do not say whether a refused request counts towards the day. Here it
+    /// does not: if that is wrong, it costs one refusal a day, and the other way round it would
+    /// cost answers.
+    #[rustfmt::skip]
     pub fn consequence(self) -> Consequence {
-        use {KeyEffect as Key, Retry as Again};
-        let (key, retry) = match self {
-            Self::Answered => (Key::Good, Again::No),
-            Self::Empty => (Key::None, Again::AnyKey),
-            Self::ClientFault => (Key::None, Again::No),
-            Self::Quota {
-                reason,
-                retry_after,
-            } => (Key::RestForModel(reason, retry_after), Again::OtherKey),
-            Self::KeyRefused(reason) => (Key::Reject(reason), Again::OtherKey),
-            Self::Forbidden => (Key::None, Again::OtherKey),
-            Self::LocationRefused => (Key::None, Again::No),
-            Self::Overloaded => (Key::None, Again::AnyKey),
-            Self::Unreachable => (Key::None, Again::AnyKey),
+        use {KeyEffect as Key, ModelEffect as Model, Retry as Again, WindowEffect as Window};
+        let (key, window, model, retry, counts) = match self {
+            Self::Answered              => (Key::Good,           Window::Spent,     Model::Works,   Again::No,       true),
+            Self::Empty                 => (Key::None,           Window::Spent,     Model::None,    Again::AnyKey,   true),
+            Self::ClientFault           => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
+            Self::Quota { .. }          => (Key::None,           Window::Rest,      Model::None,    Again::OtherKey, false),
+            Self::PromptTooLarge { .. } => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
+            Self::KeyRefused(reason)    => (Key::Reject(reason), Window::TakenBack, Model::None,    Again::OtherKey, false),
+            Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Again::OtherKey, true),
+            Self::LocationRefused       => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
+            Self::Overloaded            => (Key::None,           Window::TakenBack, Model::BackOff, Again::AnyKey,   true),
+            Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Again::AnyKey,   true),
             // Google may have computed the answer, and counted it.
-            Self::TooSlow => (Key::None, Again::No),
+            Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Again::No,       true),
         };
-        Consequence {
-            key,
-            retry,
-            counts: !matches!(key, Key::RestForModel(..) | Key::Reject(_)),
-        }
+        Consequence { key, window, model, retry, counts }
     }
 }

@@ -220,6 +220,7 @@ async fn of_a_keys_states_the_newest_is_kept() {
     let key = FoundKey {
         secret: "AIzaSyA1234567890abcdefghijklmnopqrstuv".into(),
         label: String::new(),
+        rules: contract::admin::KeyRules::default(),
     };
     let added = world.store.add_keys(&[key]).await.unwrap();
     let id = added[0].as_ref().unwrap().id;

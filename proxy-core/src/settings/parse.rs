@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use vault::Secret;
 
 use super::{Declaration, Kind};
+use crate::pool::Caps;
 
 /// A value that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +242,66 @@ impl Value for ModelMap {
             }
         }
         Ok(Self::new(rows))
+    }
+}
+
+/// Limits by model, the more exact names first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelLimits(pub Vec<(String, Caps)>);
+
+impl Value for ModelLimits {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let mut limits = Vec::new();
+        for (model, text) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
+            let parts: Option<Vec<Option<u64>>> = text
+                .split('/')
+                .map(|part| match part.trim() {
+                    "-" | "" => Some(None),
+                    number => number.parse().ok().map(Some),
+                })
+                .collect();
+            let Some([rpm, tpm, rpd]) = parts.as_deref() else {
+                return Err(found.refused(format!(
+                    "the limits of {model:?} are not three numbers (or -) like 10/250000/20: \
+                     requests a minute, tokens a minute, requests a day"
+                )));
+            };
+            let caps = Caps {
+                rpm: *rpm,
+                tpm: *tpm,
+                rpd: *rpd,
+            };
+            limits.push((model.trim_start_matches("models/").to_owned(), caps));
+        }
+        // A name before a pattern, a longer pattern before a shorter one.
+        limits.sort_by_key(|(model, _)| (model.ends_with('*'), std::cmp::Reverse(model.len())));
+        Ok(Self(limits))
+    }
+}
+
+/// Which models stand in for others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelFallbacks(BTreeMap<String, Vec<String>>);
+
+impl ModelFallbacks {
+    /// Those that stand in for `model`, the best first.
+    pub fn of(&self, model: &str) -> &[String] {
+        self.0.get(model).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Value for ModelFallbacks {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let plain = |name: &str| name.trim().trim_start_matches("models/").to_owned();
+        let mut chains = BTreeMap::new();
+        for (model, text) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
+            let chain: Vec<String> = text.split(',').map(plain).collect();
+            for name in chain.iter().chain([&model]) {
+                model_name(name).map_err(|reason| found.refused(reason))?;
+            }
+            chains.insert(plain(&model), chain);
+        }
+        Ok(Self(chains))
     }
 }
 

@@ -9,8 +9,12 @@ use dialect::ModelMap;
 use jiff::tz::TimeZone;
 use vault::Secret;
 
-use super::parse::{CustomHeaders, Found, Rule, Value as _, model_name, refuse_placeholder};
+use super::parse::{
+    CustomHeaders, Found, ModelFallbacks, ModelLimits, Rule, Value as _, model_name,
+    refuse_placeholder,
+};
 use super::{Declaration, Kind, SettingError, Text};
+use crate::pool::{Rules, Strategy};
 
 /// Makes [`Settings`] and [`DECLARATIONS`] out of one table.
 ///
@@ -135,6 +139,35 @@ settings! {
     timeout: Duration = Upstream "TIME_OUT" "time-out" Kind::Integer(1, 3600), default "300", Live;
         zh "超时（秒）" "Google 多久没有任何响应就放弃。";
         en "Timeout (seconds)" "How long Google may stay silent before an attempt is given up.";
+    /// How long a request may take until its answer begins; 0: any time.
+    deadline: Duration = Upstream "DEADLINE" "deadline" Kind::Integer(0, 86400), default "600", Live;
+        zh "总时限（秒）" "一个请求从到达到开始回答最多多久，等待和所有尝试都算在内；0 表示不限。";
+        en "Deadline (seconds)" "How long a request may take until its answer begins, waiting and all attempts included; 0 means any time.";
+    /// In which order projects are asked; see [`Settings::pool_rules`].
+    pool_strategy: String = Upstream "POOL_STRATEGY" "pool-strategy"
+        Kind::Choice(&["spread", "drain", "weighted"]), default "spread", Live;
+        zh "密钥选择方式" "spread 用最久没用过的项目（默认）；drain 用完一个再用下一个；weighted 按密钥的权重分配。免费的总在付费的之前。";
+        en "Order of keys" "spread takes the project that was used longest ago; drain uses one up before the next; weighted goes by the keys' weights. Free ones always come before paid ones.";
+    /// Limits by model, instead of those that Google tells.
+    pool_limits: ModelLimits = Upstream "POOL_LIMITS" "pool-limits" Kind::Map, default "", Live;
+        zh "模型限额" "Google 的限额会从它的回答中自动学到；只有想用别的数值时才需要填写。JSON 对象：模型名（末尾可用 *）对应“每分钟请求数/每分钟 Token 数/每天请求数”，不限定的写 -，例如 {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}。";
+        en "Limits of models" "Limits are learned from what Google answers; give them only to go by others. A JSON object: a model (* may end its name) and its requests a minute, tokens a minute and requests a day, with - for one that is left to Google, e.g. {\"gemini-2.5-pro\": \"5/250000/100\", \"gemma-*\": \"30/-/-\"}.";
+    /// Whether a conversation stays with the key that answered it before.
+    affinity: String = Upstream "AFFINITY" "affinity" Kind::Choice(&["auto", "on", "off"]), default "auto", Live;
+        zh "会话固定密钥" "同一会话尽量由同一个项目回答，可命中提示词缓存。auto：付费项目、带会话标识（x-session-id）的请求和工具调用的后续请求固定；on：全部固定；off：从不固定。";
+        en "Stay with a key" "Whether one project answers all of a conversation, which Google's cache of prompts is for. auto: where it is paid for, when the client names its session (x-session-id), and in a loop of tool calls; on: always; off: never.";
+    /// How many calls one key may have under way; 0: any number.
+    key_concurrency: u32 = Upstream "KEY_CONCURRENCY" "key-concurrency" Kind::Integer(0, 1000), default "0", Live;
+        zh "单密钥并发" "一个密钥最多同时进行多少个请求；0 表示不限。";
+        en "Calls of one key" "How many calls one key may have under way at the same time; 0 means any number.";
+    /// How long a request waits for a key.
+    patience: Duration = Upstream "PATIENCE" "patience" Kind::Integer(0, 3600), default "30", Live;
+        zh "等待密钥（秒）" "所有密钥都在休息时，请求最多等多久；知道等不到时立即返回 429。客户端可以用请求头 x-patience 缩短。0 表示不等。";
+        en "Wait for a key (seconds)" "How long a request waits when every key rests; when it is known that none is back by then, the client gets 429 at once. A client may lower it with the header x-patience. 0 means not at all.";
+    /// How many requests may wait for one model.
+    wait_queue: u32 = Upstream "WAIT_QUEUE" "wait-queue" Kind::Integer(0, 100_000), default "200", Live;
+        zh "等待队列" "每个模型最多有多少个请求同时等待密钥，更多的立即得到 429。";
+        en "Queue" "How many requests may wait for a key of one model; more get 429 at once.";
     /// Headers that every request to Google carries.
     custom_headers: CustomHeaders = Upstream "CUSTOM_HEADERS" "custom-headers" Kind::Map,
         default "", Live secret;
@@ -156,6 +189,10 @@ settings! {
         default "", Live, check model_name;
         zh "屏蔽的模型" "这些模型不出现在任何模型列表里，请求它们会得到 404。";
         en "Filtered models" "These models are in no list, and whoever asks for one gets 404.";
+    /// Which models stand in for one that no key can be asked for.
+    model_fallbacks: ModelFallbacks = Models "MODEL_FALLBACKS" "model-fallbacks" Kind::Map, default "", Live;
+        zh "备用模型" "某个模型没有可用密钥时改用的模型，按顺序尝试；写成 JSON 对象，例如 {\"gemini-2.5-pro\": \"gemini-2.5-flash, gemini-2.5-flash-lite\"}。实际使用的模型写在响应头 x-gemini-balance-model 里。";
+        en "Fallback models" "Which models stand in, in this order, for one that no key can be asked for now; a JSON object like {\"gemini-2.5-pro\": \"gemini-2.5-flash, gemini-2.5-flash-lite\"}. The header x-gemini-balance-model of the answer names the one that was used.";
     /// The model that the panel tries and shows in its examples; empty: one is chosen.
     test_model: String = Models "TEST_MODEL" "test-model" Kind::Text, default "", Live, check model_name;
         zh "测试用模型" "面板的测试请求和示例使用的模型；留空时从 Google 的列表里自动选择。";
@@ -364,6 +401,20 @@ impl Settings {
             Ok(self)
         } else {
             Err(errors)
+        }
+    }
+
+    /// What the pool goes by.
+    pub fn pool_rules(&self) -> Rules {
+        Rules {
+            strategy: match self.pool_strategy.as_str() {
+                "drain" => Strategy::Drain,
+                "weighted" => Strategy::Weighted,
+                _ => Strategy::Spread,
+            },
+            caps: self.pool_limits.0.clone(),
+            key_concurrency: self.key_concurrency,
+            queue: self.wait_queue.try_into().unwrap_or(usize::MAX),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::Millis;
-use contract::admin::Origin;
+use contract::admin::{KeyRules, Origin};
 use sha2::{Digest as _, Sha256};
 use vault::Secret;
 
@@ -30,6 +30,8 @@ pub struct StoredKey {
     pub enabled: bool,
     /// When it was added.
     pub added_at: Millis,
+    /// What the user has chosen about it besides.
+    pub rules: KeyRules,
     /// What was known of it when its state was last written.
     pub saved: Option<SavedKeyState>,
 }
@@ -41,6 +43,8 @@ pub struct FoundKey {
     pub secret: Secret,
     /// What to call it; may be empty.
     pub label: String,
+    /// What the user has chosen about it besides.
+    pub rules: KeyRules,
 }
 
 impl From<StoredKey> for NewKey {
@@ -49,6 +53,7 @@ impl From<StoredKey> for NewKey {
             id: key.id,
             secret: key.secret,
             enabled: key.enabled,
+            rules: key.rules,
             saved: key.saved,
         }
     }
@@ -66,10 +71,12 @@ struct KeyRow {
 // Of the environment's, deleted ones as well: a server that has others has deleted them, which
 // holds for itself (`Store::is_here`).
 const COLUMNS_OF_LIVE_KEYS: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at, \
-     deleted_at FROM gemini_keys WHERE origin = 'environment' \
+     deleted_at, (SELECT rules FROM key_rules WHERE key_id = gemini_keys.id) AS rules \
+     FROM gemini_keys WHERE origin = 'environment' \
      OR (deleted_at IS NULL AND sealed IS NOT NULL) ORDER BY id";
 const COLUMNS_OF_ONE_KEY: &str = "SELECT id, identity, sealed, label, origin, enabled, saved_state, added_at, \
-     deleted_at FROM gemini_keys WHERE id = ? AND (origin = 'environment' \
+     deleted_at, (SELECT rules FROM key_rules WHERE key_id = gemini_keys.id) AS rules \
+     FROM gemini_keys WHERE id = ? AND (origin = 'environment' \
      OR (deleted_at IS NULL AND sealed IS NOT NULL))";
 
 impl Store {
@@ -177,6 +184,7 @@ impl Store {
                 id,
                 secret: key.secret.clone(),
                 enabled: true,
+                rules: KeyRules::default(),
                 saved: None,
             })
         });
@@ -192,11 +200,12 @@ impl Store {
         let keys: Vec<FoundKey> = found.iter().map(|(key, _)| key.clone()).collect();
         let put = self.put_keys(tx, &keys, Origin::Panel).await?;
         let mut new_ids = Vec::new();
-        for ((id, new), (_, enabled)) in put.into_iter().zip(found) {
+        for ((id, new), (key, enabled)) in put.into_iter().zip(found) {
             if !new {
                 continue;
             }
             new_ids.push(id);
+            self.put_rules(tx, id, &key.rules).await?;
             if !enabled {
                 query("UPDATE gemini_keys SET enabled = 0 WHERE id = ?")
                     .bind(id)
@@ -217,6 +226,7 @@ impl Store {
         id: i64,
         label: Option<&str>,
         enabled: Option<bool>,
+        rules: Option<&KeyRules>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let done = query(
@@ -229,8 +239,35 @@ impl Store {
         .bind(self.is_of_environment(id, true))
         .execute(&mut tx)
         .await?;
+        if let Some(rules) = rules.filter(|_| done.rows > 0) {
+            self.put_rules(&mut tx, id, rules).await?;
+        }
         self.commit_change(tx).await?;
         Ok(done.rows > 0)
+    }
+
+    /// Keeps what the user has chosen about a key, within a larger change.
+    pub(super) async fn put_rules(
+        &self,
+        tx: &mut Tx,
+        id: i64,
+        rules: &KeyRules,
+    ) -> Result<(), StoreError> {
+        query("DELETE FROM key_rules WHERE key_id = ?")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        if *rules == KeyRules::default() {
+            return Ok(());
+        }
+        let text = serde_json::to_string(rules)
+            .map_err(|error| StoreError::failed(&self.inner.place, &error))?;
+        query("INSERT INTO key_rules (key_id, rules) VALUES (?, ?)")
+            .bind(id)
+            .bind(text)
+            .execute(tx)
+            .await
+            .map(drop)
     }
 
     /// Deletes a key so that [`Store::restore_key`] can bring it back until the next start.
@@ -302,6 +339,7 @@ impl Store {
             .map(|secret| FoundKey {
                 secret: secret.clone(),
                 label: String::new(),
+                rules: KeyRules::default(),
             })
             .collect();
         let ids = self.put_keys(&mut tx, &found, Origin::Environment).await?;
@@ -540,9 +578,18 @@ impl Store {
             origin: origin_of(&row.get::<String>("origin")?),
             enabled: row.get("enabled")?,
             added_at: row.get("added_at")?,
+            rules: rules_of(row)?,
             saved,
         }))
     }
+}
+
+/// The rules in a row; those of a newer version that cannot be read are as if there were none.
+pub(super) fn rules_of(row: &Row) -> Result<KeyRules, StoreError> {
+    let text: Option<String> = row.get("rules")?;
+    Ok(text
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default())
 }
 
 fn random_identity() -> Result<String, vault::SealError> {

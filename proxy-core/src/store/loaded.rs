@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use contract::Millis;
-use contract::admin::{DatabaseState, Origin, TokenRules};
+use contract::admin::{DatabaseState, KeyRules, Origin, TokenRules};
 use serde::{Deserialize, Serialize};
 use vault::{MasterKey, Secret};
 
@@ -57,6 +57,8 @@ struct SnapshotKey {
     origin: Origin,
     enabled: bool,
     added_at: Millis,
+    #[serde(default)]
+    rules: KeyRules,
     saved: Option<SavedKeyState>,
 }
 
@@ -144,6 +146,7 @@ impl Store {
                 origin: Origin::Environment,
                 enabled: true,
                 added_at: now,
+                rules: KeyRules::default(),
                 saved: None,
             });
         }
@@ -192,6 +195,7 @@ impl Store {
                     origin: key.origin,
                     enabled: key.enabled,
                     added_at: key.added_at,
+                    rules: key.rules.clone(),
                     saved: saved(key.id).or_else(|| key.saved.clone()),
                 })
                 .collect(),
@@ -284,6 +288,7 @@ impl Store {
                     origin: key.origin,
                     enabled: key.enabled,
                     added_at: key.added_at,
+                    rules: key.rules,
                     saved: key.saved,
                 })
                 .collect(),

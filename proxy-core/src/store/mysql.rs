@@ -30,7 +30,7 @@ const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
 
 /// All tables of this program but [`MIGRATIONS_TABLE`], which is small. A database may have
 /// others, of other programs.
-const OWN: [&str; 15] = [
+const OWN: [&str; 16] = [
     "audit",
     "call_signatures",
     "client_tokens",
@@ -40,6 +40,7 @@ const OWN: [&str; 15] = [
     "express_keys",
     "gemini_keys",
     "kept_responses",
+    "key_rules",
     "panel",
     "record_writers",
     "requests",

@@ -9,13 +9,15 @@
 use std::collections::BTreeMap;
 
 use contract::Millis;
-use contract::admin::{Actor, AuditAction, AuditEntry, AuditPage, SettingDiff, TokenRules};
+use contract::admin::{
+    Actor, AuditAction, AuditEntry, AuditPage, KeyRules, SettingDiff, TokenRules,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vault::Secret;
 
 use super::database::{Row, Tx, Via, query};
-use super::keys::FoundKey;
+use super::keys::{FoundKey, rules_of};
 use super::seal::{audit_place, seen_place, setting_place};
 use super::{Store, StoreError};
 use crate::settings::{DECLARATIONS, Declaration, Settings};
@@ -115,6 +117,9 @@ pub(crate) struct KeyWas {
 pub(crate) struct KeyChoice {
     pub(crate) label: String,
     pub(crate) enabled: bool,
+    /// Absent in an entry of an older version.
+    #[serde(default)]
+    pub(crate) rules: KeyRules,
 }
 
 /// What a token was called and might do, and since then.
@@ -418,7 +423,9 @@ impl Store {
         }
         for key in &inverse.keys {
             let row = query(
-                "SELECT id, label, origin, enabled, deleted_at FROM gemini_keys WHERE id = ?",
+                "SELECT id, label, origin, enabled, deleted_at, \
+                 (SELECT rules FROM key_rules WHERE key_id = gemini_keys.id) AS rules \
+                 FROM gemini_keys WHERE id = ?",
             )
             .bind(key.id)
             .fetch_optional(&mut *tx)
@@ -427,6 +434,7 @@ impl Store {
                 Some(row) if self.is_here(&row, true)? => Some(KeyChoice {
                     label: row.get("label")?,
                     enabled: row.get("enabled")?,
+                    rules: rules_of(&row)?,
                 }),
                 _ => None,
             };
@@ -445,6 +453,7 @@ impl Store {
                 .bind(key.id)
                 .execute(&mut *tx)
                 .await?;
+            self.put_rules(tx, key.id, &key.was.rules).await?;
         }
         for id in &inverse.tokens_added {
             // One that nobody ever used leaves no trace: it may be imported once more.

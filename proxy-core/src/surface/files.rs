@@ -300,7 +300,15 @@ fn home(app: &App, trace: &Trace) -> Result<i64, Problem> {
     let mut hasher = DefaultHasher::new();
     trace.token_id().hash(&mut hasher);
     let home = app.core.pool.home(hasher.finish());
-    home.ok_or_else(|| Problem::of(Failure::NoKey(Unavailable::NoneUsable), &app.core))
+    home.ok_or_else(|| {
+        Problem::of(
+            Failure::NoKey {
+                why: Unavailable::NoneUsable,
+                model: Box::default(),
+            },
+            &app.core,
+        )
+    })
 }
 
 /// Google's times (RFC 3339) in seconds since 1970.

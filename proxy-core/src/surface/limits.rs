@@ -27,6 +27,7 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
+use crate::pool::fits;
 
 /// How long a request counts towards the limit of the minute.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -333,14 +334,6 @@ impl Drop for Admitted {
 impl std::fmt::Debug for Admitted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Admitted").field(&self.token.id).finish()
-    }
-}
-
-/// Whether a model is meant by a pattern: its name, or how it begins followed by `*`.
-fn fits(pattern: &str, model: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => model.starts_with(beginning),
-        None => pattern == model,
     }
 }
 

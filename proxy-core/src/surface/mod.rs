@@ -328,6 +328,7 @@ fn event_stream(body: Body) -> Response {
 
 /// Notes on a response who answered, for the panel's test request.
 fn answered_by(trace: &Trace, mut response: Response) -> Response {
+    response.headers_mut().extend(trace.told());
     if let Some(by) = trace.answered_by() {
         response.extensions_mut().insert(by);
     }
@@ -338,7 +339,9 @@ fn answered_by(trace: &Trace, mut response: Response) -> Response {
 fn relay(mut trace: Trace, body: impl FnOnce(Trace) -> Response) -> Response {
     trace.first_byte();
     let by = trace.answered_by();
+    let told = trace.told();
     let mut response = body(trace);
+    response.headers_mut().extend(told);
     if let Some(by) = by {
         response.extensions_mut().insert(by);
     }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use contract::admin::{CooldownReason, Surface};
-use contract::{ApiError, ErrorCode};
+use contract::{ApiError, ErrorCode, Millis};
 use dialect::{Invalid, UpstreamFailure, error};
 use http::{HeaderValue, StatusCode, header};
 
@@ -216,7 +216,7 @@ impl Problem {
                 problem.google = Some(body);
                 problem
             }
-            Failure::NoKey(why) => Self::unavailable(why, core),
+            Failure::NoKey { why, model } => Self::unavailable(why, &model, core),
             Failure::Empty => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "Google answered several times without any content. Ask again, or change the \
@@ -240,41 +240,82 @@ impl Problem {
         }
     }
 
-    fn unavailable(why: Unavailable, core: &Core) -> Self {
-        match why {
-            Unavailable::NoKeys => Self::new(
+    fn unavailable(why: Unavailable, model: &str, core: &Core) -> Self {
+        let of_model = match model {
+            "" => String::new(),
+            model => format!(" for {model}"),
+        };
+        let (status, message) = match why {
+            Unavailable::NoKeys => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Gemini Balance has no Gemini key yet. Add one on its Keys page.",
+                "Gemini Balance has no Gemini key yet. Add one on its Keys page.".to_owned(),
             ),
-            Unavailable::NoneUsable | Unavailable::AllTried => Self::new(
+            Unavailable::NoneUsable | Unavailable::AllTried => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Every Gemini key is switched off or refused by Google. See the Keys page of \
-                 Gemini Balance for each key's reason.",
+                 Gemini Balance for each key's reason."
+                    .to_owned(),
+            ),
+            Unavailable::NoneAllowed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "No Gemini key may be used{of_model}: the keys' lists of models on the Keys \
+                     page of Gemini Balance exclude it."
+                ),
+            ),
+            Unavailable::Busy => (
+                StatusCode::TOO_MANY_REQUESTS,
+                format!(
+                    "Every Gemini key{of_model} is busy with as many requests as it may have at \
+                     the same time (KEY_CONCURRENCY). Ask again in a moment."
+                ),
+            ),
+            Unavailable::ModelBusy { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "Google is overloaded{of_model}: it has refused several requests in a row, \
+                     whichever key was used. Ask again in a moment, or use another model."
+                ),
+            ),
+            Unavailable::Outage { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Google refuses every Gemini key at once. That is hardly the keys' fault, so they \
+                 stay on and one is tried from time to time. See the Keys page of Gemini Balance \
+                 for what Google says."
+                    .to_owned(),
             ),
             Unavailable::Resting { until, reason } => {
-                let wait = until
-                    .saturating_sub(core.clock.now())
-                    .max(1000)
-                    .unsigned_abs();
-                let wait = Duration::from_millis(wait);
                 let which = match reason {
-                    CooldownReason::PerMinute => "has used up its quota for this minute",
-                    CooldownReason::PerDay => "has used up its quota for today",
+                    CooldownReason::PerMinute => "has used up its requests of this minute",
+                    CooldownReason::TokensPerMinute => {
+                        "has too few tokens left in this minute for a prompt of this size"
+                    }
+                    CooldownReason::PerDay => {
+                        "has used up its requests of today (days begin at midnight Pacific time)"
+                    }
                     CooldownReason::NotInTier => "has no quota for this model at all",
                     CooldownReason::Unexplained => "was told by Google to slow down",
                 };
-                let mut problem = Self::new(
+                let wait = wait_until(until, core);
+                let seconds = seconds(wait);
+                (
                     StatusCode::TOO_MANY_REQUESTS,
                     format!(
-                        "Every Gemini key {which}. The first is back in {} seconds.",
-                        wait.as_secs()
+                        "Every Gemini key{of_model} {which}. The first is back in {seconds} seconds."
                     ),
-                );
-                problem.code = Some("rate_limit_exceeded");
-                problem.retry_after = Some(wait);
-                problem
+                )
             }
+        };
+        let mut problem = Self::new(status, message);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            problem.code = Some("rate_limit_exceeded");
         }
+        problem.retry_after = match why.until() {
+            Some(Some(until)) => Some(wait_until(until, core)),
+            Some(None) => Some(Duration::from_secs(1)),
+            None => None,
+        };
+        problem
     }
 
     /// The body in a protocol's own shape.
@@ -311,6 +352,12 @@ impl Problem {
         }
         response
     }
+}
+
+/// How long it is until then; a second at least.
+fn wait_until(until: Millis, core: &Core) -> Duration {
+    let wait = until.saturating_sub(core.clock.now()).max(1000);
+    Duration::from_millis(wait.unsigned_abs())
 }
 
 /// RFC 9110 §10.2.3: whole seconds; rounded up, so that waiting is enough.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::Peek;
 use dialect::style::Style;
-use http::HeaderValue;
 use http::header::USER_AGENT;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 
 use super::AnsweredBy;
@@ -34,6 +34,14 @@ pub struct Trace {
     key: Option<Picked>,
     /// Another instance sent the request.
     came_through: bool,
+    /// How long the client wants to wait for a key at most.
+    patience: Option<Duration>,
+    /// What the client says that the request belongs to.
+    session: Option<HeaderValue>,
+    /// The tries, when the client wants to be told.
+    attempts: Option<Vec<Attempt>>,
+    /// The model that was asked instead of the one that the client wanted.
+    fallback: Option<HeaderValue>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -54,6 +62,22 @@ pub struct Trace {
 /// (nginx's "client closed request").
 const CLIENT_GONE: u16 = 499;
 
+/// With this header, whatever its value, a client asks to be told of each try.
+const TRACE_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-trace");
+/// One for each try: the key's number, how it ended, how long it was waited for and took.
+const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-attempt");
+/// The model that was asked because the one that was wanted had no key.
+const MODEL_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-model");
+/// By which clients name a session: a common name, Claude Code's, Codex'.
+const SESSION_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-claude-code-session-id"),
+    HeaderName::from_static("session_id"),
+];
+/// How many seconds a client wants to wait for a key at most, which is never more than the
+/// setting `PATIENCE` allows.
+const PATIENCE_HEADER: HeaderName = HeaderName::from_static("x-patience");
+
 /// The most characters that are kept of what a client calls itself.
 const AGENT_CHARS: usize = 200;
 /// The most characters that are kept of what Google said.
@@ -62,6 +86,15 @@ const MESSAGE_CHARS: usize = 4_000;
 const PROJECT_CHARS: usize = 200;
 /// No secret that can be recognised is longer, in bytes.
 const SECRET_BYTES: usize = 256;
+
+/// One try, in time since the request came.
+struct Attempt {
+    /// The key's number.
+    key: i64,
+    began: Duration,
+    /// When it ended, and how.
+    ended: Option<(Duration, &'static str)>,
+}
 
 impl Trace {
     /// Starts the notes of a request: a client's that a token let in, or the panel's own.
@@ -84,6 +117,12 @@ impl Trace {
             record,
             key: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
+            patience: patience_of(parts),
+            session: SESSION_HEADERS
+                .iter()
+                .find_map(|name| parts.headers.get(name).cloned()),
+            attempts: parts.headers.get(TRACE_HEADER).map(|_| Vec::new()),
+            fallback: None,
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -116,6 +155,10 @@ impl Trace {
             record: blank(Surface::Gemini, None),
             key: None,
             came_through: false,
+            patience: None,
+            session: None,
+            attempts: None,
+            fallback: None,
             agent: None,
             body: None,
             said: None,
@@ -188,6 +231,14 @@ impl Trace {
         self.record.project = None;
         self.key = Some(key.clone());
         self.record.remote = None;
+        let began = self.elapsed();
+        if let Some(attempts) = &mut self.attempts {
+            attempts.push(Attempt {
+                key: key.id(),
+                began,
+                ended: None,
+            });
+        }
         if self.core.is_some() {
             self.spans.attempt(call, Some(key), base);
         }
@@ -207,22 +258,63 @@ impl Trace {
         self.came_through
     }
 
+    /// What the client says that the request belongs to.
+    pub fn session(&self) -> Option<&[u8]> {
+        self.session.as_ref().map(HeaderValue::as_bytes)
+    }
+
+    /// How long to wait for a key: as the settings say, or less where the client wants that.
+    pub fn patience(&self, most: Duration) -> Duration {
+        self.patience.map_or(most, |patience| patience.min(most))
+    }
+
     /// Notes why a try failed.
     pub fn failed(&mut self, failure: &Failure) {
-        let (status, project) = match failure {
-            Failure::Refused { status, said, .. } => {
-                let project = said.as_ref().and_then(|said| said.project.as_deref());
-                (Some(status.as_u16()), project)
-            }
-            _ => (None, None),
+        let status = match failure {
+            Failure::Refused { status, .. } => Some(status.as_u16()),
+            _ => None,
         };
+        let project = failure.project();
         self.record.project = project.map(|project| first_chars(project, PROJECT_CHARS));
         self.said = Some((failure.in_short(), status));
     }
 
     /// Notes how the try ended.
-    pub fn settled(&self, outcome: Outcome) {
+    pub fn settled(&mut self, outcome: Outcome) {
         self.spans.settled(outcome);
+        let now = self.elapsed();
+        if let Some(last) = self.attempts.as_mut().and_then(|all| all.last_mut()) {
+            last.ended = Some((now, outcome.name()));
+        }
+    }
+
+    /// Notes that another model is asked instead.
+    pub fn falls_back(&mut self, model: &str) {
+        self.record.model = model.into();
+        self.fallback = HeaderValue::from_str(model).ok();
+    }
+
+    /// What the answer's headers tell: the model that was asked instead, and the tries.
+    pub fn told(&self) -> HeaderMap {
+        let mut told = HeaderMap::new();
+        if let Some(model) = &self.fallback {
+            told.insert(MODEL_HEADER, model.clone());
+        }
+        let mut before = Duration::ZERO;
+        for attempt in self.attempts.iter().flatten() {
+            let (ended, outcome) = attempt.ended.unwrap_or((self.elapsed(), "under_way"));
+            let text = format!(
+                "key={} outcome={outcome} waited_ms={} ms={}",
+                attempt.key,
+                millis(attempt.began.saturating_sub(before)),
+                millis(ended.saturating_sub(attempt.began)),
+            );
+            before = ended;
+            if let Ok(text) = HeaderValue::from_str(&text) {
+                told.append(ATTEMPT_HEADER, text);
+            }
+        }
+        told
     }
 
     /// Notes tokens as Google counted them; later numbers replace earlier ones.
@@ -267,8 +359,7 @@ impl Trace {
     pub fn settle(&mut self, outcome: Outcome, said: &str) {
         self.said = Some((said.to_owned(), None));
         if let (Some(core), Some(key)) = (&self.core, &self.key) {
-            core.pool
-                .settle(key, &self.record.model, outcome, Some(said));
+            core.pool.settle(key, outcome, Some(said), None);
             self.spans.settled(outcome);
         }
     }
@@ -374,6 +465,12 @@ fn first_chars(text: &str, chars: usize) -> Box<str> {
     shown.take(chars).collect::<String>().into()
 }
 
+/// The seconds in the header [`PATIENCE_HEADER`].
+fn patience_of(parts: &Parts) -> Option<Duration> {
+    let text = parts.headers.get(PATIENCE_HEADER)?.to_str().ok()?;
+    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+}
+
 /// In whole milliseconds.
 fn millis(duration: Duration) -> u32 {
     duration.as_millis().try_into().unwrap_or(u32::MAX)
@@ -382,6 +479,9 @@ fn millis(duration: Duration) -> u32 {
 impl Drop for Trace {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
+        if let Some(key) = self.key.as_ref().filter(|_| self.record.prompt_tokens > 0) {
+            key.had_tokens(self.record.prompt_tokens.into());
+        }
         let took = core.clock.monotonic().saturating_sub(self.started);
         self.record.at = core.clock.now();
         self.record.latency_ms = millis(took);

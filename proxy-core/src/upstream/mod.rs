@@ -6,6 +6,7 @@
 //! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
 
 mod classify;
+mod conversation;
 mod express;
 mod hop;
 mod owned;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use arc_swap::Guard;
 use axum::BoxError;
 use bytes::Bytes;
+use contract::Millis;
+use contract::admin::CooldownReason;
 use dialect::gemini::{ApiStatus, Peek};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -31,7 +34,7 @@ pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
 use crate::fetch::Fetcher;
-use crate::pool::{Outcome, Picked, Retry, Unavailable};
+use crate::pool::{Limits, Outcome, Picked, Prefer, Retry, Unavailable, Want, tokens};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 use crate::{Core, KeyChecked, StartError};
@@ -84,6 +87,18 @@ pub struct Call<'a> {
     pub expect: Expect,
 }
 
+impl Call<'_> {
+    /// The same once more; that copies no body.
+    fn again(&self) -> Call<'_> {
+        Call {
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            ..*self
+        }
+    }
+}
+
 /// What counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -126,7 +141,12 @@ pub enum Failure {
         outcome: Outcome,
     },
     /// No key could be tried.
-    NoKey(Unavailable),
+    NoKey {
+        /// Why.
+        why: Unavailable,
+        /// The model that was asked for.
+        model: Box<str>,
+    },
     /// Google answered 200 each time, but with nothing in it.
     Empty,
     /// No connection, or it broke.
@@ -231,36 +251,100 @@ impl Upstream {
                 return ended;
             }
         }
-        let unable = core.express.unable(call);
-        let most = MOST_TRIES + unable.len();
-        let mut tried: Vec<i64> = unable;
-        // A key whose attempt failed for no fault of its own, to be tried again when there
-        // is no other.
-        let mut spare: Option<Picked> = None;
+        let chain = match call.expect {
+            Expect::Anything => &[][..],
+            Expect::Content | Expect::Stream => settings.model_fallbacks.of(call.model),
+        };
+        let chain: Vec<&str> = chain
+            .iter()
+            .map(String::as_str)
+            .filter(|model| trace.may_use(model).is_ok())
+            .collect();
+        let patience = trace.patience(settings.patience);
+        let (_, verb) = call.path.rsplit_once(':').unwrap_or_default();
+        let mut model = call.model;
+        let mut path = call.path.to_owned();
+        for next in chain {
+            // Nobody waits for a model that another stands in for.
+            let asked = Call {
+                model,
+                path: &path,
+                ..call.again()
+            };
+            let ended = self.with_keys(core, &asked, (&settings, Duration::ZERO), trace);
+            let ended = Box::pin(ended).await;
+            if !matches!(ended, Err(Failure::NoKey { .. })) {
+                return ended;
+            }
+            trace.falls_back(next);
+            path = format!("/models/{next}:{verb}");
+            model = next;
+        }
+        let asked = Call {
+            model,
+            path: &path,
+            ..call.again()
+        };
+        Box::pin(self.with_keys(core, &asked, (&settings, patience), trace)).await
+    }
+
+    /// Makes `call` with one key after the other, waiting for the first for `patience`.
+    async fn with_keys(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        (settings, patience): (&Settings, Duration),
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        let started = core.clock.now();
+        let deadline = match settings.deadline {
+            Duration::ZERO => Millis::MAX,
+            deadline => later(started, deadline),
+        };
+        let wait_until = later(started, patience).min(deadline);
+        let tokens = tokens::estimate(&call.body);
+        let is_paid = core.pool.is_paid();
+        let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
+        let prefer = conversation.and_then(|conversation| {
+            Some(Prefer {
+                key: core.pool.answered_before(conversation.id)?,
+                strongly: conversation.strongly,
+            })
+        });
+        // Keys that are tried again when there is no other, and those that are not.
+        let (mut rather_not, mut never) = (Vec::new(), core.express.unable(call));
         let mut last: Option<Setback> = None;
         let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
-        while tried.len() < most {
-            let key = match (core.pool.pick(call.model, &tried), spare.take()) {
-                (Ok(key), kept) => {
-                    spare = kept;
-                    key
-                }
-                (Err(_), Some(same)) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    same
-                }
-                (Err(why), None) => match last {
-                    None if why == Unavailable::AllTried => return Err(express::unable_failure()),
-                    None => return Err(Failure::NoKey(why)),
-                    Some(_) => break,
-                },
+        for _ in 0..MOST_TRIES {
+            let want = Want {
+                model: call.model,
+                tokens,
+                never: &never,
+                rather_not: &rather_not,
+                prefer,
             };
+            let key = match core.pool.pick_by(&want, wait_until).await {
+                Ok(key) => key,
+                Err(Unavailable::AllTried) if last.is_none() => {
+                    return Err(express::unable_failure());
+                }
+                Err(why) => return Err(Failure::without_key(call, why, last)),
+            };
+            if rather_not.contains(&key.id()) {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            key.sent();
             trace.attempt(call, &key, &settings.base_url);
-            let result = self
-                .attempt(core, &settings, call, Way::Key(&key), trace)
-                .await;
+            let left = deadline.saturating_sub(core.clock.now());
+            let left = Duration::from_millis(left.max(0).unsigned_abs());
+            let attempt = self.attempt(core, settings, call, Way::Key(&key), trace);
+            let result = match tokio::time::timeout(left, attempt).await {
+                Ok(Err(setback)) => Err(setback.seen_with(tokens)),
+                Ok(answered) => answered,
+                Err(_) => Err(Setback::overdue()),
+            };
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -269,7 +353,10 @@ impl Upstream {
             trace.settled(outcome);
             let setback = match result {
                 Ok(answer) => {
-                    core.pool.settle(&key, call.model, outcome, None);
+                    core.pool.settle(&key, outcome, None, None);
+                    if let Some(conversation) = conversation {
+                        core.pool.answers(conversation.id, &key);
+                    }
                     return Ok(answer);
                 }
                 Err(setback) => setback,
@@ -282,29 +369,31 @@ impl Upstream {
                 outcome = setback.outcome.name(),
                 "an attempt failed"
             );
-            core.pool
-                .settle(&key, call.model, setback.outcome, Some(&said));
-            let consequence = setback.outcome.consequence();
+            let project = setback.failure.project();
+            let settled = core.pool.settle(&key, outcome, Some(&said), project);
+            let consequence = outcome.consequence();
             counted += u32::from(consequence.counts);
-            if consequence.retry == Retry::No || counted >= settings.max_attempts {
+            if consequence.retry == Retry::No
+                || counted >= settings.max_attempts
+                || later(core.clock.now(), settled.pause) >= deadline
+            {
                 return Err(setback.failure);
             }
-            tried.push(key.id());
-            if consequence.retry == Retry::AnyKey {
-                spare = Some(key);
+            match consequence.retry {
+                Retry::AnyKey => rather_not.push(key.id()),
+                Retry::OtherKey if consequence.counts => never.push(key.id()),
+                // It cannot be chosen before that makes sense.
+                Retry::OtherKey | Retry::No => {}
             }
+            // Whoever waits for this key need not wait for the pause as well.
+            drop(key);
+            tokio::time::sleep(settled.pause).await;
             last = Some(setback);
         }
-        // The last key met its limit: what the client needs to know is when any key is back.
-        match (last, core.pool.pick(call.model, &[])) {
-            (Some(setback), Err(why @ Unavailable::Resting { .. }))
-                if matches!(setback.outcome, Outcome::Quota { .. }) =>
-            {
-                Err(Failure::NoKey(why))
-            }
-            (Some(setback), _) => Err(setback.failure),
-            (None, _) => Err(Failure::NoKey(Unavailable::NoKeys)),
-        }
+        Err(match last {
+            Some(setback) => setback.failure,
+            None => Failure::without_key(call, Unavailable::AllTried, None),
+        })
     }
 
     /// Asks Google for its models with `key`, and notes what that says about it.
@@ -342,7 +431,7 @@ impl Upstream {
             // A refusal that is over is forgiven; a key that is off stays off.
             core.pool.forgive(key);
         }
-        core.pool.settle(key, call.model, outcome, Some(&message));
+        core.pool.settle(key, outcome, Some(&message), None);
         KeyChecked {
             ok: outcome == Outcome::Answered,
             message,
@@ -422,6 +511,35 @@ impl Upstream {
 }
 
 impl Setback {
+    /// The same, knowing how many tokens were sent: a limit of tokens that one request alone
+    /// exceeds is met with every key.
+    fn seen_with(mut self, tokens: u64) -> Self {
+        if let Outcome::Quota {
+            reason: CooldownReason::TokensPerMinute,
+            limits: Limits {
+                tpm: Some(limit), ..
+            },
+            ..
+        } = self.outcome
+            && tokens > u64::from(limit)
+        {
+            let limit = limit.into();
+            self.outcome = Outcome::PromptTooLarge { limit };
+            if let Failure::Refused { outcome, .. } = &mut self.failure {
+                *outcome = self.outcome;
+            }
+        }
+        self
+    }
+
+    fn overdue() -> Self {
+        let what = "The answer did not begin in time (DEADLINE says how long that is)";
+        Self {
+            outcome: Outcome::TooSlow,
+            failure: Failure::TooSlow(what.to_owned()),
+        }
+    }
+
     fn empty() -> Self {
         Self {
             outcome: Outcome::Empty,
@@ -458,6 +576,31 @@ fn answers(peek: &Peek) -> bool {
 }
 
 impl Failure {
+    /// No key is left. After a limit was met the client needs to know when one is back; after
+    /// anything else, what that was.
+    fn without_key(call: &Call<'_>, why: Unavailable, last: Option<Setback>) -> Self {
+        match last {
+            Some(setback)
+                if !matches!(setback.outcome, Outcome::Quota { .. })
+                    || !matches!(why, Unavailable::Resting { .. }) =>
+            {
+                setback.failure
+            }
+            _ => Self::NoKey {
+                why,
+                model: call.model.into(),
+            },
+        }
+    }
+
+    /// The number of the key's project, where Google told it.
+    pub fn project(&self) -> Option<&str> {
+        match self {
+            Self::Refused { said, .. } => said.as_ref()?.project.as_deref(),
+            _ => None,
+        }
+    }
+
     /// One line for logs and for the key's last error.
     pub fn in_short(&self) -> String {
         match self {
@@ -465,11 +608,16 @@ impl Failure {
                 Some(said) => format!("{}: {}", status.as_u16(), said.message),
                 None => format!("{}", status.as_u16()),
             },
-            Self::NoKey(why) => format!("no key: {why:?}"),
+            Self::NoKey { why, .. } => format!("no key: {why:?}"),
             Self::Empty => "Google answered without any content".to_owned(),
             Self::Unreachable(why) | Self::TooSlow(why) | Self::Remote(why) => why.clone(),
         }
     }
+}
+
+/// The moment that much later.
+fn later(now: Millis, time: Duration) -> Millis {
+    now.saturating_add(time.as_millis().try_into().unwrap_or(Millis::MAX))
 }
 
 /// What an error answer of Google means.

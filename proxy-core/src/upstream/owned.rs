@@ -22,13 +22,15 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         let settings = Guard::into_inner(core.settings());
         let Some(key) = core.pool.pick_by_id(key) else {
-            return Err(Failure::NoKey(Unavailable::NoneUsable));
+            return Err(Failure::without_key(call, Unavailable::NoneUsable, None));
         };
         let mut pause = SAME_KEY_PAUSE;
         let mut tries = 0;
         loop {
             trace.attempt(call, &key, &settings.base_url);
-            let result = self.attempt(&settings, call, Way::Key(&key), trace).await;
+            let result = self
+                .attempt(core, &settings, call, Way::Key(&key), trace)
+                .await;
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -37,14 +39,15 @@ impl Upstream {
             trace.settled(outcome);
             let setback = match result {
                 Ok(answer) => {
-                    core.pool.settle(&key, call.model, outcome, None);
+                    core.pool.settle(&key, outcome, None, None);
                     return Ok(answer);
                 }
                 Err(setback) => setback,
             };
             let said = setback.failure.in_short();
             trace.failed(&setback.failure);
-            core.pool.settle(&key, call.model, outcome, Some(&said));
+            let project = setback.failure.project();
+            core.pool.settle(&key, outcome, Some(&said), project);
             tries += 1;
             if outcome.consequence().retry != Retry::AnyKey || tries >= settings.max_attempts {
                 return Err(setback.failure);

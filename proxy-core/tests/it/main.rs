@@ -38,6 +38,7 @@ mod observe;
 #[cfg(target_os = "linux")]
 mod outage;
 #[cfg(test)]
+mod quota;
 mod records;
 #[cfg(test)]
 mod responses;

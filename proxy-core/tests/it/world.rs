@@ -121,13 +121,16 @@ impl Ground {
                 None => (name == "DATA_DIR").then(|| data_dir.clone()),
             }
         };
-        let shown = self.clock.clone();
+        let (shown, slept) = (self.clock.clone(), self.clock.clone());
         let core = proxy_core::start(CoreConfig {
             settings: Settings::load(get).unwrap(),
             on_settings: None,
             master: self.master.clone(),
             sealing: Sealing::SecretKey,
-            clock: Clock::new(move || shown.now()),
+            clock: Clock::new(move || shown.now()).sleeping(move |time| {
+                let clock = slept.clone();
+                async move { clock.sleep(time).await }
+            }),
             panel: None,
             extend: None,
         })

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::check::{SIGNATURE_PREFIX, count};
 use super::check::SIGNATURE_PREFIX;
+use super::check::{SIGNATURE_PREFIX, count};
 use super::media;
 use super::model::{Kind, Model};
 use super::proto::{decode, get, int, list, text};

@@ -146,7 +146,7 @@ fn every_state_of_a_key_and_every_reason_has_a_text() {
     );
     every_one_has(rejects.iter().map(|r| format!("reject.{}", wire_name(r))));
     let cooldowns = variants!(
-        C::PerMinute => C::PerMinute, C::PerDay => C::PerDay,
+        C::PerMinute => C::PerMinute, C::TokensPerMinute => C::TokensPerMinute, C::PerDay => C::PerDay,
         C::NotInTier => C::NotInTier, C::Unexplained => C::Unexplained,
     );
     every_one_has(
@@ -507,6 +507,7 @@ fn no_text_is_left_over() {
         "warning.",
         "keys.state.",
         "keys.column.",
+        "keys.models.",
         "reject.",
         "cooldown.",
         "not_a_key.",

@@ -8,6 +8,7 @@
 
 mod load;
 mod nginx;
+mod pool;
 mod process;
 mod report;
 mod store;
@@ -203,6 +204,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     if !cfg!(target_os = "linux") {
         bail!("the benchmark reads CPU time from /proc, so it runs on Linux only");
     }
+    if options.only == [pool::NAME] {
+        return pool::run(workspace, options);
+    }
     if options.only == [store::NAME] {
         return store::run(workspace, options);
     }
@@ -215,8 +219,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         .collect();
     if cases.is_empty() {
         bail!(
-            "there is no such case; there are {} and, each alone, {} and {}",
+            "there is no such case; there are {} and, each alone, {}, {} and {}",
             CASES.map(|case| case.name).join(", "),
+            pool::NAME,
             store::NAME,
             translation::NAME
         );

@@ -19,13 +19,31 @@ pub(super) const NAME: &str = "store";
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     println!("Building with all optimisations; writing a million requests twice takes minutes.");
     setup::system(workspace, &setup::MARIADB)?;
-    let path = workspace.root.join("bench").join("store.md");
+    measure(
+        workspace,
+        options,
+        "store::tests::bench",
+        "GB_BENCH_STORE",
+        "store.md",
+    )
+}
+
+/// Runs tests of `proxy-core` that measure, which write their report where a variable says, and
+/// prints that.
+pub(super) fn measure(
+    workspace: &Workspace,
+    options: &Options,
+    tests: &str,
+    variable: &str,
+    report: &str,
+) -> Result<ExitCode> {
+    let path = workspace.root.join("bench").join(report);
     let mut command = shell::cargo(workspace);
     command
         .args(["test", "--locked", "--package", "proxy-core", "--lib"])
         .args(["--profile", &options.profile])
-        .args(["store::tests::bench", "--", "--ignored", "--nocapture"])
-        .env("GB_BENCH_STORE", &path)
+        .args([tests, "--", "--ignored", "--nocapture"])
+        .env(variable, &path)
         .env("GB_BENCH_PROFILE", &options.profile);
     shell::run(&mut command)?;
     let text =

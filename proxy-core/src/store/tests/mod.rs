@@ -152,6 +152,7 @@ fn key(secret: &str, label: &str) -> FoundKey {
     FoundKey {
         secret: secret.into(),
         label: label.to_owned(),
+        rules: contract::admin::KeyRules::default(),
     }
 }
 
@@ -242,11 +243,11 @@ async fn keys_come_back_after_a_restart_with_what_was_known_of_them(world: World
     let id = added[0].as_ref().unwrap().id;
     assert!(
         store
-            .change_key(id, Some("two"), Some(false))
+            .change_key(id, Some("two"), Some(false), None)
             .await
             .unwrap()
     );
-    assert!(!store.change_key(999, Some("x"), None).await.unwrap());
+    assert!(!store.change_key(999, Some("x"), None, None).await.unwrap());
     let saved = SavedKeyState {
         last_error: Some("429: slow down".to_owned()),
         ..SavedKeyState::default()

@@ -618,7 +618,7 @@ async fn servers_with_different_environments_leave_each_other_theirs() {
     assert_eq!(hashes, [crate::store::tokens::sha256(&TOKEN.into())]);
     let token = loaded.tokens[0].id;
     // They can be changed, and are not added once more.
-    assert!(one.change_key(id, Some("named"), None).await.unwrap());
+    assert!(one.change_key(id, Some("named"), None, None).await.unwrap());
     assert_eq!(one.key(id).await.unwrap().unwrap().label, "named");
     let rules = TokenRules {
         rpm: Some(3),

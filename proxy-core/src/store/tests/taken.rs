@@ -14,6 +14,7 @@ fn key(text: &str) -> FoundKey {
     FoundKey {
         secret: text.into(),
         label: String::new(),
+        rules: contract::admin::KeyRules::default(),
     }
 }
 

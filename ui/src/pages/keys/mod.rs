@@ -4,8 +4,10 @@ mod add;
 mod check;
 mod filter;
 mod label;
+mod models;
 mod report;
 mod row;
+mod rules;
 mod state;
 mod table;
 
@@ -16,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use contract::admin::{KeyCheck, KeyPatch, KeyView};
+use contract::admin::{ClearCooldowns, KeyCheck, KeyPatch, KeyRules, KeyView, PoolView};
 use contract::{ApiError, Millis};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
@@ -48,6 +50,10 @@ pub enum KeyAction {
     Enable(i64, bool),
     /// Call it something else.
     Rename(i64, String),
+    /// Choose what it may be used for.
+    Rules(i64, Box<KeyRules>),
+    /// Forget cooldowns: of a key or of all, for a model or for all.
+    Clear(Option<i64>, Option<String>),
     /// Delete it.
     Delete(i64),
 }
@@ -66,6 +72,7 @@ pub fn Keys(props: &KeysProps) -> Html {
     let toasts = use_toasts();
     let now = use_now();
     let keys = use_load::<Vec<KeyView>>(host, "/api/keys", Some(KEYS_EVERY));
+    let pool = use_load::<PoolView>(host, "/api/pool", Some(KEYS_EVERY));
     let busy = use_state_eq(BTreeSet::<i64>::new);
     // The set as of now: several answers can come between two renderings.
     let busy_now: Rc<RefCell<BTreeSet<i64>>> = use_mut_ref(BTreeSet::new);
@@ -74,8 +81,10 @@ pub fn Keys(props: &KeysProps) -> Html {
 
     let changed = {
         let (reload, changed) = (keys.reload.clone(), props.changed.clone());
+        let reload_pool = pool.reload.clone();
         use_callback((), move |(), ()| {
             reload.emit(());
+            reload_pool.emit(());
             changed.emit(());
         })
     };
@@ -162,8 +171,8 @@ pub fn Keys(props: &KeysProps) -> Html {
                 KeyAction::StopChecking => *stop.borrow_mut() = true,
                 KeyAction::Enable(id, enabled) => {
                     let patch = KeyPatch {
-                        label: None,
                         enabled: Some(enabled),
+                        ..KeyPatch::default()
                     };
                     spawn_local(async move {
                         mark.emit((id, true));
@@ -177,11 +186,37 @@ pub fn Keys(props: &KeysProps) -> Html {
                 KeyAction::Rename(id, label) => {
                     let patch = KeyPatch {
                         label: Some(label),
-                        enabled: None,
+                        ..KeyPatch::default()
                     };
                     spawn_local(async move {
                         if let Err(error) = change(host, id, &patch).await {
                             toasts.error(lang, &error);
+                        }
+                        changed.emit(());
+                    });
+                }
+                KeyAction::Rules(id, rules) => {
+                    let patch = KeyPatch {
+                        rules: Some(*rules),
+                        ..KeyPatch::default()
+                    };
+                    spawn_local(async move {
+                        if let Err(error) = change(host, id, &patch).await {
+                            toasts.error(lang, &error);
+                        }
+                        changed.emit(());
+                    });
+                }
+                KeyAction::Clear(id, model) => {
+                    let which = ClearCooldowns {
+                        keys: id.into_iter().collect(),
+                        model,
+                    };
+                    spawn_local(async move {
+                        let body = serde_json::to_value(&which).unwrap_or_default();
+                        match host.post::<()>("/api/pool/clear", &body).await {
+                            Ok(()) => toasts.success(lang.t("keys.clear.done")),
+                            Err(error) => toasts.error(lang, &error),
                         }
                         changed.emit(());
                     });
@@ -214,6 +249,7 @@ pub fn Keys(props: &KeysProps) -> Html {
     html!(
         <KeysView
             keys={keys.result.clone()}
+            pool={pool.result.data.clone()}
             {now}
             busy={(*busy).clone()}
             run={(*run).clone()}
@@ -253,6 +289,9 @@ fn undo(
 #[derive(PartialEq, Properties)]
 pub struct KeysViewProps {
     pub keys: LoadResult<Vec<KeyView>>,
+    /// What the pool can still do.
+    #[prop_or_default]
+    pub pool: Option<Rc<PoolView>>,
     /// The instance's clock.
     pub now: Millis,
     /// Keys that something is being done to.
@@ -279,6 +318,7 @@ pub fn KeysView(props: &KeysViewProps) -> Html {
                     <ErrorNote {error} />
                 }
                 { props.adder.clone() }
+                <models::ModelsCard pool={props.pool.clone()} now={props.now} act={props.act.clone()} />
                 <table::KeysCard
                     keys={props.keys.data.clone()}
                     failed={props.keys.error.is_some()}

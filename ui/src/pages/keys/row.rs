@@ -1,10 +1,11 @@
 use contract::Millis;
-use contract::admin::{KeyState, KeyView, Origin};
+use contract::admin::{KeyState, KeyView, Origin, Tier};
 use patternfly_yew::prelude::{Color, Icon, Label};
-use yew::{AttrValue, Callback, Html, Properties, component, html};
+use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use super::KeyAction;
 use super::label::LabelEdit;
+use super::rules::RulesDialog;
 use super::state::StateView;
 use crate::app::use_lang;
 use crate::controls::{Act, Kind, Toggle};
@@ -27,6 +28,16 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
     let id = key.id;
     let enabled = key.state != KeyState::Disabled;
     let of_env = key.origin == Origin::Environment;
+    let editing = use_state_eq(|| false);
+    let edit = {
+        let editing = editing.setter();
+        Callback::from(move |()| editing.set(true))
+    };
+    let close = {
+        let editing = editing.setter();
+        Callback::from(move |()| editing.set(false))
+    };
+    let rests = key.cooldowns.iter().any(|rest| rest.until > props.now);
     // The time is not kept over a restart, the count is: then the count alone is shown.
     let used = match key.last_used_at {
         Some(at) => lang.f("keys.used", &[("ago", &ago(lang, props.now, at))]),
@@ -51,6 +62,12 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                 }
                 if of_env {
                     <div><Label color={Color::Grey} compact=true label={lang.t("keys.of_environment").to_string()} /></div>
+                }
+                if let Some(project) = key.project.as_ref().or(key.rules.project.as_ref()) {
+                    <div class="gb-small gb-muted">{ lang.f("keys.in_project", &[("project", project)]) }</div>
+                }
+                if key.rules.tier == Tier::Paid {
+                    <div><Label color={Color::Blue} compact=true label={lang.t("keys.rules.paid").to_string()} /></div>
                 }
             </td>
             <td class="pf-v6-c-table__td" data-label={lang.t("keys.column.state")}>
@@ -86,6 +103,24 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                         disabled={!enabled}
                         onclick={props.act.reform(move |()| KeyAction::Check(id))}
                     />
+                    if rests {
+                        <Act
+                            id={format!("key-clear-{id}")}
+                            kind={Kind::Plain}
+                            icon={Some(Icon::Redo)}
+                            label={lang.t("keys.clear.one")}
+                            aria_label={named("keys.clear.one")}
+                            onclick={props.act.reform(move |()| KeyAction::Clear(Some(id), None))}
+                        />
+                    }
+                    <Act
+                        id={format!("key-rules-{id}")}
+                        kind={Kind::Plain}
+                        icon={Some(Icon::Cog)}
+                        label={lang.t("keys.rules.edit")}
+                        aria_label={named("keys.rules.edit")}
+                        onclick={edit}
+                    />
                     <Act
                         id={format!("key-delete-{id}")}
                         kind={Kind::Plain}
@@ -96,6 +131,9 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                         onclick={props.act.reform(move |()| KeyAction::Delete(id))}
                     />
                 </div>
+                if *editing {
+                    <RulesDialog key_view={key.clone()} act={props.act.clone()} onclose={close} />
+                }
             </td>
         </tr>
     )

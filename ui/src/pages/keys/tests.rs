@@ -2,7 +2,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use contract::admin::{
-    Cooldown, CooldownReason, ImportReport, KeyState, NotAKey, Origin, RejectReason, RejectedPiece,
+    Cooldown, CooldownReason, ImportReport, KeyRules, KeyState, NotAKey, Origin, RejectReason,
+    RejectedPiece,
 };
 
 use super::add::{AddKeysView, AddKeysViewProps, Outcome};
@@ -26,6 +27,8 @@ fn key(id: i64, state: KeyState) -> KeyView {
         last_used_at: None,
         last_error: None,
         added_at: NOW,
+        rules: KeyRules::default(),
+        project: None,
     }
 }
 

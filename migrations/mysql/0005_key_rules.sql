@@ -1,0 +1,5 @@
+-- As sqlite/0005.
+CREATE TABLE IF NOT EXISTS key_rules (
+    key_id BIGINT     NOT NULL PRIMARY KEY,
+    rules  MEDIUMTEXT NOT NULL
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

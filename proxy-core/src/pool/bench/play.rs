@@ -1,0 +1,309 @@
+//! Plays a load, event by event.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use contract::Millis;
+use contract::admin::{KeyRules, RejectReason};
+
+use super::super::tests::Made;
+use super::super::{Asked, Outcome, Picked, Retry, Waiting, Want};
+use super::google::{Project, Quota};
+use super::load::{BEGIN, Load, Numbers, PATIENCE};
+
+/// Attempts of one request that count, as by default.
+const ATTEMPTS: u32 = 3;
+/// All attempts of one request.
+const MOST_TRIES: u32 = 32;
+
+/// Who chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Pool,
+    RoundRobin,
+    CountingFailures,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Played {
+    pub(super) served: usize,
+    /// Calls from the second day on.
+    pub(super) calls: usize,
+    /// Those of them that Google refused with 429.
+    pub(super) refused: usize,
+    waits: Vec<Millis>,
+}
+
+impl Played {
+    /// How long this share of those that were answered waited at most.
+    pub(super) fn wait(&self, share: f64) -> Millis {
+        let mut waits = self.waits.clone();
+        waits.sort_unstable();
+        let at = (waits.len() as f64 * share) as usize;
+        waits.get(at).or(waits.last()).copied().unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// It comes, or is tried again.
+    Ask,
+    /// Its call arrives at Google.
+    Arrives,
+    /// It is known how the call goes.
+    Ends,
+    /// Its answer is complete.
+    Complete,
+    /// Its patience ends.
+    GivesUp,
+    /// Something opens for those that wait.
+    Opens,
+}
+
+type Event = Reverse<(Millis, u64, What, usize)>;
+
+/// One request while it is played.
+#[derive(Default)]
+struct Going {
+    counted: u32,
+    tries: u32,
+    picked: Option<Picked>,
+    waiting: Option<Waiting>,
+    project: usize,
+    outcome: Option<Outcome>,
+    rather_not: Vec<i64>,
+    asked_at: Millis,
+    waited: Millis,
+    over: bool,
+}
+
+pub(super) fn play(policy: Policy, quotas: &[Quota], load: &Load) -> Played {
+    let made = Made::with(vec![KeyRules::default(); quotas.len()]);
+    made.at(BEGIN);
+    let mut world = World {
+        policy,
+        made,
+        google: quotas.iter().map(|quota| Project::new(*quota)).collect(),
+        load,
+        any: Numbers::new(99),
+        events: BinaryHeap::new(),
+        number: 0,
+        going: load.requests.iter().map(|_| Going::default()).collect(),
+        queue: Vec::new(),
+        opens_at: 0,
+        next: 0,
+        failures: vec![(0, 0); quotas.len()],
+        played: Played::default(),
+    };
+    for (at, request) in load.requests.iter().enumerate() {
+        world.later(request.at, What::Ask, at);
+    }
+    while let Some(Reverse((now, _, what, at))) = world.events.pop() {
+        world.made.at(now);
+        world.happens(now, what, at);
+        world.hand_out(now);
+    }
+    world.played
+}
+
+struct World<'a> {
+    policy: Policy,
+    made: Made,
+    google: Vec<Project>,
+    load: &'a Load,
+    any: Numbers,
+    events: BinaryHeap<Event>,
+    number: u64,
+    going: Vec<Going>,
+    /// Who waits, in their order.
+    queue: Vec<usize>,
+    /// When something opens next, as far as that is noted.
+    opens_at: Millis,
+    /// Whose turn it is, without the pool.
+    next: usize,
+    /// How often each key failed, and in which hour.
+    failures: Vec<(u32, Millis)>,
+    played: Played,
+}
+
+impl World<'_> {
+    fn later(&mut self, at: Millis, what: What, which: usize) {
+        self.number += 1;
+        self.events.push(Reverse((at, self.number, what, which)));
+    }
+
+    fn happens(&mut self, now: Millis, what: What, at: usize) {
+        match what {
+            What::Ask => self.ask(now, at),
+            What::Arrives => self.arrives(now, at),
+            What::Ends => self.ends(now, at),
+            What::Complete => {
+                if let Some(picked) = self.going[at].picked.take() {
+                    picked.had_tokens(self.load.requests[at].tokens);
+                }
+            }
+            What::GivesUp => {
+                if self.going[at].waiting.take().is_some() {
+                    self.going[at].over = true;
+                    self.queue.retain(|other| *other != at);
+                }
+            }
+            What::Opens => {}
+        }
+    }
+
+    fn ask(&mut self, now: Millis, at: usize) {
+        let request = self.load.requests[at];
+        let going = &mut self.going[at];
+        going.tries += 1;
+        going.asked_at = now;
+        if self.policy != Policy::Pool {
+            let project = self.in_turn(now);
+            self.going[at].project = project;
+            return self.send(now, at);
+        }
+        let want = Want {
+            model: "m",
+            tokens: request.estimate,
+            never: &[],
+            rather_not: &going.rather_not,
+            prefer: None,
+        };
+        match self.made.pool.ask(&want, request.at + PATIENCE) {
+            Ok(Asked::Now(picked)) => {
+                self.going[at].picked = Some(picked);
+                self.send(now, at);
+            }
+            Ok(Asked::Queued(waiting)) => {
+                self.going[at].waiting = Some(waiting);
+                self.queue.push(at);
+                self.later(request.at + PATIENCE, What::GivesUp, at);
+            }
+            Err(_) => self.going[at].over = true,
+        }
+    }
+
+    /// The next key without the pool.
+    fn in_turn(&mut self, now: Millis) -> usize {
+        let hour = now / 3_600_000;
+        let count = self.google.len();
+        for _ in 0..count {
+            let project = self.next % count;
+            self.next += 1;
+            let (failures, of_hour) = self.failures[project];
+            let is_good = self.policy == Policy::RoundRobin || failures < 3 || of_hour != hour;
+            if is_good {
+                return project;
+            }
+        }
+        self.next += 1;
+        self.next % count
+    }
+
+    fn send(&mut self, now: Millis, at: usize) {
+        let travels = 20 + self.any.time(100);
+        let going = &mut self.going[at];
+        going.waited += now - going.asked_at;
+        if let Some(picked) = &going.picked {
+            picked.sent();
+            going.project = usize::try_from(picked.id()).unwrap();
+        }
+        self.later(now + travels, What::Arrives, at);
+    }
+
+    fn arrives(&mut self, now: Millis, at: usize) {
+        let request = self.load.requests[at];
+        let project = self.going[at].project;
+        let is_unlucky =
+            self.load.one_overloaded_in > 0 && self.any.below(self.load.one_overloaded_in) == 0;
+        let outcome = if project == 0 && now >= self.load.suspended_at {
+            Outcome::KeyRefused(RejectReason::Suspended)
+        } else if self.load.is_out(now) || is_unlucky {
+            Outcome::Overloaded
+        } else {
+            match self.google[project].admit(now, request.tokens) {
+                Ok(()) => Outcome::Answered,
+                Err(over) => over,
+            }
+        };
+        if now >= BEGIN + 24 * 3_600_000 {
+            self.played.calls += 1;
+            self.played.refused += usize::from(matches!(outcome, Outcome::Quota { .. }));
+        }
+        self.going[at].outcome = Some(outcome);
+        let takes = match outcome {
+            Outcome::Answered => 800 + self.any.time(3_000),
+            _ => 40 + self.any.time(60),
+        };
+        self.later(now + takes, What::Ends, at);
+    }
+
+    fn ends(&mut self, now: Millis, at: usize) {
+        let outcome = self.going[at].outcome.take().unwrap();
+        let pause = match &self.going[at].picked {
+            Some(picked) => self.made.settle(picked, outcome).pause,
+            None => std::time::Duration::ZERO,
+        };
+        if outcome == Outcome::Answered {
+            self.played.served += 1;
+            let waited = self.going[at].waited;
+            self.played.waits.push(waited);
+            self.going[at].over = true;
+            let streams = self.any.time(8_000);
+            return self.later(now + streams, What::Complete, at);
+        }
+        let consequence = outcome.consequence();
+        let going = &mut self.going[at];
+        match self.policy {
+            Policy::Pool => going.counted += u32::from(consequence.counts),
+            Policy::RoundRobin | Policy::CountingFailures => {
+                going.counted += 1;
+                let hour = now / 3_600_000;
+                let failures = &mut self.failures[going.project];
+                *failures = match failures.1 == hour {
+                    true => (failures.0 + 1, hour),
+                    false => (1, hour),
+                };
+            }
+        }
+        if consequence.retry == Retry::AnyKey {
+            going
+                .rather_not
+                .extend(going.picked.as_ref().map(Picked::id));
+        }
+        going.picked = None;
+        if going.counted >= ATTEMPTS || going.tries >= MOST_TRIES {
+            going.over = true;
+            return;
+        }
+        let pause = i64::try_from(pause.as_millis()).unwrap();
+        self.later(now + pause, What::Ask, at);
+    }
+
+    /// Sends those that were given a key, and notes when something opens for the others.
+    fn hand_out(&mut self, now: Millis) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let opens = self.made.pool.serve("m");
+        let queue = std::mem::take(&mut self.queue);
+        for at in queue {
+            let given = self.going[at].waiting.as_mut().and_then(Waiting::take);
+            match given {
+                Some(picked) => {
+                    self.going[at].waiting = None;
+                    self.going[at].picked = Some(picked);
+                    self.send(now, at);
+                }
+                None => self.queue.push(at),
+            }
+        }
+        let opens = opens.map(|opens| opens.max(now + 1));
+        if let Some(opens) = opens.filter(|opens| *opens != self.opens_at && !self.queue.is_empty())
+        {
+            self.opens_at = opens;
+            self.later(opens, What::Opens, 0);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderValue;
+use vault::Secret;
+
+use super::lane::Lane;
+use super::roster::Key;
+
+/// A key that was chosen for an attempt. As long as a clone of it lives, its call counts as
+/// under way.
+#[derive(Clone)]
+pub struct Picked(Arc<Lease>);
+
+/// What a [`Picked`] holds on to.
+pub(super) struct Lease {
+    pub(super) key: Arc<Key>,
+    /// `None` for a key that was not chosen, but asked for by its number.
+    pub(super) call: Option<LaneCall>,
+    sent: AtomicBool,
+    settled: AtomicBool,
+}
+
+/// What was counted for a call.
+pub(super) struct LaneCall {
+    pub(super) lane: Arc<Lane>,
+    /// What the window knows it by.
+    pub(super) number: u64,
+    /// It is the one that sees whether the model works again.
+    pub(super) is_trial_of_model: bool,
+}
+
+impl Lease {
+    pub(super) fn of_lane(key: Arc<Key>, lane: Arc<Lane>, number: u64, is_trial: bool) -> Self {
+        Self {
+            key,
+            call: Some(LaneCall {
+                lane,
+                number,
+                is_trial_of_model: is_trial,
+            }),
+            sent: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn of_key(key: Arc<Key>) -> Self {
+        Self {
+            key,
+            call: None,
+            sent: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that it is settled; true the first time.
+    pub(super) fn settles(&self) -> bool {
+        !self.settled.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(call) = &self.call {
+            self.key.running.fetch_sub(1, Ordering::Relaxed);
+            let unsettled = !*self.settled.get_mut();
+            let sent = *self.sent.get_mut();
+            let lane = call.lane.clone();
+            lane.release(self, unsettled, sent);
+        }
+    }
+}
+
+impl Picked {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self(Arc::new(lease))
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.0
+    }
+
+    /// Its number in the store.
+    pub fn id(&self) -> i64 {
+        self.0.key.id
+    }
+
+    /// The value of `x-goog-api-key`, marked as sensitive.
+    pub fn header(&self) -> HeaderValue {
+        self.0.key.header.clone()
+    }
+
+    /// How to show it.
+    pub fn masked(&self) -> &str {
+        &self.0.key.masked
+    }
+
+    /// The key itself, to scrub what Google says by.
+    pub fn secret(&self) -> &Secret {
+        &self.0.key.secret
+    }
+
+    /// Notes that the call leaves: from now on it counts, however it ends.
+    pub fn sent(&self) {
+        self.0.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes how many input tokens Google counted.
+    pub fn had_tokens(&self, tokens: u64) {
+        if let Some(call) = &self.0.call {
+            call.lane.correct(self.0.key.id, call.number, tokens);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What one project may still ask of one model: pure arithmetic on a moment that is handed in.
+//!
+//! Google counts requests and input tokens over the last sixty seconds and requests since
+//! midnight in California, for each project and model
+//! (<https://ai.google.dev/gemini-api/docs/rate-limits>). A [`Window`] counts the same from
+//! here, knows the limits that Google has told or the user has set, and says when something
+//! fits. It is the one place that changes what is known of a quota.
+
+use std::collections::VecDeque;
+
+use contract::Millis;
+use contract::admin::CooldownReason;
+use serde::{Deserialize, Serialize};
+
+/// Over which time Google counts a minute's limits.
+const MINUTE_MS: Millis = 60_000;
+/// How much longer a request counts here than there: it left earlier than it arrived, and two
+/// may travel for different times.
+const MARGIN_MS: Millis = 250;
+/// How long a limit that Google told is believed. One that was raised since would never be
+/// noticed otherwise; one that still holds costs a single refusal to learn again.
+const LIMIT_KEPT_MS: Millis = 7 * 24 * 60 * 60 * 1_000;
+/// How long nothing is asked for that has a limit of nothing.
+pub(super) const TIER_REST_MS: Millis = 24 * 60 * 60 * 1_000;
+/// How many requests of the last minute are told apart; beyond it they are counted together.
+const MOST_SENT: usize = 4_096;
+
+/// When it is, and when the day of quota ends. Both in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The time.
+    pub now: Millis,
+    /// The next midnight in California.
+    pub day_ends: Millis,
+}
+
+/// What Google counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Requests a minute.
+    RequestsPerMinute,
+    /// Input tokens a minute.
+    TokensPerMinute,
+    /// Requests a day.
+    RequestsPerDay,
+}
+
+/// Limits that somebody has set by hand; `None` leaves it to what Google tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Input tokens a minute.
+    pub tpm: Option<u64>,
+    /// Requests a day.
+    pub rpd: Option<u64>,
+}
+
+/// A limit that Google has told, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// How much is allowed.
+    pub value: u64,
+    /// When Google said so.
+    pub learned_at: Millis,
+}
+
+/// The limits that Google has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learned {
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<Limit>,
+    /// Input tokens a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<Limit>,
+    /// Requests a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpd: Option<Limit>,
+}
+
+/// Until when nothing is sent, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// When it may be asked again.
+    pub until: Millis,
+    /// What is in the way until then.
+    pub reason: CooldownReason,
+}
+
+/// What one project has asked of one model, and what it may.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    /// The requests of the last minute, the oldest first.
+    sent: VecDeque<Sent>,
+    /// How many requests `sent` are.
+    requests: u64,
+    /// How many tokens `sent` are.
+    tokens: u64,
+    /// The end of the day that `today` counts.
+    day_ends: Millis,
+    /// Requests since the last midnight in California.
+    today: u64,
+    learned: Learned,
+    /// What Google has asked for.
+    rest: Option<Opening>,
+    /// Nothing went well since the last rest: the next request is a trial.
+    unproven: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sent {
+    /// Names it, to correct it or take it back.
+    number: u64,
+    at: Millis,
+    requests: u64,
+    tokens: u64,
+}
+
+/// A [`Window`] as it is kept over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedWindow {
+    /// The model, without `models/`.
+    pub model: String,
+    /// The end of the day that `today` counts.
+    pub day_ends: Millis,
+    /// Requests of that day.
+    pub today: u64,
+    /// When the requests of the last minute were sent, and how many tokens they had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<(Millis, u64, u64)>,
+    /// The limits that Google has told.
+    pub learned: Learned,
+    /// What Google has asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Opening>,
+    /// Nothing went well since the last rest.
+    pub unproven: bool,
+}
+
+/// What is used and what is allowed, to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Requests in the last minute.
+    pub requests: u64,
+    /// Input tokens in the last minute.
+    pub tokens: u64,
+    /// Requests since midnight in California.
+    pub today: u64,
+    /// The limits in force.
+    pub limits: Caps,
+}
+
+impl Window {
+    /// When a request of so many tokens may be sent: now, or later for that reason. One that
+    /// is larger than a whole minute's tokens fits when nothing else was sent, because its
+    /// size is only an estimate.
+    pub fn opening(&mut self, at: Moment, caps: &Caps, tokens: u64) -> Opening {
+        self.forget(at);
+        let limits = self.limits(at.now, caps);
+        let mut opening = Opening {
+            until: at.now,
+            reason: CooldownReason::Unexplained,
+        };
+        let mut shut = |until: Millis, reason| {
+            if until > opening.until {
+                opening = Opening { until, reason };
+            }
+        };
+        if let Some(rest) = self.rest {
+            shut(rest.until, rest.reason);
+        }
+        if [limits.rpm, limits.tpm, limits.rpd].contains(&Some(0)) {
+            shut(at.now + TIER_REST_MS, CooldownReason::NotInTier);
+            return opening;
+        }
+        if limits.rpd.is_some_and(|limit| self.today >= limit) {
+            shut(at.day_ends, CooldownReason::PerDay);
+        }
+        if let Some(limit) = limits.rpm {
+            let surplus = (self.requests + 1).saturating_sub(limit);
+            let leaves = self.left_by(|sent| sent.requests, surplus);
+            shut(leaves, CooldownReason::PerMinute);
+        }
+        if let Some(limit) = limits.tpm {
+            let surplus = (self.tokens + tokens.min(limit)).saturating_sub(limit);
+            let leaves = self.left_by(|sent| sent.tokens, surplus);
+            shut(leaves, CooldownReason::TokensPerMinute);
+        }
+        opening
+    }
+
+    /// Notes that a request is sent.
+    pub fn send(&mut self, at: Moment, number: u64, tokens: u64) {
+        self.forget(at);
+        self.today += 1;
+        self.requests += 1;
+        self.tokens += tokens;
+        let is_full = self.sent.len() >= MOST_SENT;
+        match self.sent.back_mut().filter(|_| is_full) {
+            Some(last) => {
+                *last = Sent {
+                    number,
+                    at: at.now,
+                    requests: last.requests + 1,
+                    tokens: last.tokens + tokens,
+                };
+            }
+            None => self.sent.push_back(Sent {
+                number,
+                at: at.now,
+                requests: 1,
+                tokens,
+            }),
+        }
+    }
+
+    /// Notes how many tokens a request really had.
+    pub fn correct(&mut self, number: u64, tokens: u64) {
+        let found = self.sent.iter_mut().rfind(|sent| sent.number == number);
+        if let Some(sent) = found.filter(|sent| sent.requests == 1) {
+            self.tokens = self.tokens - sent.tokens + tokens;
+            sent.tokens = tokens;
+        }
+    }
+
+    /// Takes back a request that Google has not counted.
+    pub fn take_back(&mut self, at: Moment, number: u64) {
+        self.forget(at);
+        self.today = self.today.saturating_sub(1);
+        let found = self.sent.iter().rposition(|sent| sent.number == number);
+        let Some((place, sent)) = found.and_then(|place| Some((place, *self.sent.get(place)?)))
+        else {
+            return;
+        };
+        if sent.requests == 1 {
+            self.sent.remove(place);
+            self.requests -= 1;
+            self.tokens -= sent.tokens;
+        }
+    }
+
+    /// Notes a limit that Google has told.
+    pub fn learn(&mut self, at: Moment, measure: Measure, value: u64) {
+        let limit = Some(Limit {
+            value,
+            learned_at: at.now,
+        });
+        match measure {
+            Measure::RequestsPerMinute => self.learned.rpm = limit,
+            Measure::TokensPerMinute => self.learned.tpm = limit,
+            Measure::RequestsPerDay => self.learned.rpd = limit,
+        }
+    }
+
+    /// Sends nothing until then, and after that one request to see.
+    pub fn rest(&mut self, rest: Opening) {
+        if self.rest.is_none_or(|before| before.until < rest.until) {
+            self.rest = Some(rest);
+        }
+        self.unproven = true;
+    }
+
+    /// Notes that a request went well. It ends no rest: it may have been under way before.
+    pub fn went_well(&mut self, now: Millis) {
+        if self.rest.is_none_or(|rest| rest.until <= now) {
+            self.rest = None;
+            self.unproven = false;
+        }
+    }
+
+    /// Whether only one request may be under way.
+    pub fn is_on_trial(&self) -> bool {
+        self.unproven
+    }
+
+    /// Forgets what Google has asked for and told, because somebody knows better.
+    pub fn forgive(&mut self) {
+        self.rest = None;
+        self.unproven = false;
+        self.learned = Learned::default();
+        self.today = 0;
+        self.sent.clear();
+        self.requests = 0;
+        self.tokens = 0;
+    }
+
+    /// Whether there is anything to know of it.
+    pub fn is_blank(&self) -> bool {
+        self.sent.is_empty()
+            && self.today == 0
+            && self.rest.is_none()
+            && self.learned == Learned::default()
+    }
+
+    /// Whether the model was asked for today, or rests.
+    pub fn was_asked(&self) -> bool {
+        self.today > 0 || self.rest.is_some()
+    }
+
+    /// What is used and what is allowed.
+    pub fn used(&mut self, at: Moment, caps: &Caps) -> Used {
+        self.forget(at);
+        Used {
+            requests: self.requests,
+            tokens: self.tokens,
+            today: self.today,
+            limits: self.limits(at.now, caps),
+        }
+    }
+
+    /// Adds what is known of another: both turned out to be the same project.
+    pub fn merge(&mut self, other: Self) {
+        let newer = |a: Option<Limit>, b: Option<Limit>| match (a, b) {
+            (Some(a), Some(b)) if b.learned_at > a.learned_at => Some(b),
+            (a, b) => a.or(b),
+        };
+        let mut sent: Vec<Sent> = self.sent.drain(..).chain(other.sent).collect();
+        sent.sort_by_key(|sent| sent.at);
+        self.sent = sent.into();
+        self.requests += other.requests;
+        self.tokens += other.tokens;
+        match self.day_ends.cmp(&other.day_ends) {
+            std::cmp::Ordering::Equal => self.today += other.today,
+            std::cmp::Ordering::Less => {
+                (self.day_ends, self.today) = (other.day_ends, other.today);
+            }
+            std::cmp::Ordering::Greater => {}
+        }
+        self.learned = Learned {
+            rpm: newer(self.learned.rpm, other.learned.rpm),
+            tpm: newer(self.learned.tpm, other.learned.tpm),
+            rpd: newer(self.learned.rpd, other.learned.rpd),
+        };
+        if let Some(rest) = other.rest {
+            self.rest(rest);
+        }
+        self.unproven |= other.unproven;
+    }
+
+    /// What is to be kept of it over a restart; `None`: nothing.
+    pub fn saved(&self, model: &str) -> Option<SavedWindow> {
+        if self.is_blank() {
+            return None;
+        }
+        // Without limits, nobody will ask what was sent in the last minute.
+        let is_counted = self.learned.rpm.is_some() || self.learned.tpm.is_some();
+        let sent = self.sent.iter().filter(|_| is_counted);
+        Some(SavedWindow {
+            model: model.to_owned(),
+            day_ends: self.day_ends,
+            today: self.today,
+            sent: sent
+                .map(|sent| (sent.at, sent.requests, sent.tokens))
+                .collect(),
+            learned: self.learned,
+            rest: self.rest,
+            unproven: self.unproven,
+        })
+    }
+
+    /// What was kept of one.
+    pub fn restored(saved: SavedWindow) -> Self {
+        let sent: VecDeque<Sent> = saved
+            .sent
+            .into_iter()
+            .map(|(at, requests, tokens)| Sent {
+                number: u64::MAX,
+                at,
+                requests,
+                tokens,
+            })
+            .collect();
+        Self {
+            requests: sent.iter().map(|sent| sent.requests).sum(),
+            tokens: sent.iter().map(|sent| sent.tokens).sum(),
+            sent,
+            day_ends: saved.day_ends,
+            today: saved.today,
+            learned: saved.learned,
+            rest: saved.rest,
+            unproven: saved.unproven,
+        }
+    }
+
+    /// The limits in force: the user's, else what Google has told lately.
+    fn limits(&self, now: Millis, caps: &Caps) -> Caps {
+        let told = |limit: Option<Limit>| {
+            limit
+                .filter(|limit| now.saturating_sub(limit.learned_at) < LIMIT_KEPT_MS)
+                .map(|limit| limit.value)
+        };
+        Caps {
+            rpm: caps.rpm.or_else(|| told(self.learned.rpm)),
+            tpm: caps.tpm.or_else(|| told(self.learned.tpm)),
+            rpd: caps.rpd.or_else(|| told(self.learned.rpd)),
+        }
+    }
+
+    /// Drops what no longer counts.
+    fn forget(&mut self, at: Moment) {
+        while let Some(first) = self.sent.front()
+            && first.at + MINUTE_MS + MARGIN_MS <= at.now
+        {
+            self.requests -= first.requests;
+            self.tokens -= first.tokens;
+            self.sent.pop_front();
+        }
+        if self.day_ends != at.day_ends {
+            self.day_ends = at.day_ends;
+            self.today = 0;
+        }
+    }
+
+    /// When so much of what `part` counts has left the last minute; 0 for nothing.
+    fn left_by(&self, part: impl Fn(&Sent) -> u64, surplus: u64) -> Millis {
+        let mut left = 0;
+        self.sent
+            .iter()
+            .find(|sent| {
+                left += part(sent);
+                left >= surplus
+            })
+            .filter(|_| surplus > 0)
+            .map_or(0, |sent| sent.at + MINUTE_MS + MARGIN_MS)
+    }
+}
