@@ -13,6 +13,8 @@
 pub mod admin;
 pub mod backups;
 pub mod clock;
+mod doctor;
+pub mod egress;
 mod keeper;
 pub mod observe;
 pub mod pool;
@@ -44,6 +46,7 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
+use crate::egress::Egress;
 use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
@@ -121,6 +124,7 @@ pub struct Core {
     pub(crate) responses: KeptResponses,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
+    pub(crate) egress: Egress,
     tracker: TaskTracker,
     /// Cancelled when the core ends.
     stop: CancellationToken,
@@ -178,6 +182,14 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         0 => None,
         port => Some(server::bind(SocketAddr::new(settings.host, port))?),
     };
+    let own = [
+        Some(address.port()),
+        panel_listener.as_ref().map(|_| settings.admin_port),
+    ];
+    let own = own.into_iter().flatten();
+    let own = own
+        .map(|port| SocketAddr::new(address.ip(), port))
+        .collect();
     let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
     let upstream = Upstream::new()?;
 
@@ -218,6 +230,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         pool,
         recorder,
         metrics,
+        egress: Egress::new(own),
         tracker,
         stop: stopped.clone(),
         runtime: tokio::runtime::Handle::current(),

@@ -52,6 +52,7 @@
 
 mod account;
 mod data;
+mod doctor;
 mod logs;
 mod settings;
 
@@ -59,6 +60,9 @@ pub use account::{
     Account, PasswordChange, PasswordConfirm, SessionView, TotpConfirm, TotpEnabled, TotpSetup,
 };
 pub use data::{BackupReason, BackupView, DataView, DatabaseState, Engine, Sealing, Takeover};
+pub use doctor::{
+    DoctorReport, EgressHealth, EgressView, EgressWay, Finding, FindingCode, FindingState,
+};
 pub use logs::{
     Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
     RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums,
@@ -266,6 +270,9 @@ pub struct KeyView {
     pub last_error: Option<String>,
     /// When it was added.
     pub added_at: Millis,
+    /// The proxy that it always goes through, without a credential; absent where none are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<String>,
 }
 
 /// Where a key or a token came from.

@@ -259,6 +259,13 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
             (KeyState::Rejected { reason }, Vec::new(), None, None)
         }
     };
+    let settings = core.settings();
+    let is_bound = !settings.proxies.routes().is_empty();
+    let egress = is_bound.then(|| {
+        let (base, now) = (&settings.base_url, core.clock.monotonic());
+        let route = core.egress.route(&settings, &key.secret, base, now);
+        route.shown().to_owned()
+    });
     KeyView {
         id: key.id,
         label: key.label,
@@ -271,6 +278,7 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
         last_used_at,
         last_error,
         added_at: key.added_at,
+        egress,
     }
 }
 

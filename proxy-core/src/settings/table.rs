@@ -8,6 +8,8 @@ use contract::admin::{Applies, SettingGroup};
 use jiff::tz::TimeZone;
 use vault::Secret;
 
+use crate::egress::Proxies;
+
 use super::parse::{CustomHeaders, Found, Rule, Value as _, model_name, refuse_placeholder};
 use super::{Declaration, Kind, SettingError, Text};
 
@@ -124,6 +126,14 @@ settings! {
     timeout: Duration = Upstream "TIME_OUT" "time-out" Kind::Integer(1, 3600), default "300", Live;
         zh "超时（秒）" "Google 多久没有任何响应就放弃。";
         en "Timeout (seconds)" "How long Google may stay silent before an attempt is given up.";
+    /// Ways to Google through proxies; see [`crate::egress`].
+    proxies: Proxies = Upstream "PROXIES" "proxies" Kind::List, default "", Live secret;
+        zh "代理服务器" "访问 Google 时使用的代理，例如 http://127.0.0.1:7890、socks5://用户:密码@主机:1080，可以有多个；每个密钥固定使用其中一个，direct 表示直连。可能含有密码，所以不显示。";
+        en "Proxies" "Proxies that calls to Google go through, e.g. http://127.0.0.1:7890 or socks5://user:password@host:1080; each key always uses the same one of them, and direct means no proxy. They may hold a password, so they are not shown.";
+    /// Whether calls to Google go through the system's proxy where no others are listed.
+    system_proxy: bool = Upstream "SYSTEM_PROXY" "system-proxy" Kind::Boolean, default "true", Live;
+        zh "跟随系统代理" "没有填写代理服务器时，按系统当前的代理设置访问 Google（Windows、macOS 的网络设置，或环境变量 HTTPS_PROXY、ALL_PROXY、NO_PROXY）；系统设置改变后几秒内生效。";
+        en "Follow the system's proxy" "Where no proxies are listed, calls to Google go through the system's (of the network settings of Windows and macOS, or HTTPS_PROXY, ALL_PROXY and NO_PROXY); a change there is followed within seconds.";
     /// Headers that every request to Google carries.
     custom_headers: CustomHeaders = Upstream "CUSTOM_HEADERS" "custom-headers" Kind::Map,
         default "", Live secret;

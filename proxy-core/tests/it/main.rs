@@ -11,6 +11,8 @@ mod bad_input;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod failover;

@@ -25,6 +25,7 @@ fn key(id: i64, state: KeyState) -> KeyView {
         last_used_at: None,
         last_error: None,
         added_at: NOW,
+        egress: None,
     }
 }
 
