@@ -94,7 +94,7 @@ impl FakeProxy {
     }
 }
 
-async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut first = [0];
     client.peek(&mut first).await?;
     match first {

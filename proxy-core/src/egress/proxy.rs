@@ -145,7 +145,7 @@ impl Proxies {
     ///
     /// # Errors
     /// Which one is wrong (from 1), and in what way.
-    pub(crate) fn parse(items: &[String]) -> Result<Self, (usize, &'static str)> {
+    pub(crate) fn of(items: &[String]) -> Result<Self, (usize, &'static str)> {
         let mut routes = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let route = match item.eq_ignore_ascii_case(DIRECT) {
@@ -201,7 +201,7 @@ mod tests {
             assert!(refused.contains(why), "{text}: {refused}");
         }
         let items = ["direct".to_owned(), "vmess://secret".to_owned()];
-        assert_eq!(Proxies::parse(&items).unwrap_err().0, 2);
+        assert_eq!(Proxies::of(&items).unwrap_err().0, 2);
     }
 
     #[test]

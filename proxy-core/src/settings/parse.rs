@@ -224,7 +224,7 @@ impl Value for CustomHeaders {
 
 impl Value for Proxies {
     fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
-        Self::parse(&list_items(&found.text)).map_err(|(number, why)| {
+        Self::of(&list_items(&found.text)).map_err(|(number, why)| {
             found.refused(format!(
                 "number {number} of the list {why}; expected are addresses like \
                  http://127.0.0.1:7890 or socks5://user:password@host:1080, or direct"
