@@ -104,11 +104,6 @@ impl Proxy {
         self.id
     }
 
-    /// The credential, for leaving it out of what is said.
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.url
-    }
-
     /// What sends everything through it.
     ///
     /// # Errors
