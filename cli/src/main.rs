@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
         Some(("health", matches)) => command_runs(matches, commands::health::run),
+        Some(("doctor", matches)) => command_runs(matches, commands::doctor::run),
         Some(("password", matches)) => command_runs(matches, commands::password::run),
         Some(("rotate-key", matches)) => command_runs(matches, commands::rotate_key::run),
         Some(("takeover", matches)) => command_runs(matches, commands::takeover::run),
@@ -56,6 +57,7 @@ fn command() -> Command {
         );
     let mut others = vec![
         commands::health::command(),
+        commands::doctor::command(),
         commands::password::command(),
         commands::rotate_key::command(),
         commands::takeover::command(),

@@ -13,6 +13,8 @@
 pub mod admin;
 pub mod backups;
 pub mod clock;
+mod doctor;
+pub mod egress;
 mod fetch;
 mod keeper;
 mod memory;
@@ -46,6 +48,7 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
+use crate::egress::Egress;
 use crate::memory::{CallSignatures, KeptResponses, Scribe};
 use crate::observe::Metrics;
 use crate::pool::{Dice, NewKey, Pool};
@@ -126,6 +129,7 @@ pub struct Core {
     pub(crate) express: ExpressKeys,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
+    pub(crate) egress: Egress,
     tracker: TaskTracker,
     /// Cancelled when the core ends.
     stop: CancellationToken,
@@ -183,6 +187,14 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         0 => None,
         port => Some(server::bind(SocketAddr::new(settings.host, port))?),
     };
+    let own = [
+        Some(address.port()),
+        panel_listener.as_ref().map(|_| settings.admin_port),
+    ];
+    let own = own.into_iter().flatten();
+    let own = own
+        .map(|port| SocketAddr::new(address.ip(), port))
+        .collect();
     let panel_port = panel_listener.as_ref().map(|_| settings.admin_port);
     let upstream = Upstream::new()?;
 
@@ -242,6 +254,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         pool,
         recorder,
         metrics,
+        egress: Egress::new(own),
         tracker,
         stop: stopped.clone(),
         runtime: tokio::runtime::Handle::current(),

@@ -6,7 +6,8 @@
 //! time that it and the code under test share. [`mariadb`] is no fake but the real
 //! server, started for a test, and [`wire`] is the network before it, which fails on
 //! demand, too. [`render`] and [`koyeb`] are clouds that behave, [`registry`] has their
-//! images, and what fakes of this kind have in common is in [`cloud`]; [`launch`] starts our own server for
+//! images, and what fakes of this kind have in common is in [`cloud`]; [`proxy`] is a way out through
+//! somebody else, and [`launch`] starts our own server for
 //! them.
 //!
 //! Deliberately absent: any knowledge of the gateway. This crate depends on none of
@@ -23,6 +24,7 @@ pub mod kubernetes;
 pub mod launch;
 #[cfg(target_os = "linux")]
 pub mod mariadb;
+pub mod proxy;
 pub mod registry;
 pub mod render;
 mod tls;

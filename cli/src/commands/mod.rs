@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod deploy;
+pub mod doctor;
 pub mod health;
 pub mod password;
 pub mod rotate_key;

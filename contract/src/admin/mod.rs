@@ -54,6 +54,7 @@
 
 mod account;
 mod data;
+mod doctor;
 mod logs;
 mod settings;
 
@@ -61,6 +62,9 @@ pub use account::{
     Account, PasswordChange, PasswordConfirm, SessionView, TotpConfirm, TotpEnabled, TotpSetup,
 };
 pub use data::{BackupReason, BackupView, DataView, DatabaseState, Engine, Sealing, Takeover};
+pub use doctor::{
+    DoctorReport, EgressHealth, EgressView, EgressWay, Finding, FindingCode, FindingState,
+};
 pub use logs::{
     Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
     RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums,
@@ -277,6 +281,9 @@ pub struct KeyView {
     /// The number of its Google project, where Google told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// The proxy that it always goes through, without a credential; absent where none are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<String>,
 }
 
 /// Where a key or a token came from.

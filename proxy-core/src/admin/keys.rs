@@ -271,6 +271,13 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
             (KeyState::Rejected { reason }, Vec::new(), None, None, None)
         }
     };
+    let settings = core.settings();
+    let is_bound = !settings.proxies.routes().is_empty();
+    let egress = is_bound.then(|| {
+        let (base, now) = (&settings.base_url, core.clock.monotonic());
+        let route = core.egress.route(&settings, &key.secret, base, now);
+        route.shown().to_owned()
+    });
     KeyView {
         id: key.id,
         label: key.label,
@@ -286,6 +293,7 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
         added_at: key.added_at,
         rules: key.rules,
         project,
+        egress,
     }
 }
 

@@ -14,6 +14,7 @@ mod account;
 pub mod answer;
 mod audit;
 mod data;
+mod doctor;
 mod gate;
 mod guard;
 mod headers;
@@ -124,6 +125,8 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(overview::models))
         .routes(routes!(overview::connect))
         .routes(routes!(overview::test))
+        .routes(routes!(doctor::examine))
+        .routes(routes!(doctor::egress))
         .routes(routes!(keys::list))
         .routes(routes!(keys::import))
         .routes(routes!(keys::change, keys::delete))

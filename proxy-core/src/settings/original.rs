@@ -108,9 +108,9 @@ const HEALTH: Text = Text {
     en: "Not needed: what Google answers decides about a key. One without quota rests until it \
          has some again, one that is refused is no longer used.",
 };
-const PROXIES: Text = Text {
-    zh: "暂不支持通过代理服务器访问 Google；可以用 BASE_URL 指向一个中转地址。",
-    en: "Going to Google through a proxy is not supported yet; BASE_URL can name a gateway.",
+const BOUND: Text = Text {
+    zh: "不需要：每个密钥总是固定使用同一个代理，重启后也不变。",
+    en: "Not needed: each key always uses the same proxy, also after a restart.",
 };
 const BY_REQUEST: Text = Text {
     zh: "不需要：由客户端在每个请求里决定，并原样转发给 Google。",
@@ -204,8 +204,8 @@ pub static ORIGINAL: &[OriginalSetting] = &[
     nothing("MAX_FAILURES", "3", HEALTH),
     becomes("TIME_OUT", "300", "TIME_OUT", whole_number),
     becomes("MAX_RETRIES", "3", "MAX_RETRIES", attempts),
-    nothing("PROXIES", "[]", PROXIES),
-    nothing("PROXIES_USE_CONSISTENCY_HASH_BY_API_KEY", "true", PROXIES),
+    same("PROXIES", "[]"),
+    nothing("PROXIES_USE_CONSISTENCY_HASH_BY_API_KEY", "true", BOUND),
     same("TEST_MODEL", "gemini-2.5-flash-lite"),
     nothing(
         "IMAGE_MODELS",

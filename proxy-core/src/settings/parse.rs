@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use vault::Secret;
 
 use super::{Declaration, Kind};
+use crate::egress::Proxies;
 use crate::pool::Caps;
 
 /// A value that is not acceptable.
@@ -220,6 +221,17 @@ impl Value for CustomHeaders {
             headers.insert(parsed, value);
         }
         Ok(Self(headers))
+    }
+}
+
+impl Value for Proxies {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        Self::of(&list_items(&found.text)).map_err(|(number, why)| {
+            found.refused(format!(
+                "number {number} of the list {why}; expected are addresses like \
+                 http://127.0.0.1:7890 or socks5://user:password@host:1080, or direct"
+            ))
+        })
     }
 }
 

@@ -9,6 +9,8 @@ use dialect::ModelMap;
 use jiff::tz::TimeZone;
 use vault::Secret;
 
+use crate::egress::Proxies;
+
 use super::parse::{
     CustomHeaders, Found, ModelFallbacks, ModelLimits, Rule, Value as _, model_name,
     refuse_placeholder,
@@ -168,6 +170,14 @@ settings! {
     wait_queue: u32 = Upstream "WAIT_QUEUE" "wait-queue" Kind::Integer(0, 100_000), default "200", Live;
         zh "等待队列" "每个模型最多有多少个请求同时等待密钥，更多的立即得到 429。";
         en "Queue" "How many requests may wait for a key of one model; more get 429 at once.";
+    /// Ways to Google through proxies; see [`crate::egress`].
+    proxies: Proxies = Upstream "PROXIES" "proxies" Kind::List, default "", Live secret;
+        zh "代理服务器" "访问 Google 时使用的代理，例如 http://127.0.0.1:7890、socks5://用户:密码@主机:1080，可以有多个；每个密钥固定使用其中一个，direct 表示直连。可能含有密码，所以不显示。";
+        en "Proxies" "Proxies that calls to Google go through, e.g. http://127.0.0.1:7890 or socks5://user:password@host:1080; each key always uses the same one of them, and direct means no proxy. They may hold a password, so they are not shown.";
+    /// Whether calls to Google go through the system's proxy where no others are listed.
+    system_proxy: bool = Upstream "SYSTEM_PROXY" "system-proxy" Kind::Boolean, default "true", Live;
+        zh "跟随系统代理" "没有填写代理服务器时，按系统当前的代理设置访问 Google（Windows、macOS 的网络设置，或环境变量 HTTPS_PROXY、ALL_PROXY、NO_PROXY）；系统设置改变后几秒内生效。";
+        en "Follow the system's proxy" "Where no proxies are listed, calls to Google go through the system's (of the network settings of Windows and macOS, or HTTPS_PROXY, ALL_PROXY and NO_PROXY); a change there is followed within seconds.";
     /// Headers that every request to Google carries.
     custom_headers: CustomHeaders = Upstream "CUSTOM_HEADERS" "custom-headers" Kind::Map,
         default "", Live secret;

@@ -74,17 +74,17 @@ impl Upstream {
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
         let Way::Key(key) = way else {
-            return self.attempt_one(settings, call, way, trace).await;
+            return self.attempt_one(core, settings, call, way, trace).await;
         };
         if core.express.has(key.id()) {
-            return Box::pin(self.attempt_express(settings, call, key, trace)).await;
+            return Box::pin(self.attempt_express(core, settings, call, key, trace)).await;
         }
-        let result = self.attempt_one(settings, call, way, trace).await;
+        let result = self.attempt_one(core, settings, call, way, trace).await;
         match &result {
             Err(setback)
                 if may_be_express(setback.outcome)
                     && asks_google(settings)
-                    && Box::pin(self.is_express(settings, key)).await =>
+                    && Box::pin(self.is_express(core, settings, key)).await =>
             {
                 tracing::info!(key = key.id(), "the key is one of Vertex AI's express mode");
                 core.found_express(key.id());
@@ -94,15 +94,15 @@ impl Upstream {
                         failure: unable_failure(),
                     });
                 }
-                Box::pin(self.attempt_express(settings, call, key, trace)).await
+                Box::pin(self.attempt_express(core, settings, call, key, trace)).await
             }
             _ => result,
         }
     }
 
     /// Whether express mode takes the key.
-    async fn is_express(&self, settings: &Settings, key: &Picked) -> bool {
-        match self.ask_express(settings, key).await {
+    async fn is_express(&self, core: &Core, settings: &Settings, key: &Picked) -> bool {
+        match self.ask_express(core, settings, key).await {
             Ok(_) => true,
             // The key was let in; what is wrong is wrong with the call.
             Err(setback) => matches!(
@@ -115,6 +115,7 @@ impl Upstream {
     /// Makes the cheapest call that express mode has.
     pub(super) async fn ask_express(
         &self,
+        core: &Core,
         settings: &Settings,
         key: &Picked,
     ) -> Result<Answer, Setback> {
@@ -128,12 +129,13 @@ impl Upstream {
             expect: Expect::Anything,
         };
         let way = Way::Express(key);
-        self.attempt_one(settings, &call, way, &mut Trace::silent())
+        self.attempt_one(core, settings, &call, way, &mut Trace::silent())
             .await
     }
 
     async fn attempt_express(
         &self,
+        core: &Core,
         settings: &Settings,
         call: &Call<'_>,
         key: &Picked,
@@ -152,11 +154,11 @@ impl Upstream {
         };
         let bodies = match express(verb, &call.body) {
             Express::Same | Express::Never => {
-                return self.attempt_one(settings, call, way, trace).await;
+                return self.attempt_one(core, settings, call, way, trace).await;
             }
             Express::Body(body) => {
                 let call = made(call.path, body, call.expect);
-                return self.attempt_one(settings, &call, way, trace).await;
+                return self.attempt_one(core, settings, &call, way, trace).await;
             }
             Express::Predict(bodies) => bodies,
         };
@@ -165,7 +167,7 @@ impl Upstream {
         let mut answers: Vec<Bytes> = Vec::with_capacity(bodies.len());
         for body in bodies {
             let call = made(&path, body, Expect::Anything);
-            match self.attempt_one(settings, &call, way, trace).await? {
+            match self.attempt_one(core, settings, &call, way, trace).await? {
                 Answer::Whole(whole) => answers.push(whole.body),
                 Answer::Stream(_) => return Err(Setback::malformed()),
             }

@@ -150,10 +150,10 @@ impl NextHop {
         });
         if begins {
             let hop = self.clone();
-            let upstream = core.upstream.clone();
+            let client = self.client(core);
             let clock = core.clock.clone();
             core.in_background(async move {
-                let asked = hop.ask_until_it_answers(&upstream);
+                let asked = hop.ask_until_it_answers(&client);
                 match tokio::time::timeout(hop.through.patience, asked).await {
                     Ok(()) => hop.heard(clock.now()),
                     Err(_) => {
@@ -166,11 +166,21 @@ impl NextHop {
         told
     }
 
-    async fn ask_until_it_answers(&self, upstream: &Upstream) {
+    /// The connections by the way that its calls go.
+    fn client(&self, core: &Core) -> reqwest::Client {
+        let (settings, now) = (core.settings(), core.clock.monotonic());
+        let route = core
+            .egress
+            .route(&settings, self.token(), &self.base_url, now);
+        let client = core.upstream.by(&route);
+        client.unwrap_or_else(|_| core.upstream.client.clone())
+    }
+
+    async fn ask_until_it_answers(&self, client: &reqwest::Client) {
         let address = format!("{}/health", self.through.address);
         let mut pause = FIRST_PAUSE;
         loop {
-            let answer = upstream.client.get(&address).timeout(QUESTION).send().await;
+            let answer = client.get(&address).timeout(QUESTION).send().await;
             if let Ok(answer) = answer
                 && answer.status() == StatusCode::OK
                 && answer.text().await.is_ok_and(|said| said == HEALTHY)
@@ -255,7 +265,7 @@ pub(super) async fn call(
             }
         }
         trace.attempt_through(call, hop);
-        let attempt = upstream.attempt_one(settings, call, Way::Through(hop), trace);
+        let attempt = upstream.attempt_one(core, settings, call, Way::Through(hop), trace);
         let setback = match attempt.await {
             Ok(answer) => {
                 hop.heard(core.clock.now());

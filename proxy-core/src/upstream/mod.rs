@@ -12,6 +12,7 @@ mod hop;
 mod owned;
 mod stream;
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use contract::admin::CooldownReason;
 use dialect::gemini::{ApiStatus, Peek};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
 use reqwest::Url;
 use tower_http::timeout::TimeoutBody;
 use vault::Secret;
@@ -33,6 +35,7 @@ pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
+use crate::egress::Route;
 use crate::fetch::Fetcher;
 use crate::pool::{Limits, Outcome, Picked, Prefer, Retry, Unavailable, Want, tokens};
 use crate::settings::Settings;
@@ -50,6 +53,8 @@ const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most attempts for one request, those included that the settings do not count.
 const MOST_TRIES: usize = 32;
+/// The most proxies that connections are kept for.
+const MOST_PROXIED: usize = 256;
 /// The pause before the same key is tried again; doubled each time.
 const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -61,6 +66,8 @@ pub struct Upstream {
     client: reqwest::Client,
     /// Fetches what clients name by address, from anywhere but Google.
     pub(crate) media: Arc<Fetcher>,
+    /// Those through proxies, by [`Proxy::id`].
+    proxied: Arc<Mutex<HashMap<u64, reqwest::Client>>>,
 }
 
 /// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
@@ -177,6 +184,14 @@ impl<'a> Way<'a> {
         }
     }
 
+    /// What lets one in.
+    fn credential(self) -> &'a Secret {
+        match self {
+            Self::Key(key) | Self::Express(key) => key.secret(),
+            Self::Through(hop) => hop.token(),
+        }
+    }
+
     /// Adds what only this way needs to the headers of a call.
     fn sign(self, settings: &Settings, headers: &mut HeaderMap) {
         match self {
@@ -217,19 +232,30 @@ impl Upstream {
     pub fn new() -> Result<Self, StartError> {
         // Another part of the process may have installed the same provider; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            // The system's proxy settings are never baked in: see DESIGN.md, Libraries.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .build()
-            .map_err(|error| StartError::Upstream(error.to_string()))?;
+        let client = client(None).map_err(|error| StartError::Upstream(error.to_string()))?;
         Ok(Self {
             client,
             media: Arc::default(),
+            proxied: Arc::default(),
         })
+    }
+
+    /// The connections by a way. Those through a proxy are made when it is first needed.
+    pub(crate) fn by(&self, route: &Route) -> reqwest::Result<reqwest::Client> {
+        let Route::Proxy(proxy) = route else {
+            return Ok(self.client.clone());
+        };
+        let mut proxied = self.proxied.lock();
+        if let Some(known) = proxied.get(&proxy.id()) {
+            return Ok(known.clone());
+        }
+        let new = client(Some(proxy.for_client()?))?;
+        if proxied.len() >= MOST_PROXIED {
+            // Of proxies that were changed again and again; those in use are made anew.
+            proxied.clear();
+        }
+        proxied.insert(proxy.id(), new.clone());
+        Ok(new)
     }
 
     /// Makes `call` with one key after the other until there is an answer or no sense in
@@ -412,7 +438,7 @@ impl Upstream {
         // Express mode has no list of models.
         let known = core.express.has(key.id());
         let result = match known {
-            true => self.ask_express(&settings, key).await,
+            true => self.ask_express(core, &settings, key).await,
             false => {
                 let way = Way::Key(key);
                 self.attempt(core, &settings, &call, way, &mut Trace::silent())
@@ -439,18 +465,48 @@ impl Upstream {
         }
     }
 
+    /// Whether Google does not serve the region that this key's calls come from, asked by counting
+    /// tokens. What else it may refuse is not told.
+    pub async fn is_refused_here(&self, core: &Core, key: &Picked, model: &str) -> bool {
+        let path = format!("/models/{model}:countTokens");
+        let call = Call {
+            method: Method::POST,
+            path: &path,
+            query: "",
+            model,
+            headers: json_headers(),
+            body: Bytes::from_static(br#"{"contents":[{"parts":[{"text":"hi"}]}]}"#),
+            expect: Expect::Anything,
+        };
+        let settings = Guard::into_inner(core.settings());
+        let mut trace = Trace::silent();
+        let asked = self.attempt(core, &settings, &call, Way::Key(key), &mut trace);
+        let refused = asked.await.err().map(|setback| setback.outcome);
+        refused == Some(Outcome::LocationRefused)
+    }
+
     async fn attempt_one(
         &self,
+        core: &Core,
         settings: &Settings,
         call: &Call<'_>,
         way: Way<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
-        let asked = self.send(settings, call, way);
-        let response = tokio::time::timeout(settings.timeout, asked)
-            .await
-            .map_err(|_| Setback::too_slow())?
-            .map_err(|error| lost(error.into()))?;
+        let base = way.base_url(settings);
+        let route = (core.egress).route(settings, way.credential(), base, core.clock.monotonic());
+        let asked = self.send(settings, call, way, &route);
+        let response = match tokio::time::timeout(settings.timeout, asked).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let setback = by_route(lost(error.into()), &route);
+                let why = setback.failure.in_short();
+                core.egress.noted(&route, core.clock.now(), Err(&why));
+                return Err(setback);
+            }
+            Err(_) => return Err(Setback::too_slow()),
+        };
+        core.egress.noted(&route, core.clock.now(), Ok(()));
         let (head, body) = http::Response::from(response).into_parts();
         let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
         if !head.status.is_success() {
@@ -481,7 +537,9 @@ impl Upstream {
         settings: &Settings,
         call: &Call<'_>,
         way: Way<'_>,
+        route: &Route,
     ) -> reqwest::Result<reqwest::Response> {
+        let client = self.by(route)?;
         let base = way.base_url(settings);
         let mut address =
             String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
@@ -497,7 +555,7 @@ impl Upstream {
             address.push_str(call.query);
         }
         let Ok(url) = Url::parse(&address) else {
-            return self.client.get(&*address).send().await;
+            return client.get(&*address).send().await;
         };
         let mut request = reqwest::Request::new(call.method.clone(), url);
         let headers = request.headers_mut();
@@ -506,7 +564,7 @@ impl Upstream {
         if call.method != Method::GET {
             *request.body_mut() = Some(call.body.clone().into());
         }
-        self.client.execute(request).await
+        client.execute(request).await
     }
 }
 
@@ -659,6 +717,30 @@ fn lost(error: BoxError) -> Setback {
         outcome: Outcome::Unreachable,
         failure: Failure::Unreachable(text),
     }
+}
+
+/// Says of a lost connection by which way it went.
+fn by_route(mut setback: Setback, route: &Route) -> Setback {
+    if let (Route::Proxy(proxy), Failure::Unreachable(why)) = (route, &mut setback.failure) {
+        *why = format!("{why} through the proxy {}", proxy.shown());
+    }
+    setback
+}
+
+/// Connections, through a proxy or straight.
+fn client(proxy: Option<reqwest::Proxy>) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        // The system's proxy is never baked in: `crate::egress` says which one is used.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(90));
+    match proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder,
+    }
+    .build()
 }
 
 /// The next piece of an answer; `None` at its end.

@@ -13,6 +13,8 @@ mod chat;
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod express;

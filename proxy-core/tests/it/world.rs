@@ -35,7 +35,7 @@ pub struct World {
 /// What a server is started from, and what outlives it.
 #[derive(Clone)]
 pub struct Ground {
-    google: Arc<FakeGoogle>,
+    pub google: Arc<FakeGoogle>,
     clock: VirtualClock,
     master: MasterKey,
     dir: Arc<tempfile::TempDir>,

@@ -63,6 +63,9 @@ pub enum Route {
     /// What was changed, and by whom.
     #[at("/settings/history")]
     History,
+    /// Whether everything works.
+    #[at("/doctor")]
+    Doctor,
     /// Where everything is kept.
     #[at("/data")]
     Data,

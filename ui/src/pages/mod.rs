@@ -5,6 +5,7 @@ pub mod connect;
 pub mod dashboard;
 pub mod data;
 pub mod deploy;
+pub mod doctor;
 pub mod instances;
 pub mod keys;
 pub mod requests;

@@ -6,8 +6,8 @@ use std::path::Path;
 use contract::ErrorCode;
 use contract::admin::{
     Actor, AuditAction, BackupReason, CitationStyle, CooldownReason, DatabaseState, Engine,
-    KeyState, MediaStyle, NotAKey, Provenance, RejectReason, Sealing, SettingGroup, StatsRange,
-    Surface, ThoughtStyle, TransferFormat, Warning,
+    FindingCode, KeyState, MediaStyle, NotAKey, Provenance, RejectReason, Sealing, SettingGroup,
+    StatsRange, Surface, ThoughtStyle, TransferFormat, Warning,
 };
 use contract::desktop::ProxyState;
 
@@ -123,6 +123,50 @@ fn every_warning_says_what_to_do() {
             format!("warning.{name}.hint"),
         ]
     }));
+}
+
+#[test]
+fn everything_that_a_check_up_finds_has_its_texts() {
+    use FindingCode as F;
+    let all = variants!(
+        F::NameFound => F::NameFound, F::NameNotFound => F::NameNotFound,
+        F::NameWrong => F::NameWrong, F::NameByProxy => F::NameByProxy,
+        F::ProxyNone => F::ProxyNone, F::ProxySystem => F::ProxySystem,
+        F::ProxyIgnored => F::ProxyIgnored, F::ProxyListed => F::ProxyListed,
+        F::ProxyIsOurs => F::ProxyIsOurs, F::GoogleAnswers => F::GoogleAnswers,
+        F::GoogleUnreachable => F::GoogleUnreachable, F::GoogleStrange => F::GoogleStrange,
+        F::GoogleRegion => F::GoogleRegion, F::ClockRight => F::ClockRight,
+        F::ClockWrong => F::ClockWrong, F::ClockUnknown => F::ClockUnknown,
+        F::KeyAccepted => F::KeyAccepted, F::KeyRefused => F::KeyRefused,
+        F::KeyNone => F::KeyNone, F::KeyNoneUsable => F::KeyNoneUsable,
+        F::TokenThere => F::TokenThere, F::TokenNone => F::TokenNone,
+        F::PortAnswers => F::PortAnswers, F::PortSilent => F::PortSilent,
+        F::PortForeign => F::PortForeign, F::DatabaseReady => F::DatabaseReady,
+        F::DatabaseAway => F::DatabaseAway, F::SealingOn => F::SealingOn,
+        F::SealingOff => F::SealingOff,
+    );
+    every_one_has(
+        all.iter()
+            .map(|code| format!("doctor.found.{}", wire_name(code))),
+    );
+    // Those that are never bad need none.
+    let fine = [
+        F::NameFound,
+        F::NameByProxy,
+        F::ProxyNone,
+        F::ProxySystem,
+        F::ProxyListed,
+        F::GoogleAnswers,
+        F::ClockRight,
+        F::ClockUnknown,
+        F::KeyAccepted,
+        F::TokenThere,
+        F::PortAnswers,
+        F::DatabaseReady,
+        F::SealingOn,
+    ];
+    let others = all.iter().filter(|code| !fine.contains(code));
+    every_one_has(others.map(|code| format!("doctor.advice.{}", wire_name(code))));
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn key(id: i64, state: KeyState) -> KeyView {
         added_at: NOW,
         rules: KeyRules::default(),
         project: None,
+        egress: None,
     }
 }
 

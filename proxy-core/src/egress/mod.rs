@@ -1,0 +1,272 @@
+//! By which way calls leave this machine for Google.
+//!
+//! There are three, and which one is taken is never a surprise: through one of the proxies that the
+//! user has listed (`PROXIES`), each key always through the same one; else through the system's
+//! proxy as it is set at that moment (`SYSTEM_PROXY`); else straight. Google sees the address of
+//! the way, so a key that changed it from call to call would look stolen: a key is bound to a
+//! proxy by a hash of both ([`bound`]), which needs no memory, survives restarts, and moves only
+//! the keys whose proxy is taken off the list.
+//!
+//! What this machine itself serves is never asked through a proxy, and a proxy that turns out to
+//! be this program is not used: requests would go round in circles.
+
+mod health;
+mod proxy;
+mod system;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::Millis;
+use contract::admin::{EgressHealth, EgressView, EgressWay};
+use parking_lot::RwLock;
+use sha2::{Digest as _, Sha256};
+use vault::Secret;
+
+use crate::settings::Settings;
+use health::Health;
+pub use proxy::{Proxies, Proxy};
+use system::System;
+
+/// A way out of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Straight.
+    Direct,
+    /// Through a proxy.
+    Proxy(Arc<Proxy>),
+}
+
+impl Route {
+    /// How it is shown: without a credential.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Direct => "direct",
+            Self::Proxy(proxy) => proxy.shown(),
+        }
+    }
+
+    /// What tells it from others.
+    fn id(&self) -> u64 {
+        match self {
+            Self::Direct => 0,
+            Self::Proxy(proxy) => proxy.id(),
+        }
+    }
+}
+
+/// What is known of the ways out.
+pub struct Egress {
+    system: System,
+    health: RwLock<HashMap<u64, Arc<Health>>>,
+    /// Where this program listens itself.
+    own: Vec<SocketAddr>,
+}
+
+impl Egress {
+    /// Nothing is known yet of any way. `own` is where this program listens.
+    pub fn new(own: Vec<SocketAddr>) -> Self {
+        Self {
+            system: System::default(),
+            health: RwLock::default(),
+            own,
+        }
+    }
+
+    /// The way by which a call with this credential goes to `address`. `now` is a monotonic time:
+    /// the system's settings are read anew every few seconds.
+    pub fn route(
+        &self,
+        settings: &Settings,
+        credential: &Secret,
+        address: &str,
+        now: Duration,
+    ) -> Route {
+        match settings.proxies.routes() {
+            [] => self.unbound(settings, address, now),
+            routes => bound(routes, credential)
+                .filter(|route| !self.is_own(route))
+                .unwrap_or(Route::Direct),
+        }
+    }
+
+    /// The way of what belongs to no credential, where no proxies are listed.
+    fn unbound(&self, settings: &Settings, address: &str, now: Duration) -> Route {
+        let is_asked = settings.system_proxy && !is_on_this_machine(address);
+        let found = is_asked.then(|| self.system.proxy_for(address, now));
+        match found.flatten().map(Route::Proxy) {
+            Some(route) if !self.is_own(&route) => route,
+            _ => Route::Direct,
+        }
+    }
+
+    /// Whether a proxy is this program itself.
+    pub fn is_own(&self, route: &Route) -> bool {
+        let Route::Proxy(proxy) = route else {
+            return false;
+        };
+        let (host, port) = proxy.place();
+        is_loopback(host) && self.own.iter().any(|own| own.port() == port)
+    }
+
+    /// Notes how a call by this way ended: it came back, or why it did not.
+    pub fn noted(&self, route: &Route, now: Millis, came_back: Result<(), &str>) {
+        let known = self.health.read().get(&route.id()).cloned();
+        let health =
+            known.unwrap_or_else(|| Arc::clone(self.health.write().entry(route.id()).or_default()));
+        health.noted(now, came_back);
+    }
+
+    /// What the system's settings say now, whether that is followed or not.
+    pub fn system_proxy(&self, address: &str, now: Duration) -> Option<Arc<Proxy>> {
+        self.system.proxy_for(address, now)
+    }
+
+    /// Every way that calls may take under these settings.
+    pub fn routes(&self, settings: &Settings, now: Duration) -> Vec<Route> {
+        match settings.proxies.routes() {
+            [] => vec![self.unbound(settings, &settings.base_url, now)],
+            routes => routes.to_vec(),
+        }
+    }
+
+    /// What is shown of the ways under these settings.
+    pub fn view(&self, settings: &Settings, now: Duration) -> Vec<EgressView> {
+        let listed = !settings.proxies.routes().is_empty();
+        let views = self.routes(settings, now).into_iter().map(|route| {
+            let way = match (&route, listed) {
+                (Route::Direct, _) => EgressWay::Direct,
+                (Route::Proxy(_), true) => EgressWay::Proxy,
+                (Route::Proxy(_), false) => EgressWay::System,
+            };
+            let health = self.health.read().get(&route.id()).cloned();
+            EgressView {
+                way,
+                address: route.shown().to_owned(),
+                is_this_program: self.is_own(&route),
+                health: health.map_or(EgressHealth::default(), |health| health.view()),
+            }
+        });
+        views.collect()
+    }
+}
+
+/// The proxy of a credential: the one whose hash together with it is the largest (rendezvous
+/// hashing, Thaler and Ravishankar 1998).
+fn bound(routes: &[Route], credential: &Secret) -> Option<Route> {
+    let key = digest(&[credential.expose().as_bytes()]);
+    let weight = |route: &&Route| digest(&[&key.to_le_bytes(), &route.id().to_le_bytes()]);
+    routes.iter().max_by_key(weight).cloned()
+}
+
+/// The first eight bytes of a SHA-256.
+fn digest(parts: &[&[u8]]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    hash.first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Whether an address leads to this machine.
+fn is_on_this_machine(address: &str) -> bool {
+    let url: Option<reqwest::Url> = address.parse().ok();
+    url.as_ref()
+        .and_then(reqwest::Url::host_str)
+        .is_some_and(is_loopback)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let get = |name: &str| {
+            let found = pairs.iter().find(|(given, _)| *given == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Settings::load(get).unwrap()
+    }
+
+    fn key(n: u32) -> Secret {
+        Secret::new(format!("AIzaSyKey{n}"))
+    }
+
+    const GOOGLE: &str = "https://generativelanguage.googleapis.com/v1beta";
+
+    fn way_of(egress: &Egress, settings: &Settings, n: u32) -> String {
+        let route = egress.route(settings, &key(n), GOOGLE, Duration::ZERO);
+        route.shown().to_owned()
+    }
+
+    #[test]
+    fn each_key_keeps_its_proxy_and_moves_only_when_that_is_gone() {
+        let egress = Egress::new(Vec::new());
+        let three = settings(&[("PROXIES", "http://a:1,socks5://b:2,http://c:3")]);
+        let two = settings(&[("PROXIES", "http://c:3,http://a:1")]);
+        let mut on_b = 0;
+        for n in 0..300 {
+            let before = way_of(&egress, &three, n);
+            assert_eq!(before, way_of(&Egress::new(Vec::new()), &three, n));
+            let after = way_of(&egress, &two, n);
+            match before == "socks5h://b:2" {
+                true => on_b += 1,
+                false => assert_eq!(before, after, "key {n} has moved"),
+            }
+        }
+        assert!(
+            (60..140).contains(&on_b),
+            "{on_b} of 300 keys are on one of three"
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_is_this_program_is_not_used() {
+        let egress = Egress::new(vec!["127.0.0.1:8000".parse().unwrap()]);
+        for own in [
+            "http://127.0.0.1:8000",
+            "http://localhost:8000",
+            "http://[::1]:8000",
+        ] {
+            let settings = settings(&[("PROXIES", own)]);
+            assert_eq!(way_of(&egress, &settings, 1), "direct", "{own}");
+            assert!(egress.view(&settings, Duration::ZERO)[0].is_this_program);
+        }
+        let settings = settings(&[("PROXIES", "http://127.0.0.1:7890")]);
+        assert_eq!(way_of(&egress, &settings, 1), "http://127.0.0.1:7890");
+    }
+
+    #[test]
+    fn what_came_back_by_a_way_is_known_of_it() {
+        let egress = Egress::new(Vec::new());
+        let settings = settings(&[("PROXIES", "http://user:tops3cret@a:1")]);
+        let route = egress.route(&settings, &key(1), GOOGLE, Duration::ZERO);
+        assert_eq!(
+            egress.view(&settings, Duration::ZERO)[0].health,
+            EgressHealth::default()
+        );
+        egress.noted(&route, 5, Ok(()));
+        egress.noted(&route, 7, Err("refused"));
+        let seen = &egress.view(&settings, Duration::ZERO)[0];
+        assert_eq!(
+            (seen.health.ok_at, seen.health.failed_at),
+            (Some(5), Some(7))
+        );
+        assert_eq!(seen.health.error.as_deref(), Some("refused"));
+        assert!(!format!("{seen:?} {route:?} {settings:?}").contains("tops3cret"));
+        egress.noted(&route, 9, Ok(()));
+        assert_eq!(egress.view(&settings, Duration::ZERO)[0].health.error, None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Ways to Google through proxies, and the check-up.
+
+use std::net::SocketAddr;
+
+use contract::admin::{
+    DoctorReport, EgressView, EgressWay, FindingCode as Code, FindingState as State, KeyView,
+};
+use testkit::google::Refusal;
+use testkit::proxy::FakeProxy;
+
+use crate::world::{Ground, KEYS, World, ask};
+
+/// A name that only the proxies of these tests know.
+const NAME: &str = "generativelanguage.googleapis.test";
+const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
+
+fn google_of(ground: &Ground) -> SocketAddr {
+    let url = reqwest::Url::parse(&ground.google.base_url()).unwrap();
+    url.socket_addrs(|| None).unwrap()[0]
+}
+
+/// Settings under which Google is where only proxies find it.
+fn hidden(ground: Ground, proxies: &str) -> Ground {
+    let base = format!("http://{NAME}/v1beta");
+    ground.with(&[("BASE_URL", base.as_str()), ("PROXIES", proxies)])
+}
+
+async fn generates(world: &World) -> u16 {
+    let answer = world.gemini(GENERATE, ask("hi")).await;
+    answer.status().as_u16()
+}
+
+fn state(report: &DoctorReport, code: Code) -> Option<State> {
+    let mut findings = report.findings.iter();
+    findings
+        .find(|found| found.code == code)
+        .map(|found| found.state)
+}
+
+#[tokio::test]
+async fn calls_go_through_the_proxy_which_looks_the_name_up() {
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let google = google_of(&ground);
+    let http = FakeProxy::knowing(&[(NAME, google)]).await;
+    let socks = FakeProxy::guarded(&[(NAME, google)], "me", "tops3cret").await;
+    for (proxy, written) in [
+        (&http, format!("http://{}", http.address())),
+        (&socks, format!("socks5://me:tops3cret@{}", socks.address())),
+    ] {
+        let world = hidden(ground.clone(), &written).start().await;
+        assert_eq!(generates(&world).await, 200, "{written}");
+        assert_eq!(proxy.asked(), [NAME]);
+        let ways: Vec<EgressView> = world.admin("/api/egress").await;
+        assert_eq!((ways.len(), ways[0].way), (1, EgressWay::Proxy));
+        assert!(ways[0].health.ok_at.is_some() && ways[0].health.error.is_none());
+        let keys: Vec<KeyView> = world.admin("/api/keys").await;
+        assert_eq!(keys[0].egress.as_ref(), Some(&ways[0].address));
+        assert!(!format!("{ways:?}").contains("tops3cret"), "{ways:?}");
+
+        let report: DoctorReport = world.core.core().examine(None).await;
+        for code in [
+            Code::PortAnswers,
+            Code::TokenThere,
+            Code::ProxyListed,
+            Code::NameByProxy,
+            Code::GoogleAnswers,
+            Code::KeyAccepted,
+            Code::DatabaseReady,
+            Code::SealingOn,
+        ] {
+            assert_eq!(
+                state(&report, code),
+                Some(State::Good),
+                "{code:?}: {report:?}"
+            );
+        }
+        assert!(!format!("{report:?}").contains("tops3cret"), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_fails_is_named_and_its_password_is_not() {
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let guarded = FakeProxy::guarded(&[(NAME, google_of(&ground))], "me", "right").await;
+    let wrong = format!("socks5://me:wr0ngs3cret@{}", guarded.address());
+    let world = hidden(ground, &wrong).start().await;
+    let answer = world.gemini(GENERATE, ask("hi")).await;
+    assert_eq!(answer.status(), 502);
+    let said = answer.text().await.unwrap();
+    let shown = format!("socks5h://{}", guarded.address());
+    assert!(
+        said.contains(&shown) && !said.contains("wr0ngs3cret"),
+        "{said}"
+    );
+    let ways: Vec<EgressView> = world.admin("/api/egress").await;
+    assert!(ways[0].health.error.as_ref().unwrap().contains(&shown));
+    let report = world.core.core().examine(None).await;
+    assert_eq!(
+        state(&report, Code::GoogleUnreachable),
+        Some(State::Bad),
+        "{report:?}"
+    );
+    assert_eq!(state(&report, Code::ClockUnknown), Some(State::Unknown));
+    assert_eq!(state(&report, Code::KeyRefused), Some(State::Bad));
+    assert!(!format!("{report:?}").contains("wr0ngs3cret"));
+}
+
+#[tokio::test]
+async fn each_key_keeps_to_its_own_proxy_and_others_take_over() {
+    let ground = Ground::new(3, |google| google, &[]).await;
+    let google = google_of(&ground);
+    let one = FakeProxy::knowing(&[(NAME, google)]).await;
+    let two = FakeProxy::knowing(&[(NAME, google)]).await;
+    let both = format!("http://{},socks5://{}", one.address(), two.address());
+    let world = hidden(ground, &both).start().await;
+    let keys: Vec<KeyView> = world.admin("/api/keys").await;
+    for _ in 0..6 {
+        assert_eq!(generates(&world).await, 200);
+    }
+    let first = keys
+        .iter()
+        .filter(|key| key.egress == Some(format!("http://{}", one.address())));
+    assert_eq!(one.asked().is_empty(), first.count() == 0, "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_check_up_finds_what_is_missing() {
+    let world = World::with_keys(0).await;
+    let report = world.core.core().examine(Some("http://127.0.0.1:1")).await;
+    assert_eq!(
+        state(&report, Code::KeyNone),
+        Some(State::Bad),
+        "{report:?}"
+    );
+    assert_eq!(state(&report, Code::PortSilent), Some(State::Bad));
+    assert_eq!(state(&report, Code::NameFound), Some(State::Good));
+    // The server's time stands still, Google's fake tells the machine's.
+    assert_eq!(state(&report, Code::GoogleAnswers), Some(State::Good));
+
+    let world = World::with_keys(1).await;
+    world.google.disable_key(KEYS[0], Refusal::Location);
+    let report = world.core.core().examine(None).await;
+    assert_eq!(
+        state(&report, Code::GoogleRegion),
+        Some(State::Bad),
+        "{report:?}"
+    );
+}
