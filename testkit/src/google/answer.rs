@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::check::SIGNATURE_PREFIX;
 use super::check::{SIGNATURE_PREFIX, count};
 use super::media;
 use super::model::{Kind, Model};
