@@ -23,7 +23,7 @@
 //! | GET `/api/deploy/remotes/{id}/variables` | | [`Vec<VariableView>`], secrets masked |
 //! | POST `/api/deploy/remotes/{id}/variables` | [`VariablesQuestion`] | [`VariablesText`], secrets in clear; wants the password again, refused over the bridge of the window |
 //! | GET `/api/deploy/remotes/{id}/plan` | | [`PlanView`] |
-//! | POST `/api/deploy/remotes/{id}/apply` | | [`RunView`]; goes on a run that broke off |
+//! | POST `/api/deploy/remotes/{id}/apply` | [`ApplyWish`] | [`RunView`]; goes on a run that broke off |
 //! | GET `/api/deploy/remotes/{id}/run` | `after` in the query | [`RunView`] |
 //! | POST `/api/deploy/remotes/{id}/cancel` | | [`RunView`] |
 //! | POST `/api/deploy/remotes/{id}/access` | | [`RemoteAccess`], secrets in clear; wants the password again, refused over the bridge of the window |
@@ -765,6 +765,16 @@ pub struct RunView {
     pub after: u64,
 }
 
+/// How a plan is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct ApplyWish {
+    /// What somebody else has changed of the app since is overwritten, see
+    /// [`crate::ErrorCode::ChangedThere`].
+    pub over: bool,
+}
+
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -1031,6 +1041,9 @@ pub struct PushReport {
     pub changed: u32,
     /// Things removed.
     pub removed: u32,
+    /// Its provider takes variables with a deploy only: those there say the same after the next.
+    #[serde(default)]
+    pub variables_wait: bool,
     /// What could not be done, and why.
     pub problems: Vec<ApiError>,
 }

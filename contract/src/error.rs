@@ -100,6 +100,9 @@ pub enum ErrorCode {
     QuotaExceeded,
     /// Something of that name is there already and was not made here.
     NameTaken,
+    /// At the provider, somebody else has changed what this program had set: undo that there, or
+    /// deploy over it.
+    ChangedThere,
     /// The image does not exist, or not for the platform, or may not be read.
     ImageRefused,
     /// A cloud provider refused or failed; its own words are in the message.

@@ -31,9 +31,23 @@ pub struct Account {
     /// fetched there, or when they said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_at: Option<Millis>,
+    /// Hours of this month that remotes were awake which are not here any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) spent: Vec<Spent>,
     /// Why it cannot be used, when that is what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<ApiError>,
+}
+
+/// Hours that were used up by remotes which are not here any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// The workspace whose hours they were; absent where there is only one.
+    pub workspace: Option<String>,
+    /// When the month began (UTC).
+    pub month: Millis,
+    /// Milliseconds.
+    pub used: Millis,
 }
 
 /// What lets one in at a provider.

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use vault::Secret;
 
 use crate::account::{Account, Credential};
+use crate::claim::Active;
 use crate::document;
 use crate::instance::Instances;
 use crate::koyeb;
@@ -26,7 +27,6 @@ use crate::provider::{self, Provider, ProviderError};
 use crate::record::Record;
 use crate::render;
 use crate::run::Pause;
-use crate::runs::Active;
 use crate::watch::Waking;
 
 /// Makes the provider that an account is with. Tests hand in one that leads to a fake.
@@ -109,6 +109,8 @@ struct Inner {
     /// Held while a document is read, changed and saved, so that no change is lost.
     change: tokio::sync::Mutex<()>,
     active: Active,
+    /// Who this process is among others on the same database.
+    holder: i64,
     waking: Waking,
     /// Told when there may be something to watch sooner than was thought.
     stir: Notify,
@@ -123,6 +125,7 @@ impl Deployer {
                 host,
                 change: tokio::sync::Mutex::default(),
                 active: Active::default(),
+                holder: crate::watch::random(),
                 waking: Waking::default(),
                 stir: Notify::new(),
                 instances: OnceLock::new(),
@@ -154,6 +157,10 @@ impl Deployer {
         }
         let new = Instances::new()?;
         Ok(self.inner.instances.get_or_init(|| new).clone())
+    }
+
+    pub(crate) fn holder(&self) -> i64 {
+        self.inner.holder
     }
 
     pub(crate) fn active(&self) -> &Active {
@@ -240,6 +247,7 @@ impl Deployer {
             checked_at: self.clock().now(),
             // It was fetched in the console.
             signed_in_at: Some(self.clock().now()),
+            spent: known.map(|known| known.spent.clone()).unwrap_or_default(),
             problem: None,
         };
         document::save(self.store(), &account).await?;

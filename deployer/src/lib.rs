@@ -15,6 +15,7 @@
 mod account;
 mod admin;
 pub mod api;
+mod claim;
 mod deployer;
 mod document;
 mod drift;

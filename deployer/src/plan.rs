@@ -218,6 +218,7 @@ mod tests {
             image_tag: "ghcr.io/o/n:latest".to_owned(),
             variables,
             data: Data::Elsewhere,
+            over: false,
         }
     }
 

@@ -39,8 +39,12 @@ pub trait Provider: Send + Sync {
     async fn create(&self, desired: &Desired) -> Result<Observed>;
 
     /// Makes the app's variables exactly these. Takes effect with the next deploy, which
-    /// sends them again where the provider keeps nothing that is not deployed.
+    /// sends them again where not [`Provider::keeps_variables`].
     async fn set_variables(&self, id: &str, desired: &Desired) -> Result<()>;
+
+    /// Whether variables that were set stay with the app without a deploy, so that its next
+    /// process begins with them.
+    fn keeps_variables(&self) -> bool;
 
     /// Changes plan, size and the like. Takes effect with the next deploy.
     async fn change(&self, id: &str, desired: &Desired) -> Result<()>;
@@ -106,6 +110,8 @@ pub struct Desired {
     pub variables: BTreeMap<String, Value>,
     /// Where its data are.
     pub data: Data,
+    /// What others have changed of it is overwritten.
+    pub over: bool,
 }
 
 /// The value of a variable.
@@ -244,9 +250,12 @@ pub enum ProviderError {
     /// What was addressed does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// The name is taken by something that is not ours, or fields are somebody else's.
+    /// The name is taken by something that is not ours.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else has changed what was set from here, see [`Desired::over`].
+    #[error("{0}")]
+    ChangedThere(String),
     /// The request's content is not acceptable.
     #[error("{0}")]
     Refused(String),
@@ -282,6 +291,7 @@ impl From<ProviderError> for ApiError {
             E::QuotaExceeded(_) => ErrorCode::QuotaExceeded,
             E::NotFound(_) => ErrorCode::NotFound,
             E::Conflict(_) => ErrorCode::NameTaken,
+            E::ChangedThere(_) => ErrorCode::ChangedThere,
             E::Refused(_) | E::RateLimited { .. } | E::Away(_) | E::Unexpected(_) => {
                 ErrorCode::Provider
             }

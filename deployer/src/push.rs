@@ -3,9 +3,9 @@
 //! *Push* goes through the remote's admin API, so it takes effect at once, and stays where the
 //! remote has a database. The variables at the provider follow without a new deploy, so that
 //! what was pushed is also what its process begins with; of a remote without a database nothing
-//! else outlasts a restart. (Some providers take variables with a deploy only; there they differ
-//! until the next one, which the drift says.) Client tokens are known here by their hashes only and fit into no
-//! variable: [`Deployer::feed`] sends them again after a restart.
+//! else outlasts a restart. Where a provider takes variables with a deploy only, they differ until
+//! the next one, which report and drift say. Client tokens are known here by their hashes only and
+//! fit into no variable. What a restart takes away [`Deployer::feed`] sends again.
 //!
 //! *Take* only adds: keys and tokens that are only there come here, settings go into the wish.
 //! What is only here stays, and can be pushed.
@@ -130,16 +130,19 @@ impl Deployer {
         }
         // A restart has not changed them.
         if alike && let Some(wish) = &record.wish {
-            let followed = Box::pin(self.follow(record, wish, what)).await;
-            report.problems.extend(followed.err());
+            match Box::pin(self.follow(record, wish, what)).await {
+                Ok(waits) => report.variables_wait = waits,
+                Err(error) => report.problems.push(error),
+            }
         }
         Ok(report)
     }
 
     /// Has the variables at the provider say what was pushed, and leaves the others as they are.
-    async fn follow(&self, record: &Record, wish: &Wish, what: PushWish) -> Result<(), ApiError> {
+    /// Gives whether they do so only after the next deploy.
+    async fn follow(&self, record: &Record, wish: &Wish, what: PushWish) -> Result<bool, ApiError> {
         if !what.keys && !what.settings {
-            return Ok(());
+            return Ok(false);
         }
         let (Some(_), Some(id)) = (wish.account, &record.remote_id) else {
             return match wish.database {
@@ -147,7 +150,7 @@ impl Deployer {
                     "It was put there by hand and keeps nothing: put its new variables into \
                      the host's console, or what was sent is lost with its next restart.",
                 )),
-                _ => Ok(()),
+                _ => Ok(false),
             };
         };
         let provider = self.provider_of(wish).await?;
@@ -158,8 +161,12 @@ impl Deployer {
             name => what.settings && (name == TIME_ZONE || may_wish(name)),
         };
         match there.and_then(|there| following(&desired, &there, follows)) {
-            Some(desired) => Ok(provider.set_variables(id, &desired).await?),
-            None => Ok(()),
+            Some(desired) if provider.keeps_variables() => {
+                provider.set_variables(id, &desired).await?;
+                Ok(false)
+            }
+            Some(_) => Ok(true),
+            None => Ok(false),
         }
     }
 

@@ -248,6 +248,9 @@ pub struct Run {
     /// The image that it pinned, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// What others have changed of the app is overwritten.
+    #[serde(default)]
+    pub over: bool,
     /// Why it goes back to `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<ApiError>,
@@ -273,6 +276,7 @@ impl Run {
             before: None,
             asked: false,
             image: None,
+            over: false,
             back: None,
             cancelled: false,
         }

@@ -8,14 +8,15 @@
 use std::sync::Arc;
 
 use contract::deploy::{
-    DeployView, ImageProgram, ImageQuestion, ImageView, KeepAlive, LogPage, PlanView, ProviderKind,
-    PushWish, RemoteAccess, RemoteAction, RemoteAdd, RemoteEvent, RemoteState, RemoteView,
-    RemoteWish, Usage, VariableView, VariablesFormat, VariablesText,
+    ApplyWish, DeployView, ImageProgram, ImageQuestion, ImageView, KeepAlive, LogPage, PlanView,
+    ProviderKind, PushWish, RemoteAccess, RemoteAction, RemoteAdd, RemoteEvent, RemoteState,
+    RemoteView, RemoteWish, Usage, VariableView, VariablesFormat, VariablesText,
 };
 use contract::{ApiError, ErrorCode};
 use vault::Secret;
 
 use crate::account::Account;
+use crate::claim::elsewhere;
 use crate::deployer::Deployer;
 use crate::document;
 use crate::image;
@@ -25,6 +26,7 @@ use crate::provider::{Desired, Observed, Power, Provider, ProviderError, Target}
 use crate::record::{Awake, Next, Record, Secrets, Watched};
 use crate::run::{self, RemoteApi as _};
 use crate::variables::{self, Variables};
+use crate::watch::keep_spent;
 use crate::wish::{Database, Wish, invalid};
 
 /// The longest name of a remote that was added by its address, in characters.
@@ -184,11 +186,21 @@ impl Deployer {
     /// When it is nowhere yet, or the database cannot be read.
     pub async fn access(&self, id: i64) -> Result<RemoteAccess, ApiError> {
         let record = self.record(id).await?;
+        let url = record.url.clone().ok_or_else(nowhere)?;
+        let known = &record.secrets.auth_token;
+        let password = match *record.passwords() {
+            [_] => known.clone(),
+            // One of several is in force, which only it can tell.
+            _ => match self.password_of(&record, &url).await {
+                Ok(password) => password,
+                Err(_) => known.clone(),
+            },
+        };
         let some = |secret: &Secret| (!secret.expose().is_empty()).then(|| secret.expose().clone());
         Ok(RemoteAccess {
             token: some(&record.secrets.client_token),
-            password: some(&record.secrets.auth_token),
-            url: record.url.ok_or_else(nowhere)?,
+            password: some(&password),
+            url,
         })
     }
 
@@ -255,7 +267,7 @@ impl Deployer {
             RemoteAction::Forget => {
                 let _changing = self.changing().await;
                 let record = self.still(id).await?;
-                document::remove::<Record>(self.store(), id).await?;
+                self.remove(&record).await?;
                 self.leave_route(id).await?;
                 self.view(&record).await
             }
@@ -313,7 +325,7 @@ impl Deployer {
             wish.image = Some(image.trim().to_owned());
             document::save(self.store(), &record).await?;
         }
-        self.begin(id, true).await?;
+        self.begin(id, ApplyWish::default(), true).await?;
         self.remote(id).await
     }
 
@@ -344,8 +356,7 @@ impl Deployer {
 
     /// Deletes it at the provider, and here.
     async fn delete(&self, id: i64, typed: &str) -> Result<RemoteView, ApiError> {
-        let _changing = self.changing().await;
-        let mut record = self.still(id).await?;
+        let (claim, mut record) = self.claim(id).await?;
         if typed.trim() != record.name {
             return Err(invalid(format!(
                 "To delete it with its data, type its name: {}.",
@@ -359,14 +370,25 @@ impl Deployer {
             )));
         }
         if let Some(at) = self.made(&record).await? {
-            match at.provider.delete(&at.id).await {
-                Ok(()) | Err(ProviderError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
+            match claim.hold(at.provider.delete(&at.id)).await {
+                Some(Ok(()) | Err(ProviderError::NotFound(_))) => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(elsewhere()),
             }
         }
-        document::remove::<Record>(self.store(), id).await?;
+        self.remove(&record).await?;
         record.became(RemoteState::Gone, self.clock().now());
         self.view(&record).await
+    }
+
+    /// Forgets it, but not what it has used up of its account's hours.
+    async fn remove(&self, record: &Record) -> Result<(), ApiError> {
+        if let Some(account) = record.wish.as_ref().and_then(|wish| wish.account) {
+            let now = self.clock().now();
+            let note = |account: &mut Account| keep_spent(account, record, now);
+            document::change(self.store(), account, note).await?;
+        }
+        document::remove::<Record>(self.store(), record.id).await
     }
 
     /// Signs in to an instance and forgets the session.
@@ -552,6 +574,7 @@ impl Deployer {
                 .map(|(name, variable)| (name, variable.value))
                 .collect(),
             data: wish.data(),
+            over: false,
         })
     }
 }

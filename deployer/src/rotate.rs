@@ -13,11 +13,12 @@
 
 use contract::ApiError;
 use contract::deploy::{
-    ImageProgram, RemoteState, Rotation, RunView, StepKind, StepState, StepView,
+    ApplyWish, ImageProgram, RemoteState, Rotation, RunView, StepKind, StepState, StepView,
 };
 use proxy_core::store::inspect;
 use vault::Secret;
 
+use crate::claim::elsewhere;
 use crate::deployer::Deployer;
 use crate::document::{self, Kept};
 use crate::record::{Next, Record, Run, Secrets};
@@ -54,7 +55,7 @@ impl Deployer {
             record.run = None;
             document::save(self.store(), &record).await?;
         }
-        self.begin(id, true).await
+        self.begin(id, ApplyWish::default(), true).await
     }
 
     /// Whether the wish lets a secret be replaced.
@@ -91,9 +92,20 @@ impl Deployer {
                 ));
             }
         };
-        // Nothing else may change it meanwhile, and nobody sign in with what no longer holds.
-        let _changing = self.changing().await;
-        let mut record = self.still(id).await?;
+        // Nobody else signs in meanwhile with what no longer holds.
+        let (claim, record) = self.claim(id).await?;
+        let replaced = claim.hold(self.rotate_claimed(record, rotation, kind));
+        let replaced = Box::pin(replaced).await;
+        claim.end().await;
+        replaced.ok_or_else(elsewhere)?
+    }
+
+    async fn rotate_claimed(
+        &self,
+        mut record: Record,
+        rotation: &Rotation,
+        kind: StepKind,
+    ) -> Result<RunView, ApiError> {
         let url = record.url.clone().ok_or_else(nowhere)?;
         note(&mut record.next, rotation.clone())?;
         // The steps of the last one say nothing of this one.

@@ -199,6 +199,7 @@ impl Runner<'_> {
             return Ok(RunEnd::Done);
         };
         run.cancelled = false;
+        desired.over = run.over;
         if let Some(image) = &run.image {
             desired.image.clone_from(image);
         }
@@ -508,8 +509,10 @@ impl Runner<'_> {
             Err(Trouble::Final(error)) if error.code == ErrorCode::NameTaken => {
                 // Perhaps by an earlier attempt whose answer was lost.
                 match self.observe(record, desired).await? {
-                    Some(there) => return take(record, &there),
-                    None => return Err(Trouble::Final(error)),
+                    Some(there) if there.state != ProviderState::Partial => {
+                        return take(record, &there);
+                    }
+                    _ => return Err(Trouble::Final(error)),
                 }
             }
             Err(trouble) => return Err(trouble),

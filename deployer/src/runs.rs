@@ -1,9 +1,7 @@
 //! Runs as tasks of the host: one at a time per remote.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
-use contract::deploy::{ImageProgram, RemoteState, RunView};
+use contract::deploy::{ApplyWish, ImageProgram, RemoteState, RunView};
 use contract::{ApiError, ErrorCode};
 use parking_lot::Mutex;
 use proxy_core::clock::Clock;
@@ -21,21 +19,6 @@ use crate::remotes::{not_ours, pin, planned, program_of, target};
 use crate::run::{self, Checks, Journal, RealTime, Runner, Setback};
 use crate::variables::{original_cannot, original_forgets};
 use crate::wish::Database;
-
-/// The runs of this process that are under way, with what stops each.
-pub(crate) type Active = Mutex<HashMap<i64, CancellationToken>>;
-
-/// Takes a run off the list, however it ends.
-struct Listed {
-    deployer: Deployer,
-    id: i64,
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        self.deployer.active().lock().remove(&self.id);
-    }
-}
 
 /// The database, where runs are noted.
 struct Noted {
@@ -127,14 +110,18 @@ impl Deployer {
     /// # Errors
     /// When one is under way, the remote has no account, an app of its name is somebody
     /// else's, its provider cannot be asked, or the database cannot be used.
-    pub async fn apply(&self, id: i64) -> Result<RunView, ApiError> {
-        self.begin(id, false).await
+    pub async fn apply(&self, id: i64, how: ApplyWish) -> Result<RunView, ApiError> {
+        self.begin(id, how, false).await
     }
 
     /// The same; `again`: it is deployed also when nothing differs.
-    pub(crate) async fn begin(&self, id: i64, again: bool) -> Result<RunView, ApiError> {
-        let _changing = self.changing().await;
-        let mut record = self.still(id).await?;
+    pub(crate) async fn begin(
+        &self,
+        id: i64,
+        how: ApplyWish,
+        again: bool,
+    ) -> Result<RunView, ApiError> {
+        let (claim, mut record) = self.claim(id).await?;
         let wish = record.wish.clone().ok_or_else(not_ours)?;
         let provider = self.provider_of(&wish).await?;
         let mut desired = self.desired(&record, &wish).await?;
@@ -169,12 +156,14 @@ impl Deployer {
             }
             record.run = Some(run);
         }
+        if let Some(run) = &mut record.run {
+            run.over = how.over;
+        }
         record.became(RemoteState::Deploying, self.clock().now());
         let mysql = match &record.next_wish(&wish).database {
             Database::Mysql(mysql) => Some(mysql.config()?),
             _ => None,
         };
-        let cancel = CancellationToken::new();
         let work = Work {
             provider,
             remote: self.instances()?,
@@ -188,26 +177,29 @@ impl Deployer {
                 token: Mutex::new(record.token_in_use()),
             },
             clock: self.clock().clone(),
-            cancel: cancel.clone(),
+            cancel: claim.cancel.clone(),
             keys: self.keys_of(&wish).await?,
         };
-        self.active().lock().insert(id, cancel);
-        let listed = Listed {
-            deployer: self.clone(),
-            id,
-        };
-        // After that it is listed: what is kept as under way is so for whoever reads it.
         document::save(self.store(), &record).await?;
         let view = run::view(&record, 0, true);
         let stop = self.host().stop.clone();
+        let deployer = self.clone();
         let task = async move {
-            let listed = listed;
+            let name = record.name.clone();
             // Dropped in the middle when the host ends: the next apply goes on.
             let carried = Box::pin(work.carry_out(record, desired));
-            if stop.run_until_cancelled(carried).await.is_some() {
+            match stop
+                .run_until_cancelled(Box::pin(claim.hold(carried)))
+                .await
+            {
                 // Its address or its token may be another one now.
-                listed.deployer.follow_route().await;
+                Some(Some(())) => deployer.follow_route().await,
+                Some(None) => {
+                    tracing::error!(remote = name, "another process goes on with the run");
+                }
+                None => {}
             }
+            claim.end().await;
         };
         self.host().tracker.spawn_on(task, &self.host().runtime);
         Ok(view)
@@ -233,20 +225,5 @@ impl Deployer {
             cancel.cancel();
         }
         self.run(id, 0).await
-    }
-
-    /// The record of a remote that no run works on.
-    pub(crate) async fn still(&self, id: i64) -> Result<Record, ApiError> {
-        if self.is_active(id) {
-            return Err(ApiError::new(
-                ErrorCode::Changed,
-                "A run of it is under way. Wait for its end, or stop it first.",
-            ));
-        }
-        self.record(id).await
-    }
-
-    pub(crate) fn is_active(&self, id: i64) -> bool {
-        self.active().lock().contains_key(&id)
     }
 }

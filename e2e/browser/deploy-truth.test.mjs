@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply, remotes, signedIn, sky, toThePlan } from './deploying.mjs';
-import { KEYS, admin, comesTrue, shows } from './harness.mjs';
+import { KEYS, TOKEN, admin, comesTrue, shows } from './harness.mjs';
 
 const world = sky();
 
@@ -53,6 +53,32 @@ test('what differs is shown, and sent there or taken over', async (t) => {
     await id('drift-variables').waitFor();
     await id('drift-apply-variables').click();
     await id('part-app').waitFor();
+  });
+});
+
+test('requests of clients go through a remote, and the log says so', async (t) => {
+  await deployed(t, 'gb-route', async ({ page, id }, server) => {
+    await id('nav-instances').click();
+    await id('route').selectOption({ label: 'through gb-route' });
+    await id('route-away').waitFor();
+    await id('route-away').selectOption('hold');
+    const ask = () =>
+      fetch(`${server.address}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'gemini-2.5-flash', messages: [{ role: 'user', content: 'hi' }] }),
+      });
+    await comesTrue(async () => (await admin(page, 'GET', '/api/deploy/route')).json.when_away === 'hold');
+    assert.equal((await ask()).status, 200);
+    await comesTrue(async () => (await admin(page, 'GET', '/api/requests')).json.requests.length === 1);
+    await page.reload();
+    await shows(id('route-presence'), 'answers');
+    await id('nav-requests').click();
+    await shows(id('requests-table'), 'through gb-route');
+    await id('route-card').waitFor({ state: 'detached' });
+    await id('nav-instances').click();
+    await id('route').selectOption('');
+    await id('route-away').waitFor({ state: 'detached' });
   });
 });
 

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use contract::admin::{Actor, AuditAction};
 use contract::deploy::{
-    AccountNew, AccountView, Cost, DatabaseWish, DeployProgress, Difference, KeepAlive, PlanView,
-    ProviderKind, QuietHours, RemoteAction, RemoteState, RemoteView, RemoteWish, RunState, RunView,
-    StepKind, StepState, VariablesFormat,
+    AccountNew, AccountView, ApplyWish, Cost, DatabaseWish, DeployProgress, Difference, KeepAlive,
+    PlanView, ProviderKind, QuietHours, RemoteAction, RemoteState, RemoteView, RemoteWish,
+    RunState, RunView, StepKind, StepState, VariablesFormat,
 };
 use deployer::run::RealTime;
 use deployer::{Deployer, Host};
@@ -170,7 +170,18 @@ pub fn command() -> Command {
                 )),
         )
         .subcommand(one("plan", "Shows what deploying would do").arg(wish()))
-        .subcommand(one("apply", "Deploys, or goes on where it broke off").arg(wish()))
+        .subcommand(
+            one("apply", "Deploys, or goes on where it broke off")
+                .arg(wish())
+                .arg(
+                    Arg::new("over")
+                        .long("over")
+                        .action(ArgAction::SetTrue)
+                        .help(
+                            "Overwrites what somebody else has changed of the app at the provider",
+                        ),
+                ),
+        )
         .subcommand(one("status", "Asks how a remote is"))
         .subcommand(one("deploys", "Lists the latest deploys, the newest first"))
         .subcommand(one("logs", "Shows the latest lines of the log"))
@@ -304,7 +315,8 @@ impl Desk {
             }
             "apply" => {
                 let remote = Box::pin(self.wished(given)).await?;
-                self.apply(&remote).await
+                let over = given.get_flag("over");
+                self.apply(&remote, ApplyWish { over }).await
             }
             "status" => self.act(given, RemoteAction::Refresh, None).await,
             "restart" => self.act(given, RemoteAction::Restart, changed()).await,
@@ -482,8 +494,8 @@ impl Desk {
         self.create(wish).await
     }
 
-    async fn apply(&self, remote: &RemoteView) -> anyhow::Result<()> {
-        self.deployer.apply(remote.id).await?;
+    async fn apply(&self, remote: &RemoteView, how: ApplyWish) -> anyhow::Result<()> {
+        self.deployer.apply(remote.id, how).await?;
         self.tell(AuditAction::RemoteDeployed, &remote.name).await?;
         self.follow(remote.id).await
     }

@@ -89,6 +89,9 @@ pub struct RequestView {
     /// The key that answered or was last tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Named>,
+    /// What the remote is called that it went through, which chose a key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
     /// The Google project of that key, when Google told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

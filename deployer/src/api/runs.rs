@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use contract::ApiError;
 use contract::admin::AuditAction;
-use contract::deploy::{PlanView, RunView};
+use contract::deploy::{ApplyWish, PlanView, RunView};
 use proxy_core::admin::Who;
 use proxy_core::admin::answer::{Asked, Id, Json, Result};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(super) async fn plan(State(api): State<Api>, Id(id): Id) -> Result<Json<Plan
 /// the password once more, because keys go to the account.
 #[utoipa::path(post, path = "/api/deploy/remotes/{id}/apply", tag = "deploy",
     security(("session" = [])),
-    params(("id" = i64, Path, description = "The remote's number")), responses(
+    params(("id" = i64, Path, description = "The remote's number")), request_body = ApplyWish, responses(
     (status = 200, body = RunView),
     (status = 400, body = ApiError, description = "`invalid_input`: it has no account"),
     (status = 401, body = ApiError, description = "`not_signed_in`"),
@@ -45,9 +45,10 @@ pub(super) async fn apply(
     State(api): State<Api>,
     Extension(who): Extension<Who>,
     Id(id): Id,
+    Json(how): Json<ApplyWish>,
 ) -> Result<Json<RunView>> {
     who.has_confirmed(&api.core).await?;
-    let run = api.deployer.apply(id).await?;
+    let run = api.deployer.apply(id, how).await?;
     let name = api.deployer.remote(id).await?.name;
     who.tell(&api.core, AuditAction::RemoteDeployed, name).await;
     Ok(Json(run))

@@ -182,6 +182,10 @@ impl Provider for Koyeb {
             .map(drop)
     }
 
+    fn keeps_variables(&self) -> bool {
+        false
+    }
+
     /// Has Koyeb check it; it goes with the next deploy.
     async fn change(&self, id: &str, desired: &Desired) -> Result<()> {
         self.put(id, desired, &[("dry_run", "true")])

@@ -351,9 +351,9 @@ impl Namespace {
             }
             403 => E::Forbidden(said),
             404 => E::NotFound(said),
-            409 if is_owned => E::Conflict(format!(
+            409 if is_owned => E::ChangedThere(format!(
                 "Somebody else has changed this app since: {said}. Undo that in the console \
-                 and apply again."
+                 and apply again, or deploy over it."
             )),
             409 if status.reason == "AlreadyExists" => E::Conflict(said),
             // Two wrote at the same moment.

@@ -171,6 +171,10 @@ impl Provider for Kubernetes {
         Ok(())
     }
 
+    fn keeps_variables(&self) -> bool {
+        false
+    }
+
     async fn change(&self, id: &str, desired: &Desired) -> Result<()> {
         let (place, cloud) = self.reach().await?;
         let found = self.there(&place, cloud, id).await?;
@@ -225,6 +229,7 @@ impl Provider for Kubernetes {
             name: name_of(id),
             region: None,
             kept: &earlier.kept,
+            over: false,
             volume: found
                 .workload
                 .as_ref()
@@ -402,6 +407,7 @@ impl Kubernetes {
             name: &desired.name,
             region: desired.region.as_deref(),
             kept: &kept,
+            over: desired.over,
             volume: match desired.data {
                 // As it is: a set keeps the volume that it was made with.
                 Data::Volume { gib } => there.and_then(|(_, there)| there.volume()).or(Some(gib)),

@@ -45,6 +45,8 @@ pub(super) struct Wanted<'a> {
     pub kept: &'a Kept,
     /// GiB of its volume.
     pub volume: Option<u32>,
+    /// What others have changed of it is overwritten.
+    pub over: bool,
 }
 
 #[derive(Deserialize)]
@@ -289,11 +291,11 @@ pub(super) async fn put(
     }
     let mut rewritten = found.rewritten();
     rewritten.retain(|name| wanted.kept.names().contains(name));
-    if !rewritten.is_empty() {
+    if !rewritten.is_empty() && !wanted.over {
         let names: Vec<String> = rewritten.into_iter().collect();
-        return Err(ProviderError::Conflict(format!(
+        return Err(ProviderError::ChangedThere(format!(
             "Somebody else has changed these variables of the app since: {}. Delete them there \
-             (in the console), set here what they are to be, and apply again.",
+             (in the console), set here what they are to be, and apply again, or deploy over it.",
             names.join(", ")
         )));
     }
@@ -353,8 +355,8 @@ pub(super) async fn put(
     let ways = [app.service(), app.ingress(found.is_ingress_paused())];
     let dry = How {
         manager: MANAGER,
-        // The user takes over what somebody else has made.
-        force: adopts,
+        // The user takes over what somebody else has made, or has changed.
+        force: adopts || wanted.over,
         dry: true,
     };
     let apply = async |(kind, manifest): &(Kind, Value), how: How<'_>| {
@@ -367,10 +369,15 @@ pub(super) async fn put(
         apply(one, dry).await?;
     }
     let mut foreign = match there {
-        Some((kind, there)) if adopts => {
+        // A value beside a reference is refused, so those that are in the way go first.
+        Some((kind, there)) if adopts || !rewritten.is_empty() => {
             let change = App::only_these_variables(&workload.1);
             place.would_change(kind, there.name(), change).await?;
-            there.variables()
+            let mut all = there.variables();
+            all.retain(|name| {
+                adopts || rewritten.contains(name) || !wanted.kept.names().contains(name)
+            });
+            all
         }
         _ => {
             let merged: Workload = read(apply(&workload, dry).await?)?;

@@ -190,6 +190,10 @@ impl Provider for Render {
         Ok(())
     }
 
+    fn keeps_variables(&self) -> bool {
+        true
+    }
+
     async fn change(&self, id: &str, desired: &Desired) -> Result<()> {
         let service = self.service(id).await?;
         let there = observed(&service, BTreeMap::new());

@@ -173,6 +173,10 @@ impl Provider for World {
         made
     }
 
+    fn keeps_variables(&self) -> bool {
+        true
+    }
+
     async fn change(&self, _: &str, _: &Desired) -> Provided<()> {
         Ok(())
     }
@@ -360,6 +364,7 @@ fn desired() -> Desired {
         ]
         .into(),
         data: Data::Elsewhere,
+        over: false,
     }
 }
 

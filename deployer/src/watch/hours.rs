@@ -5,6 +5,7 @@ use contract::deploy::{ProviderKind, QuietHours};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
+use crate::account::{Account, Spent};
 use crate::record::{Awake, Record};
 
 /// Milliseconds.
@@ -81,6 +82,35 @@ pub(crate) fn is_same_workspace(a: &Record, b: &Record) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether hours that were used up in a workspace are those of a remote's, too.
+pub(crate) fn is_of_workspace(spent: &Spent, record: &Record) -> bool {
+    let wish = record.wish.as_ref();
+    let own = wish.and_then(|wish| wish.workspace.as_ref());
+    spent.workspace.is_none() || own.is_none() || spent.workspace.as_ref() == own
+}
+
+/// Notes with an account what a remote has used up that will not be here any more.
+pub(crate) fn keep_spent(account: &mut Account, record: &Record, now: Millis) -> bool {
+    let sleep = sleep_of(record);
+    if sleep.is_none_or(|sleep| sleep.hours.is_none()) {
+        return false;
+    }
+    let wish = record.wish.as_ref();
+    let workspace = wish.and_then(|wish| wish.workspace.clone());
+    let (month, used) = (month_of(now), used(&record.awake, sleep, now));
+    account.spent.retain(|spent| spent.month == month);
+    let same = |spent: &&mut Spent| spent.workspace == workspace;
+    match account.spent.iter_mut().find(same) {
+        Some(spent) => spent.used = spent.used.saturating_add(used),
+        None => account.spent.push(Spent {
+            workspace,
+            month,
+            used,
+        }),
+    }
+    true
 }
 
 /// The first moment of the month (UTC).

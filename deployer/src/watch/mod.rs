@@ -28,6 +28,7 @@ use futures_util::future::join_all;
 
 use crate::deployer::Deployer;
 use crate::record::Record;
+pub(crate) use hours::keep_spent;
 use schedule::{Due, JITTER};
 use view::Around;
 pub(crate) use wake::Waking;
@@ -58,12 +59,11 @@ impl Deployer {
     }
 
     async fn rounds(&self) {
-        let holder = random();
         let mut was_away = false;
         loop {
             // Another process on the same database may have changed it.
             self.follow_route().await;
-            let pause = match Box::pin(self.round(holder)).await {
+            let pause = match Box::pin(self.round()).await {
                 Ok(pause) => {
                     was_away = false;
                     pause
@@ -84,13 +84,13 @@ impl Deployer {
     }
 
     /// Does what is due, if it is this server's turn. Gives when to come again.
-    async fn round(&self, holder: i64) -> Result<Duration, ApiError> {
+    async fn round(&self) -> Result<Duration, ApiError> {
         let around = self.around().await?;
         if due(&around).is_empty() {
             return Ok(pause(&around));
         }
         let until = around.now.saturating_add(TURN_MS);
-        if !self.store().take_turn(TURN, holder, until).await? {
+        if !self.store().take_turn(TURN, self.holder(), until).await? {
             return Ok(OTHERS);
         }
         // Another server may have done it meanwhile.
@@ -146,7 +146,7 @@ fn pause(around: &Around) -> Duration {
 }
 
 /// A random number; 0 where the system gives none.
-fn random() -> i64 {
+pub(crate) fn random() -> i64 {
     let mut bytes = [0; 8];
     if getrandom::fill(&mut bytes).is_err() {
         tracing::warn!("the system gives no random bytes");

@@ -91,6 +91,7 @@ fn account() -> Account {
         facts: contract::deploy::AccountFacts::default(),
         checked_at: NOON,
         signed_in_at: Some(NOON),
+        spent: Vec::new(),
         problem: None,
     }
 }
@@ -381,6 +382,16 @@ fn keeping_awake_tells_what_it_does_and_costs() {
         (200, Some(750)),
         "both are of the same workspace"
     );
+    // What was deleted has used up what it has used up, in that month.
+    let mut around_one = around(vec![one.clone()]);
+    let mut gone = one.clone();
+    gone.awake.used = 20 * HOUR;
+    let account = &mut around_one.accounts[0];
+    assert!(super::keep_spent(account, &gone, NOON) && super::keep_spent(account, &gone, NOON));
+    let hours = |around: &Around| around.keep_alive_state(&one).unwrap().hours_used;
+    assert_eq!(hours(&around_one), 140);
+    around_one.accounts[0].spent[0].month -= 31 * 24 * HOUR;
+    assert_eq!(hours(&around_one), 100);
     assert_eq!(state.next_at, Some(NOON + 10 * MINUTE));
     assert_eq!(state.last_ok_at, Some(NOON));
     one.keep_alive.quiet = Some(QuietHours { from: 12, to: 13 });

@@ -5,9 +5,12 @@ use contract::deploy::{KeepAliveState, ProviderKind, RemoteState, RemoteView, Re
 use contract::{ApiError, ErrorCode, Millis};
 use jiff::tz::TimeZone;
 
-use super::hours::{Budget, HOUR, Sharer, budget, is_same_workspace, sleep_of, used, whole_hours};
+use super::hours::{
+    Budget, HOUR, Sharer, budget, is_of_workspace, is_same_workspace, month_of, sleep_of, used,
+    whole_hours,
+};
 use super::schedule::{Keep, can_be_kept, keep};
-use crate::account::Account;
+use crate::account::{Account, Spent};
 use crate::deployer::Deployer;
 use crate::document;
 use crate::image;
@@ -22,21 +25,25 @@ const SIGN_IN_SOON: Millis = 7 * 24 * HOUR;
 /// How long before the end of a credential that is told of.
 const CREDENTIAL_SOON: Millis = 7 * 24 * HOUR;
 
+/// The number of those that are not here any more.
+const NOBODY: i64 = 0;
+
 /// What there is besides one remote, at one moment.
 pub(crate) struct Around {
     pub now: Millis,
     pub zone: TimeZone,
     pub accounts: Vec<Account>,
     pub records: Vec<Record>,
-    /// Those that a run of this process worked on before `records` were read: what these say of
-    /// a run was true then.
+    /// Those that somebody had for himself before `records` were read: what these say of a run was
+    /// true then.
     pub active: Vec<i64>,
 }
 
 impl Deployer {
     /// Reads everything.
     pub(crate) async fn around(&self) -> Result<Around, ApiError> {
-        let active = self.active().lock().keys().copied().collect();
+        let mut active: Vec<i64> = self.active().lock().keys().copied().collect();
+        active.extend(self.claimed_elsewhere().await?);
         Ok(Around {
             active,
             now: self.clock().now(),
@@ -85,6 +92,11 @@ impl Around {
     pub(crate) fn budget(&self, record: &Record) -> Option<Budget> {
         let sleep = sleep_of(record)?;
         let limit = sleep.hours?;
+        let gone = self.spent(record).map(|spent| Sharer {
+            id: NOBODY,
+            used: spent.used,
+            kept: None,
+        });
         let sharers: Vec<Sharer> = self
             .records
             .iter()
@@ -96,8 +108,20 @@ impl Around {
                 kept: (other.keep_alive.enabled && can_be_kept(other))
                     .then_some(other.keep_alive.quiet),
             })
+            .chain(gone)
             .collect();
         Some(budget(limit, sleep, &sharers, self.now, &self.zone))
+    }
+
+    /// What remotes that are not here any more have used up of a remote's hours this month.
+    fn spent(&self, record: &Record) -> impl Iterator<Item = &Spent> {
+        let account = record.wish.as_ref().and_then(|wish| wish.account);
+        let accounts = self.accounts.iter();
+        let spent = accounts
+            .filter(move |one| Some(one.id) == account)
+            .flat_map(|one| &one.spent);
+        let month = month_of(self.now);
+        spent.filter(move |spent| spent.month == month && is_of_workspace(spent, record))
     }
 
     /// Whether it is kept awake now.

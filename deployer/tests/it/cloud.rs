@@ -45,6 +45,8 @@ struct State {
     lost: Vec<(&'static str, ProviderError)>,
     /// Deploys stay under way.
     held: bool,
+    /// Variables come with a deploy only.
+    deploys_variables: bool,
 }
 
 #[derive(Clone)]
@@ -127,6 +129,11 @@ impl Cloud {
         let app = state.app_mut(&format!("srv-{app}")).unwrap();
         let variables = &mut app.observed.variables;
         variables.insert(name.to_owned(), Some(value.into()));
+    }
+
+    /// From now on variables come with a deploy only.
+    pub fn take_variables_with_deploys(&self) {
+        self.state.lock().deploys_variables = true;
     }
 
     /// Deploys stay under way until [`Cloud::release`].
@@ -378,6 +385,10 @@ impl Provider for Account {
         let mut state = self.cloud.state.lock();
         state.app_mut(id)?.observed.variables = variables(desired);
         Ok(())
+    }
+
+    fn keeps_variables(&self) -> bool {
+        !self.cloud.state.lock().deploys_variables
     }
 
     async fn change(&self, id: &str, desired: &Desired) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Sending requests through a remote.
 
-use contract::admin::TokenView;
+use contract::admin::{RequestPage, TokenView};
 use contract::deploy::{RemoteView, RoutePresence, RouteView, WhenAway};
 use contract::{ApiError, ErrorCode};
 use reqwest::Method;
@@ -72,6 +72,15 @@ async fn requests_go_through_a_remote_until_it_is_forgotten() {
     assert_eq!(google.requests().last().unwrap().key.as_deref(), Some(KEY));
     let route: RouteView = world.get("/api/deploy/route").await;
     assert_eq!(route.presence, Some(RoutePresence::Awake));
+    let log = loop {
+        let log: RequestPage = world.get("/api/requests").await;
+        if log.requests.len() == 2 {
+            break log;
+        }
+    };
+    assert_eq!(log.requests[0].remote.as_deref(), Some("far"));
+    assert_eq!(log.requests[0].key, None);
+    assert_eq!(log.requests[1].remote, None, "that one went nowhere");
     let tokens: Vec<TokenView> = there.get("/api/tokens").await;
     assert_eq!(
         tokens.len(),

@@ -3,7 +3,8 @@
 use contract::ErrorCode;
 use contract::admin::KeyView;
 use contract::deploy::{
-    DeployView, RemoteState, RemoteView, RunState, RunView, StepKind, StepState,
+    ApplyWish, DeployView, RemoteAction, RemoteState, RemoteView, RunState, RunView, StepKind,
+    StepState,
 };
 use deployer::provider::ProviderError;
 use reqwest::Method;
@@ -341,4 +342,27 @@ async fn what_was_made_although_no_answer_came_is_deleted_as_well() {
     let gone: RemoteView = world.post(&path("action"), delete).await;
     assert_eq!(gone.state, RemoteState::Gone);
     assert!(sky.cloud.apps().is_empty(), "nothing is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_process_deploys_another_leaves_alone() {
+    let sky = Sky::new().await;
+    let world = with_account(&sky.ground).await;
+    sky.draft(&world).await;
+    sky.cloud.hold();
+    let _: RunView = world.post(&path("apply"), json!({})).await;
+    waits(&world).await;
+    let other = crate::truth::deployer(&sky, &world);
+    assert_eq!(other.remote(1).await.unwrap().state, RemoteState::Deploying);
+    let error = other.apply(1, ApplyWish::default()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Changed);
+    assert!(error.message.contains("Another process"), "{error}");
+    let error = other.act(1, RemoteAction::Forget).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Changed);
+    sky.cloud.release();
+    assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
+    let again = other.act(1, RemoteAction::Refresh).await.unwrap();
+    assert_eq!(again.state, RemoteState::Running);
+    other.act(1, RemoteAction::Forget).await.unwrap();
+    world.stop().await;
 }

@@ -96,7 +96,7 @@ fn sides(differences: &[Difference]) -> Vec<(bool, bool)> {
 }
 
 /// What hosts have, besides the routes.
-fn deployer(sky: &Sky, world: &World) -> Deployer {
+pub fn deployer(sky: &Sky, world: &World) -> Deployer {
     deployer_with(world, sky.cloud.providers())
 }
 
@@ -165,7 +165,7 @@ async fn a_push_makes_a_remote_like_this_instance_at_once_and_for_its_next_start
         added: 2,
         changed: 1,
         removed: 2,
-        problems: Vec::new(),
+        ..PushReport::default()
     };
     assert_eq!(done, expected);
     assert_eq!(drift(&world).await, DriftView::default());
@@ -197,6 +197,24 @@ async fn a_push_makes_a_remote_like_this_instance_at_once_and_for_its_next_start
     assert_eq!((fed.added, fed.problems.len()), (1, 0), "{fed:?}");
     assert_eq!(models(&url(&world).await, &ours.secret).await, 200);
     assert_eq!(drift(&world).await, DriftView::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_variables_come_with_a_deploy_only_a_push_says_that_they_wait() {
+    let sky = Sky::new().await;
+    let world = sky.deployed(|_| ()).await;
+    change_there(&world).await;
+    change_here(&world).await;
+    sky.cloud.take_variables_with_deploys();
+    let done: PushReport = world.post(&path("push"), everything()).await;
+    assert!(done.variables_wait && done.problems.is_empty(), "{done:?}");
+    assert_eq!(sky.cloud.calls(), ["create"], "nothing is prepared in vain");
+    let seen = drift(&world).await;
+    assert_eq!((seen.keys.len(), seen.settings.len()), (0, 0), "{seen:?}");
+    let names: Vec<&str> = seen.variables.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["API_KEYS", "MAX_RETRIES"], "{seen:?}");
+    let again: PushReport = world.post(&path("push"), everything()).await;
+    assert!(again.variables_wait, "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,6 +94,7 @@ fn desired(name: &str) -> Desired {
             ),
         ]),
         data: Data::Elsewhere,
+        over: false,
     }
 }
 

@@ -160,6 +160,7 @@ fn desired(name: &str) -> Desired {
             ),
         ]),
         data: Data::Elsewhere,
+        over: false,
     }
 }
 

@@ -63,12 +63,17 @@ async fn what_somebody_has_changed_is_a_conflict_and_not_overwritten() {
     let writes = cloud.writes();
     let conflict = cloud.kubernetes.deploy("gb", &wish).await.unwrap_err();
     assert!(
-        matches!(&conflict, ProviderError::Conflict(why) if why.contains("memory")),
+        matches!(&conflict, ProviderError::ChangedThere(why) if why.contains("memory")),
         "{conflict:?}"
     );
     assert_eq!(cloud.writes(), writes, "something was written before");
     let there = cloud.look("gb").await.unwrap();
     assert_eq!(there.plan.as_deref(), Some("200m CPU, 1Gi"));
+    // Unless that is what is wanted.
+    let over = Desired { over: true, ..wish };
+    cloud.kubernetes.deploy("gb", &over).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(there.plan.as_deref(), Some("small"));
 }
 
 #[tokio::test]
@@ -265,12 +270,23 @@ async fn a_secret_variable_that_was_overwritten_in_the_console_is_named() {
     let writes = cloud.writes();
     let conflict = cloud.kubernetes.deploy("gb", &wish).await.unwrap_err();
     assert!(
-        matches!(&conflict, ProviderError::Conflict(why) if why.contains("AUTH_TOKEN")),
+        matches!(&conflict, ProviderError::ChangedThere(why) if why.contains("AUTH_TOKEN")),
         "{conflict:?}"
     );
     assert!(!conflict.to_string().contains("typed in the console"));
     assert_eq!(cloud.writes(), writes, "something was written before");
+    let over = Desired {
+        over: true,
+        ..wish.clone()
+    };
+    cloud.kubernetes.deploy("gb", &over).await.unwrap();
+    let there = cloud.look("gb").await.unwrap();
+    assert_eq!(value(&there, "AUTH_TOKEN"), Some(super::PASSWORD));
     // As it says.
+    edit(&|env| {
+        env.retain(|one| one["name"] != "AUTH_TOKEN");
+        env.push(json!({ "name": "AUTH_TOKEN", "value": "typed in the console" }));
+    });
     edit(&|env| env.retain(|one| one["name"] != "AUTH_TOKEN"));
     cloud.kubernetes.deploy("gb", &wish).await.unwrap();
     let there = cloud.look("gb").await.unwrap();

@@ -91,6 +91,7 @@ fn desired(name: &str) -> Desired {
             ),
         ]),
         data: Data::Elsewhere,
+        over: false,
     }
 }
 

@@ -16,6 +16,7 @@ use vault::Secret;
 use super::answer::{Failure, Json, Result};
 use super::audit::Who;
 use super::{Admin, guard, sessions};
+use crate::Core;
 
 /// How one signs in, and who is signed in.
 #[utoipa::path(get, path = "/api/account", tag = "account", security(("session" = [])), responses(
@@ -70,12 +71,8 @@ pub(super) async fn password(
     who: Who,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode> {
-    let (core, from) = (
-        &admin.core,
-        guard::client(&admin.core, &extensions, &headers),
-    );
-    let (current, new) = (Secret::new(change.current), Secret::new(change.new));
-    core.gate.confirm(core, from, current).await?;
+    let (core, new) = (&admin.core, Secret::new(change.new));
+    confirmed(core, &extensions, &headers, change.current).await?;
     let session = guard::current(&extensions);
     core.gate.change_password(core, new, session).await?;
     who.did(core, AuditAction::PasswordChanged, "", None).await;
@@ -100,12 +97,8 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<StatusCode> {
-    let (core, from) = (
-        &admin.core,
-        guard::client(&admin.core, &extensions, &headers),
-    );
-    let password = Secret::new(confirm.password);
-    core.gate.confirm(core, from, password).await?;
+    let core = &admin.core;
+    confirmed(core, &extensions, &headers, confirm.password).await?;
     if let Some(session) = guard::current(&extensions) {
         core.gate.sessions.confirmed(core, session).await?;
     }
@@ -177,12 +170,8 @@ pub(super) async fn add_totp(
     headers: HeaderMap,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<Json<TotpSetup>> {
-    let (core, from) = (
-        &admin.core,
-        guard::client(&admin.core, &extensions, &headers),
-    );
-    let password = Secret::new(confirm.password);
-    core.gate.confirm(core, from, password).await?;
+    let core = &admin.core;
+    confirmed(core, &extensions, &headers, confirm.password).await?;
     let address = guard::address(&headers, None).unwrap_or_else(|| core.panel_address());
     let host = address
         .split_once("://")
@@ -239,13 +228,21 @@ pub(super) async fn drop_totp(
     who: Who,
     Json(confirm): Json<PasswordConfirm>,
 ) -> Result<StatusCode> {
-    let (core, from) = (
-        &admin.core,
-        guard::client(&admin.core, &extensions, &headers),
-    );
-    let password = Secret::new(confirm.password);
-    core.gate.confirm(core, from, password).await?;
+    let core = &admin.core;
+    confirmed(core, &extensions, &headers, confirm.password).await?;
     core.gate.drop_factor(core).await?;
     who.did(core, AuditAction::SecondFactorOff, "", None).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks the password that was given once more.
+async fn confirmed(
+    core: &Core,
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    password: String,
+) -> Result<()> {
+    let from = guard::client(core, extensions, headers);
+    core.gate.confirm(core, from, Secret::new(password)).await?;
+    Ok(())
 }

@@ -61,7 +61,8 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::SetupRequired
         | ErrorCode::Changed
         | ErrorCode::SealingKeyNeeded
-        | ErrorCode::NameTaken => StatusCode::CONFLICT,
+        | ErrorCode::NameTaken
+        | ErrorCode::ChangedThere => StatusCode::CONFLICT,
         ErrorCode::WeakPassword
         | ErrorCode::InvalidInput
         | ErrorCode::PassphraseNeeded

@@ -84,6 +84,9 @@ pub struct RequestRecord {
     /// What the client was told when it went wrong, scrubbed of secrets. Its presence is
     /// what makes a request count as failed.
     pub error: Option<Box<str>>,
+    /// The remote that it went through, which chose a key of its own.
+    #[serde(default)]
+    pub remote: Option<Box<str>>,
     /// The Google project of the key, when Google told it.
     #[serde(default)]
     pub project: Option<Box<str>>,
@@ -154,6 +157,7 @@ impl RequestRecord {
             thought_tokens: 0,
             cached_tokens: 0,
             error: None,
+            remote: None,
             project: None,
             cost_micros: None,
             detail: None,

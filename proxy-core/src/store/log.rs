@@ -22,7 +22,7 @@ const SCAN: i64 = 4_000;
 const CHUNK: i64 = 2_000;
 
 /// What a page shows of a request.
-const COLUMNS: &str = "id, request_id, at, surface, model, token_id, key_id, project, status, \
+const COLUMNS: &str = "id, request_id, at, surface, model, token_id, key_id, remote, project, status, \
     stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
     cached_tokens, cost_micros, error";
 
@@ -479,6 +479,7 @@ fn view(row: &Row) -> Result<RequestView, StoreError> {
         model: row.get("model")?,
         token: unnamed(row.get("token_id")?),
         key: unnamed(row.get("key_id")?),
+        remote: row.get("remote")?,
         project: row.get("project")?,
         status: row.number("status")?,
         stream: row.get::<i64>("stream")? != 0,

@@ -80,6 +80,7 @@ pub use taken::{Author, TakenIn, ToTakeIn};
 pub(crate) use tests::{rows_from_outside, run_from_outside};
 pub use tokens::StoredToken;
 pub(crate) use tokens::sha256;
+pub use turns::Turn;
 
 /// How long a start waits for a server to be connected to, looked into and migrated. Then one
 /// goes on without it, and [`Store::tend`] goes on trying.

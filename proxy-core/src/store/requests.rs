@@ -22,7 +22,7 @@ const ROWS_BY_ID: usize = 128;
 /// The columns of a record, in the order in which they are bound.
 const COLUMNS: &str = "request_id, at, surface, model, key_id, failed_keys, token_id, status, \
     stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
-    cached_tokens, error, failed, project, cost_micros, detail";
+    cached_tokens, error, failed, remote, project, cost_micros, detail";
 
 /// The statement that inserts that many records.
 fn insert(rows: usize) -> String {
@@ -188,6 +188,7 @@ impl Store {
                     .bind(request.cached_tokens)
                     .bind(request.error.as_deref())
                     .bind(request.error.is_some())
+                    .bind(request.remote.as_deref())
                     .bind(request.project.as_deref())
                     .bind(request.cost_micros)
                     .bind(self.written_detail(request)?);

@@ -31,8 +31,6 @@ pub struct Trace {
     record: RequestRecord,
     /// The key last tried, to show.
     key: Option<Picked>,
-    /// The remote that the last try went through.
-    remote: Option<i64>,
     /// Another instance sent the request.
     came_through: bool,
     /// How long the client wants to wait for a key at most.
@@ -117,7 +115,6 @@ impl Trace {
             core: Some(core.clone()),
             record,
             key: None,
-            remote: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
             patience: patience_of(parts),
             session: SESSION_HEADERS
@@ -156,7 +153,6 @@ impl Trace {
             started: Duration::ZERO,
             record: blank(Surface::Gemini, None),
             key: None,
-            remote: None,
             came_through: false,
             patience: None,
             session: None,
@@ -233,7 +229,7 @@ impl Trace {
         self.record.key_id = Some(key.id());
         self.record.project = None;
         self.key = Some(key.clone());
-        self.remote = None;
+        self.record.remote = None;
         let began = self.elapsed();
         if let Some(attempts) = &mut self.attempts {
             attempts.push(Attempt {
@@ -250,7 +246,7 @@ impl Trace {
     /// Notes that `call` is sent through another instance, which chooses the key.
     pub fn attempt_through(&mut self, call: &Call<'_>, hop: &NextHop) {
         self.record.attempts = self.record.attempts.saturating_add(1);
-        self.remote = Some(hop.remote());
+        self.record.remote = Some(hop.through().name.as_str().into());
         if self.core.is_some() {
             self.spans.attempt(call, None, hop.base_url());
         }
@@ -432,7 +428,7 @@ impl Trace {
             token = record.token_id,
             key = self.key.as_ref().map(Picked::id),
             key_masked = self.key.as_ref().map(Picked::masked),
-            remote = self.remote,
+            remote = record.remote.as_deref(),
             status = record.status,
             stream = record.stream,
             attempts = record.attempts,

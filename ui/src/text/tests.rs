@@ -97,6 +97,7 @@ fn every_error_has_a_title_and_a_way_out() {
         E::Unreachable => E::Unreachable, E::Internal => E::Internal,
         E::AccountRefused => E::AccountRefused, E::CardNeeded => E::CardNeeded,
         E::QuotaExceeded => E::QuotaExceeded, E::NameTaken => E::NameTaken,
+        E::ChangedThere => E::ChangedThere,
         E::ImageRefused => E::ImageRefused, E::Provider => E::Provider,
     );
     every_one_has(all.iter().flat_map(|code| {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use contract::ApiError;
 use contract::admin::{Actor, AuditAction};
-use contract::deploy::{Difference, DriftView, PushReport, PushWish, RemoteWish, Rotation};
+use contract::deploy::{
+    ApplyWish, Difference, DriftView, PushReport, PushWish, RemoteWish, Rotation,
+};
 use proxy_core::store::Author;
 
 use super::{Desk, line, print, say, secret, text, wish_file};
@@ -151,7 +153,7 @@ impl Desk {
         match draft.provider {
             Some(_) => {
                 say(&line(&draft))?;
-                self.apply(&draft).await
+                self.apply(&draft, ApplyWish::default()).await
             }
             // It is put there by hand: `deploy variables` has what that needs.
             None => print(&line(&draft)),
@@ -219,6 +221,9 @@ fn reported(report: &PushReport, place: &str) -> String {
         "{} added, {} changed, {} removed {place}.\n",
         report.added, report.changed, report.removed
     );
+    if report.variables_wait {
+        text.push_str("Its variables at the provider stay as they are until the next deploy.\n");
+    }
     text.extend(problems(&report.problems));
     text
 }

@@ -216,6 +216,19 @@ async fn a_turn_is_one_servers_until_it_ends(world: World) {
     assert!(!two.take_turn("watch", loser, now + 9000).await.unwrap());
     world.now.store(now + 2000, later);
     assert!(two.take_turn("watch", loser, now + 9000).await.unwrap());
+    let turn = |name: &str, holder| super::super::turns::Turn {
+        name: name.to_owned(),
+        holder,
+    };
+    assert_eq!(two.turns("wat").await.unwrap(), [turn("watch", loser)]);
+    assert_eq!(two.turns("another").await.unwrap(), [], "it has ended");
+    one.end_turn("watch", winner, now + 9000).await.unwrap();
+    one.end_turn("watch", loser, now + 8000).await.unwrap();
+    assert_eq!(one.turns("").await.unwrap(), [turn("watch", loser)]);
+    one.end_turn("watch", loser, now + 9000).await.unwrap();
+    assert_eq!(one.turns("").await.unwrap(), []);
+    assert!(one.take_turn("watch", winner, now + 9000).await.unwrap());
+    assert!(!two.take_turn("watch", loser, now + 9000).await.unwrap());
     // A clock that was wrong keeps nobody waiting for ever.
     world.now.store(now - 24 * 3_600_000, later);
     assert!(one.take_turn("watch", winner, now).await.unwrap());

@@ -449,6 +449,7 @@ async fn requests_show_the_names_of_what_is_gone_and_their_details(world: World)
         key_id: Some(keys[1]),
         failed_keys: vec![keys[0], 77],
         token_id: Some(token.id),
+        remote: Some("far".into()),
         project: Some("1234".into()),
         cost_micros: Some(5),
         error: Some("No.".into()),
@@ -475,6 +476,7 @@ async fn requests_show_the_names_of_what_is_gone_and_their_details(world: World)
     let name = |named: &Option<contract::admin::Named>| named.clone().unwrap().name;
     assert_eq!(name(&page[0].token), "phone");
     assert_eq!(name(&page[0].key), "", "the panel shows it masked");
+    assert_eq!(page[0].remote.as_deref(), Some("far"));
     assert_eq!(page[0].project.as_deref(), Some("1234"));
     assert_eq!(page[0].cost_micros, Some(5));
     let failed: Vec<_> = shown

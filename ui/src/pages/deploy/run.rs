@@ -1,8 +1,8 @@
-use contract::deploy::{ProviderKind, RunState, RunView, StepRun, StepState};
+use contract::deploy::{ApplyWish, ProviderKind, RunState, RunView, StepRun, StepState};
 use contract::links::Page;
 use contract::{ApiError, ErrorCode, Millis};
 use patternfly_yew::prelude::Icon;
-use serde_json::json;
+use serde_json::{Value, json};
 use yew::{Callback, Html, Properties, component, html, use_effect_with, use_state_eq};
 
 use super::plan::StepLine;
@@ -55,14 +55,15 @@ pub fn RunCard(props: &RunCardProps) -> Html {
     let send = {
         let (sending, reload, ended) = (sending.clone(), run.reload.clone(), ended.setter());
         let changed = props.changed.clone();
-        move |what: &'static str| {
+        move |what: &'static str, wish: Value| {
             let (sending, reload, ended) = (sending.clone(), reload.clone(), ended.clone());
             let changed = changed.clone();
             Callback::from(move |()| {
                 let (reload, ended, changed) = (reload.clone(), ended.clone(), changed.clone());
+                let wish = wish.clone();
                 let path = format!("/api/deploy/remotes/{id}/{what}");
                 sending.run(
-                    async move { host.post(&path, &json!({})).await },
+                    async move { host.post(&path, &wish).await },
                     move |_: RunView| {
                         ended.set(false);
                         reload.emit(());
@@ -79,8 +80,9 @@ pub fn RunCard(props: &RunCardProps) -> Html {
             {now}
             busy={sending.busy}
             error={sending.error.clone()}
-            go_on={send.clone()("apply")}
-            cancel={send("cancel")}
+            go_on={send.clone()("apply", json!(ApplyWish::default()))}
+            go_over={send.clone()("apply", json!(ApplyWish { over: true }))}
+            cancel={send("cancel", json!({}))}
             done={props.done.clone()}
         />
     )
@@ -94,6 +96,8 @@ pub struct RunCardViewProps {
     pub busy: bool,
     pub error: Option<ApiError>,
     pub go_on: Callback<()>,
+    /// Goes on and overwrites what somebody has changed there.
+    pub go_over: Callback<()>,
     pub cancel: Callback<()>,
     pub done: Option<Callback<()>>,
 }
@@ -158,6 +162,9 @@ pub fn RunCardView(props: &RunCardViewProps) -> Html {
                 }
                 if can_go_on {
                     <Act id="run-go-on" kind={Kind::Primary} label={lang.t("deploy.run.go_on")} busy={props.busy} onclick={props.go_on.clone()} />
+                    if was_changed(&run.state) {
+                        <Act id="run-go-over" kind={Kind::Danger} label={lang.t("deploy.run.go_over")} busy={props.busy} onclick={props.go_over.clone()} />
+                    }
                 }
                 if let (RunState::Done { .. }, Some(done)) = (&run.state, &props.done) {
                     <Act id="run-done" kind={Kind::Primary} label={lang.t("deploy.run.use_it")} onclick={done.clone()} />
@@ -204,6 +211,11 @@ fn one(lang: Lang, i: usize, step: &StepRun, now: Millis) -> Html {
             </div>
         </li>
     )
+}
+
+/// Whether it ended because of what somebody has changed there.
+fn was_changed(state: &RunState) -> bool {
+    matches!(state, RunState::Failed { error } if error.code == ErrorCode::ChangedThere)
 }
 
 /// The page that leads out of an error, where there is one.

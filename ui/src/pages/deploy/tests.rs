@@ -517,6 +517,7 @@ fn run(state: RunState, steps: Vec<StepState>) -> RunCardViewProps {
         busy: false,
         error: None,
         go_on: Callback::noop(),
+        go_over: Callback::noop(),
         cancel: Callback::noop(),
         done: Some(Callback::noop()),
     }
@@ -547,12 +548,17 @@ async fn a_run_that_ended_early_can_be_gone_on_with() {
         let html = render::<RunCardView>(run(state, vec![StepState::Waiting])).await;
         assert!(html.contains("run-go-on"), "{name}");
         assert!(!html.contains("run-cancel"), "{name}");
+        assert!(!html.contains("run-go-over"), "{name}");
         assert_eq!(
             html.contains("dashboard.render.com/billing"),
             name == "failed"
         );
         assert!(!html.contains("https://app.koyeb.com"));
     }
+    let error = ApiError::new(ErrorCode::ChangedThere, "AUTH_TOKEN was changed");
+    let changed = run(RunState::Failed { error }, vec![StepState::Waiting]);
+    let html = render::<RunCardView>(changed).await;
+    assert!(html.contains("run-go-on") && html.contains("run-go-over"));
     let error = ApiError::new(ErrorCode::CardNeeded, "Payment needed");
     let at_koyeb = RunCardViewProps {
         provider: Some(ProviderKind::Koyeb),

@@ -230,6 +230,9 @@ fn reported(lang: Lang, way: Way, report: &PushReport) -> Html {
                 tone={if report.problems.is_empty() { Tone::Success } else { Tone::Warning }}
                 {title}
             />
+            if report.variables_wait {
+                <Notice id="drift-variables-wait" tone={Tone::Info} title={lang.t("instances.drift.variables_wait")} />
+            }
             { for report.problems.iter().enumerate().map(|(i, error)| html!(<ErrorNote key={i} error={error.clone()} />)) }
         </>
     )

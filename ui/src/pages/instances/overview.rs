@@ -37,6 +37,12 @@ pub fn Overview(props: &OverviewProps) -> Html {
         if !place.is_empty() {
             facts.push((lang.t("instances.fact.place"), html!({ place.join(" · ") })));
         }
+        if let Some(region) = &wish.region {
+            facts.push((
+                lang.t("instances.fact.egress"),
+                html!(<span data-testid="remote-egress">{ region }</span>),
+            ));
+        }
         facts.push((
             lang.t("instances.fact.data"),
             html!({ lang.of("deploy.data", &wish.database) }),

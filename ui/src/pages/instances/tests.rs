@@ -288,6 +288,7 @@ async fn pushing_is_asked_about_before_and_told_about_after() {
     props.report = Some((
         Way::Push,
         PushReport {
+            variables_wait: true,
             added: 2,
             changed: 1,
             removed: 3,

@@ -146,6 +146,10 @@ fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html
             .as_ref()
             .map(|key| (column("key"), key_link(host, key))),
         request
+            .remote
+            .clone()
+            .map(|remote| (lang.t("requests.remote"), plain(remote))),
+        request
             .project
             .clone()
             .map(|project| (lang.t("requests.project"), plain(project))),

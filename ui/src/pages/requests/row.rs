@@ -62,7 +62,7 @@ pub fn RequestRow(props: &RequestRowProps) -> Html {
                 </td>
                 <td class="pf-v6-c-table__td" data-label={of("sender")}>
                     <div class="gb-wrap-anywhere">{ name(lang, request.token.as_ref(), "requests.no_token") }</div>
-                    <div class="gb-small gb-muted gb-wrap-anywhere">{ name(lang, request.key.as_ref(), "requests.no_key") }</div>
+                    <div class="gb-small gb-muted gb-wrap-anywhere">{ answered_by(lang, request) }</div>
                 </td>
                 <td class="pf-v6-c-table__td" data-label={of("status")}>
                     <div><StatusLabel status={request.status} /></div>
@@ -100,6 +100,14 @@ pub fn RequestRow(props: &RequestRowProps) -> Html {
             }
         </>
     )
+}
+
+/// What the key is called that it was answered with, or the remote that it went through.
+fn answered_by(lang: Lang, request: &RequestView) -> Html {
+    match &request.remote {
+        Some(remote) => html!({ lang.f("requests.through", &[("name", remote)]) }),
+        None => name(lang, request.key.as_ref(), "requests.no_key"),
+    }
 }
 
 /// A name that a user gave, or words for there being none.

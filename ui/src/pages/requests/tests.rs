@@ -30,6 +30,7 @@ fn request(id: i64) -> RequestView {
             id: 7,
             name: "AIza…x3Fq".into(),
         }),
+        remote: None,
         project: None,
         status: 200,
         stream: true,
@@ -160,6 +161,7 @@ async fn an_empty_page_says_why_it_is_empty() {
 async fn details_have_everything_that_is_known() {
     let mut request = failed(1);
     request.project = Some("my-project".into());
+    request.remote = Some("gb-far".into());
     let detail = RequestDetail {
         request,
         failed_keys: vec![Named {
@@ -178,6 +180,7 @@ async fn details_have_everything_that_is_known() {
         "All keys were at their limit",
         "RESOURCE_EXHAUSTED",
         "my-project",
+        "gb-far",
         "second key",
         "href=\"#/requests?key=5\"",
         "href=\"#/requests?token=3\"",
