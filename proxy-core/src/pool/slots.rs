@@ -16,6 +16,8 @@ use super::{Strategy, Unavailable};
 
 /// What a turn is divided by a weight of.
 const STRIDE: u64 = 1 << 20;
+/// What a project counts as that has an unknown number of requests left today: hundreds.
+const PLENTY: u32 = 8;
 
 #[derive(Default)]
 pub(super) struct LaneState {
@@ -36,9 +38,9 @@ pub(super) struct LaneState {
     pub(super) queue: VecDeque<Waiter>,
 }
 
-/// The free ones first, then by turn.
+/// The free ones first, then those that have much left today, then by turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Order(u8, u64);
+struct Order(u8, Reverse<u32>, u64);
 
 /// One project.
 #[derive(Clone, Default)]
@@ -160,14 +162,21 @@ impl LaneState {
         };
         let before = slot.place;
         let opening = slot.window.opening(at, &self.caps, 0);
-        let turn = match self.strategy {
-            Strategy::Drain => 0,
-            Strategy::Spread | Strategy::Weighted => slot.turn,
+        // Who has little left is kept for when many are needed at once. Halves are told apart,
+        // not single requests, so that a key that has rested is not asked all at once.
+        let (plenty, turn) = match self.strategy {
+            Strategy::Drain => (0, 0),
+            Strategy::Spread => {
+                let left = slot.window.left_today(at, &self.caps);
+                (left.map_or(PLENTY, |left| left.max(1).ilog2()), slot.turn)
+            }
+            Strategy::Weighted => (0, slot.turn),
         };
+        let tier = u8::from(project.tier == Tier::Paid);
         slot.place = match slot.trial {
             true => Place::Out,
             false if opening.until > at.now => Place::Waking(opening.until),
-            false => Place::Ready(Order(u8::from(project.tier == Tier::Paid), turn)),
+            false => Place::Ready(Order(tier, Reverse(plenty), turn)),
         };
         if slot.place == before {
             return;
@@ -199,11 +208,11 @@ impl LaneState {
         let mut out = Vec::new();
         let preferred = want.prefer.and_then(|prefer| {
             let place = roster.project_of(prefer.key)?;
-            let Place::Ready(Order(tier, _)) = self.slots.get(place as usize)?.place else {
+            let Place::Ready(Order(tier, ..)) = self.slots.get(place as usize)?.place else {
                 return None;
             };
             // What is free goes before what is cached.
-            let (Order(first, _), _) = self.ready.first()?;
+            let (Order(first, ..), _) = self.ready.first()?;
             let is_paid = tier > 0 && tier == *first;
             (prefer.strongly || is_paid).then_some(place)
         });

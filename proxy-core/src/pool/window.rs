@@ -312,6 +312,14 @@ impl Window {
         }
     }
 
+    /// How many requests are left today, where the limit is known.
+    pub fn left_today(&mut self, at: Moment, caps: &Caps) -> Option<u64> {
+        let used = self.used(at, caps);
+        used.limits
+            .rpd
+            .map(|limit| limit.saturating_sub(used.today))
+    }
+
     /// Adds what is known of another: both turned out to be the same project.
     pub fn merge(&mut self, other: Self) {
         let newer = |a: Option<Limit>, b: Option<Limit>| match (a, b) {

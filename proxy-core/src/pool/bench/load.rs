@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use contract::Millis;
 
-use super::super::day::next_midnight;
+use super::super::day::Day;
 use super::google::Quota;
 
 /// 2026-11-20T08:00:00Z, midnight in California.
@@ -140,15 +140,40 @@ impl Load {
 
     /// How many could be served at most. Each of the requests a minute that a project has is a
     /// server that is busy for a minute; with the same patience for all, first come, first
-    /// served is the best there is. All requests a day are in one pot, and tokens do not
-    /// count: that makes it a bound.
+    /// served is the best there is. Whichever projects are set apart: those serve no more than
+    /// their requests a day, and the others no more than their servers can. Tokens do not
+    /// count, nor does what has to be learned.
     pub(super) fn bound(&self, quotas: &[Quota]) -> usize {
-        let pot: u64 = quotas.iter().map(|quota| u64::from(quota.rpd)).sum();
-        let servers: u64 = quotas.iter().map(|quota| u64::from(quota.rpm)).sum();
+        let mut by_day: Vec<Quota> = quotas.to_vec();
+        by_day.sort_by_key(|quota| quota.rpd);
+        let day = Day::default();
+        let days = self.requests.iter().map(|request| day.at(request.at));
+        let mut least: BTreeMap<Millis, u64> =
+            days.map(|moment| (moment.day_ends, u64::MAX)).collect();
+        for apart in 0..=by_day.len() {
+            let differs =
+                apart == 0 || apart == by_day.len() || by_day[apart - 1].rpd != by_day[apart].rpd;
+            if !differs {
+                continue;
+            }
+            let (apart, others) = by_day.split_at(apart);
+            let pot: u64 = apart.iter().map(|quota| u64::from(quota.rpd)).sum();
+            let servers = others.iter().map(|quota| u64::from(quota.rpm)).sum();
+            let by_servers = self.served_by(servers);
+            for (day, least) in &mut least {
+                let served = by_servers.get(day).copied().unwrap_or_default();
+                *least = (*least).min(pot + served);
+            }
+        }
+        usize::try_from(least.values().sum::<u64>()).unwrap()
+    }
+
+    /// How many so many servers could serve on each day.
+    fn served_by(&self, servers: u64) -> BTreeMap<Millis, u64> {
         let mut free: BinaryHeap<Reverse<Millis>> =
             (0..servers).map(|_| Reverse(Millis::MIN)).collect();
-        let mut used: BTreeMap<Millis, u64> = BTreeMap::new();
-        let mut served = 0;
+        let day = Day::default();
+        let mut served = BTreeMap::new();
         for request in &self.requests {
             let Some(Reverse(from)) = free.peek().copied() else {
                 continue;
@@ -160,12 +185,7 @@ impl Load {
             if start > request.at + PATIENCE {
                 continue;
             }
-            let today = used.entry(next_midnight(start).unwrap()).or_default();
-            if *today >= pot {
-                continue;
-            }
-            *today += 1;
-            served += 1;
+            *served.entry(day.at(start).day_ends).or_default() += 1;
             free.pop();
             free.push(Reverse(start + 60_000));
         }

@@ -164,8 +164,9 @@ fn report() -> String {
          sixty seconds, requests since midnight in California, by when a request arrives there). \
          Three days of load each; nothing is known at the beginning. A request waits for a key \
          for 30 seconds at most and is tried three times, as by default.\n\n\
-         *Bound*: what nobody can exceed who knows all arrivals in advance: the first come, first \
-         served, at once, with all requests a day in one pot and no limit of tokens. *Wasted*: \
+         *Bound*: what nobody can exceed who knows all arrivals and limits in advance (no better is \
+         known than: whichever projects are set apart, these serve no more than their requests a \
+         day, and the others no more than their requests a minute allow). *Wasted*: \
          calls that Google refused with 429, of all calls, from the second day on. *Wait*: the \
          median and the 99th percentile of what those that were answered waited for a key. Round \
          robin takes the next key for each of three tries; counting failures is that without keys \
