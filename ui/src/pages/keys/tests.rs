@@ -36,6 +36,7 @@ fn key(id: i64, state: KeyState) -> KeyView {
 fn props(keys: Vec<KeyView>) -> KeysViewProps {
     KeysViewProps {
         keys: LoadResult::default().after(Ok(keys)),
+        pool: None,
         now: NOW,
         busy: BTreeSet::new(),
         run: CheckRun::default(),
