@@ -668,7 +668,7 @@ async fn without_a_sealing_key_secrets_are_served_and_not_stored_until_one_comes
         .unwrap();
     let keys = store.keys().await.unwrap();
     let origins: Vec<Origin> = keys.iter().map(|key| key.origin).collect();
-    assert_eq!(origins, [Origin::Panel, Origin::Panel]);
+    assert_eq!(origins, [Origin::Panel; 3]);
     assert_eq!(store.tokens().await.unwrap().len(), 3);
     assert_eq!(sum_up(&store, &settings).await, 1);
     let now = sums(&store).await;
