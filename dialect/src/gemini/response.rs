@@ -187,11 +187,17 @@ impl Code<'_> {
             None | Some("LANGUAGE_UNSPECIFIED") => String::new(),
             Some(language) => language.to_ascii_lowercase(),
         };
-        format!(
-            "\n```{language}\n{}\n```\n",
-            self.code.trim_end_matches('\n')
-        )
+        let code = self.code.trim_end_matches('\n');
+        let fence = fence(code);
+        format!("\n{fence}{language}\n{code}\n{fence}\n")
     }
+}
+
+/// What stands around a block of code: more backticks than the code has in a row, else one of
+/// those would end the block.
+fn fence(code: &str) -> String {
+    let runs = code.split(|c| c != '`').map(str::len);
+    "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,7 +220,9 @@ impl CodeResult<'_> {
 
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        format!("\n```\n{}\n```\n", self.logs())
+        let logs = self.logs();
+        let fence = fence(&logs);
+        format!("\n{fence}\n{logs}\n{fence}\n")
     }
 }
 

@@ -4,9 +4,13 @@
 
 mod anthropic_golden;
 mod anthropic_roundtrip;
+mod clients;
 mod common;
+mod conversations;
+mod described;
 mod embeddings;
 mod errors;
+mod fetch;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;
