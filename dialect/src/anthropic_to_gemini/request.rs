@@ -71,9 +71,9 @@ pub fn messages_request(body: &[u8], models: &ModelMap) -> Result<MessagesCall, 
 pub fn messages_request_with(body: &[u8], reading: &Reading<'_>) -> Result<MessagesCall, Invalid> {
     let parsed = parse(body, reading)?;
     Ok(MessagesCall {
+        body: to_json(&parsed.request, body.len()),
         fetch: fetch::wanted(&parsed.request.contents),
         key: file_id::owner(&parsed.request.contents)?,
-        body: to_json(&parsed.request, body.len()),
         model: parsed.model,
         requested_model: parsed.requested,
         stream: parsed.stream,

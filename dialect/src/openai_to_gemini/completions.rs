@@ -16,13 +16,14 @@ use serde_json::value::RawValue;
 
 use super::request::{ChatCall, chat_request_with};
 use super::wire::{End, UsageOut};
+use crate::ResponseMeta;
 use crate::error::{self, Invalid, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Logprobs, Response, TokenLikelihood};
 use crate::openai::completions::Request;
 use crate::openai::embeddings::Piece;
 use crate::text::{put_json, to_json};
-use crate::{ModelMap, Reading, ResponseMeta};
+use crate::{ModelMap, Reading};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,15 +84,19 @@ fn effort<S: Serializer>(effort: &Option<&RawValue>, serializer: S) -> Result<S:
     }
 }
 
-/// Parses the body of `/v1/completions` and translates it, with the usual names of models. An
-/// error says what was wrong, and where.
-pub fn completion_request(body: &[u8]) -> Result<CompletionCall, Invalid> {
-    completion_request_with(body, &ModelMap::default())
-}
-
 /// Parses the body of `/v1/completions` and translates it. An error says what was wrong, and
 /// where.
-pub fn completion_request_with(body: &[u8], models: &ModelMap) -> Result<CompletionCall, Invalid> {
+pub fn completion_request(body: &[u8]) -> Result<CompletionCall, Invalid> {
+    let models = &ModelMap::default();
+    let signatures = &();
+    completion_request_with(body, &Reading { models, signatures })
+}
+
+/// The same by the names that the caller knows.
+pub fn completion_request_with(
+    body: &[u8],
+    reading: &Reading<'_>,
+) -> Result<CompletionCall, Invalid> {
     let request: Request<'_> = Invalid::parse(body)?;
     let mut pieces = request.prompt.map(|input| input.0).unwrap_or_default();
     let prompt = match (pieces.pop(), pieces.is_empty()) {
@@ -161,10 +166,8 @@ pub fn completion_request_with(body: &[u8], models: &ModelMap) -> Result<Complet
         google: request.google,
         extra_body: request.extra_body,
     };
-    // Nobody calls functions here.
-    let signatures = &();
     Ok(CompletionCall {
-        chat: chat_request_with(&to_json(&chat, body.len()), &Reading { models, signatures })?,
+        chat: chat_request_with(&to_json(&chat, body.len()), reading)?,
         echo: (request.echo == Some(true)).then(|| prompt.to_string()),
     })
 }

@@ -7,7 +7,7 @@ use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::{
     CompletionCall, CompletionStream, completion_request_with, completion_response,
 };
-use dialect::{IdsOf, Invalid, Malformed, ResponseMeta};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta};
 
 use super::App;
 use super::trace::Trace;
@@ -24,8 +24,12 @@ impl Protocol for CompletionCall {
     const IDS: IdsOf = IdsOf::Chat;
     type Stream = CompletionStream;
 
-    fn read(body: &[u8], app: &App, _: &Trace) -> Result<Self, Invalid> {
-        completion_request_with(body, &app.core.settings().model_map)
+    fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
+        let reading = Reading {
+            models: &app.core.settings().model_map,
+            signatures: &app.core.signatures.of(trace.token_id()),
+        };
+        completion_request_with(body, &reading)
     }
 
     fn model(&self) -> &str {

@@ -171,27 +171,7 @@ async fn exchange<P: Protocol>(
     meta: ResponseMeta,
     mut trace: Trace,
 ) -> Exchanged<P> {
-    let streams = asked.wants_stream() && !app.core.settings().fake_streams;
-    let (verb, query, expect) = match streams {
-        true => ("streamGenerateContent", "alt=sse", Expect::Stream),
-        false => ("generateContent", "", Expect::Content),
-    };
-    let body = asked.take_body();
-    let answer = match filled(&app, body, asked.wanted()).await {
-        Ok(body) => {
-            let call = Call {
-                method: Method::POST,
-                path: &format!("/models/{}:{verb}", asked.model()),
-                query,
-                model: asked.model(),
-                headers: json_headers(),
-                body: body.into(),
-                expect,
-            };
-            call_with(&app, &call, asked.key(), &mut trace).await
-        }
-        Err(problem) => Err(problem),
-    };
+    let answer = ask(&app, &mut asked, &mut trace).await;
     Exchanged {
         app,
         asked,
@@ -199,6 +179,27 @@ async fn exchange<P: Protocol>(
         trace,
         answer,
     }
+}
+
+/// Asks Google.
+async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result<Answer, Problem> {
+    let streams = asked.wants_stream() && !app.core.settings().fake_streams;
+    let (verb, query, expect) = match streams {
+        true => ("streamGenerateContent", "alt=sse", Expect::Stream),
+        false => ("generateContent", "", Expect::Content),
+    };
+    let body = asked.take_body();
+    let body = filled(app, body, asked.wanted()).await?;
+    let call = Call {
+        method: Method::POST,
+        path: &format!("/models/{}:{verb}", asked.model()),
+        query,
+        model: asked.model(),
+        headers: json_headers(),
+        body: body.into(),
+        expect,
+    };
+    call_with(app, &call, asked.key(), trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {
@@ -358,7 +359,6 @@ pub(super) fn unreadable(error: &Malformed) -> Problem {
 /// A stream of Gemini events in a protocol's own words.
 pub(super) struct Written<S> {
     writer: Box<S>,
-    /// Absent where nothing calls functions.
     signed: Option<Signed>,
     /// Text is written in pieces of so many characters.
     pieces: Option<usize>,
@@ -366,16 +366,6 @@ pub(super) struct Written<S> {
 }
 
 impl<S: EventWriter> Written<S> {
-    /// A stream that `writer` writes, as it comes.
-    pub fn new(writer: Box<S>) -> Self {
-        Self {
-            writer,
-            signed: None,
-            pieces: None,
-            gave_up: None,
-        }
-    }
-
     /// A whole answer as a stream.
     fn all(&mut self, answer: Bytes, trace: &mut Trace) -> Bytes {
         trace.first_byte();
@@ -386,6 +376,16 @@ impl<S: EventWriter> Written<S> {
         }
         trace.succeed();
         [events, self.finish()].concat().into()
+    }
+
+    /// A stream that `writer` writes, without calls, as it comes.
+    pub fn new(writer: Box<S>) -> Self {
+        Self {
+            writer,
+            signed: None,
+            pieces: None,
+            gave_up: None,
+        }
     }
 }
 
