@@ -346,8 +346,23 @@ pub fn gemini(
     )
 }
 
+/// The code of a request that wants the server to hold its conversation. By this word
+/// Anthropic's SDKs know that they have to send the whole of it instead: their runners of tools
+/// hold conversations so unless they are told otherwise (`BetaToolRunner` of `@anthropic-ai/sdk`).
+pub const UNTHREADED: &str = "thread_unsupported_request";
+
 /// An error body as Anthropic sends it; also the data of a stream's `error` event.
 pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8> {
+    anthropic_with(status, message, None, request_id)
+}
+
+/// The same with a word for programs, if it is one that Anthropic's SDKs know.
+pub fn anthropic_with(
+    status: u16,
+    message: &str,
+    code: Option<&str>,
+    request_id: Option<&str>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         r#type: &'a str,
@@ -359,6 +374,13 @@ pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8
     struct Inner<'a> {
         r#type: &'a str,
         message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<Details<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Details<'a> {
+        error_code: &'a str,
+        unsupported: [&'a str; 1],
     }
     to_json(
         &Body {
@@ -366,6 +388,12 @@ pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8
             error: Inner {
                 r#type: names_of(status).anthropic,
                 message,
+                details: code
+                    .filter(|code| *code == UNTHREADED)
+                    .map(|error_code| Details {
+                        error_code,
+                        unsupported: ["thread"],
+                    }),
             },
             request_id,
         },

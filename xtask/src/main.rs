@@ -49,6 +49,7 @@ cargo xtask <command>
   panel                                 build the panel (ui/dist) and nothing else.
   bench [--seconds N] [--only CASE]     CPU per request beside nginx's, time to first byte, memory; writes bench/report.md.
                                         --only store: the panel's queries on a million requests; writes bench/store.md.
+                                        --only translation: CPU per KiB of an agent's requests and streams; writes bench/translation.md.
   image [--arch amd64|arm64] [--tag NAME] [--profile NAME] [--files FOLDER]
                                         the container image, built by docker or podman without a registry, and
                                         tried out: set-up, chat through a fake Google, health check, SIGTERM.

@@ -322,7 +322,7 @@ fn has_wasm_tests(workspace: &Workspace) -> Result<bool> {
 pub(crate) fn set_up_browser(workspace: &Workspace) -> Result<()> {
     setup::system(workspace, &setup::NODE)?;
     setup::system(workspace, &setup::BROWSER)?;
-    node_modules(workspace)
+    node_modules(workspace, "e2e")
 }
 
 pub(crate) fn browser(run: &Run<'_>) -> Result<Outcome> {
@@ -347,16 +347,16 @@ fn browser_program() -> Option<PathBuf> {
         .or_else(|| usual.iter().map(PathBuf::from).find(|path| path.is_file()))
 }
 
-/// Installs what the tests below `e2e/` import.
-fn node_modules(workspace: &Workspace) -> Result<()> {
-    let folder = workspace.root.join("e2e");
+/// Installs what the tests in this folder import.
+fn node_modules(workspace: &Workspace, folder: &str) -> Result<()> {
+    let folder = workspace.root.join(folder);
     let lock = folder.join("package-lock.json");
     let wanted = fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let mark = folder.join("node_modules/.installed-from");
     if fs::read(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    println!("Installing the browser tests' packages by npm: a few seconds.");
+    println!("Installing packages of tests by npm: up to a minute.");
     let npm = shell::which("npm").context("npm is not on PATH; it comes with Node.js")?;
     shell::run(
         shell::program(workspace, npm)
@@ -370,7 +370,7 @@ fn node_modules(workspace: &Workspace) -> Result<()> {
 
 /// A node command in `e2e/` that knows where our programs are.
 pub(crate) fn node(workspace: &Workspace) -> Result<Command> {
-    node_modules(workspace)?;
+    node_modules(workspace, "e2e")?;
     let mut command = shell::program(workspace, "node");
     with_programs(&mut command, workspace)?;
     Ok(command)
@@ -381,6 +381,8 @@ pub(crate) fn node(workspace: &Workspace) -> Result<Command> {
 fn node_tests(workspace: &Workspace, folder: &str, environment: &[(&str, &Path)]) -> Result<()> {
     let mut files = Vec::new();
     files_ending(&workspace.root.join(folder), ".test.mjs", &mut files)?;
+    // What npm installed may have tests of its own.
+    files.retain(|file| !file.iter().any(|name| name == "node_modules"));
     if files.is_empty() {
         bail!("{folder} has no *.test.mjs");
     }
@@ -429,7 +431,9 @@ pub(crate) fn window(run: &Run<'_>) -> Result<Outcome> {
 
 pub(crate) fn set_up_sdk(workspace: &Workspace) -> Result<()> {
     setup::system(workspace, &setup::PYTHON)?;
-    python(workspace).map(drop)
+    python(workspace)?;
+    setup::system(workspace, &setup::NODE)?;
+    node_modules(workspace, "e2e")
 }
 
 pub(crate) fn sdk(run: &Run<'_>) -> Result<Outcome> {
@@ -444,6 +448,30 @@ pub(crate) fn sdk(run: &Run<'_>) -> Result<Outcome> {
         "no:cacheprovider",
         "e2e/sdk",
     ]))?;
+    node_tests(run.workspace, "e2e/sdk", &[])?;
+    Ok(Outcome::Passed)
+}
+
+pub(crate) fn set_up_agents(workspace: &Workspace) -> Result<()> {
+    if cfg!(windows) {
+        return Ok(());
+    }
+    setup::system(workspace, &setup::NODE)?;
+    node_modules(workspace, "e2e")?;
+    node_modules(workspace, AGENTS)
+}
+
+/// Where the agents are: apart from the SDKs, because they are as big as everything else together.
+const AGENTS: &str = "e2e/agents";
+
+pub(crate) fn agents(run: &Run<'_>) -> Result<Outcome> {
+    if cfg!(windows) {
+        return Ok(Outcome::Skipped(
+            "the fake model tells the agents to run Unix commands".to_owned(),
+        ));
+    }
+    programs(run)?;
+    node_tests(run.workspace, AGENTS, &[])?;
     Ok(Outcome::Passed)
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Run<'a> {
     pub built: bool,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage {
         name: "fmt",
         says: "the formatting",
@@ -129,6 +129,14 @@ const STAGES: [Stage; 11] = [
         decisive: false,
         set_up: stages::set_up_sdk,
         run: stages::sdk,
+    },
+    Stage {
+        name: "agents",
+        says: "coding agents, headless, on a real server",
+        quick: false,
+        decisive: false,
+        set_up: stages::set_up_agents,
+        run: stages::agents,
     },
 ];
 

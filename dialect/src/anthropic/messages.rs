@@ -21,6 +21,9 @@ pub struct Request<'a> {
     /// The conversation; required.
     #[serde(borrow, default)]
     pub messages: Option<Vec<Message<'a>>>,
+    /// A conversation that the server holds, of which `messages` is only the end.
+    #[serde(borrow, default)]
+    pub thread: Option<&'a RawValue>,
     /// What the model is told before it.
     #[serde(borrow, default)]
     pub system: Content<'a>,

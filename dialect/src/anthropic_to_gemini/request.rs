@@ -143,6 +143,14 @@ fn translate<'a>(
     mut request: wire::Request<'a>,
     model: &str,
 ) -> Result<(Request<'a>, Renamed), Invalid> {
+    if request.thread.is_some() {
+        return Err(Invalid::new(
+            "thread",
+            "`thread` names a conversation that Anthropic's servers hold, and there is no such \
+             place here: leave it out and send the whole conversation in `messages`.",
+        )
+        .with_code(crate::error::UNTHREADED));
+    }
     let Some(messages) = request.messages.take() else {
         return Err(Invalid::new(
             "messages",

@@ -33,7 +33,7 @@ pub struct FinishReason(pub Cow<'static, str>);
 
 impl FinishReason {
     /// The names Google documents; one of these costs no allocation.
-    const KNOWN: [&'static str; 20] = [
+    const KNOWN: [&'static str; 21] = [
         "STOP",
         "MAX_TOKENS",
         "SAFETY",
@@ -53,6 +53,7 @@ impl FinishReason {
         "TOO_MANY_TOOL_CALLS",
         "MISSING_THOUGHT_SIGNATURE",
         "MALFORMED_RESPONSE",
+        "ESCALATION",
         "FINISH_REASON_UNSPECIFIED",
     ];
 
@@ -82,6 +83,7 @@ impl FinishReason {
                 | "IMAGE_SAFETY"
                 | "IMAGE_PROHIBITED_CONTENT"
                 | "IMAGE_RECITATION"
+                | "ESCALATION"
         )
     }
 }

@@ -187,11 +187,17 @@ impl Code<'_> {
             None | Some("LANGUAGE_UNSPECIFIED") => String::new(),
             Some(language) => language.to_ascii_lowercase(),
         };
-        format!(
-            "\n```{language}\n{}\n```\n",
-            self.code.trim_end_matches('\n')
-        )
+        let code = self.code.trim_end_matches('\n');
+        let fence = fence(code);
+        format!("\n{fence}{language}\n{code}\n{fence}\n")
     }
+}
+
+/// What stands around a block of code: more backticks than the code has in a row, else one of
+/// those would end the block.
+fn fence(code: &str) -> String {
+    let runs = code.split(|c| c != '`').map(str::len);
+    "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
 }
 
 #[derive(Debug, Deserialize)]
@@ -206,9 +212,10 @@ impl CodeResult<'_> {
     /// As Markdown; a failure is named.
     pub fn markdown(&self) -> String {
         let output = self.output.as_deref().unwrap_or("").trim_end_matches('\n');
+        let fence = fence(output);
         match self.outcome.as_deref() {
-            None | Some("OUTCOME_OK") => format!("\n```\n{output}\n```\n"),
-            Some(outcome) => format!("\n```\n{outcome}\n{output}\n```\n"),
+            None | Some("OUTCOME_OK") => format!("\n{fence}\n{output}\n{fence}\n"),
+            Some(outcome) => format!("\n{fence}\n{outcome}\n{output}\n{fence}\n"),
         }
     }
 }

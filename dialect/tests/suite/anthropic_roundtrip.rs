@@ -28,7 +28,7 @@ fn ask() -> MessagesCall {
 }
 
 /// Adds up events as Anthropic's SDKs do, and checks their order.
-fn accumulate(events: &str) -> Value {
+pub fn accumulate(events: &str) -> Value {
     let mut message = Value::Null;
     let mut open = false;
     let mut stopped = false;

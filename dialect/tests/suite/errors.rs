@@ -78,6 +78,19 @@ fn bodies() {
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Busy."},"request_id":"req_1"}"#
     );
     assert_eq!(
+        text(error::anthropic_with(
+            400,
+            "No.",
+            Some(error::UNTHREADED),
+            None
+        )),
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"No.","details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}}}"#
+    );
+    assert_eq!(
+        text(error::anthropic_with(400, "No.", Some("else"), None)),
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"No."}}"#
+    );
+    assert_eq!(
         text(error::anthropic(400, "No.", None)),
         r#"{"type":"error","error":{"type":"invalid_request_error","message":"No."}}"#
     );

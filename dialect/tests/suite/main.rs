@@ -4,7 +4,10 @@
 
 mod anthropic_golden;
 mod anthropic_roundtrip;
+mod clients;
 mod common;
+mod conversations;
+mod described;
 mod embeddings;
 mod errors;
 mod fetch;

@@ -36,7 +36,7 @@ fn whole(call: &ResponsesCall, meta: &dialect::ResponseMeta, answer: &Value) -> 
 
 /// Adds up events as OpenAI's SDKs do, and checks their order. The first is what the deltas
 /// give, the second what the last event says.
-fn accumulate(events: &str) -> (Value, Value) {
+pub fn accumulate(events: &str) -> (Value, Value) {
     let mut output: Vec<Value> = Vec::new();
     let mut open: Option<usize> = None;
     let mut last = Value::Null;
@@ -90,7 +90,17 @@ fn accumulate(events: &str) -> (Value, Value) {
                     .unwrap()
                     .push(event["part"].clone());
             }
-            "response.output_text.delta" => grow(&mut item["content"][0]["text"]),
+            "response.output_text.delta" => {
+                grow(&mut item["content"][0]["text"]);
+                let more = event["logprobs"].as_array().into_iter().flatten();
+                let tokens = item["content"][0]["logprobs"].as_array_mut().unwrap();
+                tokens.extend(more.cloned());
+            }
+            "response.output_text.annotation.added" => {
+                let all = item["content"][0]["annotations"].as_array_mut().unwrap();
+                assert_eq!(event["annotation_index"], all.len());
+                all.push(event["annotation"].clone());
+            }
             "response.refusal.delta" => grow(&mut item["content"][0]["refusal"]),
             "response.reasoning_summary_part.added" => {
                 item["summary"]
@@ -115,7 +125,8 @@ fn accumulate(events: &str) -> (Value, Value) {
             }
             "response.custom_tool_call_input.done" => assert_eq!(event["input"], item["input"]),
             other => assert!(
-                other.starts_with("response.image_generation_call."),
+                other.starts_with("response.image_generation_call.")
+                    || other.starts_with("response.web_search_call."),
                 "{other}"
             ),
         }

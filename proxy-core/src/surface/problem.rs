@@ -288,7 +288,7 @@ impl Problem {
                 error::openai(status, &self.message, self.param.as_deref(), self.code)
             }
             Surface::Gemini => error::gemini(status, &self.message, None, self.retry_after),
-            Surface::Anthropic => error::anthropic(status, &self.message, None),
+            Surface::Anthropic => error::anthropic_with(status, &self.message, self.code, None),
         }
     }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::check::SIGNATURE_PREFIX;
+use super::check::{SIGNATURE_PREFIX, count};
 use super::media;
 use super::model::{Kind, Model};
 use super::proto::{decode, get, int, list, text};
@@ -101,7 +101,9 @@ pub(super) fn decide(model: &Model, body: &Value) -> Answer {
             ..Answer::parts(vec![media::spoken(&question)])
         };
     }
-    let mut answer = if let Some(answer) = after_tools(contents, chinese) {
+    let mut answer = if let Some(answer) = looped(body, contents) {
+        answer
+    } else if let Some(answer) = after_tools(contents, chinese) {
         answer
     } else if let Some(answer) = calls(body, &question) {
         answer
@@ -169,6 +171,60 @@ fn clip(text: &str) -> String {
     } else {
         text.chars().take(MOST).chain(['…']).collect()
     }
+}
+
+/// The beginning of a line that makes the fake an agent's model: `@loop 20 f {"a": "{n}"} | g {}`
+/// calls `f` and `g` in parallel in each of 20 steps, `{n}` being the step, and then says how
+/// many results it saw.
+const LOOP: &str = "@loop ";
+
+/// The next step of a loop that the user asked for. Requests that do not declare its functions
+/// are not part of it: agents ask for a title of the conversation, for example.
+fn looped(body: &Value, contents: &[Value]) -> Option<Answer> {
+    let said = contents.iter().enumerate().rev();
+    let mut said = said.filter(|(_, content)| text(content, "role") != "model");
+    let (at, line) = said.find_map(|(at, content)| {
+        let mut lines = list(content, "parts")
+            .iter()
+            .flat_map(|part| text(part, "text").lines());
+        Some((at, lines.find_map(|line| line.trim().strip_prefix(LOOP))?))
+    })?;
+    let (steps, calls) = line.split_once(' ')?;
+    let steps: usize = steps.parse().ok()?;
+    let since = &contents[at..];
+    let done = since
+        .iter()
+        .filter(|content| count(content, "function_call") > 0)
+        .count();
+    let declared = |name: &str| {
+        list(body, "tools")
+            .iter()
+            .flat_map(|tool| list(tool, "function_declarations"))
+            .any(|function| text(function, "name") == name)
+    };
+    let calls = calls.replace("{n}", &done.to_string());
+    let mut parts = Vec::new();
+    let mut rest = Some(&*calls);
+    while let Some(call) = rest {
+        let (name, after) = call.trim_start().split_once(' ')?;
+        if !declared(name) {
+            return None;
+        }
+        let mut values = serde_json::Deserializer::from_str(after).into_iter::<Value>();
+        let args = values.next()?.ok()?;
+        rest = after[values.byte_offset()..].trim_start().strip_prefix('|');
+        parts.push(json!({ "functionCall": { "name": name, "args": args } }));
+    }
+    if done < steps {
+        return Some(Answer::parts(parts));
+    }
+    let results: usize = since
+        .iter()
+        .map(|content| count(content, "function_response"))
+        .sum();
+    Some(Answer::text(format!(
+        "The loop is over: {done} steps, {results} results."
+    )))
 }
 
 fn after_tools(contents: &[Value], chinese: bool) -> Option<Answer> {

@@ -111,7 +111,7 @@ const PART_DATA: &[&str] = &[
 ];
 
 /// How many parts of a content carry this field.
-fn count(content: &Value, field: &str) -> usize {
+pub(super) fn count(content: &Value, field: &str) -> usize {
     list(content, "parts")
         .iter()
         .filter(|part| get(part, field).is_some())

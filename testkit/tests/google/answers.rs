@@ -91,6 +91,44 @@ async fn functions_that_are_named_are_called_with_fitting_arguments() {
 }
 
 #[tokio::test]
+async fn an_agent_is_led_through_a_loop() {
+    let google = google().start().await;
+    let line =
+        r#"@loop 3 get_weather {"city": "c{n}", "days": {n}} | get_time {"zone": "{n} | UTC"}"#;
+    let mut contents = vec![json!({ "role": "user", "parts": [
+        { "text": "A reminder." },
+        { "text": format!("Do this:\n  {line}\nPlease.") },
+    ] })];
+    for step in 0..3 {
+        let body = json!({ "tools": weather(), "contents": contents });
+        let (_, answer) = post(&google, CALL_3, &body).await;
+        let all = parts(&[answer]);
+        assert_eq!(all.len(), 2);
+        assert_eq!(
+            all[0]["functionCall"]["args"],
+            json!({ "city": format!("c{step}"), "days": step })
+        );
+        assert_eq!(
+            all[1]["functionCall"]["args"],
+            json!({ "zone": format!("{step} | UTC") })
+        );
+        let results: Vec<Value> = all
+            .iter()
+            .map(|part| json!({ "functionResponse": { "name": part["functionCall"]["name"], "response": { "output": line } } }))
+            .collect();
+        contents.push(json!({ "role": "model", "parts": all }));
+        contents.push(json!({ "role": "user", "parts": results }));
+    }
+    let body = json!({ "tools": weather(), "contents": contents });
+    let (_, answer) = post(&google, CALL_3, &body).await;
+    assert_eq!(said(&[answer]), "The loop is over: 3 steps, 6 results.");
+
+    // Whoever asks for something else about the conversation gets no call.
+    let (_, title) = post(&google, CALL_3, &ask(&format!("A title for this:\n{line}"))).await;
+    assert!(said(&[title]).starts_with("Hello!"));
+}
+
+#[tokio::test]
 async fn the_mode_of_function_calling_is_obeyed() {
     let google = google().start().await;
     let mode = |mode: &str| json!({ "tools": weather(), "toolConfig": { "functionCallingConfig": { "mode": mode } } });

@@ -11,6 +11,7 @@ mod nginx;
 mod process;
 mod report;
 mod store;
+mod translation;
 mod wire;
 
 use std::fs;
@@ -205,15 +206,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     if options.only == [store::NAME] {
         return store::run(workspace, options);
     }
+    if options.only == [translation::NAME] {
+        return translation::run(workspace, options);
+    }
     let cases: Vec<&Case> = CASES
         .iter()
         .filter(|case| options.only.is_empty() || options.only.iter().any(|name| name == case.name))
         .collect();
     if cases.is_empty() {
         bail!(
-            "there is no such case; there are {} and, alone, {}",
+            "there is no such case; there are {} and, each alone, {} and {}",
             CASES.map(|case| case.name).join(", "),
-            store::NAME
+            store::NAME,
+            translation::NAME
         );
     }
     setup::system(workspace, &setup::BENCH)?;

@@ -115,6 +115,8 @@ pub(super) fn markdown(
     for line in machine(workspace) {
         writeln!(text, "- {line}")?;
     }
+    writeln!(text, "- {}", version_of(workspace, "nginx", "-v"))?;
+    writeln!(text, "- {}", version_of(workspace, "wrk", "-v"))?;
     Ok(text)
 }
 
@@ -157,8 +159,8 @@ fn verdicts(measured: &[Measured<'_>], memory: &Memory) -> Vec<(bool, String)> {
     verdicts
 }
 
-/// What the numbers were measured on and with.
-fn machine(workspace: &Workspace) -> Vec<String> {
+/// What the numbers were measured on, when, and of what.
+pub(super) fn machine(workspace: &Workspace) -> Vec<String> {
     let first = |path: &str, key: &str| {
         fs::read_to_string(path).ok().and_then(|text| {
             let line = text.lines().find(|line| line.starts_with(key))?;
@@ -168,6 +170,7 @@ fn machine(workspace: &Workspace) -> Vec<String> {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let commit =
         shell::output(shell::program(workspace, "git").args(["describe", "--always", "--dirty"]));
+    let date = shell::output(shell::program(workspace, "date").args(["-u", "+%F"]));
     vec![
         format!(
             "{cores} cores of {}, {} of memory",
@@ -182,8 +185,10 @@ fn machine(workspace: &Workspace) -> Vec<String> {
                 .trim()
         ),
         version_of(workspace, "rustc", "--version"),
-        version_of(workspace, "nginx", "-v"),
-        version_of(workspace, "wrk", "-v"),
-        format!("commit {}", commit.unwrap_or_default().trim()),
+        format!(
+            "{}, commit {}",
+            date.unwrap_or_default().trim(),
+            commit.unwrap_or_default().trim()
+        ),
     ]
 }

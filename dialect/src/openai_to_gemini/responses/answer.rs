@@ -283,12 +283,13 @@ impl ResponsesStream {
     }
 
     fn candidate(&mut self, mut candidate: Candidate<'_>, out: &mut Vec<u8>) {
+        if let Some(logprobs) = &candidate.logprobs_result {
+            self.items.expect_likelihoods(logprobs);
+        }
         for part in candidate.take_parts() {
             self.part(&part, out);
         }
-        if let Some(logprobs) = &candidate.logprobs_result {
-            self.items.likelihoods(logprobs);
-        }
+        self.items.end_likelihoods();
         if let Some(grounding) = &candidate.grounding_metadata {
             self.items.find(grounding);
         }

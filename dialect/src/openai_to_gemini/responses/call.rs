@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::memchr2;
 use serde_json::value::RawValue;
 
 use super::Memory;
@@ -284,8 +285,15 @@ fn repeated(body: &[u8]) -> String {
         }
         let value = given.get(&Str::from(field)).map(|value| value.get());
         let value = value.filter(|value| *value != "null").unwrap_or(default);
-        // An event must stay on one line.
-        repeated.push_str(&format!("\"{field}\":{}", compact(value)));
+        // An event must stay on one line. Tools are long and most often are on one already.
+        let line = match memchr2(b'\n', b'\r', value.as_bytes()) {
+            None => Cow::Borrowed(value),
+            Some(_) => compact(value),
+        };
+        repeated.push('"');
+        repeated.push_str(field);
+        repeated.push_str("\":");
+        repeated.push_str(&line);
     }
     repeated
 }

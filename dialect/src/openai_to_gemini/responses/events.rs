@@ -2,6 +2,7 @@
 //! OpenAPI description, `ResponseStreamEvent`.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::output::{Annotation, Content, Output, Summary};
 use crate::text::put_json;
@@ -29,7 +30,7 @@ pub(super) enum Event<'a> {
         #[serde(flatten)]
         at: Place<'a>,
         delta: &'a str,
-        logprobs: [(); 0],
+        logprobs: &'a [Box<RawValue>],
     },
     #[serde(rename = "response.output_text.annotation.added")]
     Annotated {
@@ -43,7 +44,7 @@ pub(super) enum Event<'a> {
         #[serde(flatten)]
         at: Place<'a>,
         text: &'a str,
-        logprobs: [(); 0],
+        logprobs: &'a [Box<RawValue>],
     },
     #[serde(rename = "response.refusal.delta")]
     RefusalDelta {

@@ -1,5 +1,7 @@
 //! The items of an answer as they grow, each change told by an event.
 
+use serde_json::value::RawValue;
+
 use super::events::{Event, Events, Of, Part as PartOf, Place, Thought};
 use super::output::{Annotation, Content, Extra, Output, Search, Source, Status, Summary};
 use super::tools::{Called, Given, Special};
@@ -29,6 +31,8 @@ pub(super) struct Growing {
     /// How many messages have begun.
     messages: u32,
     found: Option<Found>,
+    /// Likelihoods of text that is still to come.
+    likelihoods: Vec<Box<RawValue>>,
 }
 
 /// What Google's search found.
@@ -53,6 +57,7 @@ impl Growing {
             lead: None,
             messages: 0,
             found: None,
+            likelihoods: Vec::new(),
         }
     }
 
@@ -69,10 +74,16 @@ impl Growing {
         }
     }
 
-    /// Likelihoods of the text that is open.
-    pub fn likelihoods(&mut self, logprobs: &Logprobs<'_>) {
-        if let Some(Content::OutputText { logprobs: all, .. }) = self.text_mut() {
-            all.extend(LogprobsOut::of(logprobs).into_tokens());
+    /// Likelihoods of the text that comes next.
+    pub fn expect_likelihoods(&mut self, logprobs: &Logprobs<'_>) {
+        self.likelihoods = LogprobsOut::of(logprobs).into_tokens().collect();
+    }
+
+    /// Likelihoods that came without text are those of the text before.
+    pub fn end_likelihoods(&mut self) {
+        let rest = std::mem::take(&mut self.likelihoods);
+        if let Some(Content::OutputText { logprobs, .. }) = self.text_mut() {
+            logprobs.extend(rest);
         }
     }
 
@@ -173,10 +184,11 @@ impl Growing {
             let event = Event::TextDelta {
                 at: place(of),
                 delta: more,
-                logprobs: [],
+                logprobs: &self.likelihoods,
             };
             self.events.put(&event, out);
         }
+        self.end_likelihoods();
     }
 
     /// Makes sure that a message with text is open.
@@ -516,11 +528,7 @@ fn thought(of: Of<'_>) -> Thought<'_> {
 
 fn done<'a>(at: Place<'a>, part: &'a Content) -> Event<'a> {
     match part {
-        Content::OutputText { text, .. } => Event::TextDone {
-            at,
-            text,
-            logprobs: [],
-        },
+        Content::OutputText { text, logprobs, .. } => Event::TextDone { at, text, logprobs },
         Content::Refusal { refusal } => Event::RefusalDone { at, refusal },
     }
 }
