@@ -13,8 +13,8 @@
 //!    [`openai_to_gemini::ChatStream`] fed by [`sse::Events`];
 //! 5. errors take the client's shape in [`error`].
 //!
-//! Deliberately absent: fetching of media by URL, tables that a user can edit, and any
-//! memory of earlier conversations. Those belong to the caller.
+//! Deliberately absent: fetching of media by URL, and any memory of earlier conversations.
+//! Those belong to the caller.
 
 pub mod anthropic;
 pub mod anthropic_to_gemini;
@@ -26,15 +26,27 @@ mod names;
 pub mod openai;
 pub mod openai_to_gemini;
 mod signature;
+mod signed;
 pub mod sse;
 pub mod style;
 mod text;
+mod together;
 mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
-pub use model_map::ModelMap;
-pub use signature::SIGNATURE_MARK;
+pub use model_map::{Amount, Endings, ModelMap, Named};
+pub use signature::{SIGNATURE_MARK, Signatures};
+pub use signed::{IdsOf, SignedCalls};
 pub use text::Str;
+
+/// What only the caller knows about a request.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// Which Gemini model answers for which name.
+    pub models: &'a ModelMap,
+    /// Signatures of calls that clients lost.
+    pub signatures: &'a dyn Signatures,
+}
 
 /// What only the caller knows about an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

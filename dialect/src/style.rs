@@ -9,6 +9,21 @@ pub struct Style {
     /// Where generated media go. Only OpenAI's chat has a choice; its Responses API has items for
     /// images.
     pub media: Media,
+    /// Where the sources of a search go.
+    pub citations: Citations,
+    /// Whether the id of a call holds its thought signature, too: for clients that return
+    /// nothing else.
+    pub signed_ids: bool,
+}
+
+/// Where the sources of a search go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Citations {
+    /// Where the protocol has a place for them: `annotations`, `web_search_tool_result`.
+    #[default]
+    Native,
+    /// Also behind the text, as a list in Markdown.
+    Text,
 }
 
 /// Where thoughts go.

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
 use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, takes_system};
 use crate::media;
+use crate::signature::{Signatures, restore, split_id};
 use crate::text::{Str, empty_object, to_json};
 
 /// One piece of the history, in order.
@@ -69,8 +70,13 @@ enum UserPiece<'a> {
     Result(ToolResult<'a>),
 }
 
-/// Makes turns of `items`, as `model` takes them.
-pub(crate) fn assemble<'a>(items: Vec<Item<'a>>, model: &str) -> Turns<'a> {
+/// Makes turns of `items`, as `model` takes them; `memory` knows signatures that are not among
+/// them any more.
+pub(crate) fn assemble<'a>(
+    items: Vec<Item<'a>>,
+    model: &str,
+    memory: &dyn Signatures,
+) -> Turns<'a> {
     let mut builder = Builder {
         system: Vec::new(),
         contents: Vec::new(),
@@ -83,10 +89,11 @@ pub(crate) fn assemble<'a>(items: Vec<Item<'a>>, model: &str) -> Turns<'a> {
         match item {
             Item::System(text) if text.is_empty() => {}
             Item::System(text) => builder.system.push(Part::text(text)),
-            Item::Model(part) => {
+            Item::Model(mut part) => {
                 if !builder.user.is_empty() {
                     builder.end_user();
                 }
+                restore(&mut part, memory);
                 match part.text {
                     Some(text) => builder.model.extend(media::from_markdown(text)),
                     None => builder.model.push(part),
@@ -96,8 +103,9 @@ pub(crate) fn assemble<'a>(items: Vec<Item<'a>>, model: &str) -> Turns<'a> {
                 builder.end_model();
                 builder.user.push(UserPiece::Said(part));
             }
-            Item::Result(result) => {
+            Item::Result(mut result) => {
                 builder.end_model();
+                result.id = result.id.map(|id| split_id(id).0);
                 builder.user.push(UserPiece::Result(result));
             }
         }

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod backups;
 pub mod clock;
 mod keeper;
+mod memory;
 pub mod observe;
 pub mod pool;
 mod private_file;
@@ -44,15 +45,15 @@ use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
 use crate::clock::Clock;
+use crate::memory::{CallSignatures, KeptResponses, Scribe};
 use crate::observe::Metrics;
 use crate::pool::{NewKey, Pool};
 use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
 use crate::surface::auth::{ClientTokens, TokenEntry};
-use crate::surface::kept::KeptResponses;
 use crate::surface::problem::Problem;
-use crate::upstream::Upstream;
+use crate::upstream::{ExpressKeys, Upstream};
 pub use crate::upstream::{NextHop, Through};
 
 /// What a core is started with.
@@ -119,6 +120,9 @@ pub struct Core {
     pub(crate) pool: Arc<Pool>,
     pub(crate) tokens: ClientTokens,
     pub(crate) responses: KeptResponses,
+    pub(crate) signatures: CallSignatures,
+    scribe: Scribe,
+    pub(crate) express: ExpressKeys,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     tracker: TaskTracker,
@@ -202,6 +206,17 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let pool = Arc::new(Pool::new(clock.clone(), move |id, saved| {
         saver.key_state(id, saved);
     }));
+    let (scribe, notes) = Scribe::new();
+    tracker.spawn(memory::scribe::write(store.clone(), notes, stopped.clone()));
+    let responses = KeptResponses::new(scribe.clone());
+    let signatures = CallSignatures::new(scribe.clone());
+    Box::pin(memory::recall(&store, &responses, &signatures)).await;
+    let express = ExpressKeys::default();
+    match store.express_keys().await {
+        Ok(known) => express.replace(known),
+        // Then Google is asked again.
+        Err(error) => tracing::debug!(%error, "the kinds of the keys are not known"),
+    }
     let gate = Gate::open(&settings, &store).await?;
 
     let started_at = clock.now();
@@ -210,7 +225,10 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let core = Arc::new(Core {
         started_at,
         tokens: ClientTokens::new(settings.time_zone.clone()),
-        responses: KeptResponses::default(),
+        responses,
+        signatures,
+        scribe,
+        express,
         settings: Live::new(settings, on_settings),
         environment,
         clock,
@@ -336,6 +354,24 @@ impl Core {
             let _ = stop.run_until_cancelled(task).await;
         };
         self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Notes that a key is of Vertex AI's express mode.
+    pub(crate) fn found_express(&self, key: i64) {
+        self.express.add(key);
+        let store = self.store.clone();
+        self.in_background(async move {
+            if let Err(error) = store.keep_express_key(key).await {
+                tracing::debug!(%error, "what kind a key is cannot be kept; it is asked again");
+            }
+        });
+    }
+
+    /// Forgets what a token's clients may go back to.
+    pub(crate) fn forget(&self, token: i64) {
+        self.responses.forget(token);
+        self.signatures.forget(token);
+        self.scribe.note(memory::scribe::Note::Forget { token });
     }
 
     /// The instance that calls go through instead of to Google, if they do.

@@ -250,6 +250,9 @@ pub struct KeyView {
     pub masked: String,
     /// Where it came from.
     pub origin: Origin,
+    /// It is of Vertex AI's express mode; known once Google has been asked.
+    #[serde(default)]
+    pub express: bool,
     /// What it can do now.
     pub state: KeyState,
     /// Models this key must not be asked for at the moment.
@@ -476,6 +479,20 @@ pub struct TokenRules {
     pub thoughts: ThoughtStyle,
     /// How generated media reach its clients.
     pub media: MediaStyle,
+    /// How the sources of a search reach OpenAI's and Anthropic's clients.
+    pub citations: CitationStyle,
+}
+
+/// How the sources of a search reach clients of OpenAI's and Anthropic's protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CitationStyle {
+    /// Where the protocol has a place for them (`annotations`, `web_search_tool_result`).
+    #[default]
+    Native,
+    /// As a list of links behind the text, too, which every client shows.
+    Text,
 }
 
 /// How a model's thoughts reach clients of OpenAI's and Anthropic's protocols.
@@ -573,6 +590,19 @@ pub struct ConnectInfo {
     pub endpoints: Vec<Endpoint>,
     /// A model that every key can use, for examples and the test request.
     pub example_model: String,
+    /// Which Gemini model answers for another vendor's name, the most specific first.
+    #[serde(default)]
+    pub names: Vec<ModelName>,
+}
+
+/// A row of the table of names (`MODEL_MAP`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelName {
+    /// What clients send; `*` stands for anything.
+    pub name: String,
+    /// The Gemini model that answers, with the endings that it is asked with.
+    pub model: String,
 }
 
 /// One protocol's base URL.
@@ -612,4 +642,7 @@ pub struct TestAnswer {
     /// The key that answered (or was last tried), masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The Gemini model that was asked, which may have another name than the one given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }

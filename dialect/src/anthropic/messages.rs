@@ -260,6 +260,9 @@ pub struct ToolChoice<'a> {
     /// Of `tool`.
     #[serde(borrow, default)]
     pub name: Option<Str<'a>>,
+    /// At most one call at a time.
+    #[serde(default)]
+    pub disable_parallel_tool_use: Option<bool>,
 }
 
 /// Whether and how much to think.

@@ -20,6 +20,8 @@ mod wire;
 
 pub use request::{
     CountCall, MessagesCall, count_tokens_request, count_tokens_response, messages_request,
+    messages_request_with,
 };
 pub use response::messages_response;
 pub use stream::MessagesStream;
+pub(crate) use wire::call_id;

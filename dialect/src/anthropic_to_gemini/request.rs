@@ -4,10 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ModelMap;
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
-use crate::gemini::models::bare;
 use crate::gemini::request::{
     CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
     GenerationConfig, Part, Request, ThinkingConfig, Tool, ToolConfig,
@@ -17,7 +15,9 @@ use crate::media;
 use crate::names::{Renamed, into_legal, legal};
 use crate::signature;
 use crate::text::{Str, to_json};
+use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
+use crate::{Endings, ModelMap, Named, Reading};
 
 /// The most that any Gemini model gives. Claude's models give more, and their clients ask.
 const MOST_OUTPUT_TOKENS: u64 = 65_536;
@@ -33,6 +33,10 @@ pub struct MessagesCall {
     pub stream: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
+    /// What of the request the model does not take, and what was done instead; for people.
+    pub notes: Vec<String>,
+    /// The client wants one call at a time.
+    pub(super) single_call: bool,
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
@@ -46,16 +50,24 @@ pub struct CountCall {
     pub body: Vec<u8>,
 }
 
-/// Parses the body of `/v1/messages` and translates it; `models` says which Gemini model
-/// answers for a Claude. An error says what was wrong, and where.
+/// Parses the body of `/v1/messages` and translates it, with no memory; `models` says which
+/// Gemini model answers for a Claude. An error says what was wrong, and where.
 pub fn messages_request(body: &[u8], models: &ModelMap) -> Result<MessagesCall, Invalid> {
-    let (requested_model, model, stream, request, renamed) = parse(body, models)?;
+    let signatures = &();
+    messages_request_with(body, &Reading { models, signatures })
+}
+
+/// Parses the body of `/v1/messages` and translates it. An error says what was wrong, and where.
+pub fn messages_request_with(body: &[u8], reading: &Reading<'_>) -> Result<MessagesCall, Invalid> {
+    let parsed = parse(body, reading)?;
     Ok(MessagesCall {
-        body: to_json(&request, body.len()),
-        model,
-        requested_model,
-        stream,
-        renamed,
+        body: to_json(&parsed.request, body.len()),
+        model: parsed.model,
+        requested_model: parsed.requested,
+        stream: parsed.stream,
+        notes: parsed.notes,
+        single_call: parsed.single_call,
+        renamed: parsed.renamed,
     })
 }
 
@@ -72,7 +84,8 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
         #[serde(flatten)]
         request: Request<'a>,
     }
-    let (_, model, _, request, _) = parse(body, models)?;
+    let signatures = &();
+    let Parsed { model, request, .. } = parse(body, &Reading { models, signatures })?;
     let count = Count {
         generate_content_request: Named {
             model: format!("models/{model}"),
@@ -103,10 +116,20 @@ pub fn count_tokens_response(gemini_body: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(to_json(&count, 0))
 }
 
-/// The model's name, Google's name of it, whether to stream, the body, changed names.
-type Parsed<'a> = (String, String, bool, Request<'a>, Renamed);
+/// A request that was read.
+struct Parsed<'a> {
+    /// The model's name as the client wrote it.
+    requested: String,
+    /// Google's name of it.
+    model: String,
+    stream: bool,
+    request: Request<'a>,
+    renamed: Renamed,
+    notes: Vec<String>,
+    single_call: bool,
+}
 
-fn parse<'a>(body: &'a [u8], models: &ModelMap) -> Result<Parsed<'a>, Invalid> {
+fn parse<'a>(body: &'a [u8], reading: &Reading<'_>) -> Result<Parsed<'a>, Invalid> {
     let request: wire::Request<'a> = Invalid::parse(body)?;
     let requested = match &request.model {
         Some(model) if !model.is_empty() => model.to_string(),
@@ -117,15 +140,27 @@ fn parse<'a>(body: &'a [u8], models: &ModelMap) -> Result<Parsed<'a>, Invalid> {
             ));
         }
     };
-    let model = bare(models.resolve(&requested))?;
+    let Named { model, endings } = reading.models.read(&requested)?;
     let stream = request.stream.unwrap_or(false);
-    let (translated, renamed) = translate(request, &model)?;
-    Ok((requested, model, stream, translated, renamed))
+    let choice = request.tool_choice.as_ref();
+    let single_call = choice.is_some_and(|c| c.disable_parallel_tool_use == Some(true));
+    let (mut request, renamed) = translate(request, (&model, endings), reading)?;
+    let notes = reconcile(&mut request, &model);
+    Ok(Parsed {
+        requested,
+        model,
+        stream,
+        request,
+        renamed,
+        notes,
+        single_call,
+    })
 }
 
 fn translate<'a>(
     mut request: wire::Request<'a>,
-    model: &str,
+    (model, endings): (&str, Endings),
+    reading: &Reading<'_>,
 ) -> Result<(Request<'a>, Renamed), Invalid> {
     if request.thread.is_some() {
         return Err(Invalid::new(
@@ -156,20 +191,20 @@ fn translate<'a>(
             }
         }
     }
-    let turns = assemble(items, model);
+    let turns = assemble(items, model, reading.signatures);
     if turns.contents.is_empty() {
         return Err(Invalid::new(
             "messages",
             "`messages` holds no content: send at least one message with text or media.",
         ));
     }
-    let (tools, tool_config, renamed) = tools(&mut request)?;
+    let (tools, tool_config, renamed) = tools(&mut request, endings.search)?;
     let translated = Request {
         system_instruction: turns.system,
         contents: turns.contents,
         tools,
         tool_config,
-        generation_config: generation_config(request, model)?,
+        generation_config: generation_config(request, (model, endings))?,
         ..Request::default()
     };
     Ok((translated, renamed))
@@ -399,7 +434,7 @@ fn source<'a>(
 /// Google's `tools` and `toolConfig`, and the functions that are called otherwise there.
 type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 
-fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
+fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>, Invalid> {
     let mut declarations = Vec::new();
     let mut tools = Vec::new();
     for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
@@ -432,6 +467,10 @@ fn tools<'a>(request: &mut wire::Request<'a>) -> Result<Tools<'a>, Invalid> {
                 ),
             ));
         }
+    }
+    let is_search = |tool: &Tool<'_>| matches!(tool, Tool::GoogleSearch(_));
+    if search && !tools.iter().any(is_search) {
+        tools.push(Tool::GoogleSearch(Empty {}));
     }
     let choice = request.tool_choice.take();
     // Google refuses a calling mode without declarations.
@@ -471,25 +510,23 @@ fn calling<'a>(
             ));
         }
     };
-    Ok(ToolConfig {
-        function_calling_config: FunctionCalling {
-            mode,
-            allowed_function_names,
-        },
-    })
+    Ok(ToolConfig::from(FunctionCalling {
+        mode,
+        allowed_function_names,
+    }))
 }
 
 // --- generation ---
 
 fn generation_config<'a>(
     mut request: wire::Request<'a>,
-    model: &str,
+    (model, endings): (&str, Endings),
 ) -> Result<GenerationConfig<'a>, Invalid> {
     let effort = request
         .output_config
         .as_ref()
         .and_then(|config| config.effort);
-    let thinking_config = thinking(request.thinking.take(), effort, model)?;
+    let thinking_config = thinking(request.thinking.take(), effort, (model, endings))?;
     let format = request
         .output_config
         .and_then(|config| config.format)
@@ -532,9 +569,12 @@ fn generation_config<'a>(
 fn thinking(
     asked: Option<wire::Thinking<'_>>,
     effort: Option<Effort>,
-    model: &str,
+    (model, endings): (&str, Endings),
 ) -> Result<Option<ThinkingConfig<'static>>, Invalid> {
     let family = Thinking::of(model);
+    if let (None, None, Some(amount)) = (&asked, effort, endings.thinking) {
+        return Ok(amount.config(model));
+    }
     let Some(asked) = asked else {
         // Without `thinking` no thoughts are shown; effort counts all the same.
         let config = effort.and_then(|effort| family.for_effort(effort));

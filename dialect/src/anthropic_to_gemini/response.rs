@@ -10,8 +10,8 @@ use crate::ResponseMeta;
 use crate::error::Malformed;
 use crate::gemini::Usage;
 use crate::gemini::response::{Part, Response};
-use crate::signature::marked;
-use crate::style::{THINK, THOUGHT, Thoughts};
+use crate::signature::{marked, shown_id};
+use crate::style::{Citations, THINK, THOUGHT, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -73,6 +73,11 @@ pub fn messages_response(
         blocks
             .list
             .extend(searched(grounding, &meta.id).into_iter().flatten());
+        if meta.style.citations == Citations::Text
+            && let Some(sources) = grounding.markdown()
+        {
+            blocks.text(sources.into());
+        }
     }
     let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
     let message = candidate.finish_message.as_deref();
@@ -124,12 +129,17 @@ impl<'a> Blocks<'a> {
         }
         if let Some(call) = &part.function_call {
             self.end_thoughts();
-            if let Some(given) = part.thought_signature.as_deref() {
+            if request.single_call && self.calls > 0 {
+                return;
+            }
+            let signature = part.thought_signature.as_deref();
+            if let Some(given) = signature {
                 self.sign(given);
             }
             self.shown = true;
+            let id = call_id(call.id.as_deref(), &meta.id, self.calls);
             self.list.push(Block::ToolUse {
-                id: call_id(call.id.as_deref(), &meta.id, self.calls),
+                id: shown_id(id, signature, meta.style).into(),
                 name: request.renamed.back(&call.name).into(),
                 input: call.args_json(),
             });

@@ -11,8 +11,8 @@ use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
-use crate::signature::marked;
-use crate::style::{THINK, THOUGHT, Thoughts};
+use crate::signature::{marked, shown_id};
+use crate::style::{Citations, Style, THINK, THOUGHT, Thoughts};
 use crate::text::{empty_object, put_json};
 
 /// Turns Gemini's events into Anthropic's, in Anthropic's order: `message_start`, blocks one
@@ -20,8 +20,9 @@ use crate::text::{empty_object, put_json};
 #[derive(Debug)]
 pub struct MessagesStream {
     answer: String,
-    thoughts: Thoughts,
+    style: Style,
     model: String,
+    single_call: bool,
     renamed: Renamed,
     begun: bool,
     open: Open,
@@ -32,6 +33,8 @@ pub struct MessagesStream {
     shown: bool,
     /// The text ends inside thoughts.
     thinking: bool,
+    /// The sources, when they are to stand behind the text.
+    sources: Option<String>,
     finish: Option<Finish>,
     usage: Option<Usage>,
     /// Finished or aborted: nothing may follow.
@@ -136,8 +139,9 @@ impl MessagesStream {
     pub fn new(call: &MessagesCall, meta: &ResponseMeta) -> Self {
         Self {
             answer: meta.id.clone(),
-            thoughts: meta.style.thoughts,
+            style: meta.style,
             model: call.requested_model.clone(),
+            single_call: call.single_call,
             renamed: call.renamed.clone(),
             begun: false,
             open: Open::None,
@@ -145,6 +149,7 @@ impl MessagesStream {
             calls: 0,
             shown: false,
             thinking: false,
+            sources: None,
             finish: None,
             usage: None,
             ended: false,
@@ -206,6 +211,9 @@ impl MessagesStream {
             None => End::of("MAX_TOKENS", None, false),
         };
         self.end_thoughts(out);
+        if let Some(sources) = self.sources.take() {
+            self.text(&sources, out);
+        }
         if !self.shown
             && let Some(text) = end.explanation
         {
@@ -264,6 +272,9 @@ impl MessagesStream {
         }
         if let Some(grounding) = &candidate.grounding_metadata {
             self.end_thoughts(out);
+            self.sources = grounding
+                .markdown()
+                .filter(|_| self.style.citations == Citations::Text);
             for block in searched(grounding, &self.answer).into_iter().flatten() {
                 self.close(out);
                 self.start(block, out);
@@ -281,7 +292,7 @@ impl MessagesStream {
 
     fn part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            match (part.thought == Some(true), self.thoughts) {
+            match (part.thought == Some(true), self.style.thoughts) {
                 (false, _) => self.text(text, out),
                 (true, Thoughts::Native) => {
                     self.grow(Open::Thinking, out);
@@ -310,6 +321,9 @@ impl MessagesStream {
         }
         if let Some(call) = &part.function_call {
             self.end_thoughts(out);
+            if self.single_call && self.calls > 0 {
+                return;
+            }
             if let Some(signature) = part.thought_signature.as_deref() {
                 self.grow(Open::Thinking, out);
                 let signature = &marked(signature);
@@ -318,8 +332,9 @@ impl MessagesStream {
             self.close(out);
             self.shown = true;
             let id = call_id(call.id.as_deref(), &self.answer, self.calls);
+            let id = shown_id(id, part.thought_signature.as_deref(), self.style);
             let block = Block::ToolUse {
-                id,
+                id: id.into(),
                 name: Cow::Owned(self.renamed.back(&call.name).to_owned()),
                 // Anthropic's streams start every call with an empty object.
                 input: Cow::Owned(empty_object()),

@@ -97,11 +97,11 @@ fn own(answer: &str) -> &str {
 
 /// The call's id, or one made for it: unique as the answer's id is. Anthropic's ids have
 /// letters, digits, `_` and `-` only, and clients check that.
-pub(super) fn call_id<'a>(given: Option<&'a str>, answer: &str, number: u32) -> Cow<'a, str> {
+pub(crate) fn call_id(given: Option<&str>, answer: &str, number: u32) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     match given {
-        Some(id) if !id.is_empty() && id.chars().all(fits) => id.into(),
-        _ => format!("toolu_{}_{number}", own(answer)).into(),
+        Some(id) if !id.is_empty() && id.chars().all(fits) => id.to_owned(),
+        _ => format!("toolu_{}_{number}", own(answer)),
     }
 }
 

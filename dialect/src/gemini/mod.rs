@@ -1,15 +1,22 @@
 //! Google's `generateContent`: what we send, what comes back, and what a gateway must know
 //! of an answer without translating it.
 
+mod endings;
+mod express;
 mod family;
+mod fields;
 pub mod models;
 mod peek;
+mod pieces;
 pub mod request;
 pub mod response;
 mod status;
 
+pub use endings::with_endings;
+pub use express::{Express, embeddings, express};
 pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
 pub use peek::{FinishReason, Peek, Usage};
+pub use pieces::pieces;
 pub use status::{ApiStatus, Violation};
 
 /// What Google accepts in place of a thought signature for a call that a Gemini model did

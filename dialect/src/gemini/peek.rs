@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::status::{ApiStatus, WireError};
 use crate::error::Malformed;
@@ -101,6 +101,14 @@ pub struct Usage {
     pub cached: u64,
     /// As Google sums it up.
     pub total: u64,
+    /// Of the input: audio.
+    pub prompt_audio: u64,
+    /// Of the input: images and video.
+    pub prompt_images: u64,
+    /// Of the output: audio.
+    pub output_audio: u64,
+    /// Of the output: images.
+    pub output_images: u64,
 }
 
 /// `usageMetadata` as it comes; absent counts are 0.
@@ -113,6 +121,53 @@ pub(crate) struct UsageMetadata {
     thoughts_token_count: u64,
     cached_content_token_count: u64,
     total_token_count: u64,
+    prompt_tokens_details: Modalities,
+    candidates_tokens_details: Modalities,
+}
+
+/// Tokens by what they stand for. Read into two numbers: the list itself is not kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Modalities {
+    audio: u64,
+    images: u64,
+}
+
+impl<'de> Deserialize<'de> for Modalities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Count<'a> {
+            #[serde(borrow, default)]
+            modality: Str<'a>,
+            #[serde(default)]
+            token_count: u64,
+        }
+        struct Counts;
+        impl<'de> Visitor<'de> for Counts {
+            type Value = Modalities;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of modalities and token counts")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Modalities, E> {
+                Ok(Modalities::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Modalities, A::Error> {
+                let mut sum = Modalities::default();
+                while let Some(count) = seq.next_element::<Count<'de>>()? {
+                    match &*count.modality {
+                        "AUDIO" => sum.audio += count.token_count,
+                        "IMAGE" | "VIDEO" => sum.images += count.token_count,
+                        _ => {}
+                    }
+                }
+                Ok(sum)
+            }
+        }
+        deserializer.deserialize_any(Counts)
+    }
 }
 
 impl From<UsageMetadata> for Usage {
@@ -125,6 +180,10 @@ impl From<UsageMetadata> for Usage {
             thoughts: wire.thoughts_token_count,
             cached: wire.cached_content_token_count,
             total: wire.total_token_count.max(prompt + output),
+            prompt_audio: wire.prompt_tokens_details.audio,
+            prompt_images: wire.prompt_tokens_details.images,
+            output_audio: wire.candidates_tokens_details.audio,
+            output_images: wire.candidates_tokens_details.images,
         }
     }
 }

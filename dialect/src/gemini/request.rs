@@ -199,11 +199,24 @@ pub struct FunctionDeclaration<'a> {
 }
 
 /// Whether and which functions must be called.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolConfig<'a> {
     /// About functions.
-    pub function_calling_config: FunctionCalling<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_calling_config: Option<FunctionCalling<'a>>,
+    /// Google's own tools may be used beside functions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_server_side_tool_invocations: bool,
+}
+
+impl<'a> From<FunctionCalling<'a>> for ToolConfig<'a> {
+    fn from(calling: FunctionCalling<'a>) -> Self {
+        Self {
+            function_calling_config: Some(calling),
+            include_server_side_tool_invocations: false,
+        }
+    }
 }
 
 /// Whether and which functions must be called.

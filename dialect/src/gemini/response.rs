@@ -187,17 +187,16 @@ impl Code<'_> {
             None | Some("LANGUAGE_UNSPECIFIED") => String::new(),
             Some(language) => language.to_ascii_lowercase(),
         };
-        let code = self.code.trim_end_matches('\n');
-        let fence = fence(code);
-        format!("\n{fence}{language}\n{code}\n{fence}\n")
+        fenced(&language, self.code.trim_end_matches('\n'))
     }
 }
 
-/// What stands around a block of code: more backticks than the code has in a row, else one of
+/// A block of code in Markdown. More backticks stand around it than it has in a row, else one of
 /// those would end the block.
-fn fence(code: &str) -> String {
+pub(crate) fn fenced(language: &str, code: &str) -> String {
     let runs = code.split(|c| c != '`').map(str::len);
-    "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
+    let fence = "`".repeat(runs.max().unwrap_or_default().max(2) + 1);
+    format!("\n{fence}{language}\n{code}\n{fence}\n")
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,14 +208,18 @@ pub(crate) struct CodeResult<'a> {
 }
 
 impl CodeResult<'_> {
-    /// As Markdown; a failure is named.
-    pub fn markdown(&self) -> String {
+    /// What was printed; a failure is named.
+    pub fn logs(&self) -> String {
         let output = self.output.as_deref().unwrap_or("").trim_end_matches('\n');
-        let fence = fence(output);
         match self.outcome.as_deref() {
-            None | Some("OUTCOME_OK") => format!("\n{fence}\n{output}\n{fence}\n"),
-            Some(outcome) => format!("\n{fence}\n{outcome}\n{output}\n{fence}\n"),
+            None | Some("OUTCOME_OK") => output.to_owned(),
+            Some(outcome) => format!("{outcome}\n{output}"),
         }
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        fenced("", &self.logs())
     }
 }
 
@@ -229,6 +232,26 @@ pub(crate) struct Grounding<'a> {
     pub grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
     #[serde(default)]
     pub grounding_supports: Option<Vec<GroundingSupport>>,
+}
+
+impl Grounding<'_> {
+    /// The sources as a list in Markdown, each once, to stand behind the text.
+    pub fn markdown(&self) -> Option<String> {
+        let mut listed: Vec<&str> = Vec::new();
+        let mut list = String::from("\n\n---\n\n");
+        let chunks = self.grounding_chunks.iter().flatten();
+        for source in chunks.filter_map(GroundingChunk::source) {
+            let Some(uri) = source.uri.as_deref().filter(|uri| !listed.contains(uri)) else {
+                continue;
+            };
+            listed.push(uri);
+            let title = source.title.as_deref().filter(|title| !title.is_empty());
+            let title = title.unwrap_or(uri).replace('[', "\\[").replace(']', "\\]");
+            let uri = uri.replace('(', "%28").replace(')', "%29");
+            list.push_str(&format!("{}. [{title}]({uri})\n", listed.len()));
+        }
+        (!listed.is_empty()).then_some(list)
+    }
 }
 
 #[derive(Debug, Deserialize)]

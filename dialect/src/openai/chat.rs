@@ -70,6 +70,9 @@ pub struct Request<'a> {
     /// Which tool must be called.
     #[serde(borrow, default)]
     pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether several tools may be called at once; yes unless told otherwise.
+    #[serde(default)]
+    pub parallel_tool_calls: Option<bool>,
     /// The older form of `tools`.
     #[serde(borrow, default)]
     pub functions: Option<Vec<Function<'a>>>,

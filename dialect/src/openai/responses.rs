@@ -61,6 +61,9 @@ pub struct Request<'a> {
     /// Which tool must be called.
     #[serde(borrow, default)]
     pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether several tools may be called at once; yes unless told otherwise.
+    #[serde(default)]
+    pub parallel_tool_calls: Option<bool>,
     /// How much to think, and whether to show it.
     #[serde(borrow, default)]
     pub reasoning: Option<Reasoning<'a>>,
@@ -184,12 +187,26 @@ pub struct Item<'a> {
     /// Of `image_generation_call`: `png`, `jpeg`, `webp`.
     #[serde(borrow, default)]
     pub output_format: Option<Str<'a>>,
+    /// Of `code_interpreter_call`: what was run.
+    #[serde(borrow, default)]
+    pub code: Option<Str<'a>>,
+    /// Of `code_interpreter_call`: what came of it.
+    #[serde(borrow, default)]
+    pub outputs: Option<Vec<CodeOutput<'a>>>,
     /// Of `additional_tools`, which Codex sends.
     #[serde(borrow, default)]
     pub tools: Option<Vec<Tool<'a>>>,
     /// Google's: holds the thought signature.
     #[serde(borrow, default)]
     pub extra_content: Option<ExtraContent<'a>>,
+}
+
+/// What came of code: text that it printed, or an image elsewhere.
+#[derive(Debug, Deserialize)]
+pub struct CodeOutput<'a> {
+    /// Of `logs`.
+    #[serde(borrow, default)]
+    pub logs: Option<Str<'a>>,
 }
 
 /// One part of a message or of a result.

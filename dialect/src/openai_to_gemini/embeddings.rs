@@ -15,9 +15,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::ModelMap;
 use crate::error::{Invalid, Malformed};
 use crate::gemini::Usage;
-use crate::gemini::models::bare;
 use crate::gemini::request::{Content, Part};
 use crate::gemini::response::UsageMetadata;
 use crate::openai::embeddings::{self as wire, Piece};
@@ -57,9 +57,15 @@ struct One<'a> {
     output_dimensionality: Option<u32>,
 }
 
-/// Parses the body of `/v1/embeddings` and translates it. An error says what was wrong, and
-/// where.
+/// Parses the body of `/v1/embeddings` and translates it, with the usual names. An error says
+/// what was wrong, and where.
 pub fn embeddings_request(body: &[u8]) -> Result<EmbeddingsCall, Invalid> {
+    embeddings_request_with(body, &ModelMap::default())
+}
+
+/// Parses the body of `/v1/embeddings` and translates it; `models` says which model answers for
+/// which name. An error says what was wrong, and where.
+pub fn embeddings_request_with(body: &[u8], models: &ModelMap) -> Result<EmbeddingsCall, Invalid> {
     let request: wire::Request<'_> = Invalid::parse(body)?;
     let requested_model = match &request.model {
         Some(model) if !model.is_empty() => model.to_string(),
@@ -70,7 +76,7 @@ pub fn embeddings_request(body: &[u8]) -> Result<EmbeddingsCall, Invalid> {
             ));
         }
     };
-    let model = bare(&requested_model)?;
+    let model = models.read(&requested_model)?.model;
     let base64 = match request.encoding_format.as_deref() {
         None | Some("float") => false,
         Some("base64") => true,

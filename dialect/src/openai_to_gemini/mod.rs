@@ -21,7 +21,10 @@ mod stream;
 mod tools;
 mod wire;
 
-pub use embeddings::{Embedded, EmbeddingsCall, embeddings_request, embeddings_response};
-pub use request::{ChatCall, chat_request};
+pub use embeddings::{
+    Embedded, EmbeddingsCall, embeddings_request, embeddings_request_with, embeddings_response,
+};
+pub use request::{ChatCall, chat_request, chat_request_with};
 pub use response::chat_response;
 pub use stream::ChatStream;
+pub(crate) use wire::call_id;

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 
 use super::tools::{Wanted, tools};
 use crate::error::Invalid;
-use crate::gemini::models::bare;
 use crate::gemini::request::{
     FileData, FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
@@ -16,7 +15,9 @@ use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
 use crate::signature::is_signature;
 use crate::text::{Str, to_json};
+use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
+use crate::{Endings, ModelMap, Named, Reading};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +32,26 @@ pub struct ChatCall {
     pub include_usage: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
+    /// What of the request the model does not take, and what was done instead; for people.
+    pub notes: Vec<String>,
     /// A search tool is on, so citations may come that point into the text.
     pub(super) grounded: bool,
+    /// The client wants one call at a time.
+    pub(super) single_call: bool,
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
 
-/// Parses an OpenAI chat body and translates it. An error says what was wrong, and where.
+/// Parses an OpenAI chat body and translates it, with the usual names and no memory. An error
+/// says what was wrong, and where.
 pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
+    let models = &ModelMap::default();
+    let signatures = &();
+    chat_request_with(body, &Reading { models, signatures })
+}
+
+/// Parses an OpenAI chat body and translates it. An error says what was wrong, and where.
+pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall, Invalid> {
     let request: chat::Request<'_> = Invalid::parse(body)?;
     let requested_model = match &request.model {
         Some(model) if !model.is_empty() => model.to_string(),
@@ -49,14 +62,16 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
             ));
         }
     };
-    let model = bare(&requested_model)?;
+    let Named { model, endings } = reading.models.read(&requested_model)?;
     let stream = request.stream.unwrap_or(false);
     let include_usage = request
         .stream_options
         .as_ref()
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
-    let (translated, renamed) = translate(request, &model)?;
+    let single_call = request.parallel_tool_calls == Some(false);
+    let (mut translated, renamed) = translate(request, (&model, endings), reading)?;
+    let notes = reconcile(&mut translated, &model);
     let grounded = translated
         .tools
         .iter()
@@ -67,14 +82,17 @@ pub fn chat_request(body: &[u8]) -> Result<ChatCall, Invalid> {
         requested_model,
         stream,
         include_usage,
+        notes,
         grounded,
+        single_call,
         renamed,
     })
 }
 
 fn translate<'a>(
     mut request: chat::Request<'a>,
-    model: &str,
+    (model, endings): (&str, Endings),
+    reading: &Reading<'_>,
 ) -> Result<(Request<'a>, Renamed), Invalid> {
     let google = request
         .google
@@ -87,23 +105,24 @@ fn translate<'a>(
             "`messages` is missing: send a list with at least one message.",
         ));
     };
-    let turns = assemble(items(messages)?, model);
+    let turns = assemble(items(messages)?, model, reading.signatures);
     if turns.contents.is_empty() {
         return Err(Invalid::new(
             "messages",
             "`messages` holds no content: send at least one message with text or media.",
         ));
     }
-    let (tools, tool_config, renamed) = tools(Wanted {
+    let wanted = Wanted {
         tools: request.tools.take().unwrap_or_default(),
         functions: request.functions.take().unwrap_or_default(),
-        search: request.web_search_options.is_some(),
+        search: request.web_search_options.is_some() || endings.search,
         choice: request.tool_choice.take(),
         own: google.tools,
-    })?;
+    };
+    let (tools, tool_config, renamed) = tools(wanted)?;
     let generation_config = generation_config(
         &mut request,
-        model,
+        (model, endings),
         GoogleConfig {
             thinking: google.thinking_config,
             response_modalities: google.response_modalities,
@@ -377,7 +396,7 @@ struct GoogleConfig<'a> {
 
 fn generation_config<'a>(
     request: &mut chat::Request<'a>,
-    model: &str,
+    (model, endings): (&str, Endings),
     google: GoogleConfig<'a>,
 ) -> Result<GenerationConfig<'a>, Invalid> {
     let (response_mime_type, response_json_schema) = match request.response_format.take() {
@@ -417,7 +436,7 @@ fn generation_config<'a>(
         logprobs: request
             .top_logprobs
             .filter(|top| *top > 0 && request.logprobs == Some(true)),
-        thinking_config: thinking(request, model, google.thinking),
+        thinking_config: thinking(request, (model, endings), google.thinking),
         image_config: google.image_config.map(Cow::Borrowed),
         speech_config: google.speech_config.map(Cow::Borrowed),
         media_resolution: google.media_resolution.map(Cow::Borrowed),
@@ -467,10 +486,11 @@ fn modalities(wanted: Option<Vec<Str<'_>>>) -> Option<Raw<'_>> {
     serde_json::value::to_raw_value(&upper).ok().map(Cow::Owned)
 }
 
-/// Google's own options as they are; else what the client called it, made legal.
+/// Google's own options as they are; else what the client called it in a field or in the model's
+/// name, made legal.
 fn thinking<'a>(
     request: &chat::Request<'_>,
-    model: &str,
+    (model, endings): (&str, Endings),
     own: Option<chat::ThinkingConfig<'a>>,
 ) -> Option<ThinkingConfig<'a>> {
     if let Some(own) = own {
@@ -486,7 +506,7 @@ fn thinking<'a>(
             (None, Some(effort)) => family.for_effort(effort),
             (None, None) => family.for_effort(Effort::Auto),
         },
-        (None, None) => None,
+        (None, None) => endings.thinking.and_then(|amount| amount.config(model)),
     }?;
     if openrouter.is_some_and(|reasoning| reasoning.exclude == Some(true)) {
         return config.without_thoughts();

@@ -1,5 +1,7 @@
 //! The whole answer: Gemini to OpenAI chat.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::request::ChatCall;
@@ -10,8 +12,9 @@ use super::wire::{
 use crate::ResponseMeta;
 use crate::error::Malformed;
 use crate::gemini::Usage;
-use crate::gemini::response::{Candidate, Part, Response};
-use crate::style::{Media, Style, THINK, THOUGHT, Thoughts};
+use crate::gemini::response::{Candidate, Grounding, Part, Response};
+use crate::signature::shown_id;
+use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -38,7 +41,7 @@ struct Choice<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'static str,
-    content: Option<&'a str>,
+    content: Option<Cow<'a, str>>,
     refusal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
@@ -59,9 +62,11 @@ struct Sorted {
     thinking: bool,
     /// The text holds something besides thoughts.
     said: bool,
+    /// The sources, when they are to stand behind the text.
+    sources: Option<String>,
     /// How much of the text is thoughts that stand before the answer's own text, in bytes.
     lead: usize,
-    /// Ids made for calls that had none.
+    /// The ids of the calls that the client gets.
     call_ids: Vec<String>,
 }
 
@@ -115,11 +120,17 @@ pub fn chat_response(
         }]));
     }
     let parts: Vec<Vec<Part<'_>>> = candidates.iter_mut().map(Candidate::take_parts).collect();
-    let sorted: Vec<Sorted> = parts
+    let mut sorted: Vec<Sorted> = parts
         .iter()
         .zip(0..)
-        .map(|(parts, at)| sort(parts, meta, at))
+        .map(|(parts, at)| sort(parts, meta, at, call.single_call))
         .collect();
+    if meta.style.citations == Citations::Text {
+        for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
+            let grounding = candidate.grounding_metadata.as_ref();
+            sorted.sources = grounding.and_then(Grounding::markdown);
+        }
+    }
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
     Ok(body(
         choices
@@ -130,7 +141,7 @@ pub fn chat_response(
     ))
 }
 
-fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32) -> Sorted {
+fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool) -> Sorted {
     let mut sorted = Sorted::default();
     for part in parts {
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
@@ -153,10 +164,15 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32) -> Sorted {
         if let Some(result) = &part.code_execution_result {
             sorted.say(&result.markdown());
         }
-        if part.function_call.is_some() {
+        if let Some(call) = &part.function_call {
             sorted.end_thoughts();
+            if single_call && !sorted.call_ids.is_empty() {
+                continue;
+            }
             let at = u32::try_from(sorted.call_ids.len()).unwrap_or(u32::MAX);
-            sorted.call_ids.push(call_id(&meta.id, choice, at));
+            let id = call_id(call.id.as_deref(), &meta.id, choice, at);
+            let signature = part.thought_signature.as_deref();
+            sorted.call_ids.push(shown_id(id, signature, meta.style));
         }
     }
     sorted.end_thoughts();
@@ -200,13 +216,9 @@ fn choice<'a>(
         .filter_map(|part| Some((part, part.function_call.as_ref()?)));
     let tool_calls: Vec<ToolCall<'a>> = calls
         .zip(&sorted.call_ids)
-        .map(|((part, call), made)| ToolCall {
+        .map(|((part, call), id)| ToolCall {
             index: None,
-            id: call
-                .id
-                .as_deref()
-                .filter(|id| !id.is_empty())
-                .unwrap_or(made),
+            id,
             r#type: "function",
             function: Function {
                 name: request.renamed.back(&call.name),
@@ -234,7 +246,10 @@ fn choice<'a>(
         index: candidate.index.unwrap_or(at),
         message: Message {
             role: "assistant",
-            content: (!silent).then_some(&*sorted.text),
+            content: (!silent).then(|| match &sorted.sources {
+                Some(sources) => format!("{}{sources}", sorted.text).into(),
+                None => Cow::Borrowed(&*sorted.text),
+            }),
             refusal,
             reasoning_content: (!sorted.thoughts.is_empty()).then_some(&*sorted.thoughts),
             images,

@@ -12,7 +12,8 @@ use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
-use crate::style::{Media, Style, THINK, THOUGHT, Thoughts};
+use crate::signature::shown_id;
+use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
 use crate::text::put_json;
 
 /// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
@@ -25,6 +26,7 @@ pub struct ChatStream {
     style: Style,
     include_usage: bool,
     grounded: bool,
+    single_call: bool,
     renamed: Renamed,
     choices: Vec<ChoiceState>,
     usage: Option<Usage>,
@@ -47,6 +49,8 @@ struct ChoiceState {
     finish: Option<(String, Option<String>)>,
     /// The text so far, kept only where citations may point into it.
     text: String,
+    /// The sources, when they are to stand behind the text.
+    sources: Option<String>,
     /// The text ends inside thoughts.
     thinking: bool,
     /// How many characters of thoughts stand before the answer's own text.
@@ -112,6 +116,7 @@ impl ChatStream {
             style: meta.style,
             include_usage: call.include_usage,
             grounded: call.grounded,
+            single_call: call.single_call,
             renamed: call.renamed.clone(),
             choices: Vec::with_capacity(1),
             usage: None,
@@ -243,6 +248,9 @@ impl ChatStream {
                 self.put(at, delta, out);
             }
             self.choices[at].text = text;
+            if self.style.citations == Citations::Text {
+                self.choices[at].sources = grounding.markdown();
+            }
         }
         if let Some(reason) = candidate.finish_reason {
             let message = candidate.finish_message.map(|m| m.to_string());
@@ -293,23 +301,20 @@ impl ChatStream {
         }
         if let Some(call) = &part.function_call {
             self.end_thoughts(at, out);
+            if self.single_call && self.choices[at].calls > 0 {
+                return;
+            }
             let name = self.renamed.back(&call.name).to_owned();
             let choice = &mut self.choices[at];
             choice.shown = true;
             let number = choice.calls;
             choice.calls += 1;
-            let made;
-            let id = match call.id.as_deref() {
-                Some(id) if !id.is_empty() => id,
-                _ => {
-                    made = call_id(&self.answer, choice.index, number);
-                    &made
-                }
-            };
+            let id = call_id(call.id.as_deref(), &self.answer, choice.index, number);
+            let id = shown_id(id, part.thought_signature.as_deref(), self.style);
             let delta = Delta {
                 tool_calls: Some([ToolCall {
                     index: Some(number),
-                    id,
+                    id: &id,
                     r#type: "function",
                     function: Function {
                         name: &name,
@@ -387,6 +392,9 @@ impl ChatStream {
 
     fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
+        if let Some(sources) = self.choices[at].sources.take() {
+            self.text(at, &sources, out);
+        }
         let choice = &mut self.choices[at];
         let end = match choice.finish.take() {
             Some((native, _)) if choice.refused => End {

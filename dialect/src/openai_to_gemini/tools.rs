@@ -107,12 +107,10 @@ fn calling<'a>(
     declarations: &mut Vec<FunctionDeclaration<'a>>,
 ) -> Result<Option<ToolConfig<'a>>, Invalid> {
     let config = |mode, names| {
-        Ok(Some(ToolConfig {
-            function_calling_config: FunctionCalling {
-                mode,
-                allowed_function_names: names,
-            },
-        }))
+        Ok(Some(ToolConfig::from(FunctionCalling {
+            mode,
+            allowed_function_names: names,
+        })))
     };
     match choice {
         chat::ToolChoice::Mode(mode) => match &*mode {

@@ -207,11 +207,24 @@ pub(super) struct UsageOut {
 #[derive(Serialize)]
 struct PromptDetails {
     cached_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    audio_tokens: u64,
+    /// Not OpenAI's in chat, but in its image API.
+    #[serde(skip_serializing_if = "is_zero")]
+    image_tokens: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
 struct CompletionDetails {
     reasoning_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    audio_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    image_tokens: u64,
 }
 
 impl From<Usage> for UsageOut {
@@ -222,9 +235,13 @@ impl From<Usage> for UsageOut {
             total_tokens: usage.total,
             prompt_tokens_details: PromptDetails {
                 cached_tokens: usage.cached,
+                audio_tokens: usage.prompt_audio,
+                image_tokens: usage.prompt_images,
             },
             completion_tokens_details: CompletionDetails {
                 reasoning_tokens: usage.thoughts,
+                audio_tokens: usage.output_audio,
+                image_tokens: usage.output_images,
             },
         }
     }
@@ -284,7 +301,10 @@ pub(super) fn own_part(answer: &str) -> &str {
         .unwrap_or(answer)
 }
 
-/// An id for a call that Google gave none: unique as the answer's id is.
-pub(super) fn call_id(answer: &str, choice: u32, call: u32) -> String {
-    format!("call_{}_{choice}_{call}", own_part(answer))
+/// A call's id: Google's, or one made for it, unique as the answer's id is.
+pub(crate) fn call_id(given: Option<&str>, answer: &str, choice: u32, call: u32) -> String {
+    match given {
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ => format!("call_{}_{choice}_{call}", own_part(answer)),
+    }
 }

@@ -146,9 +146,7 @@ fn which_gemini_answers_for_a_claude() {
     ] {
         assert_eq!(map.resolve(name), model, "{name}");
     }
-    let own = |pattern: &str| ModelMap {
-        rows: vec![(pattern.to_owned(), "hit".to_owned())],
-    };
+    let own = |pattern: &str| ModelMap::new([(pattern.to_owned(), "hit".to_owned())]);
     for (pattern, name, hit) in [
         ("a*c", "abc", true),
         ("a*c", "ac", true),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dialect::style::{Media, Style, Thoughts};
+use dialect::style::{Citations, Media, Style, Thoughts};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -59,8 +59,18 @@ pub fn pretty(bytes: &[u8]) -> String {
 
 /// Every style, with a name for its golden files.
 pub fn styles() -> Vec<(&'static str, Style)> {
-    let style = |thoughts, media| Style { thoughts, media };
+    let style = |thoughts, media| Style {
+        thoughts,
+        media,
+        ..Style::default()
+    };
+    let sources_and_ids = Style {
+        citations: Citations::Text,
+        signed_ids: true,
+        ..Style::default()
+    };
     vec![
+        ("sources_and_ids", sources_and_ids),
         ("native_markdown", style(Thoughts::Native, Media::Markdown)),
         ("inline_markdown", style(Thoughts::Inline, Media::Markdown)),
         ("hidden_field", style(Thoughts::Hidden, Media::Field)),
@@ -71,11 +81,19 @@ pub fn styles() -> Vec<(&'static str, Style)> {
 pub fn style() -> impl Strategy<Value = Style> {
     let thoughts = [Thoughts::Native, Thoughts::Inline, Thoughts::Hidden];
     let media = [Media::Markdown, Media::Field];
+    let citations = [Citations::Native, Citations::Text];
     let select = (
         prop::sample::select(thoughts.to_vec()),
         prop::sample::select(media.to_vec()),
+        prop::sample::select(citations.to_vec()),
+        prop::bool::ANY,
     );
-    select.prop_map(|(thoughts, media)| Style { thoughts, media })
+    select.prop_map(|(thoughts, media, citations, signed_ids)| Style {
+        thoughts,
+        media,
+        citations,
+        signed_ids,
+    })
 }
 
 /// The answers whose thoughts and media the styles' golden files show.

@@ -77,6 +77,7 @@ fn endings_and_counts() {
         thoughts: 3,
         cached: 4,
         total: 15,
+        ..Usage::default()
     };
     assert_eq!(seen.usage, Some(usage));
 

@@ -15,4 +15,5 @@ mod openai_golden;
 mod openai_roundtrip;
 mod responses_golden;
 mod responses_roundtrip;
+mod signatures;
 mod sse;

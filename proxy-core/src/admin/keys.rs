@@ -264,6 +264,7 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
         label: key.label,
         masked: key.secret.masked(),
         origin: key.origin,
+        express: core.express.has(key.id),
         state,
         cooldowns,
         requests_today: counts.requests,

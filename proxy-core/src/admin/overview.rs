@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use contract::admin::{
-    ConnectInfo, DatabaseState, Endpoint, ModelView, Overview, RequestError, Sealing, Surface,
-    TestAnswer, TestRequest, Today, Warning,
+    ConnectInfo, DatabaseState, Endpoint, ModelName, ModelView, Overview, RequestError, Sealing,
+    Surface, TestAnswer, TestRequest, Today, Warning,
 };
 use contract::{ApiError, Millis};
 use http::HeaderMap;
@@ -117,7 +117,13 @@ pub(super) async fn connect(State(admin): State<Admin>, headers: HeaderMap) -> J
     })
     .into();
     let listed = tokio::time::timeout(MODELS_PATIENCE, admin.core.models()).await;
-    let chosen = admin.core.settings().test_model.clone();
+    let settings = admin.core.settings();
+    let chosen = settings.test_model.clone();
+    let names = settings.model_map.rows().map(|(name, model)| ModelName {
+        name: name.to_owned(),
+        model: model.to_owned(),
+    });
+    let names = names.collect();
     let example_model = match &listed {
         _ if !chosen.is_empty() => &chosen,
         Ok(Ok(models)) => example(models),
@@ -126,6 +132,7 @@ pub(super) async fn connect(State(admin): State<Admin>, headers: HeaderMap) -> J
     Json(ConnectInfo {
         endpoints,
         example_model: example_model.to_owned(),
+        names,
     })
 }
 

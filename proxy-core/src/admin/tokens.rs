@@ -138,7 +138,7 @@ pub(super) async fn delete(State(admin): State<Admin>, who: Who, Id(id): Id) -> 
     // Those of the environment, whose numbers are negative, are not deleted here.
     if id > 0 {
         core.tokens.remove(id);
-        core.responses.forget(id);
+        core.forget(id);
     }
     let known = core.store.tokens().await;
     if !core.store.delete_token(id).await? {

@@ -99,10 +99,6 @@ const FILE: Text = Text {
     zh: "SQLite 数据库文件的位置由 DATA_DIR 决定。",
     en: "The SQLite file is in the folder that DATA_DIR names.",
 };
-const VERTEX: Text = Text {
-    zh: "暂不支持 Vertex Express，请继续使用 Gemini API 密钥。",
-    en: "Vertex Express is not supported yet; use keys of the Gemini API.",
-};
 const ROUTING: Text = Text {
     zh: "不需要：客户端常用的各种路径都直接可用。",
     en: "Not needed: the paths that clients use all work as they are.",
@@ -121,9 +117,14 @@ const BY_REQUEST: Text = Text {
     en: "Not needed: the client says so in each request, which is passed on to Google as it is.",
 };
 const SUFFIXES: Text = Text {
-    zh: "不需要：没有带后缀的模型名，客户端在请求里使用 Google 的参数（工具、思考、图片）。",
-    en: "Not needed: there are no model names with suffixes; clients use Google's parameters \
-         (tools, thinking, images) in the request.",
+    zh: "不需要列表：任何 Gemini 模型名都可以带后缀（-search、-nothinking、-thinking-2048、-high 等）；\
+         能生成图片的模型直接使用。",
+    en: "No lists are needed: every Gemini model can be asked with endings (-search, -nothinking, \
+         -thinking-2048, -high and others), and those that draw are used as they are.",
+};
+const SEARCH_LINKS: Text = Text {
+    zh: "改为在面板里按客户端令牌设置搜索来源的呈现方式。",
+    en: "Chosen for each client token in the panel: how the sources of a search are shown.",
 };
 const SHOWN_BY_TOKEN: Text = Text {
     zh: "改为在面板里按客户端令牌设置思考过程和媒体的呈现方式。",
@@ -142,12 +143,9 @@ const IMAGE_HOSTS: Text = Text {
     en: "Pictures go back in the answer and to no third party, so there are no image hosts.",
 };
 const STREAMS: Text = Text {
-    zh: "不需要：流式答复到达后立刻转发，不人为放慢。",
-    en: "Not needed: streams are passed on as they come and never slowed down.",
-};
-const FAKE_STREAMS: Text = Text {
-    zh: "不需要：使用 Google 真正的流，并在收到内容之前自动重试空答复。",
-    en: "Not needed: Google's real stream is used, and an empty one is tried again unseen.",
+    zh: "不需要：平滑输出的节奏由 STREAM_CHUNK_SIZE 和 STREAM_DELAY_MS 决定，积压时自动加快。",
+    en: "Not needed: the pace of smooth streams is that of STREAM_CHUNK_SIZE and STREAM_DELAY_MS, \
+         faster when much is waiting.",
 };
 const SCHEDULE: Text = Text {
     zh: "不需要：原版只用它安排定时任务；统计的时区见 TZ。",
@@ -193,11 +191,14 @@ pub static ORIGINAL: &[OriginalSetting] = &[
         "https://generativelanguage.googleapis.com/v1beta",
     ),
     same("CUSTOM_HEADERS", "{}"),
-    nothing("VERTEX_API_KEYS", "[]", VERTEX),
-    nothing(
+    OriginalSetting {
+        name: "VERTEX_API_KEYS",
+        default: "[]",
+        becomes: Becomes::Keys,
+    },
+    same(
         "VERTEX_EXPRESS_BASE_URL",
         "https://aiplatform.googleapis.com/v1beta1/publishers/google",
-        VERTEX,
     ),
     nothing("URL_NORMALIZATION_ENABLED", "false", ROUTING),
     nothing("MAX_FAILURES", "3", HEALTH),
@@ -227,7 +228,7 @@ pub static ORIGINAL: &[OriginalSetting] = &[
         r#"["gemini-2.5-pro","gemini-2.5-flash","gemini-2.5-flash-lite","gemini-2.0-flash","gemini-2.0-flash-live-001"]"#,
         BY_REQUEST,
     ),
-    nothing("SHOW_SEARCH_LINK", "true", SUFFIXES),
+    nothing("SHOW_SEARCH_LINK", "true", SEARCH_LINKS),
     nothing("SHOW_THINKING_PROCESS", "true", SHOWN_BY_TOKEN),
     nothing("THINKING_MODELS", "[]", SUFFIXES),
     nothing("THINKING_BUDGET_MAP", "{}", BY_REQUEST),
@@ -258,14 +259,19 @@ pub static ORIGINAL: &[OriginalSetting] = &[
     nothing("OSS_ACCESS_KEY_SECRET", "", IMAGE_HOSTS),
     nothing("OSS_BUCKET_NAME", "", IMAGE_HOSTS),
     nothing("OSS_REGION", "", IMAGE_HOSTS),
-    nothing("STREAM_OPTIMIZER_ENABLED", "false", STREAMS),
+    same("STREAM_OPTIMIZER_ENABLED", "false"),
     nothing("STREAM_MIN_DELAY", "0.016", STREAMS),
-    nothing("STREAM_MAX_DELAY", "0.024", STREAMS),
+    becomes("STREAM_MAX_DELAY", "0.024", "STREAM_DELAY_MS", milliseconds),
     nothing("STREAM_SHORT_TEXT_THRESHOLD", "10", STREAMS),
     nothing("STREAM_LONG_TEXT_THRESHOLD", "50", STREAMS),
-    nothing("STREAM_CHUNK_SIZE", "5", STREAMS),
-    nothing("FAKE_STREAM_ENABLED", "false", FAKE_STREAMS),
-    nothing("FAKE_STREAM_EMPTY_DATA_INTERVAL_SECONDS", "5", FAKE_STREAMS),
+    becomes("STREAM_CHUNK_SIZE", "5", "STREAM_CHUNK_SIZE", whole_number),
+    same("FAKE_STREAM_ENABLED", "false"),
+    becomes(
+        "FAKE_STREAM_EMPTY_DATA_INTERVAL_SECONDS",
+        "5",
+        "STREAM_HEARTBEAT_SECONDS",
+        whole_number,
+    ),
     nothing("CHECK_INTERVAL_HOURS", "1", HEALTH),
     nothing("TIMEZONE", "Asia/Shanghai", SCHEDULE),
     nothing("GITHUB_REPO_OWNER", "snailyp", UPDATES),
@@ -310,6 +316,16 @@ fn as_it_is(value: &str) -> String {
 fn whole_number(value: &str) -> String {
     let value = value.trim();
     value.strip_suffix(".0").unwrap_or(value).to_owned()
+}
+
+/// Seconds with a fraction in whole milliseconds, at least one.
+fn milliseconds(value: &str) -> String {
+    match value.trim().parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() => {
+            format!("{:.0}", (seconds * 1_000.0).round().max(1.0))
+        }
+        _ => as_it_is(value),
+    }
 }
 
 /// There, 0 attempts let every request fail; nobody wants that back.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dialect::ModelMap;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::tz::TimeZone;
 use vault::Secret;
@@ -218,6 +219,28 @@ impl Value for CustomHeaders {
             headers.insert(parsed, value);
         }
         Ok(Self(headers))
+    }
+}
+
+impl Value for ModelMap {
+    fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
+        let rows = map_items(&found.text).ok_or_else(|| found.wrong_kind())?;
+        for (pattern, model) in &rows {
+            let refused = |why: &str| found.refused(format!("the row {pattern:?} {why}"));
+            if pattern.is_empty() {
+                return Err(refused(
+                    "has no name: write the name that clients send, or * in it",
+                ));
+            }
+            // With a name that stays a name: `-search` alone is none.
+            let named = Self::new([]).read(model);
+            if model.is_empty() || model.contains('*') || named.is_err() {
+                return Err(refused(
+                    "does not lead to the name of a Gemini model, e.g. gemini-3.8-flash",
+                ));
+            }
+        }
+        Ok(Self::new(rows))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use contract::Millis;
 use contract::admin::{Applies, SettingGroup};
+use dialect::ModelMap;
 use jiff::tz::TimeZone;
 use vault::Secret;
 
@@ -89,6 +90,11 @@ settings! {
         default "", Environment secret, check refuse_placeholder;
         zh "Gemini 密钥" "从环境变量提供的 Gemini API 密钥；也可以在面板里添加。";
         en "Gemini keys" "Gemini API keys given by the environment; more can be added in the panel.";
+    /// The keys of Vertex AI's express mode of the environment; [`Settings::api_keys`] has them, too.
+    vertex_api_keys: Vec<Secret> = Access "VERTEX_API_KEYS" "vertex-api-keys" Kind::List,
+        default "", Environment secret, check refuse_placeholder;
+        zh "Vertex Express 密钥" "从环境变量提供的 Vertex AI express 模式密钥。也可以和 Gemini 密钥一起填写或在面板里添加：每把密钥属于哪一种，由 Google 的答复决定。";
+        en "Vertex Express keys" "Keys of Vertex AI's express mode given by the environment. They may also stand among the Gemini keys or be added in the panel: which kind a key is, Google is asked.";
     /// The client tokens of the environment.
     allowed_tokens: Vec<Secret> = Access "ALLOWED_TOKENS" "allowed-tokens" Kind::List,
         default "", Environment secret, check refuse_placeholder;
@@ -116,6 +122,11 @@ settings! {
         default "https://generativelanguage.googleapis.com/v1beta", Live;
         zh "上游地址" "Google Gemini API 的地址，含版本，例如 https://generativelanguage.googleapis.com/v1beta。";
         en "Google's address" "Where the Gemini API is, with its version, e.g. https://generativelanguage.googleapis.com/v1beta.";
+    /// Vertex AI's express mode, without a slash at its end.
+    vertex_base_url: String = Upstream "VERTEX_EXPRESS_BASE_URL" "vertex-express-base-url" Kind::Url,
+        default "https://aiplatform.googleapis.com/v1beta1/publishers/google", Live;
+        zh "Vertex Express 地址" "Vertex AI express 模式的地址，含版本和 publishers/google。";
+        en "Vertex Express's address" "Where Vertex AI's express mode is, with its version and publishers/google.";
     /// How many calls to Google one request may take.
     max_attempts: u32 = Upstream "MAX_RETRIES" "max-retries" Kind::Integer(1, 10), default "3", Live;
         zh "最多尝试次数" "一个请求最多向 Google 尝试几次，每次换一个密钥。";
@@ -139,6 +150,43 @@ settings! {
     test_model: String = Models "TEST_MODEL" "test-model" Kind::Text, default "", Live, check model_name;
         zh "测试用模型" "面板的测试请求和示例使用的模型；留空时从 Google 的列表里自动选择。";
         en "Model for tests" "The model of the panel's test request and examples; when empty, one of Google's list is chosen.";
+
+    /// Which Gemini model answers for which name.
+    model_map: ModelMap = Models "MODEL_MAP" "model-map" Kind::Map,
+        default "{\"*claude*haiku*\":\"gemini-3.5-flash-lite\",\"*claude*\":\"gemini-3.8-flash\",\"gpt-*\":\"gemini-3.8-flash\",\"gpt-*mini*\":\"gemini-3.5-flash-lite\",\"gpt-*nano*\":\"gemini-3.5-flash-lite\",\"gpt-image*\":\"gemini-3.1-flash-image\",\"chatgpt-*\":\"gemini-3.8-flash\",\"codex-*\":\"gemini-3.8-flash\",\"o1*\":\"gemini-3.8-flash\",\"o3*\":\"gemini-3.8-flash\",\"o4*\":\"gemini-3.8-flash\",\"text-embedding-*\":\"gemini-embedding-001\"}", Live;
+        zh "模型名称映射" "OpenAI 和 Anthropic 格式的请求里，其他厂商的模型名由哪个 Gemini 模型回答：JSON 对象，* 代表任意字符，最具体的一条生效。目标名可以带后缀：-search、-nothinking、-thinking-2048、-low、-high 等。填 {} 表示不映射。";
+        en "Model names" "Which Gemini model answers for another vendor's name in requests of OpenAI's and Anthropic's protocols: a JSON object, in which * stands for anything and the most specific row counts. A model may have endings: -search, -nothinking, -thinking-2048, -low, -high and others. {} maps nothing.";
+    /// Whether ids of calls hold their thought signatures.
+    signatures_in_ids: bool = Models "SIGNATURES_IN_IDS" "signatures-in-ids" Kind::Boolean,
+        default "true", Live;
+        zh "工具调用编号里带签名" "把 Gemini 3 的思考签名也放进工具调用的 id，客户端丢掉其他字段时仍能带回来。如果客户端会把同一段对话再发给限制 id 长度的厂商（OpenAI 最多 40 个字符），请关闭；签名仍会记在本服务里。";
+        en "Signatures in call ids" "Puts Gemini 3's thought signatures into the ids of tool calls, too, for clients that lose every other field. Turn it off when clients send the same conversation to a vendor that limits ids (OpenAI: 40 characters); signatures are remembered here all the same.";
+
+    /// Whether streams are made of whole answers.
+    fake_streams: bool = Server "FAKE_STREAM_ENABLED" "fake-stream-enabled" Kind::Boolean,
+        default "false", Live;
+        zh "假流式" "客户端要求流式时，向 Google 请求完整答复，等待期间发送心跳，完整后一次写入流；仅 OpenAI 和 Anthropic 格式。用于流式被截断或网络不稳定时。";
+        en "Fake streams" "Asks Google for the whole answer when a client wants a stream, sends signs of life meanwhile, and then all of it; OpenAI's and Anthropic's protocols only. For when streams are cut off on the way.";
+    /// After how much silence a stream has a sign of life; zero: never.
+    stream_heartbeat: Duration = Server "STREAM_HEARTBEAT_SECONDS" "stream-heartbeat-seconds"
+        Kind::Integer(0, 600), default "15", Live;
+        zh "流式心跳（秒）" "流式答复多久没有内容就发送一次心跳，以免中间的代理断开连接；0 表示不发送。第一次心跳之后出现的错误会写在流里。仅 OpenAI 和 Anthropic 格式。";
+        en "Signs of life (seconds)" "After how much silence a stream gets a sign of life, so that no proxy on the way closes it; 0 means never. What goes wrong after the first one is told inside the stream. OpenAI's and Anthropic's protocols only.";
+    /// Whether text of streams is sent in small pieces.
+    smooth_streams: bool = Server "STREAM_OPTIMIZER_ENABLED" "stream-optimizer-enabled" Kind::Boolean,
+        default "false", Live;
+        zh "平滑输出" "把流式文字切成小段、按固定节奏发送，看起来像打字；积压时自动加快。仅 OpenAI 和 Anthropic 格式。";
+        en "Smooth streams" "Sends the text of streams in small pieces at a steady pace, as if typed; faster when much is waiting. OpenAI's and Anthropic's protocols only.";
+    /// How many characters such a piece has.
+    stream_chunk_size: u32 = Server "STREAM_CHUNK_SIZE" "stream-chunk-size" Kind::Integer(1, 1000),
+        default "5", Live;
+        zh "平滑输出：每段字数" "每段多少个字符。";
+        en "Smooth streams: characters" "How many characters each piece has.";
+    /// The pause between two pieces, in milliseconds.
+    stream_delay_ms: u32 = Server "STREAM_DELAY_MS" "stream-delay-ms" Kind::Integer(1, 1000),
+        default "20", Live;
+        zh "平滑输出：间隔（毫秒）" "两段之间间隔多少毫秒。";
+        en "Smooth streams: pause (ms)" "How many milliseconds lie between two pieces.";
 
     /// The address to listen on.
     host: IpAddr = Server "HOST" "host" Kind::Ip, default "127.0.0.1", Environment;
@@ -277,7 +325,12 @@ const SQLITE_LIMIT_MB: u32 = 2048;
 
 impl Settings {
     /// Refuses values that are acceptable one by one, but not together.
-    fn fit_together(self) -> Result<Self, Vec<SettingError>> {
+    fn fit_together(mut self) -> Result<Self, Vec<SettingError>> {
+        for key in &self.vertex_api_keys {
+            if !self.api_keys.contains(key) {
+                self.api_keys.push(key.clone());
+            }
+        }
         let nowhere = self.mysql_host.is_empty() && self.mysql_socket.is_empty();
         let missing = |name, reason: &str| SettingError {
             name,

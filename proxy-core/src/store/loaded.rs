@@ -404,7 +404,7 @@ fn unnumbered(at: usize) -> i64 {
 }
 
 /// Whether the number is one of [`unnumbered`].
-fn is_unnumbered(id: i64) -> bool {
+pub(super) fn is_unnumbered(id: i64) -> bool {
     id <= UNNUMBERED
 }
 

@@ -30,13 +30,16 @@ const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
 
 /// All tables of this program but [`MIGRATIONS_TABLE`], which is small. A database may have
 /// others, of other programs.
-const OWN: [&str; 12] = [
+const OWN: [&str; 15] = [
     "audit",
+    "call_signatures",
     "client_tokens",
     "counters",
     "documents",
     "environment_seen",
+    "express_keys",
     "gemini_keys",
+    "kept_responses",
     "panel",
     "record_writers",
     "requests",

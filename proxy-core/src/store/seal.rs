@@ -75,7 +75,7 @@ struct Sealed {
 }
 
 /// Every column that holds sealed secrets.
-const SEALED: [Sealed; 6] = [
+const SEALED: [Sealed; 7] = [
     Sealed {
         table: "gemini_keys",
         key: "identity",
@@ -107,6 +107,12 @@ const SEALED: [Sealed; 6] = [
         identity: document_place,
     },
     Sealed {
+        table: "kept_responses",
+        key: "id",
+        column: "sealed",
+        identity: kept_place,
+    },
+    Sealed {
         table: "panel",
         key: "name",
         column: "value",
@@ -136,6 +142,10 @@ pub(super) fn audit_place(_: &str) -> String {
 
 pub(super) fn document_place(name: &str) -> String {
     format!("documents/{name}")
+}
+
+pub(super) fn kept_place(id: &str) -> String {
+    format!("kept_responses/{id}")
 }
 
 pub(super) fn panel_place(name: &str) -> String {

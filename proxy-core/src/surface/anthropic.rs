@@ -4,10 +4,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
 use dialect::anthropic_to_gemini::{
-    MessagesCall, MessagesStream, count_tokens_request, count_tokens_response, messages_request,
-    messages_response,
+    MessagesCall, MessagesStream, count_tokens_request, count_tokens_response,
+    messages_request_with, messages_response,
 };
-use dialect::{Invalid, Malformed, ModelMap, ResponseMeta, anthropic};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, anthropic};
 use http::{Method, StatusCode};
 
 use super::gemini::COUNT_TOKENS;
@@ -25,10 +25,16 @@ pub(super) async fn messages(State(app): State<App>, request: Request) -> Respon
 impl Protocol for MessagesCall {
     const SURFACE: Surface = Surface::Anthropic;
     const ID: &'static str = "msg_";
+    const IDS: IdsOf = IdsOf::Messages;
+    const BEAT: &'static [u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
     type Stream = MessagesStream;
 
-    fn read(body: &[u8], _: &App, _: &Trace) -> Result<Self, Invalid> {
-        messages_request(body, &ModelMap::default())
+    fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
+        let reading = Reading {
+            models: &app.core.settings().model_map,
+            signatures: &app.core.signatures.of(trace.token_id()),
+        };
+        messages_request_with(body, &reading)
     }
 
     fn model(&self) -> &str {
@@ -37,6 +43,10 @@ impl Protocol for MessagesCall {
 
     fn wants_stream(&self) -> bool {
         self.stream
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn take_body(&mut self) -> Vec<u8> {
@@ -74,7 +84,7 @@ pub(super) async fn count_tokens(State(app): State<App>, request: Request) -> Re
 async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<Vec<u8>, Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let asked = count_tokens_request(&body, &ModelMap::default())?;
+    let asked = count_tokens_request(&body, &app.core.settings().model_map)?;
     trace.asked(&asked.model, false)?;
     let call = Call {
         method: Method::POST,

@@ -6,7 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::Peek;
-use dialect::openai_to_gemini::{embeddings_request, embeddings_response};
+use dialect::openai_to_gemini::{embeddings_request_with, embeddings_response};
 use http::{Method, StatusCode};
 
 use super::problem::Problem;
@@ -35,7 +35,7 @@ pub(super) async fn embed(State(app): State<App>, request: Request) -> Response 
 async fn attempt(app: &App, body: Body, trace: &mut Trace) -> Result<Vec<u8>, Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let mut asked = embeddings_request(&body)?;
+    let mut asked = embeddings_request_with(&body, &app.core.settings().model_map)?;
     drop(body);
     trace.asked(&asked.model, false)?;
     let path = format!("/models/{}:batchEmbedContents", asked.model);

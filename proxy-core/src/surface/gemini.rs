@@ -9,7 +9,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
-use dialect::gemini::ApiStatus;
+use dialect::gemini::{ApiStatus, with_endings};
+use dialect::{Endings, ModelMap};
 use http::{HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -53,6 +54,12 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
     if !is_model_id(model) {
         return refuse(trace, Surface::Gemini, &Problem::no_such_model(model));
     }
+    // Endings of the name are ours; Google does not know them. No name leads elsewhere here.
+    let named = ModelMap::new([]).read(model);
+    let (model, endings) = match &named {
+        Ok(named) => (&*named.model, named.endings),
+        Err(_) => (model, Endings::default()),
+    };
     let Some(&(_, expect)) = VERBS.iter().find(|(name, _)| *name == verb) else {
         let known = VERBS.map(|(name, _)| name).join(", ");
         let problem = Problem::not_found(format!(
@@ -70,6 +77,13 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         Err(problem) => return refuse(trace, Surface::Gemini, &problem),
     };
     trace.sent(&body);
+    let edited = match expect {
+        Expect::Content | Expect::Stream if endings != Endings::default() => {
+            with_endings(&body, model, endings)
+        }
+        _ => None,
+    };
+    let body = edited.map_or(body, Bytes::from);
 
     let asked = parts.uri.query().unwrap_or_default();
     let wants_array = expect == Expect::Stream && !asked.split('&').any(|pair| pair == "alt=sse");

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use contract::Millis;
-use contract::admin::{MediaStyle, ThoughtStyle, TokenRules, TokenUsage};
-use dialect::style::{Media, Style, Thoughts};
+use contract::admin::{CitationStyle, MediaStyle, ThoughtStyle, TokenRules, TokenUsage};
+use dialect::style::{Citations, Media, Style, Thoughts};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
@@ -288,7 +288,7 @@ impl Admitted {
         &self.token.rules
     }
 
-    /// How thoughts and media reach the token's clients.
+    /// How thoughts, media and sources reach the token's clients.
     pub fn style(&self) -> Style {
         let rules = &self.token.rules;
         Style {
@@ -301,6 +301,11 @@ impl Admitted {
                 MediaStyle::Markdown => Media::Markdown,
                 MediaStyle::Field => Media::Field,
             },
+            citations: match rules.citations {
+                CitationStyle::Native => Citations::Native,
+                CitationStyle::Text => Citations::Text,
+            },
+            ..Style::default()
         }
     }
 

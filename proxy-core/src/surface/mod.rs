@@ -8,8 +8,8 @@ mod address;
 mod anthropic;
 pub mod auth;
 mod embeddings;
+mod flow;
 mod gemini;
-pub(crate) mod kept;
 pub(crate) mod limits;
 mod models;
 mod openai;
@@ -69,9 +69,14 @@ impl std::ops::Deref for App {
 #[derive(Clone, Copy)]
 pub(crate) struct Internal;
 
-/// On a response: the key that answered or was last tried, masked.
+/// On a response to the panel: who answered.
 #[derive(Clone)]
-pub(crate) struct AnsweredBy(pub String);
+pub(crate) struct AnsweredBy {
+    /// The key that answered or was last tried, masked.
+    pub key: String,
+    /// The Gemini model that was asked.
+    pub model: String,
+}
 
 /// What a port serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,10 +299,10 @@ fn event_stream(body: Body) -> Response {
     response
 }
 
-/// Notes on a response which key answered, for the panel's test request.
+/// Notes on a response who answered, for the panel's test request.
 fn answered_by(trace: &Trace, mut response: Response) -> Response {
-    if let Some(key) = trace.key_for_panel() {
-        response.extensions_mut().insert(AnsweredBy(key.to_owned()));
+    if let Some(by) = trace.answered_by() {
+        response.extensions_mut().insert(by);
     }
     response
 }
@@ -305,10 +310,10 @@ fn answered_by(trace: &Trace, mut response: Response) -> Response {
 /// An answer that goes on; `body` takes the notes along.
 fn relay(mut trace: Trace, body: impl FnOnce(Trace) -> Response) -> Response {
     trace.first_byte();
-    let key = trace.key_for_panel().map(str::to_owned);
+    let by = trace.answered_by();
     let mut response = body(trace);
-    if let Some(key) = key {
-        response.extensions_mut().insert(AnsweredBy(key));
+    if let Some(by) = by {
+        response.extensions_mut().insert(by);
     }
     response
 }

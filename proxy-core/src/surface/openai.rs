@@ -3,8 +3,8 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
-use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request, chat_response};
-use dialect::{Invalid, Malformed, ResponseMeta, openai};
+use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request_with, chat_response};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, openai};
 
 use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer};
@@ -18,10 +18,15 @@ pub(super) async fn chat(State(app): State<App>, request: Request) -> Response {
 impl Protocol for ChatCall {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "chatcmpl-";
+    const IDS: IdsOf = IdsOf::Chat;
     type Stream = ChatStream;
 
-    fn read(body: &[u8], _: &App, _: &Trace) -> Result<Self, Invalid> {
-        chat_request(body)
+    fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
+        let reading = Reading {
+            models: &app.core.settings().model_map,
+            signatures: &app.core.signatures.of(trace.token_id()),
+        };
+        chat_request_with(body, &reading)
     }
 
     fn model(&self) -> &str {
@@ -30,6 +35,10 @@ impl Protocol for ChatCall {
 
     fn wants_stream(&self) -> bool {
         self.stream
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn take_body(&mut self) -> Vec<u8> {

@@ -1,5 +1,5 @@
 //! OpenAI's Responses API, translated by [`dialect`]; what clients want kept is in
-//! [`super::kept`].
+//! [`crate::memory::kept`].
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
 use dialect::openai_to_gemini::responses::{
-    Kept, Page, ResponsesCall, ResponsesStream, responses_request, responses_response,
+    Kept, Page, ResponsesCall, ResponsesStream, responses_request_with, responses_response,
 };
-use dialect::{Invalid, Malformed, ResponseMeta, UpstreamFailure};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, UpstreamFailure};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -48,6 +48,7 @@ impl Keeper {
 impl Protocol for Asked {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "resp_";
+    const IDS: IdsOf = IdsOf::Responses;
     type Stream = KeptStream;
 
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
@@ -55,7 +56,12 @@ impl Protocol for Asked {
             core: app.core.clone(),
             token: trace.token_id(),
         };
-        let call = responses_request(body, &app.core.responses.of(keeper.token))?;
+        let memory = app.core.responses.of(keeper.token);
+        let reading = Reading {
+            models: &app.core.settings().model_map,
+            signatures: &app.core.signatures.of(keeper.token),
+        };
+        let call = responses_request_with(body, &memory, &reading)?;
         Ok(Self { call, keeper })
     }
 
@@ -65,6 +71,10 @@ impl Protocol for Asked {
 
     fn wants_stream(&self) -> bool {
         self.call.stream
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.call.notes
     }
 
     fn take_body(&mut self) -> Vec<u8> {
@@ -205,7 +215,7 @@ async fn about(
         Some(kept) => answer(&kept, &trace),
         None => Err(Problem::not_found(format!(
             "Response with id '{id}' not found. Responses are kept for the client token that \
-             asked for them, for a while and not over a restart."
+             asked for them, and only for a while."
         ))),
     };
     match answered {

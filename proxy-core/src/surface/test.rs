@@ -32,7 +32,7 @@ pub(crate) async fn run(core: &Arc<Core>, upstream: &Upstream, test: &TestReques
     let mut request = Request::new(Body::from(shape.body.to_string()));
     *request.method_mut() = Method::POST;
     request.extensions_mut().insert(Internal);
-    let (status, body, key) = match shape.path.parse() {
+    let (status, body, by) = match shape.path.parse() {
         Ok(uri) => {
             *request.uri_mut() = uri;
             // The router's only error is `Infallible`.
@@ -40,10 +40,10 @@ pub(crate) async fn run(core: &Arc<Core>, upstream: &Upstream, test: &TestReques
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            let key = response.extensions().get::<AnsweredBy>().cloned();
+            let by = response.extensions().get::<AnsweredBy>().cloned();
             let status = response.status().as_u16();
             let body = axum::body::to_bytes(response.into_body(), ANSWER_LIMIT).await;
-            (status, body.unwrap_or_default(), key)
+            (status, body.unwrap_or_default(), by)
         }
         Err(_) => {
             let said = json!({"error": {"message": "This is not the name of a model."}});
@@ -62,7 +62,8 @@ pub(crate) async fn run(core: &Arc<Core>, upstream: &Upstream, test: &TestReques
         status,
         text: text.to_owned(),
         latency_ms: latency.as_millis().try_into().unwrap_or(u64::MAX),
-        key: key.map(|AnsweredBy(key)| key),
+        model: by.as_ref().map(|by| by.model.clone()),
+        key: by.map(|by| by.key),
     }
 }
 

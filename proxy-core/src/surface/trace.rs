@@ -12,6 +12,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use tracing::Span;
 
+use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
 use crate::Core;
@@ -277,13 +278,16 @@ impl Trace {
         &self.span
     }
 
-    /// The key last tried, masked, when the request comes from the panel and not from a
-    /// client, whom it does not concern.
-    pub fn key_for_panel(&self) -> Option<&str> {
-        match self.record.token_id {
-            None => self.key.as_ref().map(Picked::masked),
-            Some(_) => None,
+    /// The key last tried and the model, when the request comes from the panel and not from a
+    /// client, whom they do not concern.
+    pub(super) fn answered_by(&self) -> Option<AnsweredBy> {
+        if self.record.token_id.is_some() {
+            return None;
         }
+        Some(AnsweredBy {
+            key: self.key.as_ref()?.masked().to_owned(),
+            model: self.record.model.to_string(),
+        })
     }
 
     fn elapsed(&self) -> Duration {

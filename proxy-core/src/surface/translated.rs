@@ -1,6 +1,9 @@
 //! What the protocols that are translated have in common: the way from a client's body to
 //! Google and back. Each protocol says how it is read and written ([`Protocol`]).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -8,21 +11,29 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
-use dialect::gemini::ApiStatus;
-use dialect::{Invalid, Malformed, ResponseMeta, UpstreamFailure};
-use http::{Method, StatusCode};
+use dialect::gemini::{ApiStatus, pieces};
+use dialect::style::Style;
+use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, UpstreamFailure};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::flow::{Beating, Late, Paced};
 use super::problem::Problem;
 use super::trace::Trace;
 use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
-use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, json_headers};
+use crate::Core;
+use crate::settings::Settings;
+use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
-pub(super) trait Protocol: Sized {
+pub(super) trait Protocol: Sized + Send + 'static {
     /// The protocol.
     const SURFACE: Surface;
     /// What the ids of its answers begin with.
     const ID: &'static str;
+    /// Whose ids its calls get.
+    const IDS: IdsOf;
+    /// A sign of life inside a stream: a comment, which every reader of events passes over.
+    const BEAT: &'static [u8] = b": still working\n\n";
     /// Writes a streamed answer.
     type Stream: EventWriter;
 
@@ -33,6 +44,8 @@ pub(super) trait Protocol: Sized {
     fn model(&self) -> &str;
     /// Whether the client wants a stream.
     fn wants_stream(&self) -> bool;
+    /// What of the request the model does not take, and what was done instead.
+    fn notes(&self) -> &[String];
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -55,42 +68,103 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
         Ok(trace) => trace,
         Err(problem) => return turn_away(body, &problem, P::SURFACE).await,
     };
-    match attempt::<P>(app, body, &mut trace).await {
-        Ok(Answered::Whole(body)) => {
-            trace.first_byte();
-            trace.succeed();
-            answered_by(&trace, json(StatusCode::OK, body))
+    let (asked, meta) = match read::<P>(app, body, &mut trace).await {
+        Ok(read) => read,
+        Err(problem) => return refuse(trace, P::SURFACE, &problem),
+    };
+    let notes = asked.notes().to_vec();
+    let pace = Pace::of(&app.core.settings());
+    let streams = asked.wants_stream();
+    let mut exchange = Box::pin(exchange(app.clone(), asked, meta, trace));
+    let mut response = if streams && !pace.every.is_zero() {
+        match tokio::time::timeout(pace.every, &mut exchange).await {
+            Ok(exchanged) => exchanged.respond(pace),
+            Err(_) => {
+                let late = Box::pin(async move { exchange.await.late() });
+                let beating = Beating::waiting(late, P::BEAT, pace.every);
+                event_stream(pace.slow(Body::new(beating)))
+            }
         }
-        Ok(Answered::Stream(stream, writer)) => relay(trace, |trace| {
-            event_stream(Body::new(Relay::new(
-                stream,
-                Written {
-                    writer,
-                    gave_up: None,
-                },
-                trace,
-            )))
-        }),
-        Err(problem) => refuse(trace, P::SURFACE, &problem),
+    } else {
+        exchange.await.respond(pace)
+    };
+    for note in notes {
+        if let Ok(note) = HeaderValue::from_str(&note) {
+            response.headers_mut().append(NOTICE, note);
+        }
+    }
+    response
+}
+
+/// Tells of what the model does not take of a request, and what was done instead.
+const NOTICE: HeaderName = HeaderName::from_static("x-gemini-balance-notice");
+
+/// How streams flow, by the settings.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// After how much silence there is a sign of life; zero: never.
+    every: Duration,
+    /// The pause between two pieces of text; none: they go out as they come.
+    pause: Option<Duration>,
+}
+
+impl Pace {
+    fn of(settings: &Settings) -> Self {
+        let pause = Duration::from_millis(settings.stream_delay_ms.into());
+        Self {
+            every: settings.stream_heartbeat,
+            pause: settings.smooth_streams.then_some(pause),
+        }
+    }
+
+    fn slow(self, body: Body) -> Body {
+        match self.pause {
+            Some(pause) => Body::new(Paced::new(body, pause)),
+            None => body,
+        }
     }
 }
 
-enum Answered<S> {
-    Whole(Vec<u8>),
-    Stream(OpenStream, Box<S>),
-}
-
-async fn attempt<P: Protocol>(
+/// Reads and translates a request. The answer's id is chosen here, so that also an answer that
+/// fails late has one.
+async fn read<P: Protocol>(
     app: &App,
     body: Body,
     trace: &mut Trace,
-) -> Result<Answered<P::Stream>, Problem> {
+) -> Result<(P, ResponseMeta), Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let mut asked = P::read(&body, app, trace)?;
+    let asked = P::read(&body, app, trace)?;
     drop(body);
     trace.asked(asked.model(), asked.wants_stream())?;
-    let (verb, query, expect) = match asked.wants_stream() {
+    let meta = ResponseMeta {
+        id: format!("{}{}", P::ID, random_id()?),
+        created: app.core.clock.now() / 1000,
+        style: Style {
+            signed_ids: app.core.settings().signatures_in_ids,
+            ..trace.style()
+        },
+    };
+    Ok((asked, meta))
+}
+
+/// A request and what Google said to it.
+struct Exchanged<P: Protocol> {
+    app: App,
+    asked: P,
+    meta: ResponseMeta,
+    trace: Trace,
+    answer: Result<Answer, Problem>,
+}
+
+async fn exchange<P: Protocol>(
+    app: App,
+    mut asked: P,
+    meta: ResponseMeta,
+    mut trace: Trace,
+) -> Exchanged<P> {
+    let streams = asked.wants_stream() && !app.core.settings().fake_streams;
+    let (verb, query, expect) = match streams {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
     };
@@ -104,22 +178,96 @@ async fn attempt<P: Protocol>(
         body: body.into(),
         expect,
     };
-    let answer = app
-        .upstream
-        .call(&app.core, &call, trace)
-        .await
-        .map_err(|failure| Problem::of(failure, &app.core))?;
-    let meta = ResponseMeta {
-        id: format!("{}{}", P::ID, random_id()?),
-        created: app.core.clock.now() / 1000,
-        style: trace.style(),
-    };
-    match answer {
-        Answer::Stream(stream) => Ok(Answered::Stream(stream, Box::new(asked.stream(&meta)))),
-        Answer::Whole(whole) => asked
-            .whole(&meta, &whole.body)
-            .map(Answered::Whole)
-            .map_err(|error| unreadable(&error)),
+    let answer = app.upstream.call(&app.core, &call, &mut trace).await;
+    let answer = answer.map_err(|failure| Problem::of(failure, &app.core));
+    Exchanged {
+        app,
+        asked,
+        meta,
+        trace,
+        answer,
+    }
+}
+
+impl<P: Protocol> Exchanged<P> {
+    /// The answer to a client that has nothing yet.
+    fn respond(mut self, pace: Pace) -> Response {
+        let mut written = self.writer();
+        let whole = match self.answer {
+            Err(problem) => return refuse(self.trace, P::SURFACE, &problem),
+            Ok(Answer::Stream(stream)) => {
+                return relay(self.trace, |trace| {
+                    let mut body = Body::new(Relay::new(stream, written, trace));
+                    if !pace.every.is_zero() {
+                        body = Body::new(Beating::flowing(body, P::BEAT, pace.every));
+                    }
+                    event_stream(pace.slow(body))
+                });
+            }
+            Ok(Answer::Whole(whole)) => whole,
+        };
+        if self.asked.wants_stream() {
+            let events = written.all(whole.body, &mut self.trace);
+            return answered_by(&self.trace, event_stream(pace.slow(events.into())));
+        }
+        written.signed.read(&whole.body);
+        match self.asked.whole(&self.meta, &whole.body) {
+            Ok(body) => {
+                self.trace.first_byte();
+                self.trace.succeed();
+                answered_by(&self.trace, json(StatusCode::OK, body))
+            }
+            Err(error) => refuse(self.trace, P::SURFACE, &unreadable(&error)),
+        }
+    }
+
+    /// The answer inside a stream that has begun.
+    fn late(mut self) -> Late {
+        let mut written = self.writer();
+        match self.answer {
+            Err(problem) => {
+                self.trace.fail(problem.status.as_u16(), &problem.message);
+                let mut out = Vec::new();
+                written.writer.abort(&problem.in_stream(), &mut out);
+                Late::Whole(out.into())
+            }
+            Ok(Answer::Stream(stream)) => {
+                self.trace.first_byte();
+                Late::Flow(Body::new(Relay::new(stream, written, self.trace)))
+            }
+            Ok(Answer::Whole(whole)) => Late::Whole(written.all(whole.body, &mut self.trace)),
+        }
+    }
+
+    fn writer(&self) -> Written<P::Stream> {
+        let settings = self.app.core.settings();
+        let pieces = usize::try_from(settings.stream_chunk_size).unwrap_or(usize::MAX);
+        Written {
+            writer: Box::new(self.asked.stream(&self.meta)),
+            signed: Signed {
+                calls: SignedCalls::new(P::IDS, &self.meta.id),
+                core: self.app.core.clone(),
+                token: self.trace.token_id(),
+            },
+            pieces: settings.smooth_streams.then_some(pieces),
+            gave_up: None,
+        }
+    }
+}
+
+/// Remembers the signatures of an answer's calls for the client that may lose them.
+struct Signed {
+    calls: SignedCalls,
+    core: Arc<Core>,
+    token: Option<i64>,
+}
+
+impl Signed {
+    fn read(&mut self, event: &[u8]) {
+        let (core, token) = (&self.core, self.token);
+        self.calls.read(event, |call, signature| {
+            core.signatures.remember(token, call, signature);
+        });
     }
 }
 
@@ -138,14 +286,39 @@ pub(super) fn unreadable(error: &Malformed) -> Problem {
 /// A stream of Gemini events in a protocol's own words.
 struct Written<S> {
     writer: Box<S>,
+    signed: Signed,
+    /// Text is written in pieces of so many characters.
+    pieces: Option<usize>,
     gave_up: Option<String>,
+}
+
+impl<S: EventWriter> Written<S> {
+    /// A whole answer as a stream.
+    fn all(&mut self, answer: Bytes, trace: &mut Trace) -> Bytes {
+        trace.first_byte();
+        let events = self.events(&[answer]);
+        if let Some(why) = self.gave_up() {
+            trace.fail(502, &why);
+            return events;
+        }
+        trace.succeed();
+        [events, self.finish()].concat().into()
+    }
 }
 
 impl<S: EventWriter> Translate for Written<S> {
     fn events(&mut self, events: &[Bytes]) -> Bytes {
         let mut out = Vec::new();
         for event in events {
-            if let Err(error) = self.writer.event(event, &mut out) {
+            self.signed.read(event);
+            let cut = self.pieces.and_then(|most| pieces(event, most));
+            let written = match cut {
+                None => self.writer.event(event, &mut out),
+                Some(cut) => cut
+                    .iter()
+                    .try_for_each(|event| self.writer.event(event, &mut out)),
+            };
+            if let Err(error) = written {
                 let failure = unreadable(&error).in_stream();
                 self.writer.abort(&failure, &mut out);
                 self.gave_up = Some(failure.message);

@@ -255,7 +255,7 @@ pub(super) async fn call(
             }
         }
         trace.attempt_through(call, hop);
-        let attempt = upstream.attempt(settings, call, Way::Through(hop), trace);
+        let attempt = upstream.attempt_one(settings, call, Way::Through(hop), trace);
         let setback = match attempt.await {
             Ok(answer) => {
                 hop.heard(core.clock.now());

@@ -6,6 +6,7 @@
 //! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
 
 mod classify;
+mod express;
 mod hop;
 mod stream;
 
@@ -22,6 +23,7 @@ use reqwest::Url;
 use tower_http::timeout::TimeoutBody;
 use vault::Secret;
 
+pub(crate) use express::ExpressKeys;
 pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
@@ -134,6 +136,8 @@ pub enum Failure {
 enum Way<'a> {
     /// To Google, with a key.
     Key(&'a Picked),
+    /// To Vertex AI's express mode, with a key of it.
+    Express(&'a Picked),
     /// To another instance, with a client token.
     Through(&'a NextHop),
 }
@@ -142,6 +146,7 @@ impl<'a> Way<'a> {
     fn base_url(self, settings: &'a Settings) -> &'a str {
         match self {
             Self::Key(_) => &settings.base_url,
+            Self::Express(_) => &settings.vertex_base_url,
             Self::Through(hop) => hop.base_url(),
         }
     }
@@ -149,7 +154,7 @@ impl<'a> Way<'a> {
     /// Adds what only this way needs to the headers of a call.
     fn sign(self, settings: &Settings, headers: &mut HeaderMap) {
         match self {
-            Self::Key(key) => {
+            Self::Key(key) | Self::Express(key) => {
                 for (name, value) in settings.custom_headers.headers() {
                     headers.insert(name.clone(), value.clone());
                 }
@@ -166,7 +171,7 @@ impl<'a> Way<'a> {
     /// whole key (`CONSUMER_SUSPENDED` does, see gateways.md §6), a gateway's its credential.
     fn scrub(self, settings: &Settings, body: Bytes) -> Bytes {
         match self {
-            Self::Key(key) => scrub(body, key.secret(), settings),
+            Self::Key(key) | Self::Express(key) => scrub(body, key.secret(), settings),
             Self::Through(hop) => scrub(body, hop.token(), settings),
         }
     }
@@ -217,14 +222,16 @@ impl Upstream {
                 return ended;
             }
         }
-        let mut tried: Vec<i64> = Vec::new();
+        let unable = core.express.unable(call);
+        let most = MOST_TRIES + unable.len();
+        let mut tried: Vec<i64> = unable;
         // A key whose attempt failed for no fault of its own, to be tried again when there
         // is no other.
         let mut spare: Option<Picked> = None;
         let mut last: Option<Setback> = None;
         let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
-        while tried.len() < MOST_TRIES {
+        while tried.len() < most {
             let key = match (core.pool.pick(call.model, &tried), spare.take()) {
                 (Ok(key), kept) => {
                     spare = kept;
@@ -236,12 +243,15 @@ impl Upstream {
                     same
                 }
                 (Err(why), None) => match last {
+                    None if why == Unavailable::AllTried => return Err(express::unable_failure()),
                     None => return Err(Failure::NoKey(why)),
                     Some(_) => break,
                 },
             };
             trace.attempt(call, &key, &settings.base_url);
-            let result = self.attempt(&settings, call, Way::Key(&key), trace).await;
+            let result = self
+                .attempt(core, &settings, call, Way::Key(&key), trace)
+                .await;
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
                 Err(setback) => setback.outcome,
@@ -301,12 +311,21 @@ impl Upstream {
         };
         let started = core.clock.monotonic();
         let settings = Guard::into_inner(core.settings());
-        let result = self
-            .attempt(&settings, &call, Way::Key(key), &mut Trace::silent())
-            .await;
+        // Express mode has no list of models.
+        let known = core.express.has(key.id());
+        let result = match known {
+            true => self.ask_express(&settings, key).await,
+            false => {
+                let way = Way::Key(key);
+                self.attempt(core, &settings, &call, way, &mut Trace::silent())
+                    .await
+            }
+        };
         let latency = core.clock.monotonic().saturating_sub(started);
+        let turned_out = !known && core.express.has(key.id());
         let (outcome, message) = match result {
             Ok(_) => (Outcome::Answered, String::new()),
+            Err(_) if turned_out => (Outcome::Answered, String::new()),
             Err(setback) => (setback.outcome, setback.failure.in_short()),
         };
         core.metrics.attempted(outcome);
@@ -322,7 +341,7 @@ impl Upstream {
         }
     }
 
-    async fn attempt(
+    async fn attempt_one(
         &self,
         settings: &Settings,
         call: &Call<'_>,

@@ -13,7 +13,11 @@ mod chat;
 #[cfg(test)]
 mod embeddings;
 #[cfg(test)]
+mod express;
+#[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod fidelity;
 #[cfg(test)]
 mod hop;
 #[cfg(test)]

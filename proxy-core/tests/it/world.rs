@@ -81,6 +81,16 @@ impl Ground {
         self
     }
 
+    /// The same with a key of Vertex AI's express mode, and the way there.
+    #[must_use]
+    pub fn with_express(self, key: &str) -> Self {
+        let address = format!("{}/v1beta1/publishers/google", self.google.origin());
+        self.with(&[
+            ("VERTEX_API_KEYS", key),
+            ("VERTEX_EXPRESS_BASE_URL", &address),
+        ])
+    }
+
     /// The same with this database of a server, reached by this port.
     #[cfg(target_os = "linux")]
     #[must_use]

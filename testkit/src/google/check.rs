@@ -261,6 +261,29 @@ fn tools(model: &Model, body: &Value) -> Result<(), GoogleError> {
     Ok(())
 }
 
+/// What Vertex AI's express mode asks for beyond the Gemini API.
+pub(super) fn express(action: &str, body: &Value) -> Result<(), GoogleError> {
+    if action == "predict" {
+        let instances = list(body, "instances");
+        let [instance] = instances else {
+            return Err(GoogleError::invalid(
+                "Only one instance is supported for this model.",
+            ));
+        };
+        return match text(instance, "content") {
+            "" => Err(GoogleError::invalid("The text content is empty.")),
+            _ => Ok(()),
+        };
+    }
+    let has_role = |turn: &Value| matches!(text(turn, "role"), "user" | "model");
+    match list(body, "contents").iter().all(has_role) {
+        true => Ok(()),
+        false => Err(GoogleError::invalid(
+            "Please use a valid role: user, model.",
+        )),
+    }
+}
+
 fn is_function_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

@@ -206,6 +206,10 @@ fn admit(world: &World, parts: &Parts, target: &Target) -> Result<Caller, Google
     let inner = world.inner.lock();
     match inner.keys.get(&key) {
         None => Err(Refusal::Invalid.error(&key, "", &rpc)),
+        // Each kind of key is restricted to its own API.
+        Some(state) if state.express != target.express => {
+            Err(Refusal::ServiceBlocked.error(&key, &state.project, &rpc))
+        }
         Some(state) => match state.refusal {
             Some(refusal) => Err(refusal.error(&key, &state.project, &rpc)),
             None => Ok(Caller {
@@ -262,6 +266,12 @@ fn answer(
     match target.action {
         "get" => Ok(Reply::Json(model.to_json())),
         "countTokens" => Ok(Reply::Json(lookup::count_tokens(&body))),
+        "predict" => {
+            let embed = lookup::of_instance(&body);
+            let tokens = answer::input_tokens(&lookup::embedded(&embed));
+            spend(world, &caller, &model, tokens)?;
+            Ok(Reply::Json(lookup::predict(&model, &embed, tokens)))
+        }
         "embedContent" | "batchEmbedContents" => {
             spend(
                 world,
@@ -297,6 +307,7 @@ fn find_model(world: &World, target: &Target, id: &str) -> Result<Model, GoogleE
             ),
             ..GoogleError::usual(404)
         }),
+        (Some(model), "predict") if model.supports("embedContent") => Ok(model.clone()),
         (Some(model), action) if model.supports(action) => Ok(model.clone()),
         (_, "streamGenerateContent") => Err(GoogleError::model_not_found(
             &target.version,
@@ -326,7 +337,15 @@ fn read(target: &Target, body: &Bytes) -> Result<Value, GoogleError> {
             "Invalid JSON payload received. Root element must be a message.".to_owned(),
         )]));
     };
-    let wrong = proto::violations(target.action, object);
+    let action = match (target.express, target.action) {
+        // Its fields are those of a request, without what wraps one.
+        (true, "countTokens") => "generateContent",
+        (_, action) => action,
+    };
+    let wrong = match action {
+        "predict" => Vec::new(),
+        action => proto::violations(action, object),
+    };
     if wrong.is_empty() {
         Ok(value)
     } else {
@@ -343,6 +362,9 @@ fn capital(text: &str) -> String {
 }
 
 fn well_formed(target: &Target, model: &Model, body: &Value) -> Result<(), GoogleError> {
+    if target.express {
+        check::express(target.action, body)?;
+    }
     match target.action {
         "generateContent" | "streamGenerateContent" => check::generate(model, body),
         "countTokens" => check::contents(lookup::counted(body)),

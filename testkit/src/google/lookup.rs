@@ -95,3 +95,21 @@ pub(super) fn embed(model: &Model, action: &str, body: &Value) -> Value {
         _ => json!({ "embeddings": requests.iter().map(vector).collect::<Vec<_>>() }),
     }
 }
+
+/// The one instance of a prediction, as a request to embed.
+pub(super) fn of_instance(body: &Value) -> Value {
+    let instance = list(body, "instances").first().cloned().unwrap_or_default();
+    let parameters = get(body, "parameters").cloned().unwrap_or_default();
+    let mut request = json!({"content": {"parts": [{"text": text(&instance, "content")}]}});
+    if let Some(length) = int(&parameters, "output_dimensionality") {
+        request["output_dimensionality"] = json!(length);
+    }
+    request
+}
+
+/// A prediction's answer.
+pub(super) fn predict(model: &Model, request: &Value, tokens: u64) -> Value {
+    let mut embeddings = embed(model, "embedContent", request)["embedding"].take();
+    embeddings["statistics"] = json!({ "truncated": false, "token_count": tokens });
+    json!({ "predictions": [{ "embeddings": embeddings }] })
+}

@@ -155,6 +155,8 @@ struct Inner {
 struct Key {
     project: String,
     refusal: Option<Refusal>,
+    /// Vertex AI's express mode takes it, and the Gemini API does not.
+    express: bool,
 }
 
 impl World {
@@ -286,6 +288,7 @@ impl FakeGoogle {
         let state = Key {
             project: project.to_owned(),
             refusal: None,
+            express: false,
         };
         self.world.inner.lock().keys.insert(key.to_owned(), state);
     }
@@ -431,6 +434,21 @@ impl Builder {
             Key {
                 project: project.into(),
                 refusal: None,
+                express: false,
+            },
+        );
+        self
+    }
+
+    /// Adds a key that only Vertex AI's express mode takes, at `/v1beta1/publishers/google`.
+    #[must_use]
+    pub fn express_key(mut self, key: impl Into<String>, project: impl Into<String>) -> Self {
+        self.inner.keys.insert(
+            key.into(),
+            Key {
+                project: project.into(),
+                refusal: None,
+                express: true,
             },
         );
         self

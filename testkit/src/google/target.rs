@@ -21,6 +21,17 @@ const METHODS: &[(&str, &str)] = &[
     ("batchEmbedContents", "GenerativeService.BatchEmbedContents"),
 ];
 
+/// Those of Vertex AI's express mode.
+const EXPRESS_METHODS: &[(&str, &str)] = &[
+    ("generateContent", "PredictionService.GenerateContent"),
+    (
+        "streamGenerateContent",
+        "PredictionService.StreamGenerateContent",
+    ),
+    ("countTokens", "LlmUtilityService.CountTokens"),
+    ("predict", "PredictionService.Predict"),
+];
+
 /// Parameters that every method takes beside its own fields.
 const SYSTEM_PARAMETERS: &[&str] = &[
     "key",
@@ -47,6 +58,8 @@ pub(super) struct Target {
     pub model: Option<String>,
     pub form: Form,
     pub query: Vec<(String, String)>,
+    /// It goes to Vertex AI, as express mode is called.
+    pub express: bool,
 }
 
 impl Target {
@@ -65,9 +78,16 @@ impl Target {
             .decode_utf8()
             .ok()?;
         let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
-        if !matches!(version, "v1" | "v1beta" | "v1alpha") {
+        let vertex = rest
+            .strip_prefix("publishers/google/")
+            .filter(|_| matches!(version, "v1" | "v1beta1"));
+        if vertex.is_none() && !matches!(version, "v1" | "v1beta" | "v1alpha") {
             return None;
         }
+        let (methods, rest) = match vertex {
+            Some(rest) => (EXPRESS_METHODS, rest),
+            None => (METHODS, rest),
+        };
         let (method, model) = match (&parts.method, rest) {
             (&Method::GET, "models") => ("models", None),
             (&Method::GET, rest) => ("get", Some(rest.strip_prefix("models/")?)),
@@ -77,7 +97,7 @@ impl Target {
             }
             _ => return None,
         };
-        let (action, rpc) = METHODS.iter().find(|(action, _)| *action == method)?;
+        let (action, rpc) = methods.iter().find(|(action, _)| *action == method)?;
         let sse = query
             .iter()
             .any(|(name, value)| matches!(name.as_str(), "alt" | "$alt") && value == "sse");
@@ -93,11 +113,15 @@ impl Target {
             model: model.map(str::to_owned),
             form,
             query,
+            express: vertex.is_some(),
         })
     }
 
     pub fn rpc(&self) -> String {
-        format!("google.ai.generativelanguage.{}.{}", self.version, self.rpc)
+        match self.express {
+            true => format!("google.cloud.aiplatform.{}.{}", self.version, self.rpc),
+            false => format!("google.ai.generativelanguage.{}.{}", self.version, self.rpc),
+        }
     }
 
     /// A parameter of the query, in either spelling.

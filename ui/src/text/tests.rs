@@ -5,9 +5,9 @@ use std::path::Path;
 
 use contract::ErrorCode;
 use contract::admin::{
-    Actor, AuditAction, BackupReason, CooldownReason, DatabaseState, Engine, KeyState, MediaStyle,
-    NotAKey, Provenance, RejectReason, Sealing, SettingGroup, StatsRange, Surface, ThoughtStyle,
-    TransferFormat, Warning,
+    Actor, AuditAction, BackupReason, CitationStyle, CooldownReason, DatabaseState, Engine,
+    KeyState, MediaStyle, NotAKey, Provenance, RejectReason, Sealing, SettingGroup, StatsRange,
+    Surface, ThoughtStyle, TransferFormat, Warning,
 };
 use contract::desktop::ProxyState;
 
@@ -286,7 +286,7 @@ fn every_state_of_the_database_and_of_what_it_keeps_has_a_text() {
 
 #[test]
 fn every_style_of_a_token_and_every_range_of_statistics_has_a_text() {
-    use {MediaStyle as M, StatsRange as R, ThoughtStyle as T};
+    use {CitationStyle as C, MediaStyle as M, StatsRange as R, ThoughtStyle as T};
     let thoughts = variants!(
         T::Native => T::Native, T::Inline => T::Inline, T::Hidden => T::Hidden,
     );
@@ -294,6 +294,10 @@ fn every_style_of_a_token_and_every_range_of_statistics_has_a_text() {
     each_has(
         "media_style",
         &variants!(M::Markdown => M::Markdown, M::Field => M::Field),
+    );
+    each_has(
+        "citation_style",
+        &variants!(C::Native => C::Native, C::Text => C::Text),
     );
     let ranges = variants!(
         R::Day => R::Day, R::Week => R::Week, R::Month => R::Month, R::Year => R::Year,
@@ -529,6 +533,7 @@ fn no_text_is_left_over() {
         "tokens.limit.",
         "tokens.field.",
         "thought_style.",
+        "citation_style.",
         "media_style.",
         "requests.column.",
         "requests.span.",

@@ -12,7 +12,7 @@ use crate::error::{Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::openai_to_gemini::wire::{End, refusal};
-use crate::style::Thoughts;
+use crate::style::{Citations, Style, Thoughts};
 use crate::text::put_json;
 
 /// Turns Gemini's events into those of the Responses API, in its order: `response.created`,
@@ -22,9 +22,12 @@ pub struct ResponsesStream {
     answer: String,
     /// The answer's fields that stay the same, as JSON without the braces.
     head: String,
-    thoughts: Thoughts,
+    style: Style,
+    single_call: bool,
     special: Special,
     items: Growing,
+    /// The sources, when they are to stand behind the text.
+    sources: Option<String>,
     begun: bool,
     finish: Option<Finish>,
     usage: Option<Usage>,
@@ -100,9 +103,11 @@ impl ResponsesStream {
         Self {
             answer: meta.id.clone(),
             head: String::from_utf8_lossy(&head).into_owned(),
-            thoughts: meta.style.thoughts,
+            style: meta.style,
+            single_call: call.single_call,
             special: call.special.clone(),
             items: Growing::new(&meta.id, Events::streamed()),
+            sources: None,
             begun: false,
             finish: None,
             usage: None,
@@ -235,6 +240,9 @@ impl ResponsesStream {
             None => Status::Completed,
             Some(_) => Status::Incomplete,
         };
+        if let Some(sources) = self.sources.take() {
+            self.items.say(&sources, out);
+        }
         self.items.end(status, out);
         if !self.items.shown
             && let Some(explanation) = explanation
@@ -292,6 +300,9 @@ impl ResponsesStream {
         self.items.end_likelihoods();
         if let Some(grounding) = &candidate.grounding_metadata {
             self.items.find(grounding);
+            if self.style.citations == Citations::Text {
+                self.sources = grounding.markdown();
+            }
         }
         if let Some(native) = candidate.finish_reason {
             self.finish = Some(Finish {
@@ -306,7 +317,7 @@ impl ResponsesStream {
         let items = &mut self.items;
         let signature = part.thought_signature.as_deref();
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            match (part.thought == Some(true), self.thoughts) {
+            match (part.thought == Some(true), self.style.thoughts) {
                 (false, _) => items.say(text, out),
                 (true, Thoughts::Native) => items.think(text, out),
                 (true, Thoughts::Inline) => items.think_aloud(text, out),
@@ -323,13 +334,15 @@ impl ResponsesStream {
             items.say(&file.file_uri, out);
         }
         if let Some(code) = &part.executable_code {
-            items.say(&code.markdown(), out);
+            items.run(code, out);
         }
         if let Some(result) = &part.code_execution_result {
-            items.say(&result.markdown(), out);
+            items.ran(result, out);
         }
-        if let Some(call) = &part.function_call {
-            items.call(call, signature, &self.special, out);
+        if let Some(call) = &part.function_call
+            && !(self.single_call && items.calls > 0)
+        {
+            items.call(call, signature, (&self.special, self.style), out);
         }
     }
 }

@@ -10,14 +10,15 @@ use super::Memory;
 use super::items::{Read, reference, split};
 use super::tools::{Special, choice};
 use crate::error::Invalid;
-use crate::gemini::models::bare;
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
 use crate::gemini::{Effort, Thinking};
 use crate::openai::responses as wire;
 use crate::openai_to_gemini::request::{output_format, output_limit};
 use crate::openai_to_gemini::tools::{Wanted, tools};
 use crate::text::{Str, compact, to_json};
+use crate::together::reconcile;
 use crate::turns::{Item, assemble};
+use crate::{Endings, ModelMap, Named, Reading};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub struct ResponsesCall {
     pub store: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
+    /// What of the request the model does not take, and what was done instead; for people.
+    pub notes: Vec<String>,
+    /// The client wants one call at a time.
+    pub(super) single_call: bool,
     /// The response that this one goes on from.
     pub(super) previous: Option<String>,
     /// The items of the input as they were written, when they are to be kept.
@@ -65,9 +70,21 @@ const REPEATED: [(&str, &str); 20] = [
     ("background", "false"),
 ];
 
+/// Parses the body of `/v1/responses` and translates it, with the usual names; `memory` knows
+/// what was said before. An error says what was wrong, and where.
+pub fn responses_request(body: &[u8], memory: &dyn Memory) -> Result<ResponsesCall, Invalid> {
+    let models = &ModelMap::default();
+    let signatures = &();
+    responses_request_with(body, memory, &Reading { models, signatures })
+}
+
 /// Parses the body of `/v1/responses` and translates it; `memory` knows what was said before.
 /// An error says what was wrong, and where.
-pub fn responses_request(body: &[u8], memory: &dyn Memory) -> Result<ResponsesCall, Invalid> {
+pub fn responses_request_with(
+    body: &[u8],
+    memory: &dyn Memory,
+    reading: &Reading<'_>,
+) -> Result<ResponsesCall, Invalid> {
     let mut request: wire::Request<'_> = Invalid::parse(body)?;
     let requested_model = match &request.model {
         Some(model) if !model.is_empty() => model.to_string(),
@@ -78,7 +95,7 @@ pub fn responses_request(body: &[u8], memory: &dyn Memory) -> Result<ResponsesCa
             ));
         }
     };
-    let model = bare(&requested_model)?;
+    let Named { model, endings } = reading.models.read(&requested_model)?;
     supported(&request)?;
     let store = request.store.unwrap_or(true);
     let stream = request.stream.unwrap_or(false);
@@ -93,13 +110,18 @@ pub fn responses_request(body: &[u8], memory: &dyn Memory) -> Result<ResponsesCa
     };
     let history = history(previous.as_deref(), own, memory)?;
     let mut special = Special::default();
-    let translated = translate(request, &history, &model, &mut special)?;
+    let single_call = request.parallel_tool_calls == Some(false);
+    let named = (&*model, endings);
+    let mut translated = translate(request, &history, named, (&mut special, reading))?;
+    let notes = reconcile(&mut translated, &model);
     Ok(ResponsesCall {
         body: to_json(&translated, body.len()),
         model,
         requested_model,
         stream,
         store,
+        notes,
+        single_call,
         previous,
         input,
         repeated: repeated(body),
@@ -149,7 +171,7 @@ fn history<'a>(
                 "previous_response_id",
                 format!(
                     "Previous response with id '{id}' not found. Responses are kept for a while \
-                     and not over a restart: send the whole conversation in `input` instead."
+                     only: send the whole conversation in `input` instead."
                 ),
             )
             .with_code("previous_response_not_found"));
@@ -168,8 +190,7 @@ fn history<'a>(
             return Err(Invalid::new(
                 format!("{path}.id"),
                 format!(
-                    "Item with id '{id}' not found. Items are kept for a while and not over a \
-                     restart: send the item itself (most clients do when `store` is false)."
+                    "Item with id '{id}' not found. Items are kept for a while only: send the item itself (most clients do when `store` is false)."
                 ),
             ));
         };
@@ -181,8 +202,8 @@ fn history<'a>(
 fn translate<'a>(
     mut request: wire::Request<'a>,
     history: &'a [(String, Cow<'a, RawValue>)],
-    model: &str,
-    special: &mut Special,
+    (model, endings): (&str, Endings),
+    (special, reading): (&mut Special, &Reading<'_>),
 ) -> Result<Request<'a>, Invalid> {
     let google = request
         .google
@@ -195,7 +216,7 @@ fn translate<'a>(
     for (path, item) in history {
         read.item(item, path)?;
     }
-    let turns = assemble(read.items, model);
+    let turns = assemble(read.items, model, reading.signatures);
     if turns.contents.is_empty() {
         return Err(Invalid::new(
             "input",
@@ -207,6 +228,7 @@ fn translate<'a>(
     let wanted = Wanted {
         tools: special.declare(given, model)?,
         choice: request.tool_choice.take().map(choice),
+        search: endings.search,
         own: google.tools,
         ..Wanted::default()
     };
@@ -220,7 +242,7 @@ fn translate<'a>(
     let logprobs = wants_logprobs(&request);
     let thinking_config = match google.thinking_config {
         Some(own) => Some(own.into()),
-        None => thinking(request.reasoning.unwrap_or_default(), model),
+        None => thinking(request.reasoning.unwrap_or_default(), (model, endings)),
     };
     Ok(Request {
         system_instruction: turns.system,
@@ -252,10 +274,17 @@ fn wants_logprobs(request: &wire::Request<'_>) -> bool {
     include.any(|wanted| &**wanted == "message.output_text.logprobs")
 }
 
-/// How much to think; thoughts come back only when a summary of them is asked for.
-fn thinking(asked: wire::Reasoning<'_>, model: &str) -> Option<ThinkingConfig<'static>> {
+/// How much to think; thoughts come back only when a summary of them is asked for. The model's
+/// name asks for both.
+fn thinking(
+    asked: wire::Reasoning<'_>,
+    (model, endings): (&str, Endings),
+) -> Option<ThinkingConfig<'static>> {
     let family = Thinking::of(model);
     let shown = asked.summary.or(asked.generate_summary).is_some();
+    if let (None, Some(amount)) = (asked.effort, endings.thinking) {
+        return amount.config(model);
+    }
     match (asked.effort, shown) {
         (Some(effort), true) => family.for_effort(effort),
         (Some(effort), false) => family.for_effort(effort)?.without_thoughts(),

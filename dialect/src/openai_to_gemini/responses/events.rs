@@ -119,6 +119,24 @@ pub(super) enum Event<'a> {
     Searching(Of<'a>),
     #[serde(rename = "response.web_search_call.completed")]
     SearchCompleted(Of<'a>),
+    #[serde(rename = "response.code_interpreter_call.in_progress")]
+    CodeInProgress(Of<'a>),
+    #[serde(rename = "response.code_interpreter_call_code.delta")]
+    CodeDelta {
+        #[serde(flatten)]
+        of: Of<'a>,
+        delta: &'a str,
+    },
+    #[serde(rename = "response.code_interpreter_call_code.done")]
+    CodeDone {
+        #[serde(flatten)]
+        of: Of<'a>,
+        code: &'a str,
+    },
+    #[serde(rename = "response.code_interpreter_call.interpreting")]
+    Interpreting(Of<'a>),
+    #[serde(rename = "response.code_interpreter_call.completed")]
+    CodeCompleted(Of<'a>),
 }
 
 /// The item that an event is about.
@@ -177,6 +195,11 @@ impl Event<'_> {
             Self::SearchInProgress(_) => "response.web_search_call.in_progress",
             Self::Searching(_) => "response.web_search_call.searching",
             Self::SearchCompleted(_) => "response.web_search_call.completed",
+            Self::CodeInProgress(_) => "response.code_interpreter_call.in_progress",
+            Self::CodeDelta { .. } => "response.code_interpreter_call_code.delta",
+            Self::CodeDone { .. } => "response.code_interpreter_call_code.done",
+            Self::Interpreting(_) => "response.code_interpreter_call.interpreting",
+            Self::CodeCompleted(_) => "response.code_interpreter_call.completed",
         }
     }
 }

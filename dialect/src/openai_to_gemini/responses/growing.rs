@@ -3,12 +3,12 @@
 use serde_json::value::RawValue;
 
 use super::events::{Event, Events, Of, Part as PartOf, Place, Thought};
-use super::output::{Annotation, Content, Extra, Output, Search, Source, Status, Summary};
+use super::output::{Annotation, Content, Extra, Logs, Output, Search, Source, Status, Summary};
 use super::tools::{Called, Given, Special};
-use crate::gemini::response::{Blob, FunctionCall, Grounding, Logprobs};
+use crate::gemini::response::{Blob, Code, CodeResult, FunctionCall, Grounding, Logprobs};
 use crate::openai_to_gemini::wire::{LogprobsOut, call_id, citations, own_part};
-use crate::signature::marked;
-use crate::style::{THINK, THOUGHT};
+use crate::signature::{marked, shown_id};
+use crate::style::{Style, THINK, THOUGHT};
 
 /// The items so far. At most the last one is open, i.e. may still grow; what begins another
 /// one closes it.
@@ -147,6 +147,7 @@ impl Growing {
                     events.put(&Event::SummaryDone { of, part }, out);
                 }
             }
+            Output::CodeInterpreterCall { .. } => events.put(&Event::CodeCompleted(of), out),
             _ => {}
         }
         let output_index = of.output_index;
@@ -308,7 +309,7 @@ impl Growing {
         &mut self,
         call: &FunctionCall<'_>,
         signature: Option<&str>,
-        special: &Special,
+        (special, style): (&Special, Style),
         out: &mut Vec<u8>,
     ) {
         self.end_thoughts(out);
@@ -316,10 +317,8 @@ impl Growing {
         if let Some(signature) = signature {
             self.sign(signature, out);
         }
-        let call_id = match call.id.as_deref() {
-            Some(id) if !id.is_empty() => id.to_owned(),
-            _ => call_id(&self.answer, 0, self.calls),
-        };
+        let call_id = call_id(call.id.as_deref(), &self.answer, 0, self.calls);
+        let call_id = shown_id(call_id, signature, style);
         self.calls += 1;
         let Called {
             name,
@@ -422,6 +421,44 @@ impl Growing {
             *result = Some(blob.data.to_string());
         }
         self.close(Status::Completed, out);
+    }
+
+    // --- code ---
+
+    /// Code that Google runs; its result goes into the same item.
+    pub fn run(&mut self, code: &Code<'_>, out: &mut Vec<u8>) {
+        self.end_thoughts(out);
+        self.shown = true;
+        let item = Output::CodeInterpreterCall {
+            id: self.item_id("ci"),
+            status: Status::InProgress,
+            code: String::new(),
+            container_id: "",
+            outputs: None,
+        };
+        self.add(item, out);
+        if let Some(Output::CodeInterpreterCall { code: place, .. }) = self.output.last_mut() {
+            *place = code.code.to_string();
+        }
+        if let Some((of, Output::CodeInterpreterCall { code, .. })) = last(&self.output) {
+            let events = &mut self.events;
+            events.put(&Event::CodeInProgress(of), out);
+            events.put(&Event::CodeDelta { of, delta: code }, out);
+            events.put(&Event::CodeDone { of, code }, out);
+            events.put(&Event::Interpreting(of), out);
+        }
+    }
+
+    /// What came of the code that ran last. Without any it is text.
+    pub fn ran(&mut self, result: &CodeResult<'_>, out: &mut Vec<u8>) {
+        match self.output.last_mut() {
+            Some(Output::CodeInterpreterCall { outputs, .. }) if self.open => {
+                let logs = result.logs();
+                *outputs = Some(vec![Logs::Logs { logs }]);
+                self.close(Status::Completed, out);
+            }
+            _ => self.say(&result.markdown(), out),
+        }
     }
 
     // --- search ---

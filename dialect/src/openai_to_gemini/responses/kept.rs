@@ -1,6 +1,8 @@
 //! An answer that is kept, and what can be asked of it later.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -8,7 +10,7 @@ use super::call::ResponsesCall;
 use super::items::reference;
 use crate::error::Invalid;
 use crate::openai_to_gemini::wire::own_part;
-use crate::text::to_json;
+use crate::text::{raw, to_json};
 
 /// An answer that is kept, with what was asked.
 #[derive(Debug)]
@@ -17,6 +19,15 @@ pub struct Kept {
     previous: Option<String>,
     input: Vec<Box<RawValue>>,
     response: Vec<u8>,
+}
+
+/// An answer as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    id: Cow<'a, str>,
+    previous: Option<Cow<'a, str>>,
+    input: Cow<'a, [Box<RawValue>]>,
+    response: Box<RawValue>,
 }
 
 /// Which of the input's items are wanted.
@@ -53,6 +64,29 @@ impl Kept {
     /// The answer as it was sent.
     pub fn response(&self) -> &[u8] {
         &self.response
+    }
+
+    /// All of it as text, for a place that outlasts the process; [`Kept::read`] reads it.
+    pub fn written(&self) -> String {
+        let response = String::from_utf8_lossy(&self.response).into_owned();
+        let written = Written {
+            id: Cow::Borrowed(&self.id),
+            previous: self.previous.as_deref().map(Cow::Borrowed),
+            input: Cow::Borrowed(&self.input),
+            response: raw(response),
+        };
+        String::from_utf8(to_json(&written, self.size())).unwrap_or_default()
+    }
+
+    /// What [`Kept::written`] wrote; `None` when this is something else.
+    pub fn read(written: &str) -> Option<Self> {
+        let written: Written<'_> = serde_json::from_str(written).ok()?;
+        Some(Self {
+            id: written.id.into_owned(),
+            previous: written.previous.map(Cow::into_owned),
+            input: written.input.into_owned(),
+            response: String::from(Box::<str>::from(written.response)).into_bytes(),
+        })
     }
 
     /// About how much memory it takes, in bytes.

@@ -10,11 +10,11 @@
 //! | `reasoning.summary` asked for, `reasoning` items given | parts with `thought` (answers only) |
 //! | `encrypted_content` of the `reasoning` right before a call; `extra_content` of the call | `thoughtSignature` of that call |
 //! | `image_generation_call` | `inlineData` of an image, read back |
+//! | `code_interpreter_call` | `executableCode`, `codeExecutionResult` (answers; read back as text) |
 //! | `annotations[]` of `url_citation`, `web_search_call` | `groundingMetadata` (answers only) |
 //! | `incomplete` with `max_output_tokens` or `content_filter` | `finishReason` |
 //!
-//! Code that Google runs comes as Markdown in the text, as in chat. `truncation`,
-//! `parallel_tool_calls`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
+//! `truncation`, `max_tool_calls`, `text.verbosity` and `metadata` have no counterpart
 //! at Google; answers repeat them.
 
 mod answer;
@@ -27,7 +27,7 @@ mod output;
 mod tools;
 
 pub use answer::{ResponsesStream, responses_response};
-pub use call::{ResponsesCall, responses_request};
+pub use call::{ResponsesCall, responses_request, responses_request_with};
 pub use kept::{Kept, Page};
 
 use serde_json::value::RawValue;

@@ -61,6 +61,21 @@ pub(super) enum Output {
         status: Status,
         action: Search,
     },
+    CodeInterpreterCall {
+        id: String,
+        status: Status,
+        code: String,
+        /// Google does not tell where it runs code.
+        container_id: &'static str,
+        outputs: Option<Vec<Logs>>,
+    },
+}
+
+/// What code printed.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Logs {
+    Logs { logs: String },
 }
 
 impl Output {
@@ -71,7 +86,8 @@ impl Output {
             | Self::FunctionCall { id, .. }
             | Self::CustomToolCall { id, .. }
             | Self::ImageGenerationCall { id, .. }
-            | Self::WebSearchCall { id, .. } => id,
+            | Self::WebSearchCall { id, .. }
+            | Self::CodeInterpreterCall { id, .. } => id,
         }
     }
 
@@ -83,7 +99,8 @@ impl Output {
             | Self::FunctionCall { status, .. }
             | Self::CustomToolCall { status, .. }
             | Self::ImageGenerationCall { status, .. }
-            | Self::WebSearchCall { status, .. } => *status = now,
+            | Self::WebSearchCall { status, .. }
+            | Self::CodeInterpreterCall { status, .. } => *status = now,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cherry;
 mod endpoints;
+mod names;
 mod snippets;
 mod test_request;
 mod tokens;
@@ -64,6 +65,7 @@ pub fn Connect() -> Html {
                         <cherry::CherryCard base_url={openai} model={info.example_model.clone()} token={token.clone()} />
                     }
                     <test_request::TestCard info={(*info).clone()} />
+                    <names::NamesCard names={info.names.clone()} />
                     <snippets::SnippetsCard info={(*info).clone()} {token} />
                 } else {
                     { for (0..3).map(|i| html!(

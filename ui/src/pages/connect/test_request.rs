@@ -179,7 +179,8 @@ fn models(known: &LoadResult<Vec<ModelView>>, example: &str) -> Vec<Choice> {
     choices
 }
 
-fn answered(lang: Lang, answer: &TestAnswer) -> Html {
+/// What came back of a test.
+pub fn answered(lang: Lang, answer: &TestAnswer) -> Html {
     let good = (200..300).contains(&answer.status);
     let (tone, title) = if good {
         (Tone::Success, lang.t("test.works"))
@@ -194,6 +195,9 @@ fn answered(lang: Lang, answer: &TestAnswer) -> Html {
             <p class="gb-answer" data-testid="test-answer" data-status={answer.status.to_string()}>{ &answer.text }</p>
             <p class="gb-small gb-muted">
                 { lang.f("test.took", &[("ms", &number(answer.latency_ms))]) }
+                if let Some(model) = &answer.model {
+                    { " · " }<span class="gb-mono" data-testid="test-answered-by">{ model }</span>
+                }
                 if let Some(key) = &answer.key {
                     { " · " }{ lang.t("test.key") }{ " " }<span class="gb-mono">{ key }</span>
                 }

@@ -1,10 +1,11 @@
 // Rendered on the server's side, which needs no browser and has no wasm.
 #![cfg(not(target_arch = "wasm32"))]
 
-use contract::admin::TestAnswer;
+use contract::admin::{ModelName, TestAnswer};
 use contract::{ApiError, ErrorCode};
 use yew::Callback;
 
+use super::names::{NamesView, NamesViewProps};
 use super::snippets::snippets;
 use super::test_request::{TestView, TestViewProps};
 use super::*;
@@ -21,6 +22,7 @@ fn info(surfaces: &[(Surface, &str)]) -> ConnectInfo {
             })
             .collect(),
         example_model: "gemini-2.5-flash".into(),
+        names: Vec::new(),
     }
 }
 
@@ -64,6 +66,7 @@ async fn the_test_shows_answer_time_and_key() {
         text: "Hello <you>".into(),
         latency_ms: 1_812,
         key: Some("AQ.A…x3Fq".into()),
+        model: Some("gemini-3.8-flash".into()),
     };
     let html = render::<TestView>(test_view(Some(Ok(answer)))).await;
     assert!(html.contains("It works"), "{html}");
@@ -81,4 +84,37 @@ async fn a_test_without_keys_leads_to_the_keys() {
     let html = render::<TestView>(test_view(Some(Err(error)))).await;
     assert!(html.contains("No key can answer at the moment"));
     assert!(html.contains("The pool is empty."));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn names_are_shown_and_the_one_that_answered_is_named() {
+    let row = |name: &str, model: &str| ModelName {
+        name: name.into(),
+        model: model.into(),
+    };
+    let view = |names, answer| NamesViewProps {
+        names,
+        name: "gpt-4o".into(),
+        busy: false,
+        answer,
+        edit: "#/settings".into(),
+        oninput: Callback::noop(),
+        send: Callback::noop(),
+    };
+    let answer = TestAnswer {
+        status: 200,
+        text: "Hello".into(),
+        latency_ms: 12,
+        key: None,
+        model: Some("gemini-2.5-flash".into()),
+    };
+    let names = vec![row("gpt-*", "gemini-2.5-flash-high")];
+    let html = render::<NamesView>(view(names, Some(Ok(answer)))).await;
+    assert!(html.contains("gpt-*") && html.contains("gemini-2.5-flash-high"));
+    assert!(
+        html.contains("class=\"gb-mono\">gemini-2.5-flash</span>"),
+        "{html}"
+    );
+    let html = render::<NamesView>(view(Vec::new(), None)).await;
+    assert!(html.contains("names-none"), "{html}");
 }

@@ -46,6 +46,9 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
             <td class="pf-v6-c-table__td" data-label={lang.t("keys.column.key")}>
                 <div class="gb-mono gb-key">{ &key.masked }</div>
                 <LabelEdit {id} label={key.label.clone()} act={props.act.clone()} />
+                if key.express {
+                    <div><Label color={Color::Blue} compact=true label={lang.t("keys.express").to_string()} /></div>
+                }
                 if of_env {
                     <div><Label color={Color::Grey} compact=true label={lang.t("keys.of_environment").to_string()} /></div>
                 }

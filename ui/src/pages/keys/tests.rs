@@ -18,6 +18,7 @@ fn key(id: i64, state: KeyState) -> KeyView {
         label: format!("label {id}"),
         masked: format!("AQ.A…{id}xyz"),
         origin: Origin::Panel,
+        express: false,
         state,
         cooldowns: Vec::new(),
         requests_today: 0,

@@ -1,5 +1,5 @@
 use contract::Millis;
-use contract::admin::{MediaStyle, ThoughtStyle, TokenRules};
+use contract::admin::{CitationStyle, MediaStyle, ThoughtStyle, TokenRules};
 use yew::{AttrValue, Callback, Html, Properties, component, html};
 
 use crate::app::use_lang;
@@ -15,6 +15,9 @@ pub const THOUGHTS: [ThoughtStyle; 3] = [
 
 /// How media can reach them.
 pub const MEDIA: [MediaStyle; 2] = [MediaStyle::Markdown, MediaStyle::Field];
+
+/// How the sources of a search can reach them.
+pub const CITATIONS: [CitationStyle; 2] = [CitationStyle::Native, CitationStyle::Text];
 
 /// A limit that counts something: its name in texts and tests, the largest it can be, and
 /// where it is in the rules.
@@ -65,6 +68,7 @@ pub struct Draft {
     models: String,
     thoughts: ThoughtStyle,
     media: MediaStyle,
+    citations: CitationStyle,
     /// What was given, so that an expiry keeps its seconds when nobody touches it.
     given: Option<(String, Millis)>,
 }
@@ -86,6 +90,7 @@ impl Draft {
             models: rules.models.join(", "),
             thoughts: rules.thoughts,
             media: rules.media,
+            citations: rules.citations,
             given,
         }
     }
@@ -107,6 +112,7 @@ impl Draft {
                 .collect(),
             thoughts: self.thoughts,
             media: self.media,
+            citations: self.citations,
             ..TokenRules::default()
         };
         for (limit, text) in LIMITS.iter().zip(&self.limits) {
@@ -155,6 +161,10 @@ pub fn in_words(lang: Lang, rules: &TokenRules) -> Vec<AttrValue> {
     if rules.media != MediaStyle::default() {
         let how = lang.of("media_style", &rules.media);
         words.push(lang.f("tokens.media_are", &[("how", &how)]));
+    }
+    if rules.citations != CitationStyle::default() {
+        let how = lang.of("citation_style", &rules.citations);
+        words.push(lang.f("tokens.citations_are", &[("how", &how)]));
     }
     words
 }
@@ -253,6 +263,16 @@ pub fn RulesFields(props: &RulesFieldsProps) -> Html {
                     draft.media = found.unwrap_or_default();
                 })}
             />
+            <Choices
+                id={format!("{}-citations", props.id)}
+                label={lang.t("tokens.field.citations")}
+                choices={styles("citation_style", CITATIONS.iter().map(wire_name).collect())}
+                chosen={wire_name(&draft.citations)}
+                onchange={change(|draft, name| {
+                    let found = CITATIONS.into_iter().find(|style| wire_name(style) == name);
+                    draft.citations = found.unwrap_or_default();
+                })}
+            />
         </div>
     )
 }
@@ -276,6 +296,7 @@ mod tests {
             models: vec!["gemini-2.5-*".into(), "gemini-3-pro".into()],
             thoughts: ThoughtStyle::Hidden,
             media: MediaStyle::Field,
+            citations: CitationStyle::Text,
         };
         let draft = Draft::of(&rules, &utc());
         assert_eq!(draft.read(&utc()), Some(rules));

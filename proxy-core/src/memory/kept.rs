@@ -1,9 +1,9 @@
 //! Answers of the Responses API that clients want kept: for `previous_response_id`, for
 //! references to items, and to be read again.
 //!
-//! In memory only, and bounded: what was used longest ago goes first. A client that gets to
-//! know that an answer is gone sends the conversation instead, as it must at OpenAI, too, when
-//! the vendor has deleted it.
+//! Bounded: what was used longest ago goes first. A client that gets to know that an answer is
+//! gone sends the conversation instead, as it must at OpenAI, too, when the vendor has deleted
+//! it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use std::sync::Arc;
 use dialect::openai_to_gemini::responses::{Kept, Memory};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+
+use super::Scribe;
+use super::scribe::Note;
 
 /// The most that is kept for one token, in bytes.
 const MOST_OF_A_TOKEN: usize = 16 * 1024 * 1024;
@@ -21,7 +24,10 @@ const MOST_TURNS: usize = 10_000;
 
 /// The answers that are kept, each for the token that asked for it.
 #[derive(Default)]
-pub(crate) struct KeptResponses(Mutex<Shelf>);
+pub(crate) struct KeptResponses {
+    shelf: Mutex<Shelf>,
+    scribe: Scribe,
+}
 
 #[derive(Default)]
 struct Shelf {
@@ -47,11 +53,30 @@ pub(crate) struct Remembered<'a> {
 }
 
 impl KeptResponses {
+    /// An empty shelf whose news `scribe` gets.
+    pub fn new(scribe: Scribe) -> Self {
+        Self {
+            scribe,
+            ..Self::default()
+        }
+    }
+
     /// Keeps an answer for `token`.
     pub fn keep(&self, token: i64, answer: Kept) {
-        let mut shelf = self.0.lock();
+        let answer = Arc::new(answer);
+        self.put(token, answer.clone());
+        self.scribe.note(Note::Keep { token, answer });
+    }
+
+    /// Puts in what was kept earlier.
+    pub fn recall(&self, token: i64, answer: Kept) {
+        self.put(token, Arc::new(answer));
+    }
+
+    fn put(&self, token: i64, answer: Arc<Kept>) {
+        let mut shelf = self.shelf.lock();
         shelf.remove(token, answer.id());
-        shelf.put(token, Arc::new(answer));
+        shelf.put(token, answer);
         while shelf.bytes > MOST {
             let Some((token, oldest)) = shelf.by_use.values().next().cloned() else {
                 break;
@@ -70,7 +95,7 @@ impl KeptResponses {
     /// An answer that was kept for `token`.
     pub fn get(&self, token: Option<i64>, id: &str) -> Option<Arc<Kept>> {
         let token = token?;
-        let mut shelf = self.0.lock();
+        let mut shelf = self.shelf.lock();
         // Used now, so it goes last.
         let answer = shelf.remove(token, id)?;
         shelf.put(token, answer.clone());
@@ -79,12 +104,16 @@ impl KeptResponses {
 
     /// Forgets an answer; whether there was one.
     pub fn delete(&self, token: Option<i64>, id: &str) -> bool {
-        token.is_some_and(|token| self.0.lock().remove(token, id).is_some())
+        let known = token.is_some_and(|token| self.shelf.lock().remove(token, id).is_some());
+        if known {
+            self.scribe.note(Note::Drop { id: id.to_owned() });
+        }
+        known
     }
 
-    /// Forgets all answers of a token.
+    /// Forgets all answers of a token, in memory.
     pub fn forget(&self, token: i64) {
-        let mut shelf = self.0.lock();
+        let mut shelf = self.shelf.lock();
         let ids = shelf.by_token.get(&token).map(|answers| {
             let ids = answers.by_id.keys().cloned();
             ids.collect::<Vec<_>>()
@@ -195,7 +224,7 @@ mod tests {
         );
         kept.forget(1);
         assert!(kept.get(Some(1), "resp_b").is_none());
-        assert_eq!(kept.0.lock().bytes, 0);
+        assert_eq!(kept.shelf.lock().bytes, 0);
     }
 
     #[test]
@@ -203,7 +232,7 @@ mod tests {
         const MIB: usize = 1024 * 1024;
         let kept = KeptResponses::default();
         let has = |token: i64, id: &str| {
-            let shelf = kept.0.lock();
+            let shelf = kept.shelf.lock();
             let answers = shelf.by_token.get(&token);
             answers.is_some_and(|answers| answers.by_id.contains_key(&format!("resp_{id}")))
         };
@@ -222,7 +251,7 @@ mod tests {
         for token in 10..16 {
             kept.keep(token, answer("g", None, 12 * MIB, &()));
         }
-        assert!(kept.0.lock().bytes <= MOST);
+        assert!(kept.shelf.lock().bytes <= MOST);
         assert!(!has(2, "c"));
         assert!(has(15, "g"));
     }

@@ -1,0 +1,372 @@
+//! What clients that lose things, or that know other names, get all the same.
+
+use serde_json::{Value, json};
+use testkit::google::{Answer, Fault, Quota};
+
+use crate::world::{Ground, TOKEN, World, json as body};
+
+/// What Google was asked last, and the model.
+fn last_asked(world: &World) -> (Value, String) {
+    let seen = world.google.requests().pop().unwrap();
+    (seen.json(), seen.model.unwrap_or_default())
+}
+
+async fn post(world: &World, path: &str, request: &Value) -> reqwest::Response {
+    let request = world
+        .http
+        .post(world.url(path))
+        .bearer_auth(TOKEN)
+        .header("anthropic-version", "2023-06-01")
+        .body(request.to_string());
+    request.send().await.unwrap()
+}
+
+fn hello(model: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": "Hello."}]})
+}
+
+#[tokio::test]
+async fn names_of_other_vendors_lead_to_the_models_of_the_table() {
+    let world = World::with_keys(1).await;
+    for (name, model) in [
+        ("gpt-4o", "gemini-3.8-flash"),
+        ("o3-mini", "gemini-3.8-flash"),
+        ("claude-haiku-4-5", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash", "gemini-2.5-flash"),
+    ] {
+        let answer = body(world.chat(hello(name)).await).await;
+        assert_eq!(answer["model"], name, "answers repeat the name: {answer}");
+        assert_eq!(last_asked(&world).1, model);
+        let request = json!({"model": name, "input": "Hello."});
+        assert_eq!(post(&world, "/v1/responses", &request).await.status(), 200);
+        assert_eq!(last_asked(&world).1, model);
+    }
+    world.set(&[("MODEL_MAP", r#"{"gpt-*": "gemini-2.5-flash-search"}"#)]);
+    assert_eq!(world.chat(hello("gpt-4o-high")).await.status(), 200);
+    let (asked, model) = last_asked(&world);
+    assert_eq!(model, "gemini-2.5-flash");
+    assert_eq!(asked["tools"], json!([{"googleSearch": {}}]));
+    let thinking = &asked["generationConfig"]["thinkingConfig"];
+    assert_eq!(thinking["thinkingBudget"], 24_576);
+    // A Claude has no row any more, so Google is asked for it and does not know it.
+    assert_eq!(world.chat(hello("claude-opus-4-5")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn the_connect_page_shows_the_table_and_who_answered() {
+    let world = World::start(
+        1,
+        |google| google,
+        &[("MODEL_MAP", r#"{"gpt-*": "gemini-2.5-flash-low"}"#)],
+    )
+    .await;
+    let info: Value = world.admin("/api/connect").await;
+    assert_eq!(
+        info["names"],
+        json!([{"name": "gpt-*", "model": "gemini-2.5-flash-low"}])
+    );
+    let test = json!({"surface": "openai", "model": "gpt-5"});
+    let (status, answer) = world.ask_admin("POST", "/api/test", Some(test)).await;
+    assert_eq!((status, &answer["status"]), (200, &json!(200)), "{answer}");
+    assert_eq!(answer["model"], "gemini-2.5-flash");
+}
+
+fn tools() -> Value {
+    json!([{"type": "function", "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    }}])
+}
+
+/// A call of a chat and the signature that Google gave with it.
+async fn called(world: &World) -> (Value, String) {
+    let request = json!({
+        "model": "gemini-3.8-flash", "tools": tools(),
+        "messages": [{"role": "user", "content": "Use get_weather for Paris."}],
+    });
+    let answer = body(world.chat(request).await).await;
+    let mut call = answer["choices"][0]["message"]["tool_calls"][0].clone();
+    let extra = call.as_object_mut().unwrap().remove("extra_content");
+    let signature = extra.unwrap()["google"]["thought_signature"].clone();
+    (call, signature.as_str().unwrap().to_owned())
+}
+
+/// The signature that goes to Google when a client sends back this call and its result.
+async fn signature_sent(world: &World, call: &Value) -> Value {
+    let request = json!({
+        "model": "gemini-3.8-flash", "tools": tools(),
+        "messages": [
+            {"role": "user", "content": "Use get_weather for Paris."},
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": call["id"], "content": "sunny"},
+        ],
+    });
+    assert_eq!(world.chat(request).await.status(), 200);
+    let asked = last_asked(world).0;
+    let parts = &asked["contents"][1]["parts"];
+    let result = &asked["contents"][2]["parts"][0]["functionResponse"];
+    assert_eq!(result["id"], parts[0]["functionCall"]["id"], "{asked}");
+    assert!(!result["id"].as_str().unwrap_or_default().contains("__sig_"));
+    parts[0]["thoughtSignature"].clone()
+}
+
+#[tokio::test]
+async fn a_client_that_keeps_nothing_but_ids_loses_no_signature() {
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let world = ground.start().await;
+    let (call, signature) = called(&world).await;
+    assert!(call["id"].as_str().unwrap().contains("__sig_"));
+    assert_eq!(signature_sent(&world, &call).await, signature);
+    // Another server knows nothing of it but the id.
+    let other = ground.clone().elsewhere().start().await;
+    assert_eq!(signature_sent(&other, &call).await, signature);
+}
+
+#[tokio::test]
+async fn signatures_outlast_a_restart() {
+    let ground = Ground::new(1, |google| google, &[("SIGNATURES_IN_IDS", "false")]).await;
+    let world = ground.start().await;
+    let (call, signature) = called(&world).await;
+    assert!(!call["id"].as_str().unwrap().contains("__sig_"));
+    assert_eq!(signature_sent(&world, &call).await, signature);
+    world.core.shutdown(std::time::Duration::from_secs(5)).await;
+    let world = ground.start().await;
+    assert_eq!(signature_sent(&world, &call).await, signature);
+    // What nobody has seen is another vendor's, and gets the sentinel.
+    let foreign = json!({"id": "call_foreign", "type": "function", "function": call["function"]});
+    let sentinel = signature_sent(&world, &foreign).await;
+    assert_eq!(sentinel, dialect::gemini::FOREIGN_SIGNATURE);
+}
+
+#[tokio::test]
+async fn answers_of_the_responses_api_outlast_a_restart() {
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let world = ground.start().await;
+    let create = async |world: &World, input: &str, previous: Option<&str>| {
+        let request = json!({
+            "model": "gemini-2.5-flash", "input": input, "previous_response_id": previous,
+        });
+        body(post(world, "/v1/responses", &request).await).await
+    };
+    let first = create(&world, "My name is Grace.", None).await;
+    let first = first["id"].as_str().unwrap().to_owned();
+    let gone = create(&world, "Forget this.", None).await;
+    let gone = gone["id"].as_str().unwrap().to_owned();
+    let delete = world
+        .http
+        .delete(world.url(&format!("/v1/responses/{gone}")));
+    assert_eq!(
+        delete.bearer_auth(TOKEN).send().await.unwrap().status(),
+        200
+    );
+    world.core.shutdown(std::time::Duration::from_secs(5)).await;
+
+    let world = ground.start().await;
+    let second = create(&world, "What is my name?", Some(&first)).await;
+    assert_eq!(second["status"], "completed", "{second}");
+    let asked = last_asked(&world).0;
+    assert_eq!(
+        asked["contents"][0]["parts"][0]["text"],
+        "My name is Grace."
+    );
+    assert_eq!(asked["contents"].as_array().unwrap().len(), 3);
+    let none = create(&world, "And now?", Some(&gone)).await;
+    assert_eq!(none["error"]["code"], "previous_response_not_found");
+}
+
+#[tokio::test]
+async fn what_an_older_model_does_not_take_together_is_told() {
+    let world = World::with_keys(1).await;
+    let mut request = json!({
+        "model": "gemini-2.5-flash", "tools": tools(),
+        "messages": [{"role": "user", "content": "Hello."}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}},
+        "web_search_options": {},
+    });
+    let response = world.chat(request.clone()).await;
+    assert_eq!(response.status(), 200);
+    let notices: Vec<&str> = response
+        .headers()
+        .get_all("x-gemini-balance-notice")
+        .iter()
+        .map(|notice| notice.to_str().unwrap())
+        .collect();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices[0].contains("search") && notices[1].contains("output format"));
+    let asked = last_asked(&world).0;
+    assert_eq!(asked["tools"].as_array().unwrap().len(), 1);
+    let told = asked["systemInstruction"]["parts"][0]["text"]
+        .as_str()
+        .unwrap();
+    assert!(told.contains(r#"{"type":"object"}"#), "{told}");
+
+    request["model"] = json!("gemini-3.8-flash");
+    let response = world.chat(request).await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("x-gemini-balance-notice"));
+    let asked = last_asked(&world).0;
+    assert_eq!(
+        asked["generationConfig"]["responseMimeType"],
+        "application/json"
+    );
+    assert_eq!(
+        asked["toolConfig"]["includeServerSideToolInvocations"],
+        true
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_wants_one_call_at_a_time_gets_one() {
+    let world = World::with_keys(1).await;
+    let two = || {
+        Answer::calls(&[
+            ("get_weather", json!({"city": "Paris"})),
+            ("get_weather", json!({"city": "Rome"})),
+        ])
+    };
+    let chat = |stream: bool| {
+        json!({
+            "model": "gemini-2.5-flash", "tools": tools(), "parallel_tool_calls": false,
+            "messages": [{"role": "user", "content": "Weather?"}], "stream": stream,
+        })
+    };
+    world.google.answer_next(two());
+    let answer = body(world.chat(chat(false)).await).await;
+    let calls = answer["choices"][0]["message"]["tool_calls"].as_array();
+    assert_eq!(calls.unwrap().len(), 1, "{answer}");
+    world.google.answer_next(two());
+    let text = world.chat(chat(true)).await.text().await.unwrap();
+    assert!(text.contains("Paris") && !text.contains("Rome"), "{text}");
+
+    let tool = json!({"name": "get_weather", "input_schema": {"type": "object"}});
+    world.google.answer_next(two());
+    let request = json!({
+        "model": "gemini-2.5-flash", "max_tokens": 100, "tools": [tool],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": true},
+        "messages": [{"role": "user", "content": "Weather?"}],
+    });
+    let text = post(&world, "/v1/messages", &request)
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(text.contains("Paris") && !text.contains("Rome"), "{text}");
+
+    let tool = json!({"type": "function", "name": "get_weather", "parameters": {"type": "object"}});
+    world.google.answer_next(two());
+    let request = json!({
+        "model": "gemini-2.5-flash", "input": "Weather?", "tools": [tool],
+        "parallel_tool_calls": false,
+    });
+    let answer = body(post(&world, "/v1/responses", &request).await).await;
+    let calls = answer["output"].as_array().unwrap().iter();
+    let calls = calls.filter(|item| item["type"] == "function_call");
+    assert_eq!(calls.count(), 1, "{answer}");
+}
+
+/// The text of a chat's stream, and how many pieces it came in.
+fn streamed(text: &str) -> (String, usize) {
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    let chunks = crate::world::events(text);
+    let said: Vec<String> = chunks
+        .iter()
+        .filter_map(|chunk| serde_json::from_str::<Value>(chunk).ok())
+        .filter_map(|chunk| {
+            let text = chunk["choices"][0]["delta"]["content"].as_str()?;
+            (!text.is_empty()).then(|| text.to_owned())
+        })
+        .collect();
+    (said.concat(), said.len())
+}
+
+#[tokio::test]
+async fn a_fake_stream_is_the_whole_answer_with_thoughts_and_calls() {
+    let world = World::start(1, |google| google, &[("FAKE_STREAM_ENABLED", "true")]).await;
+    let answer = Answer {
+        thoughts: vec!["I think.".to_owned()],
+        parts: vec![
+            json!({"text": "Looking."}),
+            json!({"functionCall": {"name": "get_weather", "args": {"city": "Paris"}}}),
+        ],
+        ..Answer::default()
+    };
+    world.google.answer_next(answer);
+    let request = json!({
+        "model": "gemini-2.5-flash-high", "stream": true, "tools": tools(),
+        "messages": [{"role": "user", "content": "Weather?"}],
+    });
+    let response = world.chat(request).await;
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(kind.starts_with("text/event-stream"), "{kind}");
+    let text = response.text().await.unwrap();
+    assert_eq!(world.google.requests()[0].action, Some("generateContent"));
+    for expected in ["I think.", "Looking.", "Paris", "tool_calls", "[DONE]"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    // What fails at once fails as it would without a stream.
+    let request = json!({"model": "gemini-0", "stream": true, "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(world.chat(request).await.status(), 404);
+}
+
+#[tokio::test]
+async fn signs_of_life_come_while_google_is_silent() {
+    let settings = [("STREAM_HEARTBEAT_SECONDS", "1")];
+    for fake in ["true", "false"] {
+        let world = World::start(1, |google| google, &settings).await;
+        world.set(&[("FAKE_STREAM_ENABLED", fake)]);
+        world.google.fault_next(Fault::StallBeforeHeaders);
+        let mut request = hello("gemini-2.5-flash");
+        request["stream"] = json!(true);
+        let mut response = world.chat(request.clone()).await;
+        assert_eq!(response.status(), 200);
+        let first = response.chunk().await.unwrap().unwrap();
+        assert!(first.starts_with(b": "), "{first:?}");
+        world.google.release();
+        let mut text = String::from_utf8_lossy(&first).into_owned();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        assert!(streamed(&text).0.contains("Hello"), "{text}");
+
+        // In Anthropic's protocol it is its own event, and an error comes as an event, too.
+        world.google.fault_next(Fault::StallBeforeHeaders);
+        world.google.set_quota("project-0", Quota::rpd(1));
+        let request = json!({
+            "model": "gemini-2.5-flash", "max_tokens": 9, "stream": true,
+            "messages": [{"role": "user", "content": "Hello."}],
+        });
+        let mut response = post(&world, "/v1/messages", &request).await;
+        let first = response.chunk().await.unwrap().unwrap();
+        assert!(first.starts_with(b"event: ping\n"), "{first:?}");
+        world.google.release();
+        let rest = response.text().await.unwrap();
+        assert!(rest.contains("event: error\n"), "{rest}");
+        assert!(rest.contains("rate_limit_error"), "{rest}");
+        assert!(!rest.contains("message_stop"), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn smooth_streams_come_in_small_pieces_and_lose_nothing() {
+    let said = "Grüße, 世界! ".repeat(12);
+    let world = World::with_keys(1).await;
+    let mut request = hello("gemini-2.5-flash");
+    request["stream"] = json!(true);
+    world.google.answer_next(Answer::text(said.clone()));
+    let (plain, few) = streamed(&world.chat(request.clone()).await.text().await.unwrap());
+    world.set(&[
+        ("STREAM_OPTIMIZER_ENABLED", "true"),
+        ("STREAM_CHUNK_SIZE", "3"),
+        ("STREAM_DELAY_MS", "1"),
+    ]);
+    world.google.answer_next(Answer::text(said.clone()));
+    let (smooth, many) = streamed(&world.chat(request).await.text().await.unwrap());
+    assert_eq!((&plain, &smooth), (&said, &said));
+    assert!(
+        many > few && many >= said.chars().count() / 3,
+        "{many} {few}"
+    );
+}
