@@ -20,18 +20,22 @@ for (const name of Object.keys(process.env)) {
 export async function openWorld(google_args = [], env = {}) {
   const google = await startGoogle({ args: google_args });
   const keys = 'AIzaSyTEST-0000000000000000000000000001,AQ.Ab8TEST-000000000000000000000000000000000000000000003';
-  const server = await startServer(google, {
-    API_KEYS: keys,
-    ALLOWED_TOKENS: TOKEN,
-    AUTH_TOKEN: 'sdk-test-password',
-    ...env,
-  }).catch(async (error) => {
+  const start = () =>
+    startServer(google, { API_KEYS: keys, ALLOWED_TOKENS: TOKEN, AUTH_TOKEN: 'sdk-test-password', ...env });
+  let server = await start().catch(async (error) => {
     await google.stop();
     throw error;
   });
   return {
-    address: server.address,
+    get address() {
+      return server.address;
+    },
     token: TOKEN,
+    // Another server takes over, one that knows nothing of what was said.
+    async replace() {
+      await server.stop();
+      server = await start();
+    },
     async close() {
       await server.stop();
       await google.stop();

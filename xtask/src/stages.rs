@@ -363,7 +363,8 @@ fn node_modules(workspace: &Workspace, folder: &str) -> Result<()> {
             .current_dir(&folder)
             // playwright-core would fetch no browser by itself; this makes sure of it.
             .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
-            .args(["ci", "--no-audit", "--no-fund"]),
+            // Nothing that is used here needs what packages would run when they are installed.
+            .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]),
     )?;
     fs::write(&mark, wanted).with_context(|| format!("cannot write {}", mark.display()))
 }
