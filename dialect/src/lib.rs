@@ -13,12 +13,15 @@
 //!    [`openai_to_gemini::ChatStream`] fed by [`sse::Events`];
 //! 5. errors take the client's shape in [`error`].
 //!
-//! Deliberately absent: fetching of media by URL, and any memory of earlier conversations.
-//! Those belong to the caller.
+//! What a request names by address is fetched by the caller between 1 and 2: see [`fetch`].
+//!
+//! Deliberately absent: any memory of earlier conversations. That belongs to the caller.
 
 pub mod anthropic;
 pub mod anthropic_to_gemini;
 pub mod error;
+pub mod fetch;
+mod file_id;
 pub mod gemini;
 mod media;
 mod model_map;
@@ -34,6 +37,7 @@ mod together;
 mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
+pub use file_id::FileId;
 pub use model_map::{Amount, Endings, ModelMap, Named};
 pub use signature::{SIGNATURE_MARK, Signatures};
 pub use signed::{IdsOf, SignedCalls};

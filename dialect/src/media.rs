@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::{memchr, memchr3, memmem};
 
 use crate::error::Invalid;
+use crate::fetch::{self, Wanted};
+use crate::file_id::FileId;
 use crate::gemini::request::{FileData, Part};
 
 /// Formats, extensions and the media types that Google documents for them.
@@ -78,7 +80,7 @@ fn sniff(base64: &str) -> Option<&'static str> {
 }
 
 /// Mends media types that Google refuses although it takes the content.
-fn accepted(media_type: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn accepted(media_type: Cow<'_, str>) -> Cow<'_, str> {
     match &*media_type {
         "image/jpg" => "image/jpeg".into(),
         "application/json"
@@ -121,7 +123,7 @@ fn clean(data: Cow<'_, str>) -> Cow<'_, str> {
     data.chars().filter(|c| !c.is_ascii_whitespace()).collect()
 }
 
-/// A part from an address: a data URL, or one that Google reads itself.
+/// A part from an address: a data URL, one that Google reads itself, or one to be fetched.
 pub(crate) fn from_url<'a>(
     url: Cow<'a, str>,
     fallback: &'static str,
@@ -134,22 +136,72 @@ pub(crate) fn from_url<'a>(
         return from_data_url(url, fallback, param);
     }
     if google_reads(&url) {
+        return Ok(by_address(None, url));
+    }
+    let is_web = |scheme: &str| {
+        url.get(..scheme.len())
+            .is_some_and(|given| given.eq_ignore_ascii_case(scheme))
+    };
+    if is_web("https://") || is_web("http://") {
+        let wanted = Wanted {
+            url: url.clone().into_owned(),
+            param: param.to_owned(),
+            fallback,
+        };
+        // What Google is told when it is to fetch by itself.
+        let guess = type_of(fetch::path(&url)).unwrap_or(fallback);
         return Ok(Part {
             file_data: Some(FileData {
-                mime_type: None,
+                mime_type: Some(guess.into()),
                 file_uri: url,
+                fetch: Some(Box::new(wanted)),
+                key: None,
             }),
             ..Part::default()
         });
     }
-    let beginning: String = url.chars().take(40).collect();
+    let beginning = beginning(&url);
     Err(Invalid::new(
         param,
         format!(
-            "`{param}` is an address that this server does not fetch (\"{beginning}\"); \
-             send a data: URL instead, i.e. data:image/png;base64,…"
+            "`{param}` is no address that can be fetched (\"{beginning}\"); send one that begins \
+             with https://, or a data: URL, i.e. data:image/png;base64,…"
         ),
     ))
+}
+
+/// Whether a field that may hold base64 holds an address instead.
+pub(crate) fn is_address(data: &str) -> bool {
+    ["data:", "https://", "http://"]
+        .iter()
+        .any(|beginning| data.starts_with(beginning))
+}
+
+/// A part that Google reads itself.
+pub(crate) fn by_address<'a>(media_type: Option<&'static str>, uri: Cow<'a, str>) -> Part<'a> {
+    Part {
+        file_data: Some(FileData {
+            mime_type: media_type.map(Cow::Borrowed),
+            file_uri: uri,
+            fetch: None,
+            key: None,
+        }),
+        ..Part::default()
+    }
+}
+
+/// A part that was uploaded before.
+pub(crate) fn uploaded<'a>(media_type: Option<&'static str>, id: &FileId) -> Part<'a> {
+    let mut part = by_address(media_type, id.uri().into());
+    if let Some(file) = &mut part.file_data {
+        file.key = Some(id.key);
+    }
+    part
+}
+
+/// As much of an address as an error shows.
+pub(crate) fn beginning(url: &str) -> String {
+    url.chars().take(40).collect()
 }
 
 /// Takes apart what the model said earlier, as a client sends it back: media that were put into

@@ -65,6 +65,10 @@ struct Builder<'a> {
 }
 
 /// What stands between two model turns.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are of the large kind, and none lives long"
+)]
 enum UserPiece<'a> {
     Said(Part<'a>),
     Result(ToolResult<'a>),

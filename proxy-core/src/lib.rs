@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod backups;
 pub mod clock;
+mod fetch;
 mod keeper;
 mod memory;
 pub mod observe;

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
+use crate::fetch::{self, Wanted};
+use crate::file_id;
 use crate::gemini::request::{
-    CallingMode, Empty, FileData, FunctionCall, FunctionCalling, FunctionDeclaration,
-    GenerationConfig, Part, Request, ThinkingConfig, Tool, ToolConfig,
+    CallingMode, Empty, FunctionCall, FunctionCalling, FunctionDeclaration, GenerationConfig, Part,
+    Request, ThinkingConfig, Tool, ToolConfig,
 };
 use crate::gemini::{Effort, Thinking};
 use crate::media;
@@ -37,6 +39,10 @@ pub struct MessagesCall {
     pub notes: Vec<String>,
     /// The client wants one call at a time.
     pub(super) single_call: bool,
+    /// What has to be put into `body` first.
+    pub fetch: Vec<Wanted>,
+    /// The only key that can answer, because of files that were uploaded with it.
+    pub key: Option<i64>,
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
@@ -48,6 +54,10 @@ pub struct CountCall {
     pub model: String,
     /// The body for `countTokens`.
     pub body: Vec<u8>,
+    /// What has to be put into `body` first.
+    pub fetch: Vec<Wanted>,
+    /// The only key that can answer, because of files that were uploaded with it.
+    pub key: Option<i64>,
 }
 
 /// Parses the body of `/v1/messages` and translates it, with no memory; `models` says which
@@ -62,6 +72,8 @@ pub fn messages_request_with(body: &[u8], reading: &Reading<'_>) -> Result<Messa
     let parsed = parse(body, reading)?;
     Ok(MessagesCall {
         body: to_json(&parsed.request, body.len()),
+        fetch: fetch::wanted(&parsed.request.contents),
+        key: file_id::owner(&parsed.request.contents)?,
         model: parsed.model,
         requested_model: parsed.requested,
         stream: parsed.stream,
@@ -86,6 +98,8 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
     }
     let signatures = &();
     let Parsed { model, request, .. } = parse(body, &Reading { models, signatures })?;
+    let fetch = fetch::wanted(&request.contents);
+    let key = file_id::owner(&request.contents)?;
     let count = Count {
         generate_content_request: Named {
             model: format!("models/{model}"),
@@ -94,6 +108,8 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
     };
     Ok(CountCall {
         body: to_json(&count, body.len()),
+        fetch,
+        key,
         model,
     })
 }
@@ -396,6 +412,9 @@ fn source<'a>(
     if &*source.kind == "content" {
         return nested(source.content, &param);
     }
+    if let Some(id) = source.file_id.as_deref().and_then(|id| id.parse().ok()) {
+        return Ok(vec![media::uploaded(None, &id)]);
+    }
     let part = match (&*source.kind, source.data, source.url, source.file_id) {
         ("text", Some(text), ..) => Part::text(text.into_cow()),
         (_, Some(data), ..) => {
@@ -410,14 +429,10 @@ fn source<'a>(
         (_, None, Some(url), _) => {
             media::from_url(url.into_cow(), fallback, &format!("{param}.url"))?
         }
-        (_, None, None, Some(id)) if id.starts_with("files/") => Part {
-            file_data: Some(FileData {
-                mime_type: None,
-                file_uri: format!("https://generativelanguage.googleapis.com/v1beta/{}", &*id)
-                    .into(),
-            }),
-            ..Part::default()
-        },
+        (_, None, None, Some(id)) if id.starts_with("files/") => media::by_address(
+            None,
+            format!("https://generativelanguage.googleapis.com/v1beta/{}", &*id).into(),
+        ),
         _ => {
             let message = format!(
                 "`{param}` cannot be used here; send {{\"type\": \"base64\", \"media_type\": …, \

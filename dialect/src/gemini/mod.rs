@@ -5,6 +5,7 @@ mod endings;
 mod express;
 mod family;
 mod fields;
+pub(crate) mod image;
 pub mod models;
 mod peek;
 mod pieces;

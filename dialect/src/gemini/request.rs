@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use crate::fetch::Wanted;
+
 /// JSON that passes through as it was written.
 pub type Raw<'a> = Cow<'a, RawValue>;
 
@@ -121,8 +123,14 @@ pub struct FileData<'a> {
     /// IANA media type, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<Cow<'a, str>>,
-    /// A file of Google's Files API, or a YouTube address.
+    /// A file of Google's Files API, a YouTube address, or one that is still to be fetched.
     pub file_uri: Cow<'a, str>,
+    /// Set when it is to be fetched before the body goes to Google.
+    #[serde(skip)]
+    pub(crate) fetch: Option<Box<Wanted>>,
+    /// The number of the key that it was uploaded with: no other finds it.
+    #[serde(skip)]
+    pub(crate) key: Option<i64>,
 }
 
 /// A call that the model made.

@@ -132,6 +132,12 @@ pub struct Tool<'a> {
     /// Of `namespace`: the tools in it.
     #[serde(borrow, default)]
     pub tools: Option<Vec<Tool<'a>>>,
+    /// Of `image_generation`: `1024x1024`, `auto`.
+    #[serde(borrow, default)]
+    pub size: Option<Str<'a>>,
+    /// The same: `low`, `medium`, `high`, `auto`.
+    #[serde(borrow, default)]
+    pub quality: Option<Str<'a>>,
 }
 
 /// What the input of a custom tool looks like.

@@ -13,18 +13,39 @@
 //! | `choices[].native_finish_reason` | `finishReason`, where OpenAI has no word for it |
 //! | `google`, `extra_body.google` | as Google documents it for its own OpenAI endpoint |
 
+mod completions;
 mod embeddings;
+mod files;
+mod images;
 mod request;
 mod response;
 pub mod responses;
+mod speech;
 mod stream;
 mod tools;
+mod transcribe;
 mod wire;
 
+pub use completions::{
+    CompletionCall, CompletionStream, completion_request, completion_request_with,
+    completion_response,
+};
 pub use embeddings::{
     Embedded, EmbeddingsCall, embeddings_request, embeddings_request_with, embeddings_response,
 };
+pub use files::{FileOut, GoogleFile, GoogleFiles, Label, UploadCall, file_out, upload_request};
+pub use images::{
+    Drawn, ImagesCall, Undrawn, image_edit_form, image_edit_request, images_request,
+    images_response,
+};
 pub use request::{ChatCall, chat_request, chat_request_with};
 pub use response::chat_response;
+pub use speech::{
+    AudioFormat, Heard, SpeechCall, speech_delta, speech_done, speech_heard, speech_request,
+};
 pub use stream::ChatStream;
+pub use transcribe::{
+    Task, TranscribeCall, TranscribeStream, Transcript, Unheard, transcribe_request,
+    transcribe_response,
+};
 pub(crate) use wire::call_id;

@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 
 use super::tools::{Wanted, tools};
 use crate::error::Invalid;
+use crate::fetch::{self, Wanted as Fetch};
+use crate::file_id;
 use crate::gemini::request::{
-    FileData, FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
+    FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
 use crate::gemini::{Effort, Thinking};
 use crate::media;
@@ -34,6 +36,10 @@ pub struct ChatCall {
     pub body: Vec<u8>,
     /// What of the request the model does not take, and what was done instead; for people.
     pub notes: Vec<String>,
+    /// What has to be put into `body` first.
+    pub fetch: Vec<Fetch>,
+    /// The only key that can answer, because of files that were uploaded with it.
+    pub key: Option<i64>,
     /// A search tool is on, so citations may come that point into the text.
     pub(super) grounded: bool,
     /// The client wants one call at a time.
@@ -78,6 +84,8 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         .any(|tool| !matches!(tool, Tool::FunctionDeclarations(_) | Tool::CodeExecution(_)));
     Ok(ChatCall {
         body: to_json(&translated, body.len()),
+        fetch: fetch::wanted(&translated.contents),
+        key: file_id::owner(&translated.contents)?,
         model,
         requested_model,
         stream,
@@ -330,7 +338,7 @@ pub(super) fn by_format<'a>(
     fallback: &'static str,
     param: &str,
 ) -> Result<Part<'a>, Invalid> {
-    if media.data.starts_with("data:") {
+    if media::is_address(&media.data) {
         return media::from_url(media.data.into_cow(), fallback, param);
     }
     let declared = media.format.map(|format| match media::type_of(&format) {
@@ -347,7 +355,7 @@ pub(super) fn by_format<'a>(
 pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
     let by_name = file.filename.as_deref().and_then(media::type_of);
     if let Some(data) = file.file_data {
-        if data.starts_with("data:") || data.starts_with("https://") {
+        if media::is_address(&data) {
             let fallback = by_name.unwrap_or("application/pdf");
             return media::from_url(data.into_cow(), fallback, &format!("{param}.file_data"));
         }
@@ -356,6 +364,9 @@ pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, In
         return media::inline(declared, data.into_cow(), "application/pdf", &param);
     }
     if let Some(id) = file.file_id {
+        if let Ok(id) = id.parse() {
+            return Ok(media::uploaded(by_name, &id));
+        }
         let uri = if media::google_reads(&id) {
             id.into_cow()
         } else if id.starts_with("files/") {
@@ -364,18 +375,12 @@ pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, In
             return Err(Invalid::new(
                 format!("{param}.file_id"),
                 format!(
-                    "`{param}.file_id` is not a file of Google's Files API (files/…); \
-                     send the content in `file_data` instead."
+                    "`{param}.file_id` is no file that was uploaded here (file-…) or to Google's \
+                     Files API (files/…); send the content in `file_data` instead."
                 ),
             ));
         };
-        return Ok(Part {
-            file_data: Some(FileData {
-                mime_type: by_name.map(Cow::Borrowed),
-                file_uri: uri,
-            }),
-            ..Part::default()
-        });
+        return Ok(media::by_address(by_name, uri));
     }
     Err(Invalid::new(
         param,

@@ -10,6 +10,7 @@ mod conversations;
 mod described;
 mod embeddings;
 mod errors;
+mod fetch;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;

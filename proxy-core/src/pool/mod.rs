@@ -256,6 +256,22 @@ impl Pool {
         self.find(id).map(Picked)
     }
 
+    /// The number of the key where everything of `seed` is to be: always the same as long as that
+    /// key is usable, and of all other seeds as few as can be move when a key comes or goes
+    /// (rendezvous hashing). `None` when no key is usable.
+    pub fn home(&self, seed: u64) -> Option<i64> {
+        /// The finaliser of SplitMix64, which mixes all bits.
+        fn mixed(mut x: u64) -> u64 {
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ (x >> 31)
+        }
+        let keys = self.keys.load();
+        let usable = keys.iter().filter(|key| key.usable.load(Ordering::Relaxed));
+        let rank = |id: i64| mixed(seed ^ mixed(id.cast_unsigned().wrapping_add(1)));
+        usable.map(|key| key.id).max_by_key(|id| (rank(*id), *id))
+    }
+
     /// Applies the end of an attempt with `picked` for `model`. `said` is what Google
     /// said when it was not good, scrubbed.
     pub fn settle(&self, picked: &Picked, model: &str, outcome: Outcome, said: Option<&str>) {

@@ -141,6 +141,16 @@ settings! {
         zh "附加请求头" "发往上游的每个请求都带上的请求头，写成 JSON 对象；中转网关可能需要。可能含有凭据，所以不显示。";
         en "Extra headers" "Headers that every request to Google carries, as a JSON object; some gateways want them. They may hold a credential, so they are not shown.";
 
+    /// Who fetches media that clients name by address: `public`, `private`, `google` or `off`.
+    media_urls: String = Upstream "MEDIA_URLS" "media-urls"
+        Kind::Choice(&["public", "private", "google", "off"]), default "public", Live;
+        zh "按网址取媒体" "请求里用 http(s) 网址给出的图片、音频、视频和文件由谁读取：public 由本服务读取，只限公网地址；private 也允许本机和内网地址（只在自己使用时选）；google 把网址交给 Google（较旧的模型不支持）；off 不读取。YouTube 网址总是交给 Google。";
+        en "Media by address" "Who reads images, audio, video and files that requests name by an http(s) address: public means this server, from public addresses only; private also from this machine and private networks (for your own use only); google hands the address to Google (older models refuse it); off nobody. YouTube addresses always go to Google.";
+    /// How much is fetched for one request, in MiB.
+    media_url_mb: u32 = Upstream "MEDIA_URL_MB" "media-url-mb" Kind::Integer(1, 100), default "20", Live;
+        zh "按网址取媒体上限（MB）" "一个请求按网址读取的全部内容最多多大。";
+        en "Media by address (MB)" "How large everything may be that is fetched by address for one request.";
+
     /// Models that are hidden and refused.
     filtered_models: Vec<String> = Models "FILTERED_MODELS" "filtered-models" Kind::List,
         default "", Live, check model_name;
@@ -406,6 +416,11 @@ impl Settings {
     /// The largest request body, in bytes.
     pub fn max_body_bytes(&self) -> usize {
         usize::try_from(self.max_body_mb).map_or(usize::MAX, |mb| mb.saturating_mul(1024 * 1024))
+    }
+
+    /// How much is fetched by address for one request, in bytes.
+    pub fn media_url_bytes(&self) -> usize {
+        usize::try_from(self.media_url_mb).map_or(usize::MAX, |mb| mb.saturating_mul(1024 * 1024))
     }
 
     /// The IANA name of the time zone; `UTC` when the system does not say.

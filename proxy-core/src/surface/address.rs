@@ -21,13 +21,22 @@ const PREFIXES: [&str; 7] = [
 ];
 
 /// Endpoints below `/v1`, by their segments; `*` is any one.
-const ENDPOINTS: [&[&str]; 8] = [
+const ENDPOINTS: [&[&str]; 17] = [
     &["chat", "completions"],
     &["responses"],
     &["responses", "*"],
     &["responses", "*", "input_items"],
     &["responses", "*", "cancel"],
+    &["completions"],
     &["embeddings"],
+    &["files"],
+    &["files", "*"],
+    &["files", "*", "content"],
+    &["audio", "speech"],
+    &["audio", "transcriptions"],
+    &["audio", "translations"],
+    &["images", "generations"],
+    &["images", "edits"],
     &["messages"],
     &["messages", "count_tokens"],
 ];
@@ -117,6 +126,10 @@ fn endpoint(before: &[&str], end: &[&str]) -> Option<String> {
         let fits = |(wanted, given): (&&str, &&str)| *wanted == "*" || wanted == given;
         pattern.len() == end.len() && pattern.iter().zip(end).all(fits)
     };
+    // The end of `chat/completions` is no endpoint of its own.
+    if matches!((before, end), ([.., "chat"], ["completions"])) {
+        return None;
+    }
     let version = if ENDPOINTS.iter().any(&is) {
         "v1"
     } else if MODELS.iter().any(is) {

@@ -7,13 +7,14 @@ use dialect::anthropic_to_gemini::{
     MessagesCall, MessagesStream, count_tokens_request, count_tokens_response,
     messages_request_with, messages_response,
 };
+use dialect::fetch::Wanted;
 use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, anthropic};
 use http::{Method, StatusCode};
 
 use super::gemini::COUNT_TOKENS;
 use super::problem::Problem;
 use super::trace::Trace;
-use super::translated::{Protocol, answer, event_writer, unreadable};
+use super::translated::{Protocol, answer, call_with, event_writer, filled, unreadable};
 use super::{App, admit, json, models, read_body, refuse, turn_away};
 use crate::upstream::{Answer, Call, Expect, json_headers};
 
@@ -47,6 +48,14 @@ impl Protocol for MessagesCall {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.fetch
+    }
+
+    fn key(&self) -> Option<i64> {
+        self.key
     }
 
     fn take_body(&mut self) -> Vec<u8> {
@@ -86,21 +95,21 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
     trace.sent(&body);
     let asked = count_tokens_request(&body, &app.core.settings().model_map)?;
     trace.asked(&asked.model, false)?;
+    let body = filled(app, asked.body, &asked.fetch).await?;
     let call = Call {
         method: Method::POST,
         path: &format!("/models/{}:countTokens", asked.model),
         query: "",
         model: COUNT_TOKENS,
         headers: json_headers(),
-        body: asked.body.into(),
+        body: body.into(),
         expect: Expect::Anything,
     };
-    match app.upstream.call(&app.core, &call, trace).await {
-        Ok(Answer::Whole(whole)) => {
+    match call_with(app, &call, asked.key, trace).await? {
+        Answer::Whole(whole) => {
             count_tokens_response(&whole.body).map_err(|error| unreadable(&error))
         }
-        Ok(Answer::Stream(_)) => Err(Problem::bug("a count streamed")),
-        Err(failure) => Err(Problem::of(failure, &app.core)),
+        Answer::Stream(_) => Err(Problem::bug("a count streamed")),
     }
 }
 

@@ -7,16 +7,22 @@
 mod address;
 mod anthropic;
 pub mod auth;
+mod completions;
 mod embeddings;
+mod files;
 mod flow;
+mod form;
 mod gemini;
+mod images;
 pub(crate) mod limits;
 mod models;
 mod openai;
 pub(crate) mod problem;
 mod responses;
+mod speech;
 pub mod test;
 pub mod trace;
+mod transcribe;
 mod translated;
 
 pub(crate) use address::forgive;
@@ -28,7 +34,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -142,7 +148,20 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
             get(responses::input_items),
         )
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/completions", post(completions::complete))
         .route("/v1/embeddings", post(embeddings::embed))
+        .merge(
+            Router::new()
+                .route("/v1/files", get(files::list).post(files::upload))
+                .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
+                .route("/v1/files/{id}/content", get(files::content))
+                .route_layer(from_fn(not_googles)),
+        )
+        .route("/v1/audio/speech", post(speech::speak))
+        .route("/v1/audio/transcriptions", post(transcribe::transcribe))
+        .route("/v1/audio/translations", post(transcribe::translate))
+        .route("/v1/images/generations", post(images::generate))
+        .route("/v1/images/edits", post(images::edit))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
         .route("/v1/models", get(list_models))
@@ -184,6 +203,14 @@ async fn one_model(app: State<App>, request: Request) -> Response {
         Style::Google => gemini::model(app, request).await,
         Style::Anthropic => anthropic::model(app, request).await,
         Style::Bearer => openai::model(app, request).await,
+    }
+}
+
+/// `/v1/files` is OpenAI's here; Google's newest clients have other files by that name.
+async fn not_googles(request: Request, next: Next) -> Response {
+    match style(&request) {
+        Style::Google => unknown_path(Surface::Gemini, request).await,
+        Style::Anthropic | Style::Bearer => next.run(request).await,
     }
 }
 

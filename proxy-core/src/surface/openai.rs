@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
+use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request_with, chat_response};
 use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, openai};
 
@@ -39,6 +40,14 @@ impl Protocol for ChatCall {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.fetch
+    }
+
+    fn key(&self) -> Option<i64> {
+        self.key
     }
 
     fn take_body(&mut self) -> Vec<u8> {

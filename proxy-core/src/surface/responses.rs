@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
+use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::responses::{
     Kept, Page, ResponsesCall, ResponsesStream, responses_request_with, responses_response,
 };
@@ -75,6 +76,14 @@ impl Protocol for Asked {
 
     fn notes(&self) -> &[String] {
         &self.call.notes
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.call.fetch
+    }
+
+    fn key(&self) -> Option<i64> {
+        self.call.key
     }
 
     fn take_body(&mut self) -> Vec<u8> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -11,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
+use dialect::fetch::{Wanted, fill};
 use dialect::gemini::{ApiStatus, pieces};
 use dialect::style::Style;
 use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, UpstreamFailure};
@@ -19,7 +21,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::flow::{Beating, Late, Paced};
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
+use super::{
+    App, admit, answered_by, event_stream, files, json, read_body, refuse, relay, turn_away,
+};
 use crate::Core;
 use crate::settings::Settings;
 use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
@@ -46,6 +50,10 @@ pub(super) trait Protocol: Sized + Send + 'static {
     fn wants_stream(&self) -> bool;
     /// What of the request the model does not take, and what was done instead.
     fn notes(&self) -> &[String];
+    /// What has to be put into the body for Google.
+    fn wanted(&self) -> &[Wanted];
+    /// The only key that can answer.
+    fn key(&self) -> Option<i64>;
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -163,12 +171,25 @@ async fn exchange<P: Protocol>(
     meta: ResponseMeta,
     mut trace: Trace,
 ) -> Exchanged<P> {
+    let answer = ask(&app, &mut asked, &mut trace).await;
+    Exchanged {
+        app,
+        asked,
+        meta,
+        trace,
+        answer,
+    }
+}
+
+/// Asks Google.
+async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result<Answer, Problem> {
     let streams = asked.wants_stream() && !app.core.settings().fake_streams;
     let (verb, query, expect) = match streams {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
     };
     let body = asked.take_body();
+    let body = filled(app, body, asked.wanted()).await?;
     let call = Call {
         method: Method::POST,
         path: &format!("/models/{}:{verb}", asked.model()),
@@ -178,15 +199,7 @@ async fn exchange<P: Protocol>(
         body: body.into(),
         expect,
     };
-    let answer = app.upstream.call(&app.core, &call, &mut trace).await;
-    let answer = answer.map_err(|failure| Problem::of(failure, &app.core));
-    Exchanged {
-        app,
-        asked,
-        meta,
-        trace,
-        answer,
-    }
+    call_with(app, &call, asked.key(), trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {
@@ -210,7 +223,9 @@ impl<P: Protocol> Exchanged<P> {
             let events = written.all(whole.body, &mut self.trace);
             return answered_by(&self.trace, event_stream(pace.slow(events.into())));
         }
-        written.signed.read(&whole.body);
+        if let Some(signed) = &mut written.signed {
+            signed.read(&whole.body);
+        }
         match self.asked.whole(&self.meta, &whole.body) {
             Ok(body) => {
                 self.trace.first_byte();
@@ -244,11 +259,11 @@ impl<P: Protocol> Exchanged<P> {
         let pieces = usize::try_from(settings.stream_chunk_size).unwrap_or(usize::MAX);
         Written {
             writer: Box::new(self.asked.stream(&self.meta)),
-            signed: Signed {
+            signed: Some(Signed {
                 calls: SignedCalls::new(P::IDS, &self.meta.id),
                 core: self.app.core.clone(),
                 token: self.trace.token_id(),
-            },
+            }),
             pieces: settings.smooth_streams.then_some(pieces),
             gave_up: None,
         }
@@ -271,8 +286,66 @@ impl Signed {
     }
 }
 
+/// Makes a call: with `key` when only that one can answer, else with any.
+pub(super) async fn call_with(
+    app: &App,
+    call: &Call<'_>,
+    key: Option<i64>,
+    trace: &mut Trace,
+) -> Result<Answer, Problem> {
+    let answer = match key {
+        None => app.upstream.call(&app.core, call, trace).await,
+        Some(key) => {
+            if let Some(problem) = files::why_not(app, key) {
+                return Err(problem);
+            }
+            app.upstream.call_with(&app.core, call, trace, key).await
+        }
+    };
+    answer.map_err(|failure| Problem::of(failure, &app.core))
+}
+
+/// Asks a model once, for a whole answer.
+pub(super) async fn whole(
+    app: &App,
+    (model, key): (&str, Option<i64>),
+    body: Bytes,
+    trace: &mut Trace,
+) -> Result<Bytes, Problem> {
+    let call = Call {
+        method: Method::POST,
+        path: &format!("/models/{model}:generateContent"),
+        query: "",
+        model,
+        headers: json_headers(),
+        body,
+        expect: Expect::Content,
+    };
+    match call_with(app, &call, key, trace).await? {
+        Answer::Whole(whole) => Ok(whole.body),
+        Answer::Stream(_) => Err(Problem::bug("a whole answer streamed")),
+    }
+}
+
+/// A body with what a client named by address in it.
+pub(super) async fn filled(
+    app: &App,
+    body: Vec<u8>,
+    wanted: &[Wanted],
+) -> Result<Vec<u8>, Problem> {
+    if wanted.is_empty() {
+        return Ok(body);
+    }
+    let settings = Guard::into_inner(app.core.settings());
+    let found = app.upstream.media.fetch(&settings, wanted).await?;
+    match found.is_empty() {
+        true => Ok(body),
+        false => fill(&body, &found).map_err(|_| Problem::bug("a body of ours cannot be read")),
+    }
+}
+
 /// 128 random bits, in characters that ids may have.
-fn random_id() -> Result<String, Problem> {
+pub(super) fn random_id() -> Result<String, Problem> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Problem::bug("the system gives no random bytes"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -284,9 +357,9 @@ pub(super) fn unreadable(error: &Malformed) -> Problem {
 }
 
 /// A stream of Gemini events in a protocol's own words.
-struct Written<S> {
+pub(super) struct Written<S> {
     writer: Box<S>,
-    signed: Signed,
+    signed: Option<Signed>,
     /// Text is written in pieces of so many characters.
     pieces: Option<usize>,
     gave_up: Option<String>,
@@ -304,13 +377,25 @@ impl<S: EventWriter> Written<S> {
         trace.succeed();
         [events, self.finish()].concat().into()
     }
+
+    /// A stream that `writer` writes, without calls, as it comes.
+    pub fn new(writer: Box<S>) -> Self {
+        Self {
+            writer,
+            signed: None,
+            pieces: None,
+            gave_up: None,
+        }
+    }
 }
 
 impl<S: EventWriter> Translate for Written<S> {
     fn events(&mut self, events: &[Bytes]) -> Bytes {
         let mut out = Vec::new();
         for event in events {
-            self.signed.read(event);
+            if let Some(signed) = &mut self.signed {
+                signed.read(event);
+            }
             let cut = self.pieces.and_then(|most| pieces(event, most));
             let written = match cut {
                 None => self.writer.event(event, &mut out),

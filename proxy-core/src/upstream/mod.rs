@@ -8,9 +8,11 @@
 mod classify;
 mod express;
 mod hop;
+mod owned;
 mod stream;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -28,6 +30,7 @@ pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
 pub use stream::{OpenStream, Relay, Translate};
 
+use crate::fetch::Fetcher;
 use crate::pool::{Outcome, Picked, Retry, Unavailable};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
@@ -53,6 +56,8 @@ const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub struct Upstream {
     client: reqwest::Client,
+    /// Fetches what clients name by address, from anywhere but Google.
+    pub(crate) media: Arc<Fetcher>,
 }
 
 /// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
@@ -63,7 +68,8 @@ type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
 pub struct Call<'a> {
     /// GET or POST.
     pub method: Method,
-    /// The path below the base URL, e.g. `/models/gemini-2.5-flash:generateContent`.
+    /// The path below the base URL, e.g. `/models/gemini-2.5-flash:generateContent`. Below
+    /// `/upload/` it is where Google has its uploads: beside the base URL, not in it.
     pub path: &'a str,
     /// The query to pass on, without a credential; may be empty.
     pub query: &'a str,
@@ -200,7 +206,10 @@ impl Upstream {
             .pool_idle_timeout(Duration::from_secs(90))
             .build()
             .map_err(|error| StartError::Upstream(error.to_string()))?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            media: Arc::default(),
+        })
     }
 
     /// Makes `call` with one key after the other until there is an answer or no sense in
@@ -387,8 +396,13 @@ impl Upstream {
         let base = way.base_url(settings);
         let mut address =
             String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
-        address.push_str(base);
-        address.push_str(call.path);
+        // `https://host/v1beta` has its uploads at `https://host/upload/v1beta`.
+        match (call.path.strip_prefix("/upload"), base.rsplit_once('/')) {
+            (Some(path), Some((host, version))) => {
+                address.extend([host, "/upload/", version, path]);
+            }
+            _ => address.extend([base, call.path]),
+        }
         if !call.query.is_empty() {
             address.push('?');
             address.push_str(call.query);

@@ -31,6 +31,17 @@ pub struct OpenStream {
     rest: Incoming,
 }
 
+impl OpenStream {
+    /// The events that have come whole so far, for a look before anything is sent.
+    pub fn seen(&self) -> Vec<Bytes> {
+        let mut events = Events::new(EVENT_LIMIT);
+        for chunk in &self.held {
+            events.push(chunk.clone());
+        }
+        events.by_ref().map_while(Result::ok).collect()
+    }
+}
+
 /// What a surface makes of a stream of Gemini events.
 pub trait Translate: Send + Unpin + 'static {
     /// What to send for these events (their `data:` payloads).

@@ -11,6 +11,8 @@ mod bad_input;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod express;
@@ -19,9 +21,15 @@ mod failover;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod hop;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod live;
+#[cfg(test)]
+mod media_by_address;
 #[cfg(test)]
 mod native;
 #[cfg(test)]
@@ -34,7 +42,11 @@ mod records;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]
+mod speech;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod transcripts;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod two_servers;

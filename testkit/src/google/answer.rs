@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::check::{SIGNATURE_PREFIX, count};
+use super::media;
 use super::model::{Kind, Model};
 use super::proto::{decode, get, int, list, text};
 use super::sample;
@@ -94,6 +95,12 @@ pub(super) fn decide(model: &Model, body: &Value) -> Answer {
     let contents = list(body, "contents");
     let question = question(contents);
     let chinese = is_chinese(&question);
+    if model.kind == Kind::Speech {
+        return Answer {
+            thought_tokens: Some(0),
+            ..Answer::parts(vec![media::spoken(&question)])
+        };
+    }
     let mut answer = if let Some(answer) = looped(body, contents) {
         answer
     } else if let Some(answer) = after_tools(contents, chinese) {

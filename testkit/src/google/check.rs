@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::error::GoogleError;
+use super::media;
 use super::model::{Kind, Model};
 use super::proto::{decode, get, int, list, text};
 
@@ -29,6 +30,7 @@ pub(super) fn generate(model: &Model, body: &Value) -> Result<(), GoogleError> {
     contents(body)?;
     tools(model, body)?;
     generation_config(model, body)?;
+    media::check(model, body)?;
     turns(list(body, "contents"))?;
     if model.signs() {
         signatures(list(body, "contents"))?;
@@ -399,7 +401,9 @@ fn thinking_config(model: &Model, thinking: &Value) -> Result<(), GoogleError> {
         );
     }
     match model.kind {
-        Kind::Plain | Kind::Embedding if budget.is_some_and(|n| n != 0) || !level.is_empty() => {
+        Kind::Plain | Kind::Embedding | Kind::Speech
+            if budget.is_some_and(|n| n != 0) || !level.is_empty() =>
+        {
             invalid("Thinking is not enabled for this model".to_owned())
         }
         Kind::Budget { .. } | Kind::Image if !level.is_empty() => {

@@ -15,6 +15,7 @@ use super::answer::{self, Answer, decide};
 use super::check;
 use super::error::{GoogleError, Refusal};
 use super::fault::{Empty, Fault, Verdict};
+use super::files;
 use super::lookup;
 use super::model::Model;
 use super::proto::{self, get, list, text};
@@ -250,6 +251,7 @@ fn answer(
     };
     if let Some((model, body)) = &call {
         well_formed(target, model, body)?;
+        files::check(world, &caller.project, lookup::counted(body))?;
     }
     let model_id = target.model.as_deref();
     *verdict = world
@@ -259,6 +261,10 @@ fn answer(
         .take(&caller.key, model_id, target.action);
     if let Some(reply) = fault(verdict, &caller, target) {
         return reply;
+    }
+    if target.action.starts_with("files.") {
+        let answer = files::answer(world, &caller.project, parts, target, &body);
+        return answer.map(Reply::Json);
     }
     let Some((model, body)) = call else {
         return lookup::list_models(world, target).map(Reply::Json);

@@ -22,7 +22,9 @@
 //! wants; then the script of faults; then the quota; then the answer, which depends on
 //! the request alone unless [`FakeGoogle::answer_next`] said otherwise.
 //!
-//! Deliberately absent: files, caches, batches, the Live API, Interactions, and Google's
+//! Files are there as far as uploads in one request go.
+//!
+//! Deliberately absent: caches, batches, the Live API, Interactions, and Google's
 //! OpenAI-compatible paths. They answer as a path that Google does not have.
 
 mod answer;
@@ -30,8 +32,10 @@ mod bench;
 mod check;
 mod error;
 mod fault;
+mod files;
 mod handle;
 mod lookup;
+mod media;
 mod model;
 mod proto;
 mod quota;
@@ -57,6 +61,7 @@ pub use answer::{Answer, CACHED_TOKENS, CHARS_PER_TOKEN, PICTURE, thought_signat
 pub use check::{SENTINELS, SIGNATURE_PREFIX};
 pub use error::{GoogleError, Refusal};
 pub use fault::{Cut, Empty, Exhaustion, Fault, Rule, Script};
+pub use media::SPEECH_RATE;
 pub use model::{Kind, Model, current as current_models};
 pub use quota::{Limit, Quota, Usage, exhausted};
 pub use server::{Body, Severed};
@@ -147,6 +152,7 @@ struct Inner {
     projects: HashMap<String, quota::Project>,
     script: Script,
     answers: VecDeque<Answer>,
+    files: Vec<files::File>,
     seen: Vec<SeenRequest>,
     next_id: u64,
 }

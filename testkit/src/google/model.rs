@@ -20,6 +20,8 @@ pub enum Kind {
     Level,
     /// Draws; wants no signatures back.
     Image,
+    /// Reads aloud.
+    Speech,
     /// Turns text into vectors.
     Embedding,
 }
@@ -125,6 +127,13 @@ const CURRENT: &[(&str, &str, u64, u64, Kind)] = &[
         },
     ),
     (
+        "gemini-3-pro-image",
+        "Gemini 3 Pro Image",
+        65_536,
+        32_768,
+        Kind::Image,
+    ),
+    (
         "gemini-3.1-flash-image",
         "Gemini 3.1 Flash Image",
         65_536,
@@ -137,6 +146,27 @@ const CURRENT: &[(&str, &str, u64, u64, Kind)] = &[
         32_768,
         32_768,
         Kind::Image,
+    ),
+    (
+        "gemini-3.8-flash-tts",
+        "Gemini 3.8 Flash TTS",
+        8_192,
+        16_384,
+        Kind::Speech,
+    ),
+    (
+        "gemini-3.8-flash-lite-tts",
+        "Gemini 3.8 Flash-Lite TTS",
+        8_192,
+        16_384,
+        Kind::Speech,
+    ),
+    (
+        "gemini-2.5-flash-preview-tts",
+        "Gemini 2.5 Flash Preview TTS",
+        8_192,
+        16_384,
+        Kind::Speech,
     ),
     ("gemma-3-27b-it", "Gemma 3 27B", 131_072, 8_192, Kind::Plain),
     (
@@ -184,6 +214,8 @@ impl Model {
             Kind::Embedding
         } else if id.contains("image") {
             Kind::Image
+        } else if id.contains("-tts") {
+            Kind::Speech
         } else if id.starts_with("gemini-3") || id.starts_with("gemini-4") {
             Kind::Level
         } else if id.starts_with("gemini-2.5") {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, CACHED_TOKENS, hash, thought_signature, tokens};
 use super::error::GoogleError;
 use super::fault::{Cut, Fault, Verdict};
+use super::media;
 use super::model::Model;
 use super::proto::{get, text};
 
@@ -86,6 +87,8 @@ impl Completion<'_> {
             if let Some(Value::String(words)) = part.get("text") {
                 said.push_str(words);
                 spread(words, &mut groups);
+            } else if let Some(pieces) = media::pieces(&part) {
+                groups.extend(pieces.into_iter().map(|piece| vec![piece]));
             } else if part.get("functionCall").is_some()
                 && let Some(group) = groups
                     .last_mut()
@@ -218,7 +221,7 @@ impl Completion<'_> {
         const DRAWN: u64 = 1290;
         let of = |part: &Value| match (part.get("text"), part.get("inlineData")) {
             (Some(Value::String(words)), _) => tokens(words),
-            (_, Some(_)) => DRAWN,
+            (_, Some(_)) => media::audio_tokens(part).unwrap_or(DRAWN),
             _ => tokens(&part.to_string()),
         };
         self.answer.parts.iter().map(of).sum()

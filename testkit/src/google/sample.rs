@@ -49,6 +49,8 @@ const NAMES: &[(&str, &str)] = &[
     ("command", "echo demo"),
     ("language", "en"),
     ("name", "Demo"),
+    ("start", "00:00:00.000"),
+    ("end", "00:00:02.500"),
 ];
 
 impl Sampler<'_> {

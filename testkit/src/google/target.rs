@@ -19,6 +19,10 @@ const METHODS: &[(&str, &str)] = &[
     ("countTokens", "GenerativeService.CountTokens"),
     ("embedContent", "GenerativeService.EmbedContent"),
     ("batchEmbedContents", "GenerativeService.BatchEmbedContents"),
+    ("files.create", "FileService.CreateFile"),
+    ("files.list", "FileService.ListFiles"),
+    ("files.get", "FileService.GetFile"),
+    ("files.delete", "FileService.DeleteFile"),
 ];
 
 /// Those of Vertex AI's express mode.
@@ -56,6 +60,8 @@ pub(super) struct Target {
     pub action: &'static str,
     rpc: &'static str,
     pub model: Option<String>,
+    /// Without `files/`.
+    pub file: Option<String>,
     pub form: Form,
     pub query: Vec<(String, String)>,
     /// It goes to Vertex AI, as express mode is called.
@@ -77,7 +83,11 @@ impl Target {
         let path = percent_encoding::percent_decode_str(parts.uri.path())
             .decode_utf8()
             .ok()?;
-        let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
+        let (is_upload, path) = match path.strip_prefix("/upload/") {
+            Some(rest) => (true, rest),
+            None => (false, path.strip_prefix('/')?),
+        };
+        let (version, rest) = path.split_once('/')?;
         let vertex = rest
             .strip_prefix("publishers/google/")
             .filter(|_| matches!(version, "v1" | "v1beta1"));
@@ -88,7 +98,16 @@ impl Target {
             Some(rest) => (EXPRESS_METHODS, rest),
             None => (METHODS, rest),
         };
+        let mut file = None;
         let (method, model) = match (&parts.method, rest) {
+            (&Method::POST, "files") if is_upload => ("files.create", None),
+            _ if is_upload => return None,
+            (&Method::GET, "files") => ("files.list", None),
+            (method @ (&Method::GET | &Method::DELETE), rest) if rest.starts_with("files/") => {
+                file = rest.strip_prefix("files/").map(str::to_owned);
+                let get = method == Method::GET;
+                (if get { "files.get" } else { "files.delete" }, None)
+            }
             (&Method::GET, "models") => ("models", None),
             (&Method::GET, rest) => ("get", Some(rest.strip_prefix("models/")?)),
             (&Method::POST, rest) => {
@@ -111,6 +130,7 @@ impl Target {
             action,
             rpc,
             model: model.map(str::to_owned),
+            file,
             form,
             query,
             express: vertex.is_some(),
@@ -134,10 +154,10 @@ impl Target {
 }
 
 pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
-    let own: &[&str] = if target.action == "models" {
-        &["pageSize", "pageToken", "page_size", "page_token", "filter"]
-    } else {
-        &[]
+    let own: &[&str] = match target.action {
+        "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
+        "files.list" => &["pageSize", "pageToken", "page_size", "page_token"],
+        _ => &[],
     };
     let unknown: Vec<(String, String)> = target
         .query

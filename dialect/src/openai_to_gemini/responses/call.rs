@@ -10,6 +10,8 @@ use super::Memory;
 use super::items::{Read, reference, split};
 use super::tools::{Special, choice};
 use crate::error::Invalid;
+use crate::fetch::{self, Wanted as Fetch};
+use crate::file_id;
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
 use crate::gemini::{Effort, Thinking};
 use crate::openai::responses as wire;
@@ -37,6 +39,10 @@ pub struct ResponsesCall {
     pub notes: Vec<String>,
     /// The client wants one call at a time.
     pub(super) single_call: bool,
+    /// What has to be put into `body` first.
+    pub fetch: Vec<Fetch>,
+    /// The only key that can answer, because of files that were uploaded with it.
+    pub key: Option<i64>,
     /// The response that this one goes on from.
     pub(super) previous: Option<String>,
     /// The items of the input as they were written, when they are to be kept.
@@ -116,6 +122,8 @@ pub fn responses_request_with(
     let notes = reconcile(&mut translated, &model);
     Ok(ResponsesCall {
         body: to_json(&translated, body.len()),
+        fetch: fetch::wanted(&translated.contents),
+        key: file_id::owner(&translated.contents)?,
         model,
         requested_model,
         stream,
@@ -260,7 +268,10 @@ fn translate<'a>(
             response_logprobs: logprobs.then_some(true),
             logprobs: request.top_logprobs.filter(|top| *top > 0 && logprobs),
             thinking_config,
-            image_config: google.image_config.map(Cow::Borrowed),
+            image_config: match google.image_config {
+                Some(own) => Some(Cow::Borrowed(own)),
+                None => special.images.to_raw(),
+            },
             speech_config: google.speech_config.map(Cow::Borrowed),
             media_resolution: google.media_resolution.map(Cow::Borrowed),
             ..GenerationConfig::default()

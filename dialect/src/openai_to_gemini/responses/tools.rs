@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Invalid;
+use crate::gemini::image::ImageConfig;
 use crate::gemini::response::FunctionCall;
 use crate::names::Renamed;
 use crate::openai::{chat, responses as wire};
@@ -17,6 +18,8 @@ pub(super) struct Special {
     functions: Vec<Function>,
     /// Functions that Google knows by another name.
     pub renamed: Renamed,
+    /// How images are to be drawn.
+    pub images: ImageConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +70,21 @@ impl Special {
                 // All tools are declared, so none has to be searched for.
                 "tool_search" => continue,
                 // Image models make images without being told.
-                "image_generation" if model.contains("image") => continue,
+                "image_generation" if model.contains("image") => {
+                    let (size, quality) = (tool.size.as_deref(), tool.quality.as_deref());
+                    let images = ImageConfig::of(model, size, quality);
+                    self.images = images.map_err(|mut invalid| {
+                        invalid.param = invalid.param.map(|field| format!("{path}.{field}"));
+                        invalid
+                    })?;
+                    continue;
+                }
                 "image_generation" => {
                     return Err(Invalid::new(
                         format!("{path}.type"),
                         format!(
                             "`{path}.type` is image_generation, but the model '{model}' makes \
-                             no images; use one that does, e.g. gemini-2.5-flash-image."
+                             no images; use one that does, e.g. gemini-3.1-flash-image."
                         ),
                     ));
                 }

@@ -81,12 +81,14 @@ fn settings_rows() -> Vec<(&'static str, String)> {
 }
 
 /// Values that no answer, report or log may show.
+/// A key of Vertex AI's express mode, which is a key like the others.
+const VERTEX: &str = "AQ.a-vertex-key";
 const SECRETS: [&str; 7] = [
     KEY,
     AUTH,
     FRIEND,
     "a-secret-header",
-    "AQ.a-vertex-key",
+    VERTEX,
     "a-proxy-password",
     "a-database-password",
 ];
@@ -263,7 +265,7 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
         .unwrap();
 
     let report = store.takeover().await.unwrap().unwrap();
-    assert_eq!((report.keys, report.tokens, report.files), (2, 2, 1));
+    assert_eq!((report.keys, report.tokens, report.files), (3, 2, 1));
     assert!(report.auth_token);
     assert_eq!(report.log_days, 0);
     assert!(sums(&store).await.is_empty(), "the log comes later");
@@ -290,7 +292,6 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             "ALLOWED_TOKENS",
             "AUTO_DELETE_REQUEST_LOGS_DAYS",
             "TEST_MODEL",
-            "VERTEX_API_KEYS",
             "PROXIES",
             "MYSQL_PASSWORD",
             "SOMETHING_ELSE",
@@ -310,7 +311,7 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
         .collect();
     assert_eq!(
         found,
-        [(KEY.into(), Origin::Panel), (OTHER.into(), Origin::Panel)]
+        [KEY, OTHER, VERTEX].map(|key| (key.into(), Origin::Panel))
     );
     let tokens = store.tokens().await.unwrap();
     let names: Vec<&str> = tokens.iter().map(|token| token.name.as_str()).collect();
@@ -484,7 +485,7 @@ async fn what_was_changed_here_afterwards_stays_changed(world: World) {
     store.close().await;
     let store = world.open().await;
     at_start(&store, &settings).await.unwrap();
-    assert_eq!(store.keys().await.unwrap().len(), 1);
+    assert_eq!(store.keys().await.unwrap().len(), 2);
     let left = store.tokens().await.unwrap();
     assert!(!left.iter().any(|left| left.id == token));
     let value = table(
@@ -620,16 +621,16 @@ async fn without_a_sealing_key_secrets_are_served_and_not_stored_until_one_comes
     for start in 1..=2 {
         let store = world.open().await;
         let Unstored { keys, tokens } = at_start(&store, &settings).await.unwrap();
-        assert_eq!(keys, [Secret::from(KEY), OTHER.into()]);
+        assert_eq!(keys, [Secret::from(KEY), OTHER.into(), VERTEX.into()]);
         let all_tokens = [FRIEND, OF_ENVIRONMENT, AUTH].map(Secret::from);
         assert_eq!(tokens, all_tokens);
         let all = [settings.api_keys.clone(), keys].concat();
         store.sync_environment(&all, &tokens).await.unwrap();
         let served = store.load().await.unwrap();
-        assert_eq!((served.keys.len(), served.tokens.len()), (2, 3), "{start}");
+        assert_eq!((served.keys.len(), served.tokens.len()), (3, 3), "{start}");
         assert_eq!(sum_up(&store, &settings).await, u32::from(start == 1));
         let report = store.takeover().await.unwrap().unwrap();
-        assert_eq!((report.keys, report.tokens, report.log_days), (2, 3, 2));
+        assert_eq!((report.keys, report.tokens, report.log_days), (3, 3, 2));
         assert!(report.ignored.iter().any(|one| one.name == "SECRET_KEY"));
         assert!(!report.settings.iter().any(|name| name == "CUSTOM_HEADERS"));
         let sealed = "SELECT 'x' AS r FROM gemini_keys WHERE sealed IS NOT NULL";
@@ -667,7 +668,7 @@ async fn without_a_sealing_key_secrets_are_served_and_not_stored_until_one_comes
         .unwrap();
     let keys = store.keys().await.unwrap();
     let origins: Vec<Origin> = keys.iter().map(|key| key.origin).collect();
-    assert_eq!(origins, [Origin::Panel, Origin::Panel]);
+    assert_eq!(origins, [Origin::Panel; 3]);
     assert_eq!(store.tokens().await.unwrap().len(), 3);
     assert_eq!(sum_up(&store, &settings).await, 1);
     let now = sums(&store).await;
@@ -689,7 +690,7 @@ async fn two_servers_that_start_at_once_take_over_once() {
     let (first, second) = tokio::join!(at_start(&one, &settings), at_start(&two, &settings));
     first.unwrap();
     second.unwrap();
-    assert_eq!(one.keys().await.unwrap().len(), 2);
+    assert_eq!(one.keys().await.unwrap().len(), 3);
     let audit = table(&one, "SELECT action AS r FROM audit").await;
     assert_eq!(audit, ["taken_over"]);
     tokio::join!(sum_up(&one, &settings), sum_up(&two, &settings));
@@ -716,7 +717,7 @@ async fn a_log_that_cannot_be_read_delays_nothing() {
     let settings = world.settings(&[]);
     let store = world.open().await;
     at_start(&store, &settings).await.unwrap();
-    assert_eq!(store.keys().await.unwrap().len(), 2);
+    assert_eq!(store.keys().await.unwrap().len(), 3);
     other.execute("UNLOCK TABLES").await.unwrap();
     assert_eq!(sum_up(&store, &settings).await, 1);
 }
@@ -740,7 +741,7 @@ async fn a_file_that_is_no_database_of_the_original_stops_nothing() {
     world.build_original(&[]).await;
     std::fs::rename(&path, world.folder.path().join("data/default_db")).unwrap();
     at_start(&store, &settings).await.unwrap();
-    assert_eq!(store.takeover().await.unwrap().unwrap().keys, 2);
+    assert_eq!(store.takeover().await.unwrap().unwrap().keys, 3);
     store.close().await;
     std::fs::remove_file(world.folder.path().join("data/default_db")).unwrap();
     let ours = all_bytes(world.path().parent().unwrap());
