@@ -187,17 +187,16 @@ impl Code<'_> {
             None | Some("LANGUAGE_UNSPECIFIED") => String::new(),
             Some(language) => language.to_ascii_lowercase(),
         };
-        let code = self.code.trim_end_matches('\n');
-        let fence = fence(code);
-        format!("\n{fence}{language}\n{code}\n{fence}\n")
+        fenced(&language, self.code.trim_end_matches('\n'))
     }
 }
 
-/// What stands around a block of code: more backticks than the code has in a row, else one of
+/// A block of code in Markdown. More backticks stand around it than it has in a row, else one of
 /// those would end the block.
-fn fence(code: &str) -> String {
+pub(crate) fn fenced(language: &str, code: &str) -> String {
     let runs = code.split(|c| c != '`').map(str::len);
-    "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
+    let fence = "`".repeat(runs.max().unwrap_or_default().max(2) + 1);
+    format!("\n{fence}{language}\n{code}\n{fence}\n")
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,9 +219,7 @@ impl CodeResult<'_> {
 
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let logs = self.logs();
-        let fence = fence(&logs);
-        format!("\n{fence}\n{logs}\n{fence}\n")
+        fenced("", &self.logs())
     }
 }
 

@@ -72,7 +72,15 @@ pub fn accumulate(events: &str) -> (Value, Value) {
             open = None;
             let text = |item: &Value| item["content"][0]["text"].clone();
             assert_eq!(text(item), text(&event["item"]));
-            for field in ["summary", "arguments", "input", "id", "call_id", "name"] {
+            for field in [
+                "summary",
+                "arguments",
+                "input",
+                "code",
+                "id",
+                "call_id",
+                "name",
+            ] {
                 assert_eq!(item[field], event["item"][field], "{field}");
             }
             *item = event["item"].clone();
@@ -124,9 +132,12 @@ pub fn accumulate(events: &str) -> (Value, Value) {
                 assert_eq!(event["arguments"], item["arguments"]);
             }
             "response.custom_tool_call_input.done" => assert_eq!(event["input"], item["input"]),
+            "response.code_interpreter_call_code.delta" => grow(&mut item["code"]),
+            "response.code_interpreter_call_code.done" => assert_eq!(event["code"], item["code"]),
             other => assert!(
                 other.starts_with("response.image_generation_call.")
-                    || other.starts_with("response.web_search_call."),
+                    || other.starts_with("response.web_search_call.")
+                    || other.starts_with("response.code_interpreter_call."),
                 "{other}"
             ),
         }
