@@ -33,6 +33,7 @@ fn key(id: i64, state: KeyState) -> KeyView {
 
 fn props(keys: Vec<KeyView>) -> KeysViewProps {
     KeysViewProps {
+        pool: None,
         keys: LoadResult::default().after(Ok(keys)),
         now: NOW,
         busy: BTreeSet::new(),
@@ -113,6 +114,7 @@ async fn a_preview_names_every_piece_and_its_reason() {
         }],
     };
     let html = render::<AddKeysView>(AddKeysViewProps {
+        pool: None,
         text: "something".into(),
         busy: false,
         outcome: Outcome::Preview(report),
