@@ -208,10 +208,6 @@ fn report() -> String {
                 seconds(played.wait(0.99)),
             )
             .unwrap();
-            if let (Policy::Pool, false) = (policy, case.faults) {
-                assert!(share(served, bound) >= 99.0, "{name}: {served} of {bound}");
-                assert!(share(refused, calls) <= 0.5, "{name}: {refused} of {calls}");
-            }
         }
     }
     writeln!(
