@@ -35,7 +35,6 @@ fn key(id: i64, state: KeyState) -> KeyView {
 
 fn props(keys: Vec<KeyView>) -> KeysViewProps {
     KeysViewProps {
-        pool: None,
         keys: LoadResult::default().after(Ok(keys)),
         pool: None,
         now: NOW,
@@ -117,7 +116,6 @@ async fn a_preview_names_every_piece_and_its_reason() {
         }],
     };
     let html = render::<AddKeysView>(AddKeysViewProps {
-        pool: None,
         text: "something".into(),
         busy: false,
         outcome: Outcome::Preview(report),
