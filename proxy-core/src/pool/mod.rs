@@ -267,8 +267,8 @@ impl Pool {
 
     /// The number of the key where everything of `seed` is to be: always the same as long as that
     /// key is usable, and of all other seeds as few as can be move when a key comes or goes
-    /// (rendezvous hashing). `None` when no key is usable.
-    pub fn home(&self, seed: u64) -> Option<i64> {
+    /// (rendezvous hashing). `None` when no key is usable that `may`.
+    pub fn home(&self, seed: u64, may: impl Fn(i64) -> bool) -> Option<i64> {
         /// The finaliser of SplitMix64, which mixes all bits.
         fn mixed(mut x: u64) -> u64 {
             x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -278,7 +278,8 @@ impl Pool {
         let roster = self.shared.roster.load();
         let usable = roster.keys.iter().filter(|key| key.is_usable());
         let rank = |id: i64| mixed(seed ^ mixed(id.cast_unsigned().wrapping_add(1)));
-        usable.map(|key| key.id).max_by_key(|id| (rank(*id), *id))
+        let ids = usable.map(|key| key.id).filter(|id| may(*id));
+        ids.max_by_key(|id| (rank(*id), *id))
     }
 
     /// Applies the end of an attempt with `picked`. `said` is what Google said when it was not
