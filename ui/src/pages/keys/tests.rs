@@ -114,7 +114,6 @@ async fn a_preview_names_every_piece_and_its_reason() {
         }],
     };
     let html = render::<AddKeysView>(AddKeysViewProps {
-        pool: None,
         text: "something".into(),
         busy: false,
         outcome: Outcome::Preview(report),
