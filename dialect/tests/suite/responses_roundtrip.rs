@@ -111,6 +111,8 @@ pub fn accumulate(events: &str) -> (Value, Value) {
             "response.reasoning_summary_text.delta" => grow(&mut item["summary"][0]["text"]),
             "response.function_call_arguments.delta" => grow(&mut item["arguments"]),
             "response.custom_tool_call_input.delta" => grow(&mut item["input"]),
+            "response.code_interpreter_call_code.delta" => grow(&mut item["code"]),
+            "response.code_interpreter_call_code.done" => assert_eq!(event["code"], item["code"]),
             "response.output_text.done" => assert_eq!(event["text"], item["content"][0]["text"]),
             "response.refusal.done" => assert_eq!(event["refusal"], item["content"][0]["refusal"]),
             "response.reasoning_summary_text.done" => {
@@ -126,7 +128,8 @@ pub fn accumulate(events: &str) -> (Value, Value) {
             "response.custom_tool_call_input.done" => assert_eq!(event["input"], item["input"]),
             other => assert!(
                 other.starts_with("response.image_generation_call.")
-                    || other.starts_with("response.web_search_call."),
+                    || other.starts_with("response.web_search_call.")
+                    || other.starts_with("response.code_interpreter_call."),
                 "{other}"
             ),
         }
