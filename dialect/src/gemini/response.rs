@@ -195,7 +195,7 @@ impl Code<'_> {
 
 /// What stands around a block of code: more backticks than the code has in a row, else one of
 /// those would end the block.
-fn fence(code: &str) -> String {
+pub(crate) fn fence(code: &str) -> String {
     let runs = code.split(|c| c != '`').map(str::len);
     "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
 }

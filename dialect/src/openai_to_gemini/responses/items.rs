@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::tools::{flat_name, input_arguments};
 use crate::error::Invalid;
 use crate::gemini::request::{FunctionCall, Part};
+use crate::gemini::response::fence;
 use crate::media;
 use crate::names::into_legal;
 use crate::openai::{chat, responses as wire};
@@ -113,9 +114,12 @@ impl<'a> Read<'a> {
             "web_search_call" | "file_search_call" => {}
             "code_interpreter_call" => {
                 let code = item.code.unwrap_or_default();
-                let mut text = format!("\n```python\n{}\n```\n", code.trim_end_matches('\n'));
+                let code = code.trim_end_matches('\n');
+                let around = fence(code);
+                let mut text = format!("\n{around}python\n{code}\n{around}\n");
                 for logs in item.outputs.into_iter().flatten().filter_map(|o| o.logs) {
-                    text.push_str(&format!("\n```\n{}\n```\n", &*logs));
+                    let around = fence(&logs);
+                    text.push_str(&format!("\n{around}\n{}\n{around}\n", &*logs));
                 }
                 self.items.push(Item::Model(Part::text(text)));
             }
