@@ -44,9 +44,8 @@ async fn a_file_of_the_original_is_taken_over_by_name_and_once() {
     for part in [
         "1 Gemini keys, 1 client tokens",
         "AUTH_TOKEN is the panel's password",
-        "Settings: MAX_RETRIES.",
+        "Settings: MAX_RETRIES, PROXIES.",
         "API_KEYS: number 2",
-        "PROXIES: ",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }

@@ -16,6 +16,8 @@
 //! | DELETE `/api/keys/{id}` | | 204; can be undone until the next start |
 //! | POST `/api/keys/{id}/restore` | | [`KeyView`] |
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
+//! | GET `/api/egress` | | [`Vec<EgressView>`] |
+//! | POST `/api/doctor` | | [`DoctorReport`]; some seconds |
 //! | GET `/api/pool` | | [`PoolView`] |
 //! | POST `/api/pool/clear` | [`ClearCooldowns`] | 204 |
 //! | GET `/api/tokens` | | [`Vec<TokenView>`] |

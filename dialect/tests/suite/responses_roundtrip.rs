@@ -119,6 +119,8 @@ pub fn accumulate(events: &str) -> (Value, Value) {
             "response.reasoning_summary_text.delta" => grow(&mut item["summary"][0]["text"]),
             "response.function_call_arguments.delta" => grow(&mut item["arguments"]),
             "response.custom_tool_call_input.delta" => grow(&mut item["input"]),
+            "response.code_interpreter_call_code.delta" => grow(&mut item["code"]),
+            "response.code_interpreter_call_code.done" => assert_eq!(event["code"], item["code"]),
             "response.output_text.done" => assert_eq!(event["text"], item["content"][0]["text"]),
             "response.refusal.done" => assert_eq!(event["refusal"], item["content"][0]["refusal"]),
             "response.reasoning_summary_text.done" => {

@@ -194,7 +194,8 @@ mod tests {
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
         let get = |name: &str| {
-            let found = pairs.iter().find(|(given, _)| *given == name);
+            let fixed = [("DATA_DIR", "data")];
+            let found = pairs.iter().chain(&fixed).find(|(given, _)| *given == name);
             found.map(|(_, value)| (*value).to_owned())
         };
         Settings::load(get).unwrap()

@@ -103,6 +103,9 @@ pub struct Window {
     day_ends: Millis,
     /// Requests since the last midnight in California.
     today: u64,
+    /// The number of the first request of that day: one that is taken back after midnight was
+    /// never among those of the new day.
+    day_began: Option<u64>,
     learned: Learned,
     /// What Google has asked for.
     rest: Option<Opening>,
@@ -197,6 +200,7 @@ impl Window {
     pub fn send(&mut self, at: Moment, number: u64, tokens: u64) {
         self.forget(at);
         self.today += 1;
+        self.day_began.get_or_insert(number);
         self.requests += 1;
         self.tokens += tokens;
         let is_full = self.sent.len() >= MOST_SENT;
@@ -230,7 +234,9 @@ impl Window {
     /// Takes back a request that Google has not counted.
     pub fn take_back(&mut self, at: Moment, number: u64) {
         self.forget(at);
-        self.today = self.today.saturating_sub(1);
+        if self.day_began.is_some_and(|first| number >= first) {
+            self.today = self.today.saturating_sub(1);
+        }
         let found = self.sent.iter().rposition(|sent| sent.number == number);
         let Some((place, sent)) = found.and_then(|place| Some((place, *self.sent.get(place)?)))
         else {
@@ -332,9 +338,14 @@ impl Window {
         self.requests += other.requests;
         self.tokens += other.tokens;
         match self.day_ends.cmp(&other.day_ends) {
-            std::cmp::Ordering::Equal => self.today += other.today,
+            std::cmp::Ordering::Equal => {
+                self.today += other.today;
+                let both = [self.day_began, other.day_began].into_iter().flatten();
+                self.day_began = both.min();
+            }
             std::cmp::Ordering::Less => {
                 (self.day_ends, self.today) = (other.day_ends, other.today);
+                self.day_began = other.day_began;
             }
             std::cmp::Ordering::Greater => {}
         }
@@ -388,6 +399,7 @@ impl Window {
             sent,
             day_ends: saved.day_ends,
             today: saved.today,
+            day_began: None,
             learned: saved.learned,
             rest: saved.rest,
             unproven: saved.unproven,
@@ -420,6 +432,7 @@ impl Window {
         if self.day_ends != at.day_ends {
             self.day_ends = at.day_ends;
             self.today = 0;
+            self.day_began = None;
         }
     }
 

@@ -622,6 +622,9 @@ fn no_text_is_left_over() {
         "deploy.run.state_help.",
         "deploy.run.step.",
         "deploy.run.step_state.",
+        "doctor.state.",
+        "doctor.found.",
+        "doctor.advice.",
     ];
     for key in texts(Lang::En).keys() {
         let plain = key.trim_end_matches(".one").trim_end_matches(".other");

@@ -280,7 +280,8 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             "MAX_RETRIES",
             "LOG_LEVEL",
             "RECORD_BODIES",
-            "FILTERED_MODELS"
+            "FILTERED_MODELS",
+            "PROXIES"
         ]
     );
     let ignored: Vec<&str> = report.ignored.iter().map(|one| one.name.as_str()).collect();
@@ -292,7 +293,6 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             "ALLOWED_TOKENS",
             "AUTO_DELETE_REQUEST_LOGS_DAYS",
             "TEST_MODEL",
-            "PROXIES",
             "MYSQL_PASSWORD",
             "SOMETHING_ELSE",
         ]
