@@ -336,6 +336,7 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             r#"["gemini-pro-vision", "chat-bison-001"]"#,
             "warn",
             "7",
+            "sealed",
             "True"
         ]
     );
