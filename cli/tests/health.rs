@@ -33,7 +33,7 @@ fn assert_says(output: &Output, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_keys_is_healthy_at_every_address_it_listens_on() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Box::pin(serve(folder.path(), None)).await;
+    let running = serve(folder.path(), None).await;
     let address = running.address();
     let address: SocketAddr = address.trim_start_matches("http://").parse().unwrap();
     let port = address.port().to_string();

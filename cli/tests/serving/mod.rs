@@ -18,7 +18,7 @@ pub async fn serve(folder: &Path, auth_token: Option<&str>) -> Running {
     })
     .unwrap();
     let (master, sealing) = settings.sealing_key().unwrap();
-    proxy_core::start(CoreConfig {
+    Box::pin(proxy_core::start(CoreConfig {
         on_settings: None,
         settings,
         master,
@@ -26,7 +26,7 @@ pub async fn serve(folder: &Path, auth_token: Option<&str>) -> Running {
         clock: Clock::system(),
         panel: None,
         extend: None,
-    })
+    }))
     .await
     .unwrap()
 }

@@ -134,8 +134,6 @@ pub fn accumulate(events: &str) -> (Value, Value) {
                 assert_eq!(event["arguments"], item["arguments"]);
             }
             "response.custom_tool_call_input.done" => assert_eq!(event["input"], item["input"]),
-            "response.code_interpreter_call_code.delta" => grow(&mut item["code"]),
-            "response.code_interpreter_call_code.done" => assert_eq!(event["code"], item["code"]),
             other => assert!(
                 other.starts_with("response.image_generation_call.")
                     || other.starts_with("response.web_search_call.")
