@@ -110,7 +110,7 @@ impl Claim {
     }
 
     /// Takes the turn, again; false when another process has it.
-    async fn keep(&self) -> Result<bool, StoreError> {
+    pub async fn keep(&self) -> Result<bool, StoreError> {
         let until = self.deployer.clock().now().saturating_add(TURN_MS);
         let store = self.deployer.store();
         let has = store
@@ -127,7 +127,7 @@ impl Claim {
     pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let kept = async {
             loop {
-                tokio::time::sleep(AGAIN).await;
+                // First now: what came before may have taken its time.
                 match self.keep().await {
                     Ok(true) => {}
                     Ok(false) => return,
@@ -135,6 +135,7 @@ impl Claim {
                         tracing::warn!(%error, "a remote's turn could not be kept; it is tried again");
                     }
                 }
+                tokio::time::sleep(AGAIN).await;
             }
         };
         tokio::select! {

@@ -9,6 +9,7 @@ use proxy_core::store::{MysqlConfig, inspect};
 use tokio_util::sync::CancellationToken;
 use vault::Secret;
 
+use crate::claim::elsewhere;
 use crate::deployer::Deployer;
 use crate::document;
 use crate::image::{Registry, parse, pinned};
@@ -180,6 +181,9 @@ impl Deployer {
             cancel: claim.cancel.clone(),
             keys: self.keys_of(&wish).await?,
         };
+        if !claim.keep().await? {
+            return Err(elsewhere());
+        }
         document::save(self.store(), &record).await?;
         let view = run::view(&record, 0, true);
         let stop = self.host().stop.clone();

@@ -153,11 +153,21 @@ pub(crate) fn wanted(contents: &[Content<'_>]) -> Vec<Wanted> {
     wanted
 }
 
-/// The body of a call with what was found in place of the addresses.
+/// Why a body cannot be filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfilled {
+    /// It is none that a translation made.
+    Malformed(Malformed),
+    /// Addresses stand in it so often that it would be larger than allowed.
+    TooLarge,
+}
+
+/// The body of a call with what was found in place of the addresses. What is fetched once may
+/// stand in several places; all of them together may have `most` bytes, in base64.
 ///
 /// # Errors
-/// When `body` is none that a translation made.
-pub fn fill(body: &[u8], found: &[Found]) -> Result<Vec<u8>, Malformed> {
+/// When `body` is none that a translation made, or would be too large.
+pub fn fill(body: &[u8], found: &[Found], most: usize) -> Result<Vec<u8>, Unfilled> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Body<'a> {
@@ -171,18 +181,23 @@ pub fn fill(body: &[u8], found: &[Found]) -> Result<Vec<u8>, Malformed> {
         #[serde(borrow, default)]
         parts: Vec<&'a RawValue>,
     }
-    let request: Body<'_> = serde_json::from_slice(body).map_err(|e| Malformed::json(&e))?;
+    let request: Body<'_> =
+        serde_json::from_slice(body).map_err(|e| Unfilled::Malformed(Malformed::json(&e)))?;
     let turns = match &request.generate_content_request {
         Some(inner) => &inner.contents,
         None => &request.contents,
     };
     let more: usize = found.iter().map(|found| found.data.len()).sum();
     let mut filled = Vec::with_capacity(body.len() + more);
-    let mut from = 0;
+    let (mut from, mut all) = (0, 0_usize);
     for part in turns.iter().flat_map(|turn| &turn.parts) {
         let Some(found) = address(part).and_then(|url| found.iter().find(|f| f.url == *url)) else {
             continue;
         };
+        all = all.saturating_add(found.data.len());
+        if all > most {
+            return Err(Unfilled::TooLarge);
+        }
         let place = place(body, part.get());
         filled.extend_from_slice(&body[from..place.start]);
         put_json(&mut filled, &Part::inline(&*found.media_type, &*found.data));

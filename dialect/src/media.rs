@@ -199,9 +199,21 @@ pub(crate) fn uploaded<'a>(media_type: Option<&'static str>, id: &FileId) -> Par
     part
 }
 
-/// As much of an address as an error shows.
+/// As much of an address as an error shows: no credential, and nothing after the path, which may
+/// hold one.
 pub(crate) fn beginning(url: &str) -> String {
-    url.chars().take(40).collect()
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = plain.split_once("://") else {
+        return plain.chars().take(40).collect();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+        .chars()
+        .take(40)
+        .collect()
 }
 
 /// Takes apart what the model said earlier, as a client sends it back: media that were put into

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How far the clock may be off: Google's own signed requests allow five minutes, and quota
 /// windows are shorter than that.
 const SKEW: Millis = 60_000;
-/// The beginnings by which the two kinds of key are told apart
+/// The beginnings by which the kinds of key are told apart
 /// (<https://ai.google.dev/gemini-api/docs/api-key>).
 const KINDS: [&str; 2] = ["AIza", "AQ."];
 /// What is asked how many tokens it has, where no key's list of models names another model.
@@ -52,6 +52,11 @@ impl Core {
     /// this core listens.
     pub async fn examine(&self, listening: Option<&str>) -> DoctorReport {
         let settings = arc_swap::Guard::into_inner(self.settings());
+        let elsewhere: Option<Url> = listening.and_then(|address| address.parse().ok());
+        let elsewhere = elsewhere.and_then(|url| url.socket_addrs(|| None).ok());
+        for address in elsewhere.into_iter().flatten() {
+            self.egress.also_listens(address);
+        }
         let routes = self.egress.routes(&settings, self.clock.monotonic());
         let address = listening.map_or_else(|| self.address(), str::to_owned);
         let (port, names, google) = tokio::join!(
@@ -59,7 +64,7 @@ impl Core {
             names(&settings, &routes),
             Box::pin(self.google(&settings, &routes)),
         );
-        let keys = Box::pin(self.keys(&settings, &routes)).await;
+        let keys = Box::pin(self.keys(&settings)).await;
         let mut findings = vec![port];
         findings.push(self.tokens().await);
         findings.extend(self.proxies(&settings, &routes));
@@ -204,7 +209,7 @@ impl Core {
 
     /// A key of each kind by each way: whether it is accepted, and the region served. Each key
     /// only goes the way that it always goes.
-    async fn keys(&self, settings: &Settings, routes: &[Route]) -> Vec<Finding> {
+    async fn keys(&self, settings: &Settings) -> Vec<Finding> {
         let keys = match self.store.keys().await {
             Ok(keys) => keys,
             Err(error) => {
@@ -229,16 +234,12 @@ impl Core {
             self.egress.route(settings, &key.secret, base, now)
         };
         let mut all = Vec::new();
-        for route in routes {
-            let here = in_use.iter().filter(|key| way_of(key) == *route);
-            let here: Vec<&&StoredKey> = here.collect();
-            for kind in KINDS {
-                let mut of_kind = here
-                    .iter()
-                    .filter(|key| key.secret.expose().starts_with(kind));
-                if let Some(key) = of_kind.next() {
-                    all.extend(Box::pin(self.key(key, route, model)).await);
-                }
+        let mut seen: Vec<(Route, &str)> = Vec::new();
+        for key in in_use {
+            let like = (way_of(key), kind_of(key));
+            if !seen.contains(&like) {
+                all.extend(Box::pin(self.key(key, &like.0, model)).await);
+                seen.push(like);
             }
         }
         all
@@ -266,6 +267,13 @@ impl Core {
             false => finding(Code::KeyRefused, State::Bad, masked, checked.message),
         }]
     }
+}
+
+/// What kind of key it looks like; empty for one that looks like none.
+fn kind_of(key: &StoredKey) -> &'static str {
+    let text = key.secret.expose();
+    let kind = KINDS.into_iter().find(|kind| text.starts_with(kind));
+    kind.unwrap_or_default()
 }
 
 /// Where Google's name leads, for calls that go straight.

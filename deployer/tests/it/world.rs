@@ -95,7 +95,7 @@ impl Ground {
         let extend = settings
             .deployer
             .then(|| deployer::extend_in(self.providers.clone(), Arc::new(ByClock(shown.clone()))));
-        let running = proxy_core::start(CoreConfig {
+        let running = Box::pin(proxy_core::start(CoreConfig {
             settings,
             on_settings: None,
             master: MasterKey::from_bytes([7; 32]),
@@ -103,7 +103,7 @@ impl Ground {
             clock: Clock::new(move || shown.now()),
             panel: None,
             extend,
-        })
+        }))
         .await
         .unwrap();
         let mut world = World {

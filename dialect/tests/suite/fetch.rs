@@ -2,7 +2,7 @@
 
 use dialect::ModelMap;
 use dialect::anthropic_to_gemini::{count_tokens_request, messages_request};
-use dialect::fetch::fill;
+use dialect::fetch::{Unfilled, fill};
 use dialect::openai_to_gemini::chat_request;
 use dialect::openai_to_gemini::responses::responses_request;
 use serde_json::{Value, json as value};
@@ -22,6 +22,9 @@ fn chat(parts: Value) -> Vec<u8> {
 fn image(url: &str) -> Value {
     value!({"type": "image_url", "image_url": {"url": url}})
 }
+
+/// What fetched media may have together.
+const MOST: usize = 1024 * 1024;
 
 #[test]
 fn every_protocol_names_what_has_to_be_fetched_and_where_it_stands() {
@@ -46,7 +49,7 @@ fn every_protocol_names_what_has_to_be_fetched_and_where_it_stands() {
     let count = count_tokens_request(body.as_bytes(), &ModelMap::default()).unwrap();
     assert_eq!(count.fetch, call.fetch);
     let found = count.fetch[0].found(None, PNG).unwrap();
-    let filled = json(&fill(&count.body, &[found]).unwrap());
+    let filled = json(&fill(&count.body, &[found], MOST).unwrap());
     let part = &filled["generateContentRequest"]["contents"][0]["parts"][0];
     assert_eq!(part["inlineData"]["mimeType"], "image/png");
 }
@@ -77,7 +80,7 @@ fn what_was_found_takes_the_place_of_its_address_and_all_else_stays() {
         call.fetch[0].found(Some("image/jpg"), b"a").unwrap(),
         call.fetch[1].found(Some("text/html"), PNG).unwrap(),
     ];
-    let filled = json(&fill(&call.body, &found).unwrap());
+    let filled = json(&fill(&call.body, &found, MOST).unwrap());
     let mut expected = json(&call.body);
     let parts = &mut expected["contents"][0]["parts"];
     let cat = value!({"inlineData": {"mimeType": "image/jpeg", "data": "YQ=="}});
@@ -86,6 +89,24 @@ fn what_was_found_takes_the_place_of_its_address_and_all_else_stays() {
     parts[3] = cat;
     assert_eq!(filled, expected);
     assert_eq!(parts_of(&filled)[1]["text"], says);
+    // "YQ==" twice, and the picture once.
+    assert!(fill(&call.body, &found, 24).is_ok());
+    assert_eq!(fill(&call.body, &found, 23), Err(Unfilled::TooLarge));
+}
+
+#[test]
+fn an_error_shows_no_credential_of_an_address() {
+    let call = chat_request(&chat(value!([image("http://a.example/x?key=s3cret")]))).unwrap();
+    let refused = call.fetch[0].refused("it is gone.");
+    assert!(
+        refused.message.contains("http://a.example/x"),
+        "{refused:?}"
+    );
+    assert!(!refused.message.contains("s3cret"), "{refused:?}");
+    let part = image("https://me:s3cret@a.example/x");
+    if let Err(refused) = chat_request(&chat(value!([part]))) {
+        assert!(!refused.message.contains("s3cret"), "{refused:?}");
+    }
 }
 
 fn parts_of(body: &Value) -> &Vec<Value> {
@@ -97,7 +118,7 @@ fn the_media_type_is_seen_or_told_or_guessed() {
     let kind = |part: Value, declared: Option<&str>, bytes: &[u8]| {
         let call = chat_request(&chat(value!([part]))).unwrap();
         let found = call.fetch[0].found(declared, bytes)?;
-        let filled = json(&fill(&call.body, &[found]).unwrap());
+        let filled = json(&fill(&call.body, &[found], MOST).unwrap());
         let kind = &parts_of(&filled)[0]["inlineData"]["mimeType"];
         Ok::<_, dialect::Invalid>(kind.as_str().unwrap().to_owned())
     };

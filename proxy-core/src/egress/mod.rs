@@ -62,7 +62,7 @@ pub struct Egress {
     system: System,
     health: RwLock<HashMap<u64, Arc<Health>>>,
     /// Where this program listens itself.
-    own: Vec<SocketAddr>,
+    own: RwLock<Vec<SocketAddr>>,
 }
 
 impl Egress {
@@ -71,8 +71,13 @@ impl Egress {
         Self {
             system: System::default(),
             health: RwLock::default(),
-            own,
+            own: RwLock::new(own),
         }
+    }
+
+    /// This program also listens there, in another process.
+    pub fn also_listens(&self, address: SocketAddr) {
+        self.own.write().push(address);
     }
 
     /// The way by which a call with this credential goes to `address`. `now` is a monotonic time:
@@ -108,7 +113,7 @@ impl Egress {
             return false;
         };
         let (host, port) = proxy.place();
-        is_loopback(host) && self.own.iter().any(|own| own.port() == port)
+        is_loopback(host) && self.own.read().iter().any(|own| own.port() == port)
     }
 
     /// Notes how a call by this way ended: it came back, or why it did not.

@@ -169,7 +169,7 @@ impl Lane {
             let Some(slot) = state.slots.get_mut(place as usize) else {
                 return;
             };
-            slot.trial = false;
+            slot.ended(call.number);
             slot.changed = true;
             // What was under way longer says nothing about a limit's beginning.
             match consequence.window {
@@ -224,7 +224,7 @@ impl Lane {
                 return;
             };
             if let Some(slot) = state.slots.get_mut(place as usize) {
-                slot.trial = false;
+                slot.ended(call.number);
                 if !sent {
                     slot.window.take_back(at, call.number);
                 }

@@ -48,8 +48,8 @@ pub(super) struct Slot {
     pub(super) window: Window,
     place: Place,
     turn: u64,
-    /// A trial is under way.
-    pub(super) trial: bool,
+    /// The number of the trial that is under way.
+    pub(super) trial: Option<u64>,
     next_key: usize,
     /// It has changed since it was last kept.
     pub(super) changed: bool,
@@ -118,8 +118,17 @@ impl LaneState {
             {
                 slot.window.merge(known.window.clone());
                 slot.turn = slot.turn.max(known.turn);
-                slot.trial |= known.trial;
                 slot.changed |= known.changed || places.len() > 1;
+            }
+            // One that was tried with keys that are elsewhere now would never be known to end.
+            if let [place] = *places {
+                let ids = |project: &Project| -> Vec<i64> {
+                    project.keys.iter().map(|key| key.id).collect()
+                };
+                let was = old.projects.get(place as usize);
+                let is_same = was.is_some_and(|was| ids(was) == ids(project));
+                let known = before.get(place as usize).filter(|_| is_same);
+                slot.trial = known.and_then(|known| known.trial);
             }
             for key in &project.keys {
                 for saved in key.take_saved(&lane.model) {
@@ -173,7 +182,7 @@ impl LaneState {
             Strategy::Weighted => (0, slot.turn),
         };
         let tier = u8::from(project.tier == Tier::Paid);
-        slot.place = match slot.trial {
+        slot.place = match slot.trial.is_some() {
             true => Place::Out,
             false if opening.until > at.now => Place::Waking(opening.until),
             false => Place::Ready(Order(tier, Reverse(plenty), turn)),
@@ -259,11 +268,12 @@ impl LaneState {
         {
             soonest = earlier(soonest, slot.window.opening(at, &self.caps, want.tokens));
         }
-        let on_trial = || self.slots.iter().any(|slot| slot.trial);
+        let on_trial = || self.slots.iter().any(|slot| slot.trial.is_some());
         let why = match soonest {
             _ if roster.keys.is_empty() => Unavailable::NoKeys,
+            // What is under way ends sooner than most windows open.
+            _ if busy || on_trial() => Unavailable::Busy,
             Some(Opening { until, reason }) => Unavailable::Resting { until, reason },
-            None if busy || on_trial() => Unavailable::Busy,
             None if tried => Unavailable::AllTried,
             None if roster.keys.iter().any(|key| key.is_usable()) => Unavailable::NoneAllowed,
             None => Unavailable::NoneUsable,
@@ -292,7 +302,7 @@ impl LaneState {
                 }
             }
             slot.window.send(at, self.numbers, tokens);
-            slot.trial = slot.window.is_on_trial();
+            slot.trial = slot.window.is_on_trial().then_some(self.numbers);
             slot.changed = true;
         }
         self.put(place, at);
@@ -314,6 +324,7 @@ impl LaneState {
         if let Some(place) = self.roster.project_of(key) {
             if let Some(slot) = self.slots.get_mut(place as usize) {
                 slot.changed = true;
+                slot.trial = None;
             }
             self.put(place, at);
         }
@@ -358,6 +369,11 @@ impl LaneState {
 }
 
 impl Slot {
+    /// Notes that a request has ended, however.
+    pub(super) fn ended(&mut self, number: u64) {
+        self.trial = self.trial.filter(|trial| *trial != number);
+    }
+
     /// The next of the project's keys that can be asked.
     fn key_for(&mut self, project: &Project, want: &Want<'_>, most_running: u32) -> Chosen {
         let mut worst = Chosen::None;

@@ -413,6 +413,30 @@ fn after_a_rest_there_is_one_trial_and_no_flood() {
 }
 
 #[test]
+fn a_trial_under_way_is_waited_for_though_another_key_rests_until_midnight() {
+    let made = plain(2);
+    let (a, b) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    let day = Limits {
+        rpd: Some(1),
+        ..Limits::default()
+    };
+    made.settle(&a, quota(CooldownReason::PerDay, day, None));
+    let minute = Limits::default();
+    made.settle(&b, quota(CooldownReason::PerMinute, minute, None));
+    made.at(NOON + 60_000);
+    let trial = made.pick("m").unwrap();
+    assert_eq!(trial.id(), b.id());
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    // One that goes away in the middle leaves no key behind that nobody may ask.
+    made.pool.remove(b.id());
+    drop(trial);
+    assert!(matches!(
+        made.pick("m").err(),
+        Some(Unavailable::Resting { .. })
+    ));
+}
+
+#[test]
 fn why_nothing_is_available_is_told_apart() {
     assert_eq!(plain(0).pick("m").err(), Some(Unavailable::NoKeys));
     let made = plain(2);

@@ -11,6 +11,10 @@ use super::Unavailable;
 use super::lane::{Lane, Prefer, Want};
 use super::lease::Picked;
 
+/// After how long the first of a queue looks again, in milliseconds, when it is not known when a
+/// key becomes free.
+const LOOK_AGAIN_MS: Millis = 500;
+
 /// A [`Want`] that outlives its request's borrowings.
 #[derive(Clone, Debug)]
 pub(super) struct OwnedWant {
@@ -195,6 +199,11 @@ impl Waiting {
             if now >= deadline || opens > deadline {
                 return Err(why);
             }
+            // Keys also become free by calls of other models, which tell nobody here.
+            let opens = match why {
+                Unavailable::Busy => opens.min(now.saturating_add(LOOK_AGAIN_MS)),
+                _ => opens,
+            };
             let pause = Duration::from_millis(opens.saturating_sub(now).max(1).unsigned_abs());
             tokio::select! {
                 biased;

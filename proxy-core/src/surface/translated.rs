@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
-use dialect::fetch::{Wanted, fill};
+use dialect::fetch::{Unfilled, Wanted, fill};
 use dialect::gemini::{ApiStatus, pieces};
 use dialect::style::Style;
 use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, UpstreamFailure};
@@ -340,7 +340,17 @@ pub(super) async fn filled(
     let found = app.upstream.media.fetch(&settings, wanted).await?;
     match found.is_empty() {
         true => Ok(body),
-        false => fill(&body, &found).map_err(|_| Problem::bug("a body of ours cannot be read")),
+        false => {
+            let most = settings.media_url_bytes().div_ceil(3) * 4 + 4 * found.len();
+            fill(&body, &found, most).map_err(|why| match (why, wanted.first()) {
+                (Unfilled::TooLarge, Some(first)) => Problem::from(first.refused(format_args!(
+                    "everything that is fetched for one request may have {} MB together, counted \
+                     as often as it is named (MEDIA_URL_MB); name it once, or upload it as a file.",
+                    settings.media_url_mb
+                ))),
+                _ => Problem::bug("a body of ours cannot be read"),
+            })
+        }
     }
 }
 

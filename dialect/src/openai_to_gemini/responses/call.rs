@@ -166,6 +166,9 @@ fn supported(request: &wire::Request<'_>) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// How much text items may have that a request names by their ids, in bytes.
+const MOST_REMEMBERED: usize = 64 * 1024 * 1024;
+
 /// The items of the whole conversation, each with its place for errors.
 fn history<'a>(
     previous: Option<&str>,
@@ -190,6 +193,8 @@ fn history<'a>(
     }
     let own = own.into_iter().enumerate();
     history.extend(own.map(|(at, item)| (format!("input[{at}]"), item)));
+    // What one item of the memory has may be named again and again.
+    let mut remembered = 0_usize;
     for (path, item) in &mut history {
         let Some(id) = reference(item, path)?.map(|id| id.to_string()) else {
             continue;
@@ -202,6 +207,17 @@ fn history<'a>(
                 ),
             ));
         };
+        remembered = remembered.saturating_add(found.get().len());
+        if remembered > MOST_REMEMBERED {
+            return Err(Invalid::new(
+                format!("{path}.id"),
+                format!(
+                    "The items that are named by their ids have more than {} MiB together. Name \
+                     each once, or send the items themselves.",
+                    MOST_REMEMBERED / (1024 * 1024)
+                ),
+            ));
+        }
         *item = Cow::Owned(found);
     }
     Ok(history)
