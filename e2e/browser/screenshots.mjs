@@ -48,6 +48,7 @@ const MORE_PAGES = [
   { name: 'settings', path: '#/settings', ready: 'settings-search' },
   { name: 'transfer', path: '#/settings/transfer', ready: 'export-card' },
   { name: 'history', path: '#/settings/history', ready: 'history-card' },
+  { name: 'doctor', path: '#/doctor', ready: 'doctor-findings' },
   { name: 'data', path: '#/data', ready: 'database-card' },
   { name: 'account', path: '#/account', ready: 'totp-card' },
   { name: 'deploy-account', path: '#/deploy?step=account&door=render', ready: 'account-card' },

@@ -1,6 +1,6 @@
 //! OpenAI's files, kept by Google for two days, translated by [`dialect`].
 //!
-//! All files of a client token go to the same key as long as that key is usable ([`Pool::home`]),
+//! All files of a client token go to the same key as long as that key is usable ([`crate::pool::Pool::home`]),
 //! so that they can be used together in one request, and so that the list needs to be asked of
 //! one key only. Nothing is kept here: the id says the key, and a file's label at Google says
 //! whose it is, so a restart or another server on the same database changes nothing.

@@ -66,7 +66,7 @@ pub struct Upstream {
     client: reqwest::Client,
     /// Fetches what clients name by address, from anywhere but Google.
     pub(crate) media: Arc<Fetcher>,
-    /// Those through proxies, by [`Proxy::id`].
+    /// Those through proxies, by [`crate::egress::Proxy::id`].
     proxied: Arc<Mutex<HashMap<u64, reqwest::Client>>>,
 }
 

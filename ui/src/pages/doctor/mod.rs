@@ -1,6 +1,6 @@
 //! The check-up: everything between a client and Google, one line each, with what to do.
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
 use contract::admin::{DoctorReport, Finding, FindingCode, FindingState};
