@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
-import { PASSWORD, PATIENCE, needed } from '../programs.mjs';
+import { PASSWORD, PATIENCE, needed, startServer } from '../programs.mjs';
 
 export * from '../programs.mjs';
 
