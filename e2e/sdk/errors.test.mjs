@@ -56,7 +56,7 @@ test('all keys are out of their daily quota', async () => {
         messages: { kind: Anthropic.RateLimitError, status: 429 },
         gemini: { kind: ApiError, status: 429 },
       },
-      /quota|limit/i,
+      /quota|limit|requests of today/i,
     );
   } finally {
     await world.close();
