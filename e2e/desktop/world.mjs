@@ -293,6 +293,8 @@ export class Window {
     await this.until(`«${id}» can be clicked`, async () => {
       const found = await this.#find(id);
       if (!found || !(await ask(`${this.url}/element/${found}/enabled`, "GET"))) return false;
+      // WebDriver itself brings it just to the edge, where the bar of the proxy may be over it.
+      await this.script("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", `[data-testid="${id}"]`);
       await ask(`${this.url}/element/${found}/click`, "POST", {});
       return true;
     });
