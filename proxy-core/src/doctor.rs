@@ -104,7 +104,7 @@ impl Core {
     async fn tokens(&self) -> Finding {
         match self.store.tokens().await {
             Ok(tokens) if tokens.is_empty() => finding(Code::TokenNone, State::Bad, "", ""),
-            Ok(tokens) => finding(Code::TokenThere, State::Good, "", tokens.len().to_string()),
+            Ok(_) => finding(Code::TokenThere, State::Good, "", ""),
             Err(error) => finding(Code::TokenThere, State::Unknown, "", error.to_string()),
         }
     }
@@ -183,7 +183,7 @@ impl Core {
             Err(error) => {
                 let why = why(error);
                 self.egress.noted(route, now, Err(&why));
-                let found = finding(Code::GoogleUnreachable, State::Bad, route.shown(), why);
+                let found = finding(Code::GoogleUnreachable, State::Bad, by(route), why);
                 (found, None)
             }
             Ok((status, headers, body)) => {
@@ -195,11 +195,11 @@ impl Core {
                 let found = match is_google {
                     true => {
                         let took = format!("{} ms", took.as_millis());
-                        finding(Code::GoogleAnswers, State::Good, route.shown(), took)
+                        finding(Code::GoogleAnswers, State::Good, by(route), took)
                     }
                     false => {
                         let said = format!("HTTP {}", status.as_u16());
-                        finding(Code::GoogleStrange, State::Bad, route.shown(), said)
+                        finding(Code::GoogleStrange, State::Bad, by(route), said)
                     }
                 };
                 (found, time)
@@ -264,8 +264,19 @@ impl Core {
                 let took = format!("{} ms", checked.latency.as_millis());
                 finding(Code::KeyAccepted, State::Good, masked, took)
             }
+            false if !checked.answered => {
+                finding(Code::KeyUnknown, State::Unknown, masked, checked.message)
+            }
             false => finding(Code::KeyRefused, State::Bad, masked, checked.message),
         }]
+    }
+}
+
+/// How a way is named in a finding: the proxy; nothing for the way without one.
+fn by(route: &Route) -> &str {
+    match route {
+        Route::Direct => "",
+        Route::Proxy(proxy) => proxy.shown(),
     }
 }
 
@@ -285,6 +296,10 @@ async fn names(settings: &Settings, routes: &[Route]) -> Vec<Finding> {
     else {
         return Vec::new();
     };
+    if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        // There is no name to look up.
+        return Vec::new();
+    }
     if !routes.contains(&Route::Direct) {
         return vec![finding(Code::NameByProxy, State::Good, host, "")];
     }

@@ -545,6 +545,8 @@ impl Core {
 pub struct KeyChecked {
     /// Google lists its models for this key.
     pub ok: bool,
+    /// Google has said something about it.
+    pub answered: bool,
     /// What Google said when it did not, scrubbed.
     pub message: String,
     /// How long Google took.

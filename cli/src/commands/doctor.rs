@@ -137,6 +137,7 @@ fn said(code: Code) -> (&'static str, &'static str) {
             "Google refuses a key",
             "Make a new one at https://aistudio.google.com/api-keys, and replace it.",
         ),
+        Code::KeyUnknown => ("a key could not be checked", ""),
         Code::KeyNone => (
             "there is no key",
             "Make one at https://aistudio.google.com/api-keys and add it in the panel, or to API_KEYS.",

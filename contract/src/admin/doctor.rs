@@ -127,6 +127,8 @@ pub enum FindingCode {
     KeyAccepted,
     /// A key is refused.
     KeyRefused,
+    /// Google could not be asked about a key.
+    KeyUnknown,
     /// There is no key.
     KeyNone,
     /// There are keys, and none may be used.

@@ -460,6 +460,10 @@ impl Upstream {
         core.pool.settle(key, outcome, Some(&message), None);
         KeyChecked {
             ok: outcome == Outcome::Answered,
+            answered: !matches!(
+                outcome,
+                Outcome::Unreachable | Outcome::TooSlow | Outcome::Overloaded
+            ),
             message,
             latency,
         }
