@@ -15,6 +15,15 @@ use super::limits::{Accepted, Admitted, DayCounts, Limit};
 use crate::clock::Clock;
 use crate::store::StoredToken;
 
+/// What a token is called where others can read it. Nothing of the token can be told from it.
+fn word_of(hash: &[u8; 32]) -> Box<str> {
+    let word = Sha256::new_with_prefix("whose")
+        .chain_update(hash)
+        .finalize();
+    let digits = word.iter().take(8).map(|byte| format!("{byte:02x}"));
+    digits.collect::<String>().into()
+}
+
 /// The client tokens that are accepted now, by hash. The tokens themselves are not kept.
 ///
 /// Looking one up hashes what the client sent and finds the hash in a map: how long that
@@ -90,7 +99,8 @@ impl ClientTokens {
             .map(|entry| {
                 let known = old.get(&entry.hash).filter(|known| known.id == entry.id);
                 let used = known.map(|known| known.used.clone()).unwrap_or_default();
-                let accepted = Accepted::new(entry.id, entry.name, entry.rules, used);
+                let mut accepted = Accepted::new(entry.id, entry.name, entry.rules, used);
+                accepted.word = word_of(&entry.hash);
                 (entry.hash, Arc::new(accepted))
             })
             .collect();
@@ -210,6 +220,13 @@ mod tests {
 
     fn hash(token: &str) -> [u8; 32] {
         Sha256::digest(token.as_bytes()).into()
+    }
+
+    #[test]
+    fn tokens_of_two_installations_are_called_differently_although_their_numbers_are_the_same() {
+        let (one, other) = (word_of(&hash("sk-one")), word_of(&hash("sk-other")));
+        assert_ne!(one, other);
+        assert_eq!((&one, one.len()), (&word_of(&hash("sk-one")), 16));
     }
 
     #[test]

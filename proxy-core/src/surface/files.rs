@@ -287,7 +287,7 @@ fn whole(app: &App, answer: Result<Answer, Failure>) -> Result<Bytes, Problem> {
 
 /// Whose files they are that a client uploads.
 fn owner(trace: &Trace) -> String {
-    trace.token_id().unwrap_or_default().to_string()
+    trace.token_word().to_owned()
 }
 
 fn is_of(file: &GoogleFile, owner: &str) -> bool {

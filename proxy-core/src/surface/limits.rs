@@ -88,6 +88,9 @@ pub(super) struct Accepted {
     rules: TokenRules,
     /// Outlives a change of the rules.
     pub used: Arc<Used>,
+    /// What it is called where others can read it: made of its hash, because in other installations
+    /// other tokens have the same number.
+    pub(super) word: Box<str>,
 }
 
 /// A request that met a limit of its token.
@@ -126,6 +129,7 @@ impl Accepted {
             name,
             rules,
             used,
+            word: Box::default(),
         }
     }
 
@@ -277,6 +281,11 @@ impl Admitted {
     /// The token's number.
     pub fn id(&self) -> i64 {
         self.token.id
+    }
+
+    /// What it is called where others can read it.
+    pub fn word(&self) -> &str {
+        &self.token.word
     }
 
     /// What the user calls the token.

@@ -207,6 +207,11 @@ impl Trace {
         self.record.token_id
     }
 
+    /// What the client's token is called where others can read it.
+    pub fn token_word(&self) -> &str {
+        self.admitted.as_ref().map_or("panel", Admitted::word)
+    }
+
     /// How thoughts and media reach the clients of the token.
     pub fn style(&self) -> Style {
         self.admitted
