@@ -11,11 +11,12 @@ mod peek;
 mod pieces;
 pub mod request;
 pub mod response;
+pub(crate) mod schema;
 mod status;
 
 pub use endings::with_endings;
 pub use express::{Express, embeddings, express};
-pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
+pub use family::{Effort, Level, Thinking, needs_signatures, takes_json_schema, takes_system};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
 pub use status::{ApiStatus, Violation};

@@ -200,10 +200,12 @@ pub struct FunctionDeclaration<'a> {
     /// What it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Cow<'a, str>>,
-    /// Its parameters as JSON Schema, untouched. (`parameters` would be Google's own,
-    /// smaller schema language.)
+    /// Its parameters as JSON Schema, untouched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters_json_schema: Option<Raw<'a>>,
+    /// Its parameters in Google's own, smaller language of schemas, for models that take no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Raw<'a>>,
 }
 
 /// Whether and which functions must be called.
@@ -263,6 +265,9 @@ pub struct GenerationConfig<'a> {
     /// JSON Schema of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_json_schema: Option<Raw<'a>>,
+    /// The same in Google's own language of schemas, for models that take no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_schema: Option<Raw<'a>>,
     /// `TEXT`, `IMAGE`, `AUDIO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_modalities: Option<Raw<'a>>,
@@ -316,6 +321,7 @@ impl GenerationConfig<'_> {
             stop_sequences,
             response_mime_type,
             response_json_schema,
+            response_schema,
             response_modalities,
             candidate_count,
             max_output_tokens,
@@ -335,6 +341,7 @@ impl GenerationConfig<'_> {
         stop_sequences.is_empty()
             && response_mime_type.is_none()
             && response_json_schema.is_none()
+            && response_schema.is_none()
             && response_modalities.is_none()
             && candidate_count.is_none()
             && max_output_tokens.is_none()

@@ -416,6 +416,7 @@ fn generation_config<'a>(
             .collect(),
         response_mime_type,
         response_json_schema,
+        response_schema: None,
         response_modalities: match google.response_modalities {
             Some(own) => Some(Cow::Borrowed(own)),
             None => modalities(request.modalities.take()),
