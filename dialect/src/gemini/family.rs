@@ -244,6 +244,16 @@ pub fn needs_signatures(model: &str) -> bool {
     matches!(Thinking::of(model), Thinking::Levels(_))
 }
 
+/// Whether the model signs texts and images, too, and does better when it gets these signatures
+/// back (docs: "Thought signatures"). Gemini 3 began with that; for its image models it is how
+/// they go on with an image.
+pub fn signs_texts(model: &str) -> bool {
+    let is_older = ["gemini-1", "gemini-2"]
+        .iter()
+        .any(|old| model.starts_with(old));
+    model.starts_with("gemini-") && !is_older
+}
+
 /// Whether the model takes JSON Schema, of functions and of answers.
 pub fn takes_json_schema(model: &str) -> bool {
     family(model).is_none_or(|(.., schemas)| *schemas == Json)

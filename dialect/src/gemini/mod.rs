@@ -16,7 +16,9 @@ mod status;
 
 pub use endings::with_endings;
 pub use express::{Express, embeddings, express};
-pub use family::{Effort, Level, Thinking, needs_signatures, takes_json_schema, takes_system};
+pub use family::{
+    Effort, Level, Thinking, needs_signatures, signs_texts, takes_json_schema, takes_system,
+};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
 pub use status::{ApiStatus, Violation};

@@ -80,6 +80,12 @@ pub struct Part<'a> {
     /// What the call gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_response: Option<FunctionResponse<'a>>,
+    /// What one of Google's own tools was called with, as Google told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call: Option<Raw<'a>>,
+    /// What it gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_response: Option<Raw<'a>>,
     /// The model's sealed thoughts, to be returned on the very part they came on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thought_signature: Option<Cow<'a, str>>,

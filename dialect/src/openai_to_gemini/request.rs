@@ -15,7 +15,6 @@ use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
-use crate::signature::is_signature;
 use crate::text::{Str, to_json};
 use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
@@ -196,9 +195,12 @@ fn assistant<'a>(
     at: usize,
     items: &mut Vec<Item<'a>>,
 ) -> Result<(), Invalid> {
-    for part in parts(std::mem::take(&mut message.content), at)? {
-        items.push(Item::Model(part));
+    let mut said = parts(std::mem::take(&mut message.content), at)?;
+    if let Some(last) = said.iter_mut().rfind(|part| part.text.is_some()) {
+        let extra = message.extra_content.take();
+        last.thought_signature = extra.and_then(chat::ExtraContent::into_signature);
     }
+    items.extend(said.into_iter().map(Item::Model));
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
         items.push(Item::Model(Part::text(refusal.into_cow())));
     }
@@ -206,15 +208,16 @@ fn assistant<'a>(
         if let Some(url) = image.image_url {
             let param = format!("messages[{at}].images[{n}].image_url");
             let part = media::from_url(url.0.into_cow(), "image/png", &param)?;
-            items.push(Item::Model(part));
+            let extra = image.extra_content;
+            items.push(Item::Model(Part {
+                thought_signature: extra.and_then(chat::ExtraContent::into_signature),
+                ..part
+            }));
         }
     }
     for call in message.tool_calls.into_iter().flatten() {
-        let signature = call
-            .extra_content
-            .and_then(|extra| extra.google)
-            .and_then(|google| google.thought_signature)
-            .filter(|signature| is_signature(signature));
+        let extra = call.extra_content;
+        let signature = extra.and_then(chat::ExtraContent::into_signature);
         items.push(Item::Model(called(call.id, call.function, signature)));
     }
     if let Some(function) = message.function_call {
@@ -226,7 +229,7 @@ fn assistant<'a>(
 fn called<'a>(
     id: Option<Str<'a>>,
     function: chat::CalledFunction<'a>,
-    signature: Option<Str<'a>>,
+    signature: Option<Cow<'a, str>>,
 ) -> Part<'a> {
     Part {
         function_call: Some(FunctionCall {
@@ -234,7 +237,7 @@ fn called<'a>(
             name: into_legal(function.name.into_cow()),
             args: arguments(function.arguments),
         }),
-        thought_signature: signature.map(Str::into_cow),
+        thought_signature: signature,
         ..Part::default()
     }
 }
@@ -298,6 +301,7 @@ fn part<'a>(
         input_audio,
         input_video,
         file,
+        extra_content: _,
     } = part;
     if let Some(text) = text.or(refusal) {
         return Ok((!text.is_empty()).then(|| Part::text(text.into_cow())));

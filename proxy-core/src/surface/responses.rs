@@ -49,7 +49,7 @@ impl Keeper {
 impl Protocol for Asked {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "resp_";
-    const IDS: IdsOf = IdsOf::Responses;
+    const IDS: Option<IdsOf> = Some(IdsOf::Responses);
     type Stream = KeptStream;
 
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {

@@ -15,7 +15,7 @@ use contract::admin::Surface;
 use dialect::fetch::{Unfilled, Wanted, fill};
 use dialect::gemini::{ApiStatus, pieces};
 use dialect::style::Style;
-use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, UpstreamFailure};
+use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedParts, UpstreamFailure};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::flow::{Beating, Late, Paced};
@@ -34,8 +34,8 @@ pub(super) trait Protocol: Sized + Send + 'static {
     const SURFACE: Surface;
     /// What the ids of its answers begin with.
     const ID: &'static str;
-    /// Whose ids its calls get.
-    const IDS: IdsOf;
+    /// Whose ids its calls get; none where clients never send an answer back.
+    const IDS: Option<IdsOf>;
     /// A sign of life inside a stream: a comment, which every reader of events passes over.
     const BEAT: &'static [u8] = b": still working\n\n";
     /// Writes a streamed answer.
@@ -225,6 +225,7 @@ impl<P: Protocol> Exchanged<P> {
         }
         if let Some(signed) = &mut written.signed {
             signed.read(&whole.body);
+            signed.finish();
         }
         match self.asked.whole(&self.meta, &whole.body) {
             Ok(body) => {
@@ -259,8 +260,8 @@ impl<P: Protocol> Exchanged<P> {
         let pieces = usize::try_from(settings.stream_chunk_size).unwrap_or(usize::MAX);
         Written {
             writer: Box::new(self.asked.stream(&self.meta)),
-            signed: Some(Signed {
-                calls: SignedCalls::new(P::IDS, &self.meta.id),
+            signed: P::IDS.map(|ids| Signed {
+                parts: SignedParts::new(ids, &self.meta, self.asked.model()),
                 core: self.app.core.clone(),
                 token: self.trace.token_id(),
             }),
@@ -270,9 +271,9 @@ impl<P: Protocol> Exchanged<P> {
     }
 }
 
-/// Remembers the signatures of an answer's calls for the client that may lose them.
+/// Remembers the signatures of an answer for the client that may lose them.
 struct Signed {
-    calls: SignedCalls,
+    parts: SignedParts,
     core: Arc<Core>,
     token: Option<i64>,
 }
@@ -280,8 +281,15 @@ struct Signed {
 impl Signed {
     fn read(&mut self, event: &[u8]) {
         let (core, token) = (&self.core, self.token);
-        self.calls.read(event, |call, signature| {
-            core.signatures.remember(token, call, signature);
+        self.parts.read(event, |name, signature| {
+            core.signatures.remember(token, name, signature);
+        });
+    }
+
+    fn finish(&mut self) {
+        let (core, token) = (&self.core, self.token);
+        self.parts.finish(|name, signature| {
+            core.signatures.remember(token, name, signature);
         });
     }
 }
@@ -439,6 +447,9 @@ impl<S: EventWriter> Translate for Written<S> {
     }
 
     fn finish(&mut self) -> Bytes {
+        if let Some(signed) = &mut self.signed {
+            signed.finish();
+        }
         let mut out = Vec::new();
         self.writer.finish(&mut out);
         out.into()

@@ -9,9 +9,10 @@ use super::output::{Status, UsageOut};
 use super::tools::Special;
 use crate::ResponseMeta;
 use crate::error::{Malformed, UpstreamFailure};
+use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
-use crate::openai_to_gemini::wire::{End, refusal};
+use crate::openai_to_gemini::wire::End;
 use crate::style::{Citations, Style, Thoughts};
 use crate::text::put_json;
 
@@ -222,7 +223,10 @@ impl ResponsesStream {
         let (kind, explanation) = match &finish {
             Some(finish) if finish.refused => (
                 "content_filter",
-                Some(refusal(&finish.native, finish.message.as_deref())),
+                Some(explanation::refused(
+                    &finish.native,
+                    finish.message.as_deref(),
+                )),
             ),
             Some(finish) => {
                 let message = finish.message.as_deref();
@@ -323,6 +327,9 @@ impl ResponsesStream {
                 (true, Thoughts::Inline) => items.think_aloud(text, out),
                 (true, Thoughts::Hidden) => {}
             }
+        }
+        if let Some(signature) = part.signature_of_text() {
+            items.sign_text(signature);
         }
         if let Some(blob) = &part.inline_data {
             match blob.mime_type.strip_prefix("image/") {

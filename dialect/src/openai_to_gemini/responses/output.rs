@@ -24,6 +24,9 @@ pub(super) enum Output {
         role: &'static str,
         /// At most one part.
         content: Vec<Content>,
+        /// Of the text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extra_content: Option<Extra>,
     },
     FunctionCall {
         id: String,
