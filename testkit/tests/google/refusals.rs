@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
-use testkit::google::{FakeGoogle, Refusal, SENTINELS, thought_signature};
+use testkit::google::{FakeGoogle, Model, Refusal, SENTINELS, thought_signature};
 
 use super::{Client, KEY, OTHER, ask, exchange, get, google, message, post, post_as};
 
