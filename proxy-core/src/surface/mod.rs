@@ -27,6 +27,7 @@ mod translated;
 
 pub(crate) use address::forgive;
 pub(crate) use models::list as list_all_models;
+pub(crate) use responses::Background;
 
 use std::sync::Arc;
 use std::time::Duration;

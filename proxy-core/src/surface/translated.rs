@@ -69,22 +69,40 @@ pub(super) trait EventWriter: Send + Unpin + 'static {
     fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>);
 }
 
+/// A request that was let in and read: what is asked, of which answer, and the notes of it.
+pub(super) type Received<P> = (P, ResponseMeta, Trace);
+
 /// Answers one request.
 pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response {
+    match receive::<P>(app, request).await {
+        Ok(received) => reply(app, received).await,
+        Err(refused) => *refused,
+    }
+}
+
+/// Lets a request in and reads it; else says why not.
+pub(super) async fn receive<P: Protocol>(
+    app: &App,
+    request: Request,
+) -> Result<Received<P>, Box<Response>> {
     let (parts, body) = request.into_parts();
     let mut trace = match admit(app, &parts, P::SURFACE) {
         Ok(trace) => trace,
-        Err(problem) => return turn_away(body, &problem, P::SURFACE).await,
+        Err(problem) => return Err(Box::new(turn_away(body, &problem, P::SURFACE).await)),
     };
-    let (asked, meta) = match read::<P>(app, body, &mut trace).await {
-        Ok(read) => read,
-        Err(problem) => return refuse(trace, P::SURFACE, &problem),
-    };
+    match read::<P>(app, body, &mut trace).await {
+        Ok((asked, meta)) => Ok((asked, meta, trace)),
+        Err(problem) => Err(Box::new(refuse(trace, P::SURFACE, &problem))),
+    }
+}
+
+/// Answers what was received.
+pub(super) async fn reply<P: Protocol>(app: &App, (asked, meta, trace): Received<P>) -> Response {
     let notes = asked.notes().to_vec();
     let pace = Pace::of(&app.core.settings());
     let streams = asked.wants_stream();
     let mut exchange = Box::pin(exchange(app.clone(), asked, meta, trace));
-    let mut response = if streams && !pace.every.is_zero() {
+    let response = if streams && !pace.every.is_zero() {
         match tokio::time::timeout(pace.every, &mut exchange).await {
             Ok(exchanged) => exchanged.respond(pace),
             Err(_) => {
@@ -96,8 +114,13 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
     } else {
         exchange.await.respond(pace)
     };
+    noticed(response, &notes)
+}
+
+/// With what the model does not take of the request.
+pub(super) fn noticed(mut response: Response, notes: &[String]) -> Response {
     for note in notes {
-        if let Ok(note) = HeaderValue::from_str(&note) {
+        if let Ok(note) = HeaderValue::from_str(note) {
             response.headers_mut().append(NOTICE, note);
         }
     }
@@ -109,7 +132,7 @@ const NOTICE: HeaderName = HeaderName::from_static("x-gemini-balance-notice");
 
 /// How streams flow, by the settings.
 #[derive(Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     /// After how much silence there is a sign of life; zero: never.
     every: Duration,
     /// The pause between two pieces of text; none: they go out as they come.
@@ -117,11 +140,19 @@ struct Pace {
 }
 
 impl Pace {
-    fn of(settings: &Settings) -> Self {
+    pub fn of(settings: &Settings) -> Self {
         let pause = Duration::from_millis(settings.stream_delay_ms.into());
         Self {
             every: settings.stream_heartbeat,
             pause: settings.smooth_streams.then_some(pause),
+        }
+    }
+
+    /// With signs of life while nothing else comes.
+    pub fn alive<P: Protocol>(self, body: Body) -> Body {
+        match self.every.is_zero() {
+            true => body,
+            false => Body::new(Beating::flowing(body, P::BEAT, self.every)),
         }
     }
 
@@ -157,7 +188,7 @@ async fn read<P: Protocol>(
 }
 
 /// A request and what Google said to it.
-struct Exchanged<P: Protocol> {
+pub(super) struct Exchanged<P: Protocol> {
     app: App,
     asked: P,
     meta: ResponseMeta,
@@ -165,7 +196,7 @@ struct Exchanged<P: Protocol> {
     answer: Result<Answer, Problem>,
 }
 
-async fn exchange<P: Protocol>(
+pub(super) async fn exchange<P: Protocol>(
     app: App,
     mut asked: P,
     meta: ResponseMeta,
@@ -210,11 +241,8 @@ impl<P: Protocol> Exchanged<P> {
             Err(problem) => return refuse(self.trace, P::SURFACE, &problem),
             Ok(Answer::Stream(stream)) => {
                 return relay(self.trace, |trace| {
-                    let mut body = Body::new(Relay::new(stream, written, trace));
-                    if !pace.every.is_zero() {
-                        body = Body::new(Beating::flowing(body, P::BEAT, pace.every));
-                    }
-                    event_stream(pace.slow(body))
+                    let body = Body::new(Relay::new(stream, written, trace));
+                    event_stream(pace.slow(pace.alive::<P>(body)))
                 });
             }
             Ok(Answer::Whole(whole)) => whole,
@@ -238,7 +266,7 @@ impl<P: Protocol> Exchanged<P> {
     }
 
     /// The answer inside a stream that has begun.
-    fn late(mut self) -> Late {
+    pub(super) fn late(mut self) -> Late {
         let mut written = self.writer();
         match self.answer {
             Err(problem) => {

@@ -112,6 +112,7 @@ impl Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
+    Queued,
     InProgress,
     Completed,
     Incomplete,
