@@ -229,12 +229,15 @@ mod tests {
     }
 
     fn calls(notes: &[Note]) -> Vec<&str> {
-        let call = |note| match note {
-            &Note::Signature { ref call, .. } => call.as_str(),
-            Note::Forget { .. } => "forget",
-            _ => "other",
-        };
-        notes.iter().map(call).collect()
+        let mut calls = Vec::new();
+        for note in notes {
+            calls.push(match note {
+                Note::Signature { call, .. } => call.as_str(),
+                Note::Forget { .. } => "forget",
+                _ => "other",
+            });
+        }
+        calls
     }
 
     #[test]
