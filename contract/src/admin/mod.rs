@@ -69,7 +69,7 @@ pub use doctor::{
 };
 pub use logs::{
     Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
-    RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums,
+    RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums, TryOutcome, TryView,
 };
 pub use settings::{
     Actor, Applies, AuditAction, AuditEntry, AuditPage, EnvFile, ExportFile, ExportRequest,

@@ -12,7 +12,9 @@ use contract::admin::RejectReason;
 use dialect::gemini::{Express, embeddings, express};
 use http::{HeaderMap, Method};
 
-use super::{Answer, Call, Expect, Failure, Setback, Upstream, Way, Whole, json_headers};
+use super::attempt::Way;
+use super::failure::{Failure, Setback};
+use super::{Answer, Call, Expect, Upstream, Whole, json_headers};
 use crate::Core;
 use crate::pool::{Outcome, Picked};
 use crate::settings::Settings;

@@ -15,7 +15,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::sync::watch;
 use vault::Secret;
 
-use super::{Answer, Call, Failure, Setback, Upstream, Way};
+use super::attempt::Way;
+use super::failure::{Failure, Setback};
+use super::{Answer, Call, Upstream};
 use crate::Core;
 use crate::settings::Settings;
 use crate::surface::HEALTHY;

@@ -2,7 +2,8 @@
 
 use arc_swap::Guard;
 
-use super::{Answer, Call, Failure, SAME_KEY_PAUSE, Upstream, Way};
+use super::attempt::Way;
+use super::{Answer, Call, Failure, SAME_KEY_PAUSE, Upstream};
 use crate::Core;
 use crate::pool::{Outcome, Retry, Unavailable};
 use crate::surface::trace::Trace;

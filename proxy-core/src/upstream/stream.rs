@@ -12,7 +12,9 @@ use dialect::sse::Events;
 use http::StatusCode;
 use http_body::{Body, Frame};
 
-use super::{Incoming, Setback, Way, classify, lost};
+use super::attempt::{Incoming, Way, answers};
+use super::classify;
+use super::failure::{Setback, lost, refused};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
@@ -88,7 +90,7 @@ pub(super) async fn open(
                 // The stream ended without having held anything, except perhaps an event
                 // that lacks its empty line.
                 None => match events.finish().map(|event| Peek::of(&event)) {
-                    Some(Ok(peek)) if super::answers(&peek) => break,
+                    Some(Ok(peek)) if answers(&peek) => break,
                     _ => return Err(Setback::empty()),
                 },
             },
@@ -110,13 +112,10 @@ pub(super) async fn open(
             };
             trace.usage(&peek);
             if let Some(error) = peek.error {
-                return Err(super::refused(
-                    status_of(&error),
-                    way.scrub(settings, event),
-                ));
+                return Err(refused(status_of(&error), way.scrub(settings, event)));
             }
             thoughts_seen |= peek.thought_only;
-            worth_sending |= super::answers(&peek);
+            worth_sending |= answers(&peek);
         }
         if worth_sending {
             break;

@@ -122,7 +122,7 @@ impl Recorded {
         struct Done {
             item: Value,
         }
-        let begun = self.events.first().and_then(|event| read::<Begun>(event));
+        let begun = self.events.first().and_then(read::<Begun>);
         let mut response = begun.map(|begun| begun.response).unwrap_or_default();
         let done = self
             .events

@@ -1,0 +1,230 @@
+//! One attempt: where it goes, what lets it in there, and what of the answer is read before it is
+//! accepted.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use dialect::gemini::Peek;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body_util::BodyExt as _;
+use reqwest::Url;
+use tower_http::timeout::TimeoutBody;
+use vault::Secret;
+
+use super::failure::{Failure, Setback, by_route, lost, refused};
+use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Upstream, Whole, stream};
+use crate::Core;
+use crate::egress::Route;
+use crate::pool::{Outcome, Picked};
+use crate::settings::Settings;
+use crate::surface::trace::Trace;
+
+/// The header that carries the key
+/// (<https://ai.google.dev/gemini-api/docs/api-key>; both key shapes work in it).
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// The most that is read of an error's body.
+const ERROR_BODY_LIMIT: usize = 256 * 1024;
+/// The most that is read of an answer that is not streamed; images come inline.
+const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
+
+/// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
+/// must not move.
+pub(super) type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
+
+/// Where an attempt goes, and what lets it in there.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// To Google, with a key.
+    Key(&'a Picked),
+    /// To Vertex AI's express mode, with a key of it.
+    Express(&'a Picked),
+    /// To another instance, with a client token.
+    Through(&'a NextHop),
+}
+
+impl<'a> Way<'a> {
+    fn base_url(self, settings: &'a Settings) -> &'a str {
+        match self {
+            Self::Key(_) => &settings.base_url,
+            Self::Express(_) => &settings.vertex_base_url,
+            Self::Through(hop) => hop.base_url(),
+        }
+    }
+
+    /// What lets one in.
+    fn credential(self) -> &'a Secret {
+        match self {
+            Self::Key(key) | Self::Express(key) => key.secret(),
+            Self::Through(hop) => hop.token(),
+        }
+    }
+
+    /// Adds what only this way needs to the headers of a call.
+    fn sign(self, settings: &Settings, headers: &mut HeaderMap) {
+        match self {
+            Self::Key(key) | Self::Express(key) => {
+                for (name, value) in settings.custom_headers.headers() {
+                    headers.insert(name.clone(), value.clone());
+                }
+                headers.insert(KEY_HEADER, key.header());
+            }
+            Self::Through(hop) => {
+                headers.insert(KEY_HEADER, hop.header());
+                headers.insert(HOP_HEADER, HeaderValue::from_static("1"));
+            }
+        }
+    }
+
+    /// Takes what lets one in out of what the other side says: Google's error texts quote the
+    /// whole key (`CONSUMER_SUSPENDED` does, see gateways.md §6), a gateway's its credential.
+    pub(super) fn scrub(self, settings: &Settings, body: Bytes) -> Bytes {
+        match self {
+            Self::Key(key) | Self::Express(key) => scrub(body, key.secret(), settings),
+            Self::Through(hop) => scrub(body, hop.token(), settings),
+        }
+    }
+}
+
+impl Upstream {
+    pub(super) async fn attempt_one(
+        &self,
+        core: &Core,
+        settings: &Settings,
+        call: &Call<'_>,
+        way: Way<'_>,
+        trace: &mut Trace,
+    ) -> Result<Answer, Setback> {
+        let base = way.base_url(settings);
+        let route = (core.egress).route(settings, way.credential(), base, core.clock.monotonic());
+        let asked = self.send(settings, call, way, &route);
+        let response = match tokio::time::timeout(settings.timeout, asked).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let setback = by_route(lost(error.into()), &route);
+                let why = setback.failure.in_short();
+                core.egress.noted(&route, core.clock.now(), Err(&why));
+                return Err(setback);
+            }
+            Err(_) => return Err(Setback::too_slow()),
+        };
+        core.egress.noted(&route, core.clock.now(), Ok(()));
+        let (head, body) = http::Response::from(response).into_parts();
+        let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
+        if !head.status.is_success() {
+            let body = read_up_to(body, ERROR_BODY_LIMIT).await.unwrap_or_default();
+            return Err(refused(head.status, way.scrub(settings, body)));
+        }
+        match call.expect {
+            Expect::Stream => stream::open(body, (way, settings), trace)
+                .await
+                .map(Answer::Stream),
+            expect => {
+                let headers = head.headers;
+                let body = read_up_to(body, ANSWER_LIMIT).await?;
+                if expect == Expect::Content {
+                    let peek = Peek::of(&body).unwrap_or_default();
+                    trace.usage(&peek);
+                    if !answers(&peek) {
+                        return Err(Setback::empty());
+                    }
+                }
+                Ok(Answer::Whole(Whole { headers, body }))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        settings: &Settings,
+        call: &Call<'_>,
+        way: Way<'_>,
+        route: &Route,
+    ) -> reqwest::Result<reqwest::Response> {
+        let client = self.by(route)?;
+        let base = way.base_url(settings);
+        let mut address =
+            String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
+        // `https://host/v1beta` has its uploads at `https://host/upload/v1beta`.
+        match (call.path.strip_prefix("/upload"), base.rsplit_once('/')) {
+            (Some(path), Some((host, version))) => {
+                address.extend([host, "/upload/", version, path]);
+            }
+            _ => address.extend([base, call.path]),
+        }
+        if !call.query.is_empty() {
+            address.push('?');
+            address.push_str(call.query);
+        }
+        let Ok(url) = Url::parse(&address) else {
+            return client.get(&*address).send().await;
+        };
+        let mut request = reqwest::Request::new(call.method.clone(), url);
+        let headers = request.headers_mut();
+        *headers = call.headers.clone();
+        way.sign(settings, headers);
+        if call.method != Method::GET {
+            *request.body_mut() = Some(call.body.clone().into());
+        }
+        client.execute(request).await
+    }
+}
+
+/// Whether an answer is worth giving to the client. A blocked prompt and a model that ran
+/// into a limit are answers, and would be the same with another key; silence is not.
+pub(super) fn answers(peek: &Peek) -> bool {
+    const SILENCE: [&str; 3] = ["STOP", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"];
+    peek.content
+        || peek.blocked.is_some()
+        || peek
+            .finish
+            .as_ref()
+            .is_some_and(|finish| !SILENCE.contains(&finish.as_str()))
+}
+
+/// The next piece of an answer; `None` at its end.
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Setback> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(lost)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+async fn read_up_to(mut body: Incoming, limit: usize) -> Result<Bytes, Setback> {
+    let Some(first) = next_piece(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = next_piece(&mut body).await? else {
+        return Ok(first);
+    };
+    let mut whole = Vec::with_capacity(first.len() + second.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&second);
+    while let Some(more) = next_piece(&mut body).await? {
+        if whole.len() + more.len() > limit {
+            return Err(Setback {
+                outcome: Outcome::Unreachable,
+                failure: Failure::Unreachable(format!(
+                    "Google's answer is larger than {limit} bytes"
+                )),
+            });
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(whole.into())
+}
+
+/// Takes `secret`, and those of `CUSTOM_HEADERS`, out of what was said.
+pub(crate) fn scrub(body: Bytes, secret: &Secret, settings: &Settings) -> Bytes {
+    let headers = settings.custom_headers.secrets();
+    let mut body = body;
+    for secret in headers.iter().chain([secret]) {
+        let text = secret.expose();
+        if !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some() {
+            let said = String::from_utf8_lossy(&body);
+            body = said.replace(text.as_str(), &secret.masked()).into();
+        }
+    }
+    body
+}

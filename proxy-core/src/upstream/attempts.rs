@@ -1,0 +1,189 @@
+//! The attempt loop: one key after the other until there is an answer, or no sense in another
+//! try.
+
+use std::time::Duration;
+
+use arc_swap::Guard;
+use contract::Millis;
+
+use super::attempt::Way;
+use super::failure::{Failure, Setback};
+use super::{Answer, Call, Expect, SAME_KEY_PAUSE, Upstream, conversation, express, hop};
+use crate::Core;
+use crate::pool::{Outcome, Prefer, Retry, Unavailable, Want, tokens};
+use crate::settings::Settings;
+use crate::surface::trace::Trace;
+
+/// The most attempts for one request, those included that the settings do not count.
+const MOST_TRIES: usize = 32;
+
+impl Upstream {
+    /// Makes `call` with one key after the other until there is an answer or no sense in
+    /// another try. Notes each attempt in `trace` and in the pool.
+    ///
+    /// # Errors
+    /// The last attempt's failure, or why no key could be tried.
+    pub async fn call(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        // One set of settings for all attempts; a change holds for the next request.
+        let settings = Guard::into_inner(core.settings());
+        if let Some(hop) = core.next_hop().filter(|_| !trace.came_through()) {
+            let through = Box::pin(hop::call(self, core, &hop, (call, &settings), trace));
+            if let Some(ended) = through.await {
+                return ended;
+            }
+        }
+        let chain = match call.expect {
+            Expect::Anything => &[][..],
+            Expect::Content | Expect::Stream => settings.model_fallbacks.of(call.model),
+        };
+        let chain: Vec<&str> = chain
+            .iter()
+            .map(String::as_str)
+            .filter(|model| trace.may_use(model).is_ok())
+            .collect();
+        let patience = trace.patience(settings.patience);
+        let (_, verb) = call.path.rsplit_once(':').unwrap_or_default();
+        let mut model = call.model;
+        let mut path = call.path.to_owned();
+        for next in chain {
+            // Nobody waits for a model that another stands in for.
+            let asked = Call {
+                model,
+                path: &path,
+                ..call.again()
+            };
+            let ended = self.with_keys(core, &asked, (&settings, Duration::ZERO), trace);
+            let ended = Box::pin(ended).await;
+            if !matches!(ended, Err(Failure::NoKey { .. })) {
+                return ended;
+            }
+            trace.falls_back(next);
+            path = format!("/models/{next}:{verb}");
+            model = next;
+        }
+        let asked = Call {
+            model,
+            path: &path,
+            ..call.again()
+        };
+        Box::pin(self.with_keys(core, &asked, (&settings, patience), trace)).await
+    }
+
+    /// Makes `call` with one key after the other, waiting for the first for `patience`.
+    async fn with_keys(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        (settings, patience): (&Settings, Duration),
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        let started = core.clock.now();
+        let deadline = match settings.deadline {
+            Duration::ZERO => Millis::MAX,
+            deadline => later(started, deadline),
+        };
+        let wait_until = later(started, patience).min(deadline);
+        let tokens = tokens::estimate(&call.body);
+        let is_paid = core.pool.is_paid();
+        let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
+        let prefer = conversation.and_then(|conversation| {
+            Some(Prefer {
+                key: core.pool.answered_before(conversation.id)?,
+                strongly: conversation.strongly,
+            })
+        });
+        // Keys that are tried again when there is no other, and those that are not.
+        let (mut rather_not, mut never) = (Vec::new(), core.express.unable(call));
+        let mut last: Option<Setback> = None;
+        let mut counted = 0;
+        let mut pause = SAME_KEY_PAUSE;
+        for _ in 0..MOST_TRIES {
+            let want = Want {
+                model: call.model,
+                tokens,
+                never: &never,
+                rather_not: &rather_not,
+                prefer,
+            };
+            let key = match core.pool.pick_by(&want, wait_until).await {
+                Ok(key) => key,
+                Err(Unavailable::AllTried) if last.is_none() => {
+                    return Err(express::unable_failure());
+                }
+                Err(why) => return Err(Failure::without_key(call, why, last)),
+            };
+            if rather_not.contains(&key.id()) {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            key.sent();
+            trace.attempt(call, &key, &settings.base_url);
+            let left = deadline.saturating_sub(core.clock.now());
+            let left = Duration::from_millis(left.max(0).unsigned_abs());
+            let attempt = self.attempt(core, settings, call, Way::Key(&key), trace);
+            let result = match tokio::time::timeout(left, attempt).await {
+                Ok(Err(setback)) => Err(setback.seen_with(tokens)),
+                Ok(answered) => answered,
+                Err(_) => Err(Setback::overdue()),
+            };
+            let outcome = match &result {
+                Ok(_) => Outcome::Answered,
+                Err(setback) => setback.outcome,
+            };
+            core.metrics.attempted(outcome);
+            trace.settled(outcome);
+            let setback = match result {
+                Ok(answer) => {
+                    core.pool.settle(&key, outcome, None, None);
+                    if let Some(conversation) = conversation {
+                        core.pool.answers(conversation.id, &key);
+                    }
+                    return Ok(answer);
+                }
+                Err(setback) => setback,
+            };
+            let said = setback.failure.in_short();
+            trace.failed(&setback.failure);
+            tracing::debug!(
+                key = key.id(),
+                key_masked = key.masked(),
+                outcome = setback.outcome.name(),
+                "an attempt failed"
+            );
+            let project = setback.failure.project();
+            let settled = core.pool.settle(&key, outcome, Some(&said), project);
+            let consequence = outcome.consequence();
+            counted += u32::from(consequence.counts);
+            if consequence.retry == Retry::No
+                || counted >= settings.max_attempts
+                || later(core.clock.now(), settled.pause) >= deadline
+            {
+                return Err(setback.failure);
+            }
+            match consequence.retry {
+                Retry::AnyKey => rather_not.push(key.id()),
+                Retry::OtherKey if consequence.counts => never.push(key.id()),
+                // It cannot be chosen before that makes sense.
+                Retry::OtherKey | Retry::No => {}
+            }
+            // Whoever waits for this key need not wait for the pause as well.
+            drop(key);
+            tokio::time::sleep(settled.pause).await;
+            last = Some(setback);
+        }
+        Err(match last {
+            Some(setback) => setback.failure,
+            None => Failure::without_key(call, Unavailable::AllTried, None),
+        })
+    }
+}
+
+/// The moment that much later.
+fn later(now: Millis, time: Duration) -> Millis {
+    now.saturating_add(time.as_millis().try_into().unwrap_or(Millis::MAX))
+}
