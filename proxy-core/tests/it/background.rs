@@ -57,10 +57,11 @@ async fn ended(world: &World, path: &str) -> Value {
 }
 
 fn numbered(text: &str) -> Vec<Value> {
-    let all = events(text)
-        .iter()
-        .map(|event| serde_json::from_str(event).unwrap());
-    all.collect()
+    let mut all = Vec::new();
+    for event in events(text) {
+        all.push(serde_json::from_str(&event).unwrap());
+    }
+    all
 }
 
 #[tokio::test]
