@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::admin::{RequestQuery, RequestResult};
+use contract::admin::{RequestQuery, RequestResult, TryOutcome, TryView};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
