@@ -42,7 +42,7 @@ pub use file_id::{FileId, Uploads};
 pub use model_map::{Amount, Endings, ModelMap, Named};
 pub use signature::{SIGNATURE_MARK, Signatures};
 pub use signed::{IdsOf, SignedParts};
-pub use text::Str;
+pub use text::{Str, compact};
 
 /// What only the caller knows about a request.
 #[derive(Clone, Copy)]

@@ -12,6 +12,7 @@ mod pieces;
 pub mod request;
 pub mod response;
 pub(crate) mod schema;
+mod several;
 mod status;
 
 pub use endings::with_endings;
@@ -21,6 +22,7 @@ pub use family::{
 };
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
+pub use several::Several;
 pub use status::{ApiStatus, Violation};
 
 /// What Google accepts in place of a thought signature for a call that a Gemini model did

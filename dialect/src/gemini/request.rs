@@ -278,9 +278,6 @@ pub struct GenerationConfig<'a> {
     /// `TEXT`, `IMAGE`, `AUDIO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_modalities: Option<Raw<'a>>,
-    /// How many answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub candidate_count: Option<u32>,
     /// Thoughts included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
@@ -330,7 +327,6 @@ impl GenerationConfig<'_> {
             response_json_schema,
             response_schema,
             response_modalities,
-            candidate_count,
             max_output_tokens,
             temperature,
             top_p,
@@ -350,7 +346,6 @@ impl GenerationConfig<'_> {
             && response_json_schema.is_none()
             && response_schema.is_none()
             && response_modalities.is_none()
-            && candidate_count.is_none()
             && max_output_tokens.is_none()
             && temperature.is_none()
             && top_p.is_none()

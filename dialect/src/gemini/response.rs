@@ -20,6 +20,9 @@ pub(crate) struct Response<'a> {
     pub prompt_feedback: Option<PromptFeedback<'a>>,
     #[serde(default)]
     pub usage_metadata: Option<UsageMetadata>,
+    /// Which version of the model answers.
+    #[serde(borrow, default)]
+    pub model_version: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub error: Option<InnerError<'a>>,
 }

@@ -135,7 +135,7 @@ pub struct Message<'a> {
     /// What is said.
     #[serde(borrow, default)]
     pub content: Content<'a>,
-    /// Of role `function`: the function.
+    /// Of role `function`: the function. Of role `user`: who of several speaks.
     #[serde(borrow, default)]
     pub name: Option<Str<'a>>,
     /// Calls that the model made.

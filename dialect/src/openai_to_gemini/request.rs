@@ -31,6 +31,9 @@ pub struct ChatCall {
     pub stream: bool,
     /// Whether a stream ends with token counts.
     pub include_usage: bool,
+    /// How many choices: so many calls, since Gemini gives one answer a call. [`crate::gemini::Several`]
+    /// makes one answer of theirs.
+    pub choices: u32,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
     /// What of the request the model does not take, and what was done instead; for people.
@@ -46,6 +49,9 @@ pub struct ChatCall {
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
+
+/// The most choices of one request.
+const MOST_CHOICES: u32 = 8;
 
 /// Parses an OpenAI chat body and translates it, with the usual names and no memory. An error
 /// says what was wrong, and where.
@@ -75,6 +81,16 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
     let single_call = request.parallel_tool_calls == Some(false);
+    let choices = request.n.unwrap_or(1);
+    if !(1..=MOST_CHOICES).contains(&choices) {
+        return Err(Invalid::new(
+            "n",
+            format!(
+                "`n` is {choices}; it must be from 1 to {MOST_CHOICES}: each choice is a call of \
+                 its own to Gemini."
+            ),
+        ));
+    }
     let (mut translated, renamed) = translate(request, (&model, endings), reading)?;
     let notes = reconcile(&mut translated, &model);
     let grounded = translated
@@ -88,6 +104,7 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         model,
         requested_model,
         stream,
+        choices,
         include_usage,
         notes,
         grounded,
@@ -162,9 +179,11 @@ fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
                 }
             }
             "user" => {
-                for part in parts(message.content, at)? {
-                    items.push(Item::User(part));
+                let mut said = parts(message.content, at)?;
+                if let Some(name) = message.name.filter(|name| !name.trim().is_empty()) {
+                    named(&name, &mut said);
                 }
+                items.extend(said.into_iter().map(Item::User));
             }
             "assistant" | "model" => assistant(message, at, &mut items)?,
             "tool" | "function" => {
@@ -188,6 +207,17 @@ fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
         }
     }
     Ok(items)
+}
+
+/// Says who of several users speaks, as a play does: Google has no place for names.
+fn named(name: &str, said: &mut Vec<Part<'_>>) {
+    match said.first_mut() {
+        None => {}
+        Some(Part {
+            text: Some(text), ..
+        }) => *text = format!("{name}: {text}").into(),
+        Some(_) => said.insert(0, Part::text(format!("{name}:"))),
+    }
 }
 
 fn assistant<'a>(
@@ -425,7 +455,6 @@ fn generation_config<'a>(
             Some(own) => Some(Cow::Borrowed(own)),
             None => modalities(request.modalities.take()),
         },
-        candidate_count: request.n,
         max_output_tokens: output_limit(request.max_completion_tokens.or(request.max_tokens)),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::request::ChatCall;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations,
+    citations, fingerprint,
 };
 use crate::ResponseMeta;
 use crate::error::Malformed;
@@ -24,6 +24,8 @@ struct Body<'a> {
     object: &'static str,
     created: i64,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<&'a str>,
     choices: Vec<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageOut>,
@@ -85,6 +87,7 @@ pub fn chat_response(
 ) -> Result<Vec<u8>, Malformed> {
     let response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
+    let fingerprint = fingerprint(response.model_version.as_deref());
     let body = |choices| {
         to_json(
             &Body {
@@ -92,6 +95,7 @@ pub fn chat_response(
                 object: "chat.completion",
                 created: meta.created,
                 model: &call.requested_model,
+                system_fingerprint: fingerprint.as_deref(),
                 choices,
                 usage,
             },

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::request::ChatCall;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations,
+    citations, fingerprint,
 };
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
@@ -23,6 +23,8 @@ use crate::text::put_json;
 pub struct ChatStream {
     /// `data: {"id":…,"choices":[`, the same for every chunk.
     prefix: Vec<u8>,
+    /// What answers is told in the prefix.
+    fingerprinted: bool,
     answer: String,
     style: Style,
     include_usage: bool,
@@ -102,6 +104,9 @@ struct Head<'a> {
     model: &'a str,
 }
 
+/// What a chunk goes on with.
+const CHOICES: &[u8] = b",\"choices\":[";
+
 impl ChatStream {
     /// A stream that answers `call`. All its chunks carry `meta`.
     pub fn new(call: &ChatCall, meta: &ResponseMeta) -> Self {
@@ -116,9 +121,10 @@ impl ChatStream {
             },
         );
         prefix.pop(); // the closing brace: `choices` follows
-        prefix.extend_from_slice(b",\"choices\":[");
+        prefix.extend_from_slice(CHOICES);
         Self {
             prefix,
+            fingerprinted: false,
             answer: meta.id.clone(),
             style: meta.style,
             include_usage: call.include_usage,
@@ -142,6 +148,14 @@ impl ChatStream {
         let response = Response::parse(data)?;
         if let Some(usage) = response.usage_metadata {
             self.usage = Some(usage.into());
+        }
+        if let Some(fingerprint) = fingerprint(response.model_version.as_deref())
+            && !std::mem::replace(&mut self.fingerprinted, true)
+        {
+            self.prefix.truncate(self.prefix.len() - CHOICES.len());
+            self.prefix.extend_from_slice(b",\"system_fingerprint\":");
+            put_json(&mut self.prefix, &fingerprint);
+            self.prefix.extend_from_slice(CHOICES);
         }
         let candidates = response.candidates.unwrap_or_default();
         if candidates.is_empty()

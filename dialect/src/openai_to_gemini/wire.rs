@@ -22,6 +22,13 @@ pub(super) struct ToolCall<'a> {
     pub extra_content: Option<ExtraContent<'a>>,
 }
 
+/// OpenAI's word for what answers: Google's version of the model. It changes when the answers to
+/// the same seed may.
+pub(super) fn fingerprint(model_version: Option<&str>) -> Option<String> {
+    let version = model_version.filter(|version| !version.is_empty());
+    version.map(|version| format!("fp_{version}"))
+}
+
 #[derive(Serialize)]
 pub(super) struct Function<'a> {
     pub name: &'a str,

@@ -52,6 +52,10 @@ impl Protocol for CompletionCall {
         self.chat.uploads.as_ref()
     }
 
+    fn choices(&self) -> u32 {
+        self.chat.choices
+    }
+
     fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.chat.body)
     }

@@ -7,6 +7,7 @@
 mod address;
 mod anthropic;
 pub mod auth;
+mod choices;
 mod completions;
 mod embeddings;
 mod files;

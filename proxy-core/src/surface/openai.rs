@@ -50,6 +50,10 @@ impl Protocol for ChatCall {
         self.uploads.as_ref()
     }
 
+    fn choices(&self) -> u32 {
+        self.choices
+    }
+
     fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.body)
     }

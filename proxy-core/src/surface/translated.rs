@@ -13,11 +13,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::fetch::{Unfilled, Wanted, fill};
-use dialect::gemini::{ApiStatus, pieces};
+use dialect::gemini::{ApiStatus, Peek, Several, pieces};
 use dialect::style::Style;
 use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedParts, Uploads, UpstreamFailure};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use super::choices::together;
 use super::flow::{Beating, Late, Paced};
 use super::problem::Problem;
 use super::trace::Trace;
@@ -54,6 +56,10 @@ pub(super) trait Protocol: Sized + Send + 'static {
     fn wanted(&self) -> &[Wanted];
     /// The files that it names: only the key that they were uploaded with can answer.
     fn uploads(&self) -> Option<&Uploads>;
+    /// How many answers the client wants at once.
+    fn choices(&self) -> u32 {
+        1
+    }
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -193,7 +199,14 @@ pub(super) struct Exchanged<P: Protocol> {
     asked: P,
     meta: ResponseMeta,
     trace: Trace,
-    answer: Result<Answer, Problem>,
+    answer: Result<Answered, Problem>,
+}
+
+/// What Google said.
+enum Answered {
+    One(Answer),
+    /// Streams, each with the notes of its call.
+    Several(Vec<(OpenStream, Trace)>),
 }
 
 pub(super) async fn exchange<P: Protocol>(
@@ -212,8 +225,12 @@ pub(super) async fn exchange<P: Protocol>(
     }
 }
 
-/// Asks Google.
-async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result<Answer, Problem> {
+/// Asks Google, as often as the client wants answers.
+async fn ask<P: Protocol>(
+    app: &App,
+    asked: &mut P,
+    trace: &mut Trace,
+) -> Result<Answered, Problem> {
     let streams = asked.wants_stream() && !app.core.settings().fake_streams;
     let (verb, query, expect) = match streams {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
@@ -230,7 +247,44 @@ async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result
         body: body.into(),
         expect,
     };
-    call_with(app, &call, asked.uploads(), trace).await
+    if asked.choices() <= 1 {
+        let answer = call_with(app, &call, asked.uploads(), trace).await?;
+        return Ok(Answered::One(answer));
+    }
+    let (call, uploads) = (&call, asked.uploads());
+    let calls = (0..asked.choices()).map(|_| {
+        let mut beside = trace.branch();
+        async move {
+            let answer = call_with(app, call, uploads, &mut beside).await;
+            (answer, beside)
+        }
+    });
+    let mut answers = Vec::new();
+    for (answer, mut beside) in join_all(calls).await {
+        trace.join(&mut beside);
+        answers.push((answer, beside));
+    }
+    let mut streams = Vec::new();
+    let mut wholes: Vec<Whole> = Vec::new();
+    for (answer, beside) in answers {
+        match answer? {
+            Answer::Stream(stream) => streams.push((stream, beside)),
+            Answer::Whole(whole) => wholes.push(whole),
+        }
+    }
+    match wholes.pop() {
+        None => Ok(Answered::Several(streams)),
+        Some(last) => {
+            wholes.push(last);
+            let bodies = wholes.iter().map(|whole| &*whole.body);
+            let body: Bytes = Several::whole(bodies).into();
+            if let Ok(peek) = Peek::of(&body) {
+                trace.usage(&peek);
+            }
+            let headers = HeaderMap::new();
+            Ok(Answered::One(Answer::Whole(Whole { headers, body })))
+        }
+    }
 }
 
 impl<P: Protocol> Exchanged<P> {
@@ -239,13 +293,19 @@ impl<P: Protocol> Exchanged<P> {
         let mut written = self.writer();
         let whole = match self.answer {
             Err(problem) => return refuse(self.trace, P::SURFACE, &problem),
-            Ok(Answer::Stream(stream)) => {
+            Ok(Answered::Several(streams)) => {
+                return relay(self.trace, |trace| {
+                    let body = together(streams, written, trace);
+                    event_stream(pace.slow(pace.alive::<P>(body)))
+                });
+            }
+            Ok(Answered::One(Answer::Stream(stream))) => {
                 return relay(self.trace, |trace| {
                     let body = Body::new(Relay::new(stream, written, trace));
                     event_stream(pace.slow(pace.alive::<P>(body)))
                 });
             }
-            Ok(Answer::Whole(whole)) => whole,
+            Ok(Answered::One(Answer::Whole(whole))) => whole,
         };
         if self.asked.wants_stream() {
             let events = written.all(whole.body, &mut self.trace);
@@ -275,11 +335,17 @@ impl<P: Protocol> Exchanged<P> {
                 written.writer.abort(&problem.in_stream(), &mut out);
                 Late::Whole(out.into())
             }
-            Ok(Answer::Stream(stream)) => {
+            Ok(Answered::Several(streams)) => {
+                self.trace.first_byte();
+                Late::Flow(together(streams, written, self.trace))
+            }
+            Ok(Answered::One(Answer::Stream(stream))) => {
                 self.trace.first_byte();
                 Late::Flow(Body::new(Relay::new(stream, written, self.trace)))
             }
-            Ok(Answer::Whole(whole)) => Late::Whole(written.all(whole.body, &mut self.trace)),
+            Ok(Answered::One(Answer::Whole(whole))) => {
+                Late::Whole(written.all(whole.body, &mut self.trace))
+            }
         }
     }
 

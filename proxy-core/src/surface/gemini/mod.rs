@@ -1,6 +1,8 @@
 //! Google's own protocol, forwarded: bodies pass untouched in both directions, so fields
 //! this program has never heard of, and their order, survive.
 
+mod fake;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -11,7 +13,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
 use dialect::gemini::{ApiStatus, with_endings};
 use dialect::{Endings, ModelMap};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
 use serde_json::value::RawValue;
 
@@ -96,6 +98,11 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
             "&alt=sse"
         });
     }
+    let faked = expect == Expect::Stream && app.core.settings().fake_streams;
+    let (verb, query, expect) = match faked {
+        true => ("generateContent", passed_query(asked), Expect::Content),
+        false => (verb, query, expect),
+    };
     // Google counts the counting of tokens apart from the model's own quota.
     let bucket = match verb {
         COUNT_TOKENS => COUNT_TOKENS,
@@ -110,6 +117,17 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         body,
         expect,
     };
+    if faked {
+        let (app, model) = (app.clone(), model.to_owned());
+        let asked = Asked {
+            path: call.path.to_owned(),
+            query: query.clone(),
+            model,
+            headers: call.headers,
+            body: call.body,
+        };
+        return fake::stream(app, asked, trace, wants_array).await;
+    }
     match app.upstream.call(&app.core, &call, &mut trace).await {
         Ok(Answer::Whole(whole)) => forward(whole, trace),
         Ok(Answer::Stream(stream)) => {
@@ -127,6 +145,15 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
             refuse(trace, Surface::Gemini, &problem)
         }
     }
+}
+
+/// A call that outlasts the request that it came with.
+struct Asked {
+    path: String,
+    query: String,
+    model: String,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// GET `/v1beta/models`, with its pages.
