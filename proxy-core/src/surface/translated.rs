@@ -28,7 +28,7 @@ use super::{
 };
 use crate::Core;
 use crate::settings::Settings;
-use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
+use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, Whole, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
 pub(super) trait Protocol: Sized + Send + 'static {
