@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
+use dialect::gemini::models::Page;
 use dialect::gemini::{ApiStatus, with_endings};
 use dialect::{Endings, ModelMap};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -225,9 +226,33 @@ async fn get(
             forward(whole, trace)
         }
         Ok(Answer::Stream(_)) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
-        Err(failure) => {
-            let problem = Problem::of(failure, &app.core);
-            refuse(trace, Surface::Gemini, &problem)
+        Err(failure) => match known(app, &path) {
+            Some(body) => {
+                let body = edited(&trace, &body).unwrap_or(body);
+                trace.first_byte();
+                trace.succeed();
+                answered_by(&trace, json(StatusCode::OK, body))
+            }
+            None => {
+                let problem = Problem::of(failure, &app.core);
+                refuse(trace, Surface::Gemini, &problem)
+            }
+        },
+    }
+}
+
+/// What this version knows of the models, when there are keys of Vertex AI's express mode only,
+/// which tell nothing of them.
+fn known(app: &App, path: &str) -> Option<Vec<u8>> {
+    if !app.core.express.are_all(&app.core.pool) {
+        return None;
+    }
+    let mut page = Page::known();
+    match path.strip_prefix("/models/") {
+        None => serde_json::to_vec(&page).ok(),
+        Some(id) => {
+            page.models.retain(|model| model.id() == id);
+            serde_json::to_vec(page.models.first()?).ok()
         }
     }
 }
