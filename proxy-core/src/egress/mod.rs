@@ -5,7 +5,7 @@
 //! proxy as it is set at that moment (`SYSTEM_PROXY`); else straight. Google sees the address of
 //! the way, so a key that changed it from call to call would look stolen: a key is bound to a
 //! proxy by a hash of both ([`bound`]), which needs no memory, survives restarts, and moves only
-//! the keys whose proxy is taken off the list.
+//! the keys whose proxy is taken off the list. Whoever wants it otherwise chooses one for a key.
 //!
 //! What this machine itself serves is never asked through a proxy, and a proxy that turns out to
 //! be this program is not used: requests would go round in circles.
@@ -80,18 +80,24 @@ impl Egress {
         self.own.write().push(address);
     }
 
-    /// The way by which a call with this credential goes to `address`. `now` is a monotonic time:
-    /// the system's settings are read anew every few seconds.
+    /// The way by which a call with this credential goes to `address`: the one that the user has
+    /// `chosen` for it by what it is shown as, as long as it is in the list. `now` is a monotonic
+    /// time: the system's settings are read anew every few seconds.
     pub fn route(
         &self,
         settings: &Settings,
-        credential: &Secret,
+        (credential, chosen): (&Secret, Option<&str>),
         address: &str,
         now: Duration,
     ) -> Route {
+        if chosen == Some(Route::Direct.shown()) {
+            return Route::Direct;
+        }
         match settings.proxies.routes() {
             [] => self.unbound(settings, address, now),
-            routes => bound(routes, credential)
+            routes => chosen
+                .and_then(|chosen| routes.iter().find(|route| route.shown() == chosen).cloned())
+                .or_else(|| bound(routes, credential))
                 .filter(|route| !self.is_own(route))
                 .unwrap_or(Route::Direct),
         }
@@ -213,7 +219,7 @@ mod tests {
     const GOOGLE: &str = "https://generativelanguage.googleapis.com/v1beta";
 
     fn way_of(egress: &Egress, settings: &Settings, n: u32) -> String {
-        let route = egress.route(settings, &key(n), GOOGLE, Duration::ZERO);
+        let route = egress.route(settings, (&key(n), None), GOOGLE, Duration::ZERO);
         route.shown().to_owned()
     }
 
@@ -258,7 +264,7 @@ mod tests {
     fn what_came_back_by_a_way_is_known_of_it() {
         let egress = Egress::new(Vec::new());
         let settings = settings(&[("PROXIES", "http://user:tops3cret@a:1")]);
-        let route = egress.route(&settings, &key(1), GOOGLE, Duration::ZERO);
+        let route = egress.route(&settings, (&key(1), None), GOOGLE, Duration::ZERO);
         assert_eq!(
             egress.view(&settings, Duration::ZERO)[0].health,
             EgressHealth::default()

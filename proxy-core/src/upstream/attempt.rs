@@ -51,11 +51,11 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// What lets one in.
-    fn credential(self) -> &'a Secret {
+    /// What decides by which proxy it goes.
+    fn bound_by(self) -> (&'a Secret, Option<&'a str>) {
         match self {
-            Self::Key(key) | Self::Express(key) => key.secret(),
-            Self::Through(hop) => hop.token(),
+            Self::Key(key) | Self::Express(key) => (key.secret(), key.proxy()),
+            Self::Through(hop) => (hop.token(), None),
         }
     }
 
@@ -95,7 +95,8 @@ impl Upstream {
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
         let base = way.base_url(settings);
-        let route = (core.egress).route(settings, way.credential(), base, core.clock.monotonic());
+        let route = (core.egress).route(settings, way.bound_by(), base, core.clock.monotonic());
+        trace.goes_by(&route);
         let asked = self.send(settings, call, way, &route);
         let response = match tokio::time::timeout(settings.timeout, asked).await {
             Ok(Ok(response)) => response,
