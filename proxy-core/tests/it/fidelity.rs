@@ -112,7 +112,7 @@ async fn signature_sent(world: &World, call: &Value) -> Value {
 
 #[tokio::test]
 async fn a_client_that_keeps_nothing_but_ids_loses_no_signature() {
-    let ground = Ground::new(1, |google| google, &[]).await;
+    let ground = Ground::new(1, |google| google, &[("SIGNATURES_IN_IDS", "true")]).await;
     let world = ground.start().await;
     let (call, signature) = called(&world).await;
     assert!(call["id"].as_str().unwrap().contains("__sig_"));
@@ -124,10 +124,11 @@ async fn a_client_that_keeps_nothing_but_ids_loses_no_signature() {
 
 #[tokio::test]
 async fn signatures_outlast_a_restart() {
-    let ground = Ground::new(1, |google| google, &[("SIGNATURES_IN_IDS", "false")]).await;
+    let ground = Ground::new(1, |google| google, &[]).await;
     let world = ground.start().await;
     let (call, signature) = called(&world).await;
-    assert!(!call["id"].as_str().unwrap().contains("__sig_"));
+    // OpenAI refuses longer ones, and a client may go on there.
+    assert!(call["id"].as_str().unwrap().len() <= 40, "{call}");
     assert_eq!(signature_sent(&world, &call).await, signature);
     world.core.shutdown(std::time::Duration::from_secs(5)).await;
     let world = ground.start().await;
