@@ -525,13 +525,21 @@ async fn a_named_user_is_told_from_others() {
 #[tokio::test]
 async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
     let world = World::with_keys(1).await;
-    let signature = testkit::google::thought_signature("x");
-    for stream in [false, true] {
-        world.google.answer_next(Answer::parts(vec![
+    let said = || {
+        Answer::parts(vec![
             json!({"text": "Hello, "}),
             json!({"text": "you."}),
-            json!({"text": "", "thoughtSignature": signature}),
-        ]));
+            json!({"text": "", "thoughtSignature": testkit::google::thought_signature("x")}),
+        ])
+    };
+    // OpenAI's chat has a place for it, so that it can be seen what Google gave.
+    world.google.answer_next(said());
+    let answer = body(world.chat(hello("gemini-3.8-flash")).await).await;
+    let message = &answer["choices"][0]["message"];
+    let signature = message["extra_content"]["google"]["thought_signature"].clone();
+    assert!(signature.is_string(), "{answer}");
+    for stream in [false, true] {
+        world.google.answer_next(said());
         let mut request = json!({
             "model": "gemini-3.8-flash", "max_tokens": 99, "stream": stream,
             "messages": [{"role": "user", "content": "Hello."}],
