@@ -16,7 +16,7 @@ use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
 use crate::Core;
-use crate::egress::Route;
+use crate::egress::{Route, Turn};
 use crate::observe::spans::Spans;
 use crate::observe::{Ended, RequestId, surface_name};
 use crate::pool::{Outcome, Picked};
@@ -45,6 +45,8 @@ pub struct Trace {
     tells: bool,
     /// The model that was asked instead of the one that the client wanted.
     fallback: Option<HeaderValue>,
+    /// What the try under way holds of its way out.
+    turn: Option<Turn>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -133,6 +135,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: parts.headers.contains_key(TRACE_HEADER),
             fallback: None,
+            turn: None,
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -170,6 +173,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: false,
             fallback: None,
+            turn: None,
             agent: None,
             body: None,
             said: None,
@@ -261,6 +265,11 @@ impl Trace {
         if self.core.is_some() {
             self.spans.attempt(call, None, hop.base_url());
         }
+    }
+
+    /// Holds on to what the try was given of its way out, until the next one or the end.
+    pub fn holds(&mut self, turn: Option<Turn>) {
+        self.turn = turn;
     }
 
     fn tries(&mut self, key: Option<i64>) {
