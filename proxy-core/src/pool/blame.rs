@@ -42,30 +42,37 @@ impl Blame {
     }
 
     /// A call is tried: while all are refused, only one at a time.
-    pub(super) fn tries(&self, now: Millis) {
-        if self.held_until.load(Ordering::Relaxed) > 0 {
-            self.held_until.store(now + TRIAL_MS, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// When another is tried already; gives until when.
+    pub(super) fn tries(&self, now: Millis) -> Result<(), Millis> {
+        let tried = |until| (until > 0 && until <= now).then_some(now + TRIAL_MS);
+        let order = Ordering::Relaxed;
+        match self.held_until.fetch_update(order, order, tried) {
+            Err(until) if until > now => Err(until),
+            // There is no outage, or this is the one call that sees whether it is over.
+            _ => Ok(()),
         }
     }
 
-    /// Something went well.
-    pub(super) fn went_well(&self) {
+    /// Google has taken a key; true when that ends an outage.
+    pub(super) fn went_well(&self) -> bool {
         if !self.is_suspect.swap(false, Ordering::Relaxed) {
-            return;
+            return false;
         }
         let mut inner = self.inner.lock();
         inner.refused.clear();
         inner.pause = 0;
-        self.held_until.store(0, Ordering::Relaxed);
+        self.held_until.swap(0, Ordering::Relaxed) > 0
     }
 
     /// Whether all are refused at once, so that another refusal says nothing.
     pub(super) fn prolong(&self, now: Millis) -> bool {
+        let mut inner = self.inner.lock();
         if self.held_until.load(Ordering::Relaxed) == 0 {
             return false;
         }
         self.is_suspect.store(true, Ordering::Relaxed);
-        let mut inner = self.inner.lock();
         inner.pause = (inner.pause * 2).clamp(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
         self.held_until.store(now + inner.pause, Ordering::Relaxed);
         true
@@ -80,8 +87,8 @@ impl Blame {
         reason: RejectReason,
         none_left: impl FnOnce() -> bool,
     ) -> Vec<i64> {
-        self.is_suspect.store(true, Ordering::Relaxed);
         let mut inner = self.inner.lock();
+        self.is_suspect.store(true, Ordering::Relaxed);
         if now.saturating_sub(inner.since) > TOGETHER_MS {
             inner.refused.clear();
         }
@@ -100,5 +107,30 @@ impl Blame {
             "Google refuses every key at once; no key is blamed, and one is tried from time to time"
         );
         std::mem::take(&mut inner.refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_sees_whether_it_is_over_and_nobody_is_held_when_it_is() {
+        let blame = Blame::default();
+        assert_eq!(blame.tries(0), Ok(()));
+        for key in 0..3 {
+            let innocent = blame.refused(0, key, RejectReason::Invalid, || key == 2);
+            assert_eq!(innocent.len(), if key == 2 { 3 } else { 0 });
+        }
+        let until = blame.holds(0).unwrap();
+        assert_eq!(blame.tries(until), Ok(()));
+        // Another that has looked before, and comes a moment later.
+        assert_eq!(blame.tries(until), Err(until + TRIAL_MS));
+        assert!(blame.went_well());
+        assert!(!blame.went_well(), "it was over");
+        // One that was about to try when it was found to be over holds nobody.
+        assert_eq!(blame.tries(until), Ok(()));
+        assert_eq!(blame.holds(until), None);
+        assert!(!blame.prolong(until));
     }
 }

@@ -92,7 +92,7 @@ pub struct Consequence {
 pub enum KeyEffect {
     /// Nothing was learned about it.
     None,
-    /// It works.
+    /// Google takes it.
     Good,
     /// It takes no part any more until the user acts.
     Reject(RejectReason),
@@ -177,7 +177,7 @@ impl Outcome {
             Self::Answered              => (Key::Good,           Window::Spent,     Model::Works,   Again::No,       true),
             Self::Empty                 => (Key::None,           Window::Spent,     Model::None,    Again::AnyKey,   true),
             Self::ClientFault           => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
-            Self::Quota { .. }          => (Key::None,           Window::Rest,      Model::None,    Again::OtherKey, false),
+            Self::Quota { .. }          => (Key::Good,           Window::Rest,      Model::None,    Again::OtherKey, false),
             Self::PromptTooLarge { .. } => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
             Self::KeyRefused(reason)    => (Key::Reject(reason), Window::TakenBack, Model::None,    Again::OtherKey, false),
             Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Again::OtherKey, true),

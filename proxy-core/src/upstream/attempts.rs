@@ -8,7 +8,7 @@ use contract::Millis;
 
 use super::attempt::Way;
 use super::failure::{Failure, Setback};
-use super::{Answer, Call, Expect, SAME_KEY_PAUSE, Upstream, conversation, express, hop};
+use super::{Answer, Call, Expect, Upstream, conversation, express, hop};
 use crate::Core;
 use crate::pool::{Outcome, Prefer, Retry, Unavailable, Want, tokens};
 use crate::settings::Settings;
@@ -16,6 +16,27 @@ use crate::surface::trace::Trace;
 
 /// The most attempts for one request, those included that the settings do not count.
 const MOST_TRIES: usize = 32;
+/// The pause before the same key is tried again; doubled each time.
+const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
+
+/// On what terms keys are chosen for a call.
+struct Terms<'a> {
+    settings: &'a Settings,
+    /// How long one is waited for.
+    patience: Duration,
+    /// The one key that will do.
+    only: Option<i64>,
+}
+
+impl<'a> Terms<'a> {
+    fn of(settings: &'a Settings, patience: Duration) -> Self {
+        Self {
+            settings,
+            patience,
+            only: None,
+        }
+    }
+}
 
 impl Upstream {
     /// Makes `call` with one key after the other until there is an answer or no sense in
@@ -57,8 +78,8 @@ impl Upstream {
                 path: &path,
                 ..call.again()
             };
-            let ended = self.with_keys(core, &asked, (&settings, Duration::ZERO), trace);
-            let ended = Box::pin(ended).await;
+            let terms = Terms::of(&settings, Duration::ZERO);
+            let ended = Box::pin(self.with_keys(core, &asked, terms, trace)).await;
             if !matches!(ended, Err(Failure::NoKey { .. })) {
                 return ended;
             }
@@ -71,23 +92,45 @@ impl Upstream {
             path: &path,
             ..call.again()
         };
-        Box::pin(self.with_keys(core, &asked, (&settings, patience), trace)).await
+        let terms = Terms::of(&settings, patience);
+        Box::pin(self.with_keys(core, &asked, terms, trace)).await
     }
 
-    /// Makes `call` with one key after the other, waiting for the first for `patience`.
+    /// Makes `call` with this key and no other, and never through another instance, whose keys
+    /// are others: for something that belongs to the key's project, which no other key would find.
+    ///
+    /// # Errors
+    /// The last attempt's failure, or why the key cannot be asked.
+    pub async fn call_with(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        trace: &mut Trace,
+        key: i64,
+    ) -> Result<Answer, Failure> {
+        let settings = Guard::into_inner(core.settings());
+        let terms = Terms {
+            only: Some(key),
+            ..Terms::of(&settings, trace.patience(settings.patience))
+        };
+        Box::pin(self.with_keys(core, call, terms, trace)).await
+    }
+
+    /// Makes `call` with one key after the other.
     async fn with_keys(
         &self,
         core: &Core,
         call: &Call<'_>,
-        (settings, patience): (&Settings, Duration),
+        terms: Terms<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
+        let settings = terms.settings;
         let started = core.clock.now();
         let deadline = match settings.deadline {
             Duration::ZERO => Millis::MAX,
             deadline => later(started, deadline),
         };
-        let wait_until = later(started, patience).min(deadline);
+        let wait_until = later(started, terms.patience).min(deadline);
         let tokens = tokens::estimate(&call.body);
         let is_paid = core.pool.is_paid();
         let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
@@ -109,6 +152,7 @@ impl Upstream {
                 never: &never,
                 rather_not: &rather_not,
                 prefer,
+                only: terms.only,
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,

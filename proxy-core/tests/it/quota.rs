@@ -304,3 +304,13 @@ async fn a_session_stays_with_its_key_and_so_does_a_loop_of_tool_calls() {
     let used = world.keys_used();
     assert!(used.iter().all(|key| *key == used[0]), "{used:?}");
 }
+
+#[tokio::test]
+async fn with_one_call_at_a_time_another_attempt_does_not_wait_for_the_one_that_failed() {
+    let settings = [("KEY_CONCURRENCY", "1"), ("PATIENCE", "0")];
+    let world = World::start(1, |google| google, &settings).await;
+    let once = Rule::new(Fault::Status(503)).times(1);
+    world.google.script(Script::new().rule(once));
+    assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
+    assert_eq!(world.google.requests().len(), 2);
+}
