@@ -2,7 +2,8 @@
 //!
 //! Within this process a list tells, and between processes a turn of the store. Who holds a claim
 //! keeps the turn while its work goes on ([`Claim::hold`]); a process that ends in the middle
-//! keeps others waiting for [`TURN_MS`] and no longer.
+//! keeps others waiting for [`TURN_MS`] and no longer. Who changes something without a claim holds
+//! [`Changing`] for the moment that takes, without which no claim begins.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use contract::{ApiError, ErrorCode, Millis};
 use parking_lot::Mutex;
 use proxy_core::store::StoreError;
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use crate::deployer::Deployer;
@@ -23,6 +25,13 @@ const TURN_MS: Millis = 60 * 1000;
 const AGAIN: Duration = Duration::from_secs(15);
 /// What the names of the turns begin with, before the remote's number.
 const TURNS: &str = "run/";
+/// The turn of who changes a document.
+const CHANGE: &str = "change";
+/// How long that turn is, in milliseconds: nobody is asked anything meanwhile, the database
+/// excepted.
+const CHANGE_MS: Millis = 15 * 1000;
+/// How often one that another process has is asked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The remotes that tasks of this process have for themselves, with what stops each.
 pub(crate) type Active = Mutex<HashMap<i64, CancellationToken>>;
@@ -37,7 +46,38 @@ pub(crate) struct Claim {
     until: AtomicI64,
 }
 
+/// Nobody else, in any process, reads, changes and saves a document. Ends when it is dropped.
+pub(crate) struct Changing {
+    deployer: Deployer,
+    until: OwnedMutexGuard<Millis>,
+}
+
 impl Deployer {
+    /// To be held while a document is read, changed and saved, so that no change is lost.
+    ///
+    /// # Errors
+    /// When another process does not come to an end with it, or the database cannot be used.
+    pub(crate) async fn changing(&self) -> Result<Changing, ApiError> {
+        let mut until = self.change().clone().lock_owned().await;
+        let waited_for =
+            tokio::time::timeout(Duration::from_millis(2 * CHANGE_MS.unsigned_abs()), async {
+                loop {
+                    // Never the same as the last: that one's end may still be on its way.
+                    let ends = (self.clock().now() + CHANGE_MS).max(*until + 1);
+                    if self.store().take_turn(CHANGE, self.holder(), ends).await? {
+                        *until = ends;
+                        return Ok::<_, StoreError>(());
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            });
+        waited_for.await.map_err(|_| elsewhere())??;
+        Ok(Changing {
+            deployer: self.clone(),
+            until,
+        })
+    }
+
     /// Has a remote for itself.
     ///
     /// # Errors
@@ -45,7 +85,7 @@ impl Deployer {
     /// be used.
     pub(crate) async fn claim(&self, id: i64) -> Result<(Claim, Record), ApiError> {
         // Who has found it unclaimed may be about to save it.
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let cancel = CancellationToken::new();
         match self.active().lock().entry(id) {
             Entry::Occupied(_) => return Err(under_way()),
@@ -159,12 +199,22 @@ impl Drop for Claim {
         self.deployer.active().lock().remove(&self.id);
         let until = self.until.load(Ordering::Relaxed);
         if until > 0 {
-            let (deployer, turn) = (self.deployer.clone(), self.turn());
-            let host = self.deployer.host();
-            let end = async move { ended(&deployer, &turn, until).await };
-            host.tracker.spawn_on(end, &host.runtime);
+            end_soon(&self.deployer, self.turn(), until);
         }
     }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        end_soon(&self.deployer, CHANGE.to_owned(), *self.until);
+    }
+}
+
+fn end_soon(deployer: &Deployer, turn: String, until: Millis) {
+    let host = deployer.host();
+    let deployer = deployer.clone();
+    let end = async move { ended(&deployer, &turn, until).await };
+    host.tracker.spawn_on(end, &host.runtime);
 }
 
 async fn ended(deployer: &Deployer, turn: &str, until: Millis) {

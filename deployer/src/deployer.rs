@@ -6,7 +6,7 @@ use contract::deploy::{
     AccountNew, AccountView, DatabaseReport, DatabaseWish, DeployFeature, DeployState, MysqlWish,
     ProviderKind,
 };
-use contract::{ApiError, ErrorCode};
+use contract::{ApiError, ErrorCode, Millis};
 use jiff::tz::TimeZone;
 use proxy_core::Core;
 use proxy_core::clock::Clock;
@@ -106,8 +106,8 @@ pub struct Deployer {
 
 struct Inner {
     host: Host,
-    /// Held while a document is read, changed and saved, so that no change is lost.
-    change: tokio::sync::Mutex<()>,
+    /// See [`Deployer::changing`].
+    change: Arc<tokio::sync::Mutex<Millis>>,
     active: Active,
     /// Who this process is among others on the same database.
     holder: i64,
@@ -123,7 +123,7 @@ impl Deployer {
         Self {
             inner: Arc::new(Inner {
                 host,
-                change: tokio::sync::Mutex::default(),
+                change: Arc::default(),
                 active: Active::default(),
                 holder: crate::watch::random(),
                 waking: Waking::default(),
@@ -198,9 +198,10 @@ impl Deployer {
         Ok((self.inner.host.providers)(credential)?)
     }
 
-    /// Held while a document is read, changed and saved.
-    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.inner.change.lock().await
+    /// What one task of this process has at a time, with until when the turn for it was last
+    /// taken.
+    pub(crate) fn change(&self) -> &Arc<tokio::sync::Mutex<Millis>> {
+        &self.inner.change
     }
 
     /// All accounts.
@@ -231,7 +232,7 @@ impl Deployer {
                 _ => error,
             })?;
         let facts = provider.probe().await?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let accounts = Account::all(self.store()).await?;
         let known = accounts
             .iter()
@@ -265,7 +266,7 @@ impl Deployer {
             Ok(provider) => provider.probe().await.map_err(ApiError::from),
             Err(error) => Err(error),
         };
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         // It may have got another credential, or been removed, meanwhile.
         let mut account = Account::find(self.store(), id).await?;
         account.checked_at = self.clock().now();
@@ -285,7 +286,7 @@ impl Deployer {
     /// # Errors
     /// When remotes use it, there is none, or the database cannot be used.
     pub async fn remove_account(&self, id: i64) -> Result<String, ApiError> {
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let account = Account::find(self.store(), id).await?;
         let records: Vec<Record> = document::all(self.store()).await?;
         let uses = |record: &&Record| {

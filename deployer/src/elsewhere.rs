@@ -20,7 +20,7 @@ impl Deployer {
     /// # Errors
     /// When it was added by its address, the wish cannot be right, or it cannot be kept.
     pub async fn move_remote(&self, id: i64, wish: RemoteWish) -> Result<RemoteView, ApiError> {
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let from = self.record(id).await?;
         let known = from.wish.as_ref().ok_or_else(not_ours)?;
         let known = from.next_wish(known);

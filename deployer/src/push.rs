@@ -47,7 +47,7 @@ impl Deployer {
     pub async fn push(&self, id: i64, what: PushWish) -> Result<PushReport, ApiError> {
         // Noted first: a run that begins meanwhile keeps what it finds now.
         let (record, fed_before) = {
-            let _changing = self.changing().await;
+            let _changing = self.changing().await?;
             let mut record = self.still(id).await?;
             let before = record.fed;
             record.fed.keys |= what.keys;
@@ -58,7 +58,7 @@ impl Deployer {
         };
         let report = Box::pin(self.send(&record, what, Reach::Alike)).await;
         let was_sent = report.is_ok();
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let ended = |record: &mut Record| {
             // Whether they are alike now is found out anew.
             record.watched.drift = None;
@@ -218,7 +218,7 @@ impl Deployer {
             ));
         }
 
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let mut record = self.still(id).await?;
         let Some(wish) = &mut record.wish else {
             if what.settings {

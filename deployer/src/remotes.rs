@@ -67,7 +67,7 @@ impl Deployer {
     /// When the wish cannot be right, the name is taken here, or it cannot be kept.
     pub async fn create_remote(&self, wish: RemoteWish) -> Result<RemoteView, ApiError> {
         let wish = Wish::checked(wish, None)?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let provider = self.provider_kind(&wish).await?;
         let id = self.new_id(&wish.name).await?;
         let record = Record {
@@ -100,7 +100,7 @@ impl Deployer {
         }
         let url = address(&add.url)?;
         self.sign_in(&url, &password).await?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let id = self.new_id(&name).await?;
         let record = Record {
             url: Some(url),
@@ -118,7 +118,7 @@ impl Deployer {
     /// When the wish cannot be right, another name or account is wished for something that is
     /// there, a run is under way, or it cannot be kept.
     pub async fn change_wish(&self, id: i64, wish: RemoteWish) -> Result<RemoteView, ApiError> {
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let mut record = self.still(id).await?;
         let known = record.wish.as_ref().ok_or_else(not_ours)?;
         let wish = Wish::checked(wish, Some(known))?;
@@ -251,7 +251,7 @@ impl Deployer {
                 Box::pin(self.refresh(id)).await
             }
             RemoteAction::Adopt => {
-                let _changing = self.changing().await;
+                let _changing = self.changing().await?;
                 let mut record = self.still(id).await?;
                 record.adopted = true;
                 document::save(self.store(), &record).await?;
@@ -265,7 +265,7 @@ impl Deployer {
                 Ok(gone)
             }
             RemoteAction::Forget => {
-                let _changing = self.changing().await;
+                let _changing = self.changing().await?;
                 let record = self.still(id).await?;
                 self.remove(&record).await?;
                 self.leave_route(id).await?;
@@ -319,7 +319,7 @@ impl Deployer {
     async fn redeploy(&self, id: i64, image: Option<String>) -> Result<RemoteView, ApiError> {
         if let Some(image) = image.filter(|image| !image.trim().is_empty()) {
             image::parse(&image)?;
-            let _changing = self.changing().await;
+            let _changing = self.changing().await?;
             let mut record = self.still(id).await?;
             let wish = record.wish.as_mut().ok_or_else(not_ours)?;
             wish.image = Some(image.trim().to_owned());
@@ -341,7 +341,7 @@ impl Deployer {
         let record = self.still(id).await?;
         not_by_hand(&record)?;
         self.sign_in(&url, &record.secrets.auth_token).await?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         // A run may have begun, and ended, meanwhile.
         let mut record = self.still(id).await?;
         not_by_hand(&record)?;

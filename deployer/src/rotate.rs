@@ -48,7 +48,7 @@ impl Deployer {
         }
         self.may_rotate(wish, &rotation).await?;
         {
-            let _changing = self.changing().await;
+            let _changing = self.changing().await?;
             let mut record = self.still(id).await?;
             note(&mut record.next, rotation)?;
             // Its steps know nothing of that; what they made is found when it is planned anew.

@@ -154,7 +154,7 @@ impl Deployer {
             }
         }
         let token = self.new_client_token(id).await?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let mut record = self.still(id).await?;
         record.secrets.client_token = token;
         document::save::<Record>(self.store(), &record).await

@@ -37,7 +37,7 @@ mod together;
 mod turns;
 
 pub use error::{Invalid, Malformed, UpstreamFailure};
-pub use file_id::FileId;
+pub use file_id::{FileId, Uploads};
 pub use model_map::{Amount, Endings, ModelMap, Named};
 pub use signature::{SIGNATURE_MARK, Signatures};
 pub use signed::{IdsOf, SignedCalls};

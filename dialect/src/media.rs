@@ -155,7 +155,7 @@ pub(crate) fn from_url<'a>(
                 mime_type: Some(guess.into()),
                 file_uri: url,
                 fetch: Some(Box::new(wanted)),
-                key: None,
+                upload: None,
             }),
             ..Part::default()
         });
@@ -184,7 +184,7 @@ pub(crate) fn by_address<'a>(media_type: Option<&'static str>, uri: Cow<'a, str>
             mime_type: media_type.map(Cow::Borrowed),
             file_uri: uri,
             fetch: None,
-            key: None,
+            upload: None,
         }),
         ..Part::default()
     }
@@ -194,7 +194,7 @@ pub(crate) fn by_address<'a>(media_type: Option<&'static str>, uri: Cow<'a, str>
 pub(crate) fn uploaded<'a>(media_type: Option<&'static str>, id: &FileId) -> Part<'a> {
     let mut part = by_address(media_type, id.uri().into());
     if let Some(file) = &mut part.file_data {
-        file.key = Some(id.key);
+        file.upload = Some(id.clone());
     }
     part
 }

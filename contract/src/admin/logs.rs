@@ -141,6 +141,9 @@ pub struct RequestDetail {
     pub request: RequestView,
     /// Keys that were tried before the last one and failed, in order.
     pub failed_keys: Vec<Named>,
+    /// Each call, in order; none for one whose only call went well, straight and at once.
+    #[serde(default)]
+    pub tries: Vec<TryView>,
     /// What Google said when it failed, scrubbed of secrets; absent for one that went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_message: Option<String>,
@@ -152,6 +155,56 @@ pub struct RequestDetail {
     pub body: Option<String>,
     /// Only the beginning of the body was kept.
     pub body_truncated: bool,
+}
+
+/// One call to Google, or to another instance, for a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TryView {
+    /// The key; absent when another instance chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Named>,
+    /// The proxy that it went through, without its credential; absent when it went straight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// How it ended.
+    pub outcome: TryOutcome,
+    /// How long a key, or the pause before it, was waited for, in milliseconds.
+    pub waited_ms: u32,
+    /// How long it took until it failed or its answer began, in milliseconds.
+    pub took_ms: u32,
+}
+
+/// How one call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TryOutcome {
+    /// With an answer.
+    Answered,
+    /// With an answer in which nothing was.
+    Empty,
+    /// The request itself was refused.
+    ClientFault,
+    /// A limit of the key's project was met.
+    Quota,
+    /// The request has more tokens than a whole minute allows.
+    PromptTooLarge,
+    /// The key was refused.
+    KeyRefused,
+    /// The key's project may not use that.
+    Forbidden,
+    /// Google does not serve the country that the call came from.
+    LocationRefused,
+    /// The model was overloaded or broken.
+    Overloaded,
+    /// No connection, or it broke.
+    Unreachable,
+    /// Nothing came in time.
+    TooSlow,
+    /// The client went away before it had ended.
+    #[serde(other)]
+    BrokenOff,
 }
 
 /// Which records to delete.

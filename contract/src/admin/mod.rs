@@ -67,10 +67,7 @@ pub use data::{BackupReason, BackupView, DataView, DatabaseState, Engine, Sealin
 pub use doctor::{
     DoctorReport, EgressHealth, EgressView, EgressWay, Finding, FindingCode, FindingState,
 };
-pub use logs::{
-    Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
-    RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums,
-};
+pub use logs::{Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult, RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums, TryOutcome, TryView};
 pub use settings::{
     Actor, Applies, AuditAction, AuditEntry, AuditPage, EnvFile, ExportFile, ExportRequest,
     Provenance, SettingConflict, SettingDiff, SettingGroup, SettingKind, SettingProblem,

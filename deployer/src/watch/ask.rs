@@ -43,7 +43,7 @@ impl Deployer {
     /// When the hours cannot be right, a run is under way, or it cannot be kept.
     pub async fn set_keep_alive(&self, id: i64, wish: KeepAlive) -> Result<RemoteView, ApiError> {
         check_keep_alive(&wish)?;
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let mut record = self.still(id).await?;
         if let Some(known) = &mut record.wish {
             known.keep_alive = wish.clone();
@@ -62,7 +62,7 @@ impl Deployer {
         let account = record.wish.as_ref().and_then(|wish| wish.account);
         let account = account.ok_or_else(crate::remotes::not_ours)?;
         let now = self.clock().now();
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let note = |account: &mut Account| {
             account.signed_in_at = Some(now);
             true
@@ -184,7 +184,7 @@ impl Deployer {
         id: i64,
         change: impl FnOnce(&mut Record) -> bool + Send,
     ) -> Result<Record, ApiError> {
-        let _changing = self.changing().await;
+        let _changing = self.changing().await?;
         let is_active = self.is_active(id);
         let change = |record: &mut Record| {
             !is_active && record.state != RemoteState::Deploying && change(record)

@@ -675,3 +675,25 @@ async fn what_was_pushed_stays_known_although_a_run_began_meanwhile() {
     deployer(&sky, &world).feed(1).await.unwrap();
     assert_eq!(models(&url(&world).await, &ours.secret).await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_processes_change_at_once_is_not_lost() {
+    let sky = Sky::new().await;
+    let world = sky.deployed(|_| ()).await;
+    let wish = wish(&world).await;
+    // Each knows of the other only what the database says.
+    let processes = [deployer(&sky, &world), deployer(&sky, &world)];
+    let drafts = (0..12).map(|at| {
+        let wish = RemoteWish {
+            name: format!("draft-{at}"),
+            ..wish.clone()
+        };
+        let process = processes[at % 2].clone();
+        async move { process.create_remote(wish).await.unwrap().id }
+    });
+    let mut ids = futures_util::future::join_all(drafts).await;
+    ids.sort_unstable();
+    assert_eq!(ids, (2..14).collect::<Vec<_>>());
+    let all = processes[0].remotes().await.unwrap();
+    assert_eq!(all.len(), 13);
+}

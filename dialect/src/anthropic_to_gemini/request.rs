@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
 use crate::fetch::{self, Wanted};
-use crate::file_id;
+use crate::file_id::{self, Uploads};
 use crate::gemini::request::{
     CallingMode, Empty, FunctionCall, FunctionCalling, FunctionDeclaration, GenerationConfig, Part,
     Request, ThinkingConfig, Tool, ToolConfig,
@@ -41,8 +41,8 @@ pub struct MessagesCall {
     pub(super) single_call: bool,
     /// What has to be put into `body` first.
     pub fetch: Vec<Wanted>,
-    /// The only key that can answer, because of files that were uploaded with it.
-    pub key: Option<i64>,
+    /// The files that it names: only the key that they were uploaded with can answer.
+    pub uploads: Option<Uploads>,
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
@@ -56,8 +56,8 @@ pub struct CountCall {
     pub body: Vec<u8>,
     /// What has to be put into `body` first.
     pub fetch: Vec<Wanted>,
-    /// The only key that can answer, because of files that were uploaded with it.
-    pub key: Option<i64>,
+    /// The files that it names: only the key that they were uploaded with can answer.
+    pub uploads: Option<Uploads>,
 }
 
 /// Parses the body of `/v1/messages` and translates it, with no memory; `models` says which
@@ -73,7 +73,7 @@ pub fn messages_request_with(body: &[u8], reading: &Reading<'_>) -> Result<Messa
     Ok(MessagesCall {
         body: to_json(&parsed.request, body.len()),
         fetch: fetch::wanted(&parsed.request.contents),
-        key: file_id::owner(&parsed.request.contents)?,
+        uploads: file_id::uploads(&parsed.request.contents)?,
         model: parsed.model,
         requested_model: parsed.requested,
         stream: parsed.stream,
@@ -99,7 +99,7 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
     let signatures = &();
     let Parsed { model, request, .. } = parse(body, &Reading { models, signatures })?;
     let fetch = fetch::wanted(&request.contents);
-    let key = file_id::owner(&request.contents)?;
+    let uploads = file_id::uploads(&request.contents)?;
     let count = Count {
         generate_content_request: Named {
             model: format!("models/{model}"),
@@ -109,8 +109,8 @@ pub fn count_tokens_request(body: &[u8], models: &ModelMap) -> Result<CountCall,
     Ok(CountCall {
         body: to_json(&count, body.len()),
         fetch,
-        key,
         model,
+        uploads,
     })
 }
 

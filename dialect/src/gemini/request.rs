@@ -8,6 +8,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::fetch::Wanted;
+use crate::file_id::FileId;
 
 /// JSON that passes through as it was written.
 pub type Raw<'a> = Cow<'a, RawValue>;
@@ -128,9 +129,9 @@ pub struct FileData<'a> {
     /// Set when it is to be fetched before the body goes to Google.
     #[serde(skip)]
     pub(crate) fetch: Option<Box<Wanted>>,
-    /// The number of the key that it was uploaded with: no other finds it.
+    /// What it is known by, when a client has uploaded it here.
     #[serde(skip)]
-    pub(crate) key: Option<i64>,
+    pub(crate) upload: Option<FileId>,
 }
 
 /// A call that the model made.

@@ -170,7 +170,8 @@ fn is_media_type(kind: &str) -> bool {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GoogleFile {
-    name: String,
+    /// Google's name of it: `files/` and an id.
+    pub name: String,
     #[serde(default)]
     display_name: String,
     #[serde(default)]
@@ -239,10 +240,10 @@ pub struct FileOut {
     status_details: Option<&'static str>,
 }
 
-/// Writes a file that was uploaded with `key`; `seconds` reads Google's times as seconds since
-/// 1970. `None` for one that was not uploaded here, or whose name is none.
+/// Writes a file that clients know by `id`; `seconds` reads Google's times as seconds since 1970.
+/// `None` for one that was not uploaded here.
 pub fn file_out(
-    key: i64,
+    id: &FileId,
     file: &GoogleFile,
     seconds: impl Fn(&str) -> Option<i64>,
 ) -> Option<FileOut> {
@@ -253,7 +254,7 @@ pub fn file_out(
         _ => ("processed", None),
     };
     Some(FileOut {
-        id: FileId::new(key, &file.name)?.to_string(),
+        id: id.to_string(),
         object: "file",
         bytes: file.size_bytes.parse().unwrap_or_default(),
         created_at: seconds(&file.create_time).unwrap_or_default(),

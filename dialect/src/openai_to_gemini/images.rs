@@ -27,7 +27,7 @@ use super::request::file;
 use super::wire::refusal;
 use crate::error::{Invalid, Malformed};
 use crate::fetch::{self, Wanted, media_type};
-use crate::file_id;
+use crate::file_id::{self, Uploads};
 use crate::gemini::image::ImageConfig;
 use crate::gemini::models::bare;
 use crate::gemini::request::{Content, GenerationConfig, Part, Request, Role};
@@ -52,8 +52,8 @@ pub struct ImagesCall {
     pub body: Vec<u8>,
     /// What has to be put into `body` first.
     pub fetch: Vec<Wanted>,
-    /// The only key that can answer, because of files that were uploaded with it.
-    pub key: Option<i64>,
+    /// The files that it names: only the key that they were uploaded with can answer.
+    pub uploads: Option<Uploads>,
     /// How often to ask: each answer holds one image.
     pub times: u32,
     /// Whether the client wants events.
@@ -235,7 +235,7 @@ fn call(
     Ok(ImagesCall {
         body: to_json(&translated, prompt.len()),
         fetch: fetch::wanted(&translated.contents),
-        key: file_id::owner(&translated.contents)?,
+        uploads: file_id::uploads(&translated.contents)?,
         model,
         times,
         stream: request.stream == Some(true),

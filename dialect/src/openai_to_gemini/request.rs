@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::tools::{Wanted, tools};
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
-use crate::file_id;
+use crate::file_id::{self, Uploads};
 use crate::gemini::request::{
     FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
@@ -38,8 +38,8 @@ pub struct ChatCall {
     pub notes: Vec<String>,
     /// What has to be put into `body` first.
     pub fetch: Vec<Fetch>,
-    /// The only key that can answer, because of files that were uploaded with it.
-    pub key: Option<i64>,
+    /// The files that it names: only the key that they were uploaded with can answer.
+    pub uploads: Option<Uploads>,
     /// A search tool is on, so citations may come that point into the text.
     pub(super) grounded: bool,
     /// The client wants one call at a time.
@@ -85,7 +85,7 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
     Ok(ChatCall {
         body: to_json(&translated, body.len()),
         fetch: fetch::wanted(&translated.contents),
-        key: file_id::owner(&translated.contents)?,
+        uploads: file_id::uploads(&translated.contents)?,
         model,
         requested_model,
         stream,

@@ -78,7 +78,9 @@ pub(super) async fn show(State(admin): State<Admin>, Id(id): Id) -> Result<Json<
             "There is no such request in the log; it may have been deleted.",
         ));
     };
-    let keys = detail.request.key.iter_mut().chain(&mut detail.failed_keys);
+    let tried = (detail.tries.iter_mut()).filter_map(|one| one.key.as_mut());
+    let keys = detail.request.key.iter_mut();
+    let keys = keys.chain(&mut detail.failed_keys).chain(tried);
     keys.for_each(|key| name_key(core, key));
     Ok(Json(detail))
 }

@@ -12,7 +12,7 @@ mod reach;
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::ToSocketAddrs as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,12 +22,16 @@ use dialect::fetch::{Found, Wanted};
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, Url};
+use tokio::sync::Semaphore;
 
 use self::reach::Reach;
 use crate::settings::Settings;
 
 /// The most addresses of one request.
 const MOST_ADDRESSES: usize = 32;
+/// The names that are looked up at a time, of all requests: the look-ups block a thread each, and
+/// those of Google's name need some, too.
+static LOOKUPS: Semaphore = Semaphore::const_new(32);
 /// The most redirects that are followed for one address.
 const MOST_REDIRECTS: usize = 5;
 /// How long one address may take, redirects and the whole content included.
@@ -267,9 +271,15 @@ impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.0;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<SocketAddr> =
-                found.filter(|address| reach.allows(address.ip())).collect();
+            let turn = LOOKUPS.acquire().await?;
+            let found = tokio::task::spawn_blocking(move || {
+                // Given back when the look-up ends, not when the request is given up.
+                let _turn = turn;
+                let found = (name.as_str(), 0).to_socket_addrs()?;
+                io::Result::Ok(found.collect::<Vec<_>>())
+            });
+            let mut found = found.await??;
+            found.retain(|address| reach.allows(address.ip()));
             if found.is_empty() {
                 return Err(Barred.into());
             }

@@ -27,7 +27,9 @@ const V4: [(Ipv4Addr, u32, bool); 15] = [
     (Ipv4Addr::new(192, 0, 2, 0), 24, false),
     (Ipv4Addr::new(192, 88, 99, 0), 24, false),
     (Ipv4Addr::new(192, 168, 0, 0), 16, true),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, false),
+    // For measurements; Clash and its like answer every name with such an address ("fake-ip"), and
+    // what is sent there goes where the name says.
+    (Ipv4Addr::new(198, 18, 0, 0), 15, true),
     (Ipv4Addr::new(198, 51, 100, 0), 24, false),
     (Ipv4Addr::new(203, 0, 113, 0), 24, false),
     (Ipv4Addr::new(224, 0, 0, 0), 4, false),
@@ -121,6 +123,7 @@ mod tests {
             "172.16.0.1",
             "172.31.255.255",
             "192.168.1.1",
+            "198.18.0.5",
             "::1",
             "fd12::1",
             "::ffff:127.0.0.1",

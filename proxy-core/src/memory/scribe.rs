@@ -1,23 +1,26 @@
 //! Writes to the database what is remembered, beside the requests.
 //!
-//! What is lost here costs a client a conversation after a restart and nothing before it. So
-//! nobody waits: a full queue drops notes, and while the database is away only the newest wait.
+//! Nobody waits for it. While the database is away or slow, what is to be remembered waits up to
+//! [`MOST`] bytes, and then the oldest goes: that costs a client a conversation after a restart
+//! and nothing before it. What is to be forgotten is never lost.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::openai_to_gemini::responses::Kept;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
 
-/// The most notes that wait to be taken.
-const QUEUED: usize = 1_024;
+/// The most that waits to be remembered, in bytes.
+const MOST: usize = 16 * 1024 * 1024;
 /// The most notes in one transaction.
 const BATCH: usize = 256;
-/// The most notes that wait for a database that is away.
-const PENDING: usize = 2_048;
+/// How large a transaction may become before it takes no other note, in bytes.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long the first note of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(300);
 /// The pause after a failed write.
@@ -50,74 +53,226 @@ impl Note {
             Self::Drop { .. } => None,
         }
     }
+
+    /// About how much memory it takes, in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Keep { answer, .. } => answer.size(),
+            Self::Signature {
+                call, signature, ..
+            } => call.len() + signature.len() + 64,
+            Self::Drop { id } => id.len(),
+            Self::Forget { .. } => 0,
+        }
+    }
+
+    /// Whether `other` need not be remembered because of it.
+    fn undoes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Drop { id }, Self::Keep { answer, .. }) => answer.id() == id,
+            (Self::Forget { token }, _) => other.token() == Some(*token),
+            _ => false,
+        }
+    }
 }
 
 /// Takes notes. One that leads nowhere throws them away.
 #[derive(Clone, Default)]
-pub(crate) struct Scribe(Option<mpsc::Sender<Note>>);
+pub(crate) struct Scribe(Option<Arc<Desk>>);
+
+/// The notes that a [`Scribe`] took.
+pub(crate) struct Notes(Arc<Desk>);
+
+#[derive(Default)]
+struct Desk {
+    tray: Mutex<Tray>,
+    news: Notify,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Tray {
+    /// What is to be remembered, in the order of time.
+    memories: VecDeque<Note>,
+    /// How much that is, in bytes.
+    bytes: usize,
+    /// What is to be forgotten; nothing of it is among `memories` any more.
+    deletions: VecDeque<Note>,
+    /// How many memories there was no room for.
+    lost: usize,
+}
+
+impl Tray {
+    fn put(&mut self, note: Note) {
+        match note {
+            Note::Keep { .. } | Note::Signature { .. } => {
+                self.bytes += note.size();
+                self.memories.push_back(note);
+                self.bound();
+            }
+            Note::Drop { .. } | Note::Forget { .. } => {
+                self.memories.retain(|memory| !note.undoes(memory));
+                self.bytes = self.memories.iter().map(Note::size).sum();
+                self.deletions.push_back(note);
+            }
+        }
+    }
+
+    fn bound(&mut self) {
+        while self.bytes > MOST
+            && let Some(oldest) = self.memories.pop_front()
+        {
+            self.bytes -= oldest.size();
+            self.lost += 1;
+        }
+    }
+
+    /// The next notes to be written in one transaction, memories before deletions.
+    fn take(&mut self) -> Vec<Note> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH
+            && bytes < BATCH_BYTES
+            && let Some(memory) = self.memories.pop_front()
+        {
+            bytes += memory.size();
+            batch.push(memory);
+        }
+        self.bytes -= bytes;
+        let room = self.deletions.len().min(BATCH);
+        batch.extend(self.deletions.drain(..room));
+        batch
+    }
+
+    /// Puts back what could not be written.
+    fn put_back(&mut self, batch: Vec<Note>) {
+        for note in batch.into_iter().rev() {
+            match note {
+                Note::Keep { .. } | Note::Signature { .. } => {
+                    if !self.deletions.iter().any(|deletion| deletion.undoes(&note)) {
+                        self.bytes += note.size();
+                        self.memories.push_front(note);
+                    }
+                }
+                Note::Drop { .. } | Note::Forget { .. } => self.deletions.push_front(note),
+            }
+        }
+        self.bound();
+    }
+}
 
 impl Scribe {
     /// One whose notes the second gives.
-    pub fn new() -> (Self, mpsc::Receiver<Note>) {
-        let (sender, notes) = mpsc::channel(QUEUED);
-        (Self(Some(sender)), notes)
+    pub fn new() -> (Self, Notes) {
+        let desk = Arc::<Desk>::default();
+        (Self(Some(desk.clone())), Notes(desk))
     }
 
-    /// Takes a note, unless too many wait.
+    /// Takes a note.
     pub fn note(&self, note: Note) {
-        if let Some(sender) = &self.0
-            && sender.try_send(note).is_err()
-        {
-            tracing::debug!("something to remember was dropped: the database is too slow");
+        if let Some(desk) = &self.0 {
+            desk.tray.lock().put(note);
+            desk.news.notify_one();
         }
     }
 }
 
 /// Writes notes until `stop`, and then those that are left.
-pub(crate) async fn write(store: Store, mut notes: mpsc::Receiver<Note>, stop: CancellationToken) {
-    let mut pending: Vec<Note> = Vec::new();
+pub(crate) async fn write(store: Store, notes: Notes, stop: CancellationToken) {
+    let Notes(desk) = notes;
     while !stop.is_cancelled() {
-        if pending.is_empty() {
-            match stop.run_until_cancelled(notes.recv()).await {
-                Some(Some(note)) => pending.push(note),
-                _ => break,
-            }
-        }
-        let gathering = gather(&mut notes, &mut pending);
-        let _ = stop
-            .run_until_cancelled(tokio::time::timeout(GATHER, gathering))
-            .await;
-        if !write_all(&store, &mut pending).await {
+        let _ = stop.run_until_cancelled(desk.news.notified()).await;
+        let gathering = tokio::time::sleep(GATHER);
+        let _ = stop.run_until_cancelled(gathering).await;
+        while !write_all(&store, &desk).await && !stop.is_cancelled() {
             let rest = tokio::time::sleep(PAUSE);
             let _ = stop.run_until_cancelled(rest).await;
         }
     }
-    while let Ok(note) = notes.try_recv() {
-        pending.push(note);
-    }
-    write_all(&store, &mut pending).await;
+    write_all(&store, &desk).await;
 }
 
-async fn gather(notes: &mut mpsc::Receiver<Note>, pending: &mut Vec<Note>) {
-    while pending.len() < BATCH {
-        match notes.recv().await {
-            Some(note) => pending.push(note),
-            None => return,
+/// Whether all was written. What was not stays.
+async fn write_all(store: &Store, desk: &Desk) -> bool {
+    loop {
+        let (batch, lost) = {
+            let mut tray = desk.tray.lock();
+            (tray.take(), std::mem::take(&mut tray.lost))
+        };
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "the database is too slow or away: clients cannot go back to these answers after \
+                 a restart"
+            );
         }
-    }
-}
-
-/// Whether all was written. What was not stays, the oldest of too much excepted.
-async fn write_all(store: &Store, pending: &mut Vec<Note>) -> bool {
-    while !pending.is_empty() {
-        let some = pending.len().min(BATCH);
-        if let Err(error) = store.remember(&pending[..some]).await {
+        if batch.is_empty() {
+            return true;
+        }
+        if let Err(error) = store.remember(&batch).await {
             tracing::debug!(%error, "what clients may go back to cannot be written now");
-            let surplus = pending.len().saturating_sub(PENDING);
-            pending.drain(..surplus);
+            desk.tray.lock().put_back(batch);
             return false;
         }
-        pending.drain(..some);
     }
-    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(token: i64, call: &str, size: usize) -> Note {
+        Note::Signature {
+            token,
+            call: call.to_owned(),
+            signature: "A".repeat(size),
+        }
+    }
+
+    fn calls(notes: &[Note]) -> Vec<&str> {
+        let mut calls = Vec::new();
+        for note in notes {
+            calls.push(match note {
+                Note::Signature { call, .. } => call.as_str(),
+                Note::Forget { .. } => "forget",
+                _ => "other",
+            });
+        }
+        calls
+    }
+
+    #[test]
+    fn the_oldest_memories_go_and_no_deletion_does() {
+        let mut tray = Tray::default();
+        tray.put(Note::Forget { token: 9 });
+        for at in 0..20 {
+            tray.put(signature(1, &at.to_string(), MOST / 10));
+        }
+        assert!(tray.bytes <= MOST);
+        assert_eq!(tray.lost, 11);
+        let first = tray.take();
+        assert_eq!(calls(&first), ["11", "12", "13", "forget"]);
+        // Those that came meanwhile are younger.
+        for at in 20..23 {
+            tray.put(signature(1, &at.to_string(), MOST / 10));
+        }
+        tray.put_back(first);
+        assert!(tray.bytes <= MOST);
+        assert_eq!(tray.lost, 14);
+        assert_eq!(calls(&tray.take()), ["14", "15", "16", "forget"]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_written_before_or_after() {
+        let mut tray = Tray::default();
+        for (token, call) in [(1, "a"), (2, "b"), (1, "c")] {
+            tray.put(signature(token, call, 10));
+        }
+        let under_way = tray.take();
+        tray.put(signature(1, "d", 10));
+        tray.put(Note::Forget { token: 1 });
+        assert_eq!(tray.bytes, 0);
+        tray.put_back(under_way);
+        assert_eq!(calls(&tray.take()), ["b", "forget"]);
+        assert_eq!(tray.bytes, 0);
+    }
 }

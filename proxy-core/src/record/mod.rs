@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use contract::Millis;
-use contract::admin::Surface;
+use contract::admin::{Surface, TryOutcome};
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ const ERROR_CHARS: usize = 1000;
 /// The most characters of a model's name that are kept: it is the client's text, and a column
 /// of the database has a width.
 const MODEL_CHARS: usize = 200;
+
+/// About how much text one of a record's calls is, in bytes.
+const TRY_BYTES: usize = 160;
 
 /// How much text of recorded bodies may wait at once, in bytes; beyond it a record comes
 /// without its body.
@@ -97,6 +100,28 @@ pub struct RequestRecord {
     /// More about one that failed.
     #[serde(default)]
     pub detail: Option<Box<Detail>>,
+    /// Each call, in order; none for one whose only call went well, straight and at once.
+    #[serde(default)]
+    pub tries: Vec<Try>,
+}
+
+/// One call for a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// The key; absent when another instance chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<i64>,
+    /// The proxy that it went through, without its credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Box<str>>,
+    /// How it ended.
+    pub outcome: TryOutcome,
+    /// How long a key, or the pause before it, was waited for, in milliseconds.
+    #[serde(rename = "waited")]
+    pub waited_ms: u32,
+    /// How long it took until it failed or its answer began, in milliseconds.
+    #[serde(rename = "took")]
+    pub took_ms: u32,
 }
 
 /// What is kept of a failed request for as long as `ERROR_DETAIL_DAYS`.
@@ -134,7 +159,8 @@ impl RequestRecord {
     /// How much text it holds that may be long, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         let detail = self.detail.as_ref().map_or(0, |detail| detail.text_bytes());
-        self.model.len() + self.error.as_ref().map_or(0, |error| error.len()) + detail
+        let error = self.error.as_ref().map_or(0, |error| error.len());
+        self.model.len() + error + detail + self.tries.len() * TRY_BYTES
     }
 
     /// One of which nothing is known yet.
@@ -161,6 +187,7 @@ impl RequestRecord {
             project: None,
             cost_micros: None,
             detail: None,
+            tries: Vec::new(),
         }
     }
 }

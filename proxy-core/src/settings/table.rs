@@ -187,8 +187,8 @@ settings! {
     /// Who fetches media that clients name by address: `public`, `private`, `google` or `off`.
     media_urls: String = Upstream "MEDIA_URLS" "media-urls"
         Kind::Choice(&["public", "private", "google", "off"]), default "public", Live;
-        zh "按网址取媒体" "请求里用 http(s) 网址给出的图片、音频、视频和文件由谁读取：public 由本服务读取，只限公网地址；private 也允许本机和内网地址（只在自己使用时选）；google 把网址交给 Google（较旧的模型不支持）；off 不读取。YouTube 网址总是交给 Google。";
-        en "Media by address" "Who reads images, audio, video and files that requests name by an http(s) address: public means this server, from public addresses only; private also from this machine and private networks (for your own use only); google hands the address to Google (older models refuse it); off nobody. YouTube addresses always go to Google.";
+        zh "按网址取媒体" "请求里用 http(s) 网址给出的图片、音频、视频和文件由谁读取：public 由本服务读取，只限公网地址；private 也允许本机和内网地址（只在自己使用时选；本机的代理软件使用 fake-ip 模式时也要选它）；google 把网址交给 Google（较旧的模型不支持）；off 不读取。YouTube 网址总是交给 Google。读取时不经过代理（PROXIES、SYSTEM_PROXY）。";
+        en "Media by address" "Who reads images, audio, video and files that requests name by an http(s) address: public means this server, from public addresses only; private also from this machine and private networks (for your own use only; needed, too, where a proxy program of this machine answers names with fake-ip addresses); google hands the address to Google (older models refuse it); off nobody. YouTube addresses always go to Google. Reading goes through no proxy (PROXIES, SYSTEM_PROXY).";
     /// How much is fetched for one request, in MiB.
     media_url_mb: u32 = Upstream "MEDIA_URL_MB" "media-url-mb" Kind::Integer(1, 100), default "20", Live;
         zh "按网址取媒体上限（MB）" "一个请求按网址读取的全部内容最多多大。";

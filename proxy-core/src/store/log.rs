@@ -9,12 +9,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use contract::Millis;
-use contract::admin::{Named, RequestDetail, RequestQuery, RequestResult, RequestView};
+use contract::admin::{
+    Named, RequestDetail, RequestQuery, RequestResult, RequestView, TryView,
+};
+use serde::de::DeserializeOwned;
 
 use super::database::{Row, Statement, Value, query, query_built};
 use super::requests::{surface_name, surface_of};
 use super::{Store, StoreError};
-use crate::record::Detail;
+use crate::record::{Detail, Try};
 
 /// How many rows of an index a page looks at, when other filters decide about each.
 const SCAN: i64 = 4_000;
@@ -277,7 +280,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn request(&self, id: i64) -> Result<Option<RequestDetail>, StoreError> {
         let row = query_built(format!(
-            "SELECT {COLUMNS}, failed_keys, detail FROM requests WHERE id = ?"
+            "SELECT {COLUMNS}, failed_keys, detail, tries FROM requests WHERE id = ?"
         ))
         .bind(id)
         .fetch_optional(self.db()?.read())
@@ -291,19 +294,16 @@ impl Store {
             .flat_map(|ids| ids.split(','))
             .filter_map(|id| id.parse().ok())
             .collect();
-        let names = self.key_names(failed.iter().copied()).await?;
-        let detail: Option<String> = row.get("detail")?;
-        let detail: Detail = detail
-            .and_then(|text| {
-                serde_json::from_str(&text)
-                    .inspect_err(|error| tracing::error!(id, %error, "a detail is unreadable"))
-                    .ok()
-            })
-            .unwrap_or_default();
+        let detail: Detail = read(id, row.get("detail")?);
+        let tries: Vec<Try> = read(id, row.get("tries")?);
+        let ids = failed.iter().copied();
+        let ids = ids.chain(tries.iter().filter_map(|one| one.key));
+        let names = self.key_names(ids).await?;
         let [request] = requests;
         Ok(Some(RequestDetail {
             request,
             failed_keys: failed.into_iter().map(|id| named(id, &names)).collect(),
+            tries: tries.into_iter().map(|one| shown_try(one, &names)).collect(),
             upstream_message: detail.upstream_message.map(Into::into),
             user_agent: detail.user_agent.map(Into::into),
             body: detail.body.map(Into::into),
@@ -451,6 +451,26 @@ impl Store {
             }
             from = until;
         }
+    }
+}
+
+/// What is kept of a request as JSON; nothing when it cannot be read.
+fn read<T: DeserializeOwned + Default>(id: i64, text: Option<String>) -> T {
+    let read = text.and_then(|text| {
+        serde_json::from_str(&text)
+            .inspect_err(|error| tracing::error!(id, %error, "a part of a record is unreadable"))
+            .ok()
+    });
+    read.unwrap_or_default()
+}
+
+fn shown_try(one: Try, names: &HashMap<i64, String>) -> TryView {
+    TryView {
+        key: one.key.map(|id| named(id, names)),
+        proxy: one.proxy.map(Into::into),
+        outcome: one.outcome,
+        waited_ms: one.waited_ms,
+        took_ms: one.took_ms,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What clients may go back to after a restart, see [`crate::memory`].
 
+use std::collections::HashMap;
+
 use contract::Millis;
 use dialect::openai_to_gemini::responses::Kept;
 use vault::Secret;
@@ -12,11 +14,15 @@ use crate::memory::scribe::Note;
 
 /// The most that answers may take, in bytes; the oldest go.
 const ANSWERS: u64 = 32 * 1024 * 1024;
+/// The most that the answers of one token may take, in bytes; its oldest go.
+const ANSWERS_OF_A_TOKEN: u64 = 16 * 1024 * 1024;
 /// The largest answer that is written, with its input, in bytes; larger ones are kept in
 /// memory only.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// How many signatures are kept; the oldest go.
 const SIGNATURES: i64 = 20_000;
+/// How many signatures of one token are kept; its oldest go.
+const SIGNATURES_OF_A_TOKEN: i64 = 10_000;
 /// How long anything is kept. OpenAI keeps answers for 30 days.
 const KEPT: Millis = 30 * 24 * 60 * 60 * 1_000;
 
@@ -49,11 +55,7 @@ impl Store {
                     call,
                     signature,
                 } => {
-                    query("DELETE FROM call_signatures WHERE token_id = ? AND call_id = ?")
-                        .bind(*token)
-                        .bind(call)
-                        .execute(&mut tx)
-                        .await?;
+                    drop_signature(&mut tx, *token, call).await?;
                     query(
                         "INSERT INTO call_signatures (token_id, call_id, signature, at) \
                          VALUES (?, ?, ?, ?)",
@@ -65,16 +67,7 @@ impl Store {
                     .execute(&mut tx)
                     .await?;
                 }
-                Note::Forget { token } => {
-                    query("DELETE FROM kept_responses WHERE token_id = ?")
-                        .bind(*token)
-                        .execute(&mut tx)
-                        .await?;
-                    query("DELETE FROM call_signatures WHERE token_id = ?")
-                        .bind(*token)
-                        .execute(&mut tx)
-                        .await?;
-                }
+                Note::Forget { token } => forget_all_of(&mut tx, *token).await?,
             }
         }
         bound(&mut tx, now).await?;
@@ -157,32 +150,111 @@ async fn drop_kept(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
         .map(drop)
 }
 
-/// Deletes what is too old or too much.
-async fn bound(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
-    let mut answers_from = now - KEPT;
-    let rows = query("SELECT bytes, at FROM kept_responses ORDER BY at DESC")
-        .fetch_all(&mut *tx)
-        .await?;
-    let mut sum = 0;
-    for row in &rows {
-        sum += row.number::<u64>("bytes")?;
-        if sum > ANSWERS {
-            answers_from = answers_from.max(row.get::<Millis>("at")?.saturating_add(1));
-            break;
-        }
-    }
-    query("DELETE FROM kept_responses WHERE at < ?")
-        .bind(answers_from)
+/// Deletes all that is remembered for a token.
+pub(super) async fn forget_all_of(tx: &mut Tx, token: i64) -> Result<(), StoreError> {
+    query("DELETE FROM kept_responses WHERE token_id = ?")
+        .bind(token)
         .execute(&mut *tx)
         .await?;
-    let newest = query("SELECT at FROM call_signatures ORDER BY at DESC LIMIT 1 OFFSET ?")
-        .bind(SIGNATURES)
-        .fetch_optional(&mut *tx)
+    query("DELETE FROM call_signatures WHERE token_id = ?")
+        .bind(token)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// Deletes what is too old or too much.
+async fn bound(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
+    for old in [
+        "DELETE FROM kept_responses WHERE at < ?",
+        "DELETE FROM call_signatures WHERE at < ?",
+    ] {
+        query(old).bind(now - KEPT).execute(&mut *tx).await?;
+    }
+    bound_answers(tx).await?;
+    bound_signatures(tx).await
+}
+
+async fn bound_answers(tx: &mut Tx) -> Result<(), StoreError> {
+    let sums = query(
+        "SELECT token_id, CAST(SUM(bytes) AS SIGNED) AS bytes FROM kept_responses \
+         GROUP BY token_id",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut all = 0;
+    let mut largest = 0;
+    for row in &sums {
+        let bytes = row.number::<u64>("bytes")?;
+        all += bytes;
+        largest = largest.max(bytes);
+    }
+    if all <= ANSWERS && largest <= ANSWERS_OF_A_TOKEN {
+        return Ok(());
+    }
+    let rows = query("SELECT id, token_id, bytes FROM kept_responses ORDER BY at DESC, id DESC")
+        .fetch_all(&mut *tx)
         .await?;
-    let surplus: Millis = newest.map(|row| row.get("at")).transpose()?.unwrap_or(0);
-    query("DELETE FROM call_signatures WHERE at < ? OR at <= ?")
-        .bind(now - KEPT)
-        .bind(surplus)
+    let (mut sum, mut of_token) = (0, HashMap::<i64, u64>::new());
+    for row in &rows {
+        let bytes = row.number::<u64>("bytes")?;
+        let own = of_token.entry(row.get("token_id")?).or_default();
+        // Half a conversation is of no use: what is older than one that goes, goes, too.
+        if *own + bytes > ANSWERS_OF_A_TOKEN {
+            *own = ANSWERS_OF_A_TOKEN;
+        } else if sum + bytes > ANSWERS {
+            sum = ANSWERS;
+        } else {
+            sum += bytes;
+            *own += bytes;
+            continue;
+        }
+        drop_kept(tx, &row.get::<String>("id")?).await?;
+    }
+    Ok(())
+}
+
+async fn bound_signatures(tx: &mut Tx) -> Result<(), StoreError> {
+    let counts = query("SELECT token_id, COUNT(*) AS n FROM call_signatures GROUP BY token_id")
+        .fetch_all(&mut *tx)
+        .await?;
+    let mut all = 0;
+    for row in &counts {
+        let (token, count) = (row.get::<i64>("token_id")?, row.get::<i64>("n")?);
+        all += count.min(SIGNATURES_OF_A_TOKEN);
+        if count <= SIGNATURES_OF_A_TOKEN {
+            continue;
+        }
+        let oldest = query(
+            "SELECT call_id FROM call_signatures WHERE token_id = ? ORDER BY at, call_id LIMIT ?",
+        )
+        .bind(token)
+        .bind(count - SIGNATURES_OF_A_TOKEN)
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &oldest {
+            drop_signature(tx, token, &row.get::<String>("call_id")?).await?;
+        }
+    }
+    if all <= SIGNATURES {
+        return Ok(());
+    }
+    let oldest = query(
+        "SELECT token_id, call_id FROM call_signatures ORDER BY at, token_id, call_id LIMIT ?",
+    )
+    .bind(all - SIGNATURES)
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &oldest {
+        drop_signature(tx, row.get("token_id")?, &row.get::<String>("call_id")?).await?;
+    }
+    Ok(())
+}
+
+async fn drop_signature(tx: &mut Tx, token: i64, call: &str) -> Result<(), StoreError> {
+    query("DELETE FROM call_signatures WHERE token_id = ? AND call_id = ?")
+        .bind(token)
+        .bind(call)
         .execute(tx)
         .await
         .map(drop)

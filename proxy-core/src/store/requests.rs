@@ -22,7 +22,7 @@ const ROWS_BY_ID: usize = 128;
 /// The columns of a record, in the order in which they are bound.
 const COLUMNS: &str = "request_id, at, surface, model, key_id, failed_keys, token_id, status, \
     stream, attempts, latency_ms, ttft_ms, prompt_tokens, output_tokens, thought_tokens, \
-    cached_tokens, error, failed, remote, project, cost_micros, detail";
+    cached_tokens, error, failed, remote, project, cost_micros, detail, tries";
 
 /// The statement that inserts that many records.
 fn insert(rows: usize) -> String {
@@ -191,7 +191,8 @@ impl Store {
                     .bind(request.remote.as_deref())
                     .bind(request.project.as_deref())
                     .bind(request.cost_micros)
-                    .bind(self.written_detail(request)?);
+                    .bind(self.written_detail(request)?)
+                    .bind(self.written_tries(request)?);
             }
             statement.execute(&mut *tx).await?;
         }
@@ -211,6 +212,19 @@ impl Store {
             return Ok(None);
         };
         serde_json::to_string(detail)
+            .map(Some)
+            .map_err(|error| StoreError::failed(&self.inner.place, &error))
+    }
+
+    fn written_tries(&self, request: &RequestRecord) -> Result<Option<String>, StoreError> {
+        if request.tries.is_empty() {
+            return Ok(None);
+        }
+        let mut tries = request.tries.clone();
+        for one in &mut tries {
+            one.key = one.key.and_then(|id| self.lasting_key(id));
+        }
+        serde_json::to_string(&tries)
             .map(Some)
             .map_err(|error| StoreError::failed(&self.inner.place, &error))
     }

@@ -9,10 +9,14 @@ use vault::Secret;
 
 use super::database::{Row, Tx, query};
 use super::keys::origin_of;
+use super::memory::forget_all_of;
 use super::{Store, StoreError};
 
 /// What the environment's tokens are fingerprinted for.
 const FINGERPRINT: &str = "client_tokens/fingerprint";
+/// The shortest token that is recognised by its ends: of shorter ones too little is shown, so
+/// that many look alike ([`Secret::masked`]).
+const TELLING: usize = 20;
 
 /// One token as it is kept: only to be recognised, not to be read.
 #[derive(Clone, Debug)]
@@ -206,8 +210,8 @@ impl Store {
         tokens: &[Secret],
     ) -> Result<(Vec<(i64, [u8; 32])>, bool), StoreError> {
         let now = self.inner.clock.now();
-        let mut by_hash: HashMap<Vec<u8>, i64> = HashMap::new();
-        let mut by_mask: HashMap<String, i64> = HashMap::new();
+        let mut by_hash: HashMap<Vec<u8>, (i64, String)> = HashMap::new();
+        let mut by_mask: HashMap<String, Vec<i64>> = HashMap::new();
         let mut alive = HashSet::new();
         let mut lowest = 0;
         let mut is_new = false;
@@ -218,49 +222,79 @@ impl Store {
         .await?;
         for row in &rows {
             let id: i64 = row.get("id")?;
+            let masked: String = row.get("masked")?;
             lowest = lowest.min(id);
-            by_hash.insert(row.get("hash")?, id);
+            by_hash.insert(row.get("hash")?, (id, masked.clone()));
             if row.get::<Option<Millis>>("deleted_at")?.is_none() {
                 alive.insert(id);
-                by_mask.insert(row.get("masked")?, id);
+                by_mask.entry(masked).or_default().push(id);
             }
         }
+        let recognised: Vec<[u8; 32]> = (tokens.iter().enumerate())
+            .map(|(at, token)| self.recognised_by(at, token))
+            .collect();
+        let mut taken: HashSet<i64> = (recognised.iter())
+            .filter_map(|hash| by_hash.get(hash.as_slice()).map(|(id, _)| *id))
+            .collect();
         let mut accepted: Vec<(i64, [u8; 32])> = Vec::with_capacity(tokens.len());
-        for (at, token) in tokens.iter().enumerate() {
-            let recognised = self.recognised_by(at, token);
-            // By its ends, when another master key made the hash that is kept.
-            let known = by_hash.get(recognised.as_slice()).or_else(|| {
-                let id = by_mask.get(&token.masked())?;
-                (!accepted.iter().any(|(taken, _)| taken == id)).then_some(id)
-            });
-            let is_there = by_hash
-                .get(recognised.as_slice())
-                .is_some_and(|id| alive.contains(id));
-            is_new |= !is_there;
+        for (at, (token, recognised)) in tokens.iter().zip(&recognised).enumerate() {
+            let masked = token.masked();
+            let known = by_hash.get(recognised.as_slice());
             let id = match known {
-                Some(id) if is_there => *id,
-                Some(id) => {
-                    query("UPDATE client_tokens SET deleted_at = NULL, hash = ? WHERE id = ?")
-                        .bind(recognised.as_slice())
+                Some((id, before)) => {
+                    if !alive.contains(id) || *before != masked {
+                        is_new = true;
+                        query(
+                            "UPDATE client_tokens SET deleted_at = NULL, masked = ? WHERE id = ?",
+                        )
+                        .bind(&masked)
                         .bind(*id)
                         .execute(&mut *tx)
                         .await?;
+                    }
+                    if *before != masked {
+                        // Recognised by its place, and another one stands there now.
+                        forget_all_of(tx, *id).await?;
+                    }
                     *id
                 }
                 None => {
-                    lowest -= 1;
-                    query(
-                        "INSERT INTO client_tokens (id, name, hash, masked, origin, created_at) \
-                         VALUES (?, ?, ?, ?, 'environment', ?)",
-                    )
-                    .bind(lowest)
-                    .bind(environment_name(at))
-                    .bind(recognised.as_slice())
-                    .bind(token.masked())
-                    .bind(now)
-                    .execute(&mut *tx)
-                    .await?;
-                    lowest
+                    is_new = true;
+                    // By its ends, when another master key made the hash that is kept.
+                    let alike = match token.expose().chars().count() < TELLING {
+                        true => None,
+                        false => by_mask.get(&masked).and_then(|ids| match ids[..] {
+                            [id] if !taken.contains(&id) => Some(id),
+                            _ => None,
+                        }),
+                    };
+                    if let Some(id) = alike {
+                        taken.insert(id);
+                        query("UPDATE client_tokens SET hash = ? WHERE id = ?")
+                            .bind(recognised.as_slice())
+                            .bind(id)
+                            .execute(&mut *tx)
+                            .await?;
+                        // Its limits and its name it keeps; what was said with it may be
+                        // another's.
+                        forget_all_of(tx, id).await?;
+                        id
+                    } else {
+                        lowest -= 1;
+                        query(
+                            "INSERT INTO client_tokens \
+                             (id, name, hash, masked, origin, created_at) \
+                             VALUES (?, ?, ?, ?, 'environment', ?)",
+                        )
+                        .bind(lowest)
+                        .bind(environment_name(at))
+                        .bind(recognised.as_slice())
+                        .bind(&masked)
+                        .bind(now)
+                        .execute(&mut *tx)
+                        .await?;
+                        lowest
+                    }
                 }
             };
             accepted.push((id, sha256(token)));

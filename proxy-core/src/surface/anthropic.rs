@@ -8,7 +8,7 @@ use dialect::anthropic_to_gemini::{
     messages_request_with, messages_response,
 };
 use dialect::fetch::Wanted;
-use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, anthropic};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads, anthropic};
 use http::{Method, StatusCode};
 
 use super::gemini::COUNT_TOKENS;
@@ -54,8 +54,8 @@ impl Protocol for MessagesCall {
         &self.fetch
     }
 
-    fn key(&self) -> Option<i64> {
-        self.key
+    fn uploads(&self) -> Option<&Uploads> {
+        self.uploads.as_ref()
     }
 
     fn take_body(&mut self) -> Vec<u8> {
@@ -105,7 +105,7 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
         body: body.into(),
         expect: Expect::Anything,
     };
-    match call_with(app, &call, asked.key, trace).await? {
+    match call_with(app, &call, asked.uploads.as_ref(), trace).await? {
         Answer::Whole(whole) => {
             count_tokens_response(&whole.body).map_err(|error| unreadable(&error))
         }

@@ -7,7 +7,7 @@ use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::{
     CompletionCall, CompletionStream, completion_request_with, completion_response,
 };
-use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads};
 
 use super::App;
 use super::trace::Trace;
@@ -48,8 +48,8 @@ impl Protocol for CompletionCall {
         &self.chat.fetch
     }
 
-    fn key(&self) -> Option<i64> {
-        self.chat.key
+    fn uploads(&self) -> Option<&Uploads> {
+        self.chat.uploads.as_ref()
     }
 
     fn take_body(&mut self) -> Vec<u8> {

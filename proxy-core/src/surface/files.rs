@@ -2,8 +2,9 @@
 //!
 //! All files of a client token go to the same key as long as that key is usable ([`crate::pool::Pool::home`]),
 //! so that they can be used together in one request, and so that the list needs to be asked of
-//! one key only. Nothing is kept here: the id says the key, and a file's label at Google says
-//! whose it is, so a restart or another server on the same database changes nothing.
+//! one key only. Nothing is kept here: the id says the key and has a seal that shows whose it is, and
+//! so does a file's label at Google, so a restart or another server on the same database changes
+//! nothing.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -14,9 +15,12 @@ use bytes::Bytes;
 use contract::admin::{KeyState, Surface};
 use dialect::FileId;
 use dialect::openai_to_gemini::{FileOut, GoogleFile, GoogleFiles, file_out, upload_request};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
+use sha2::Sha256;
+use vault::Secret;
 
 use super::problem::Problem;
 use super::trace::Trace;
@@ -134,19 +138,54 @@ pub(super) async fn content(
     .await
 }
 
-/// Why a key that a file belongs to cannot be used now; `None` when it can.
-pub(super) fn why_not(app: &App, key: i64) -> Option<Problem> {
-    match app.core.pool.status(key).map(|status| status.state) {
-        None => Some(Problem::not_found(
-            "The Gemini key that this file was uploaded with is no longer here, and no other \
-             finds it. Upload the file again.",
-        )),
-        Some(KeyState::Disabled | KeyState::Rejected { .. }) => Some(Problem::bad_request(
-            "The Gemini key that this file was uploaded with is switched off or refused by \
-             Google, and no other finds it. Upload the file again.",
-        )),
-        Some(_) => None,
+/// Whether the client of `trace` may use a file now. Google is not asked: that the id was made here
+/// for this client is to be seen from its seal.
+///
+/// # Errors
+/// When it is no file of the client's, or its key cannot be used.
+pub(super) fn may_use(app: &App, id: &FileId, trace: &Trace) -> Result<(), Problem> {
+    match app.core.pool.status(id.key).map(|status| status.state) {
+        None => {
+            return Err(Problem::not_found(
+                "The Gemini key that this file was uploaded with is no longer here, and no other \
+                 finds it. Upload the file again.",
+            ));
+        }
+        Some(KeyState::Disabled | KeyState::Rejected { .. }) => {
+            return Err(Problem::bad_request(
+                "The Gemini key that this file was uploaded with is switched off or refused by \
+                 Google, and no other finds it. Upload the file again.",
+            ));
+        }
+        Some(_) => {}
     }
+    match sealed(app, id.key, &id.name, trace) {
+        Some(ours) if Secret::from(&*ours.seal) == Secret::from(&*id.seal) => Ok(()),
+        _ => Err(no_such_file(&id.to_string())),
+    }
+}
+
+/// What a client knows a file by that Google calls `name`, uploaded with `key`; `None` when it is
+/// none. Nobody who does not hold the key can make it for another client.
+fn sealed(app: &App, key: i64, name: &str, trace: &Trace) -> Option<FileId> {
+    let name = name.strip_prefix("files/").unwrap_or(name);
+    let picked = app.core.pool.pick_by_id(key)?;
+    let mac = Hmac::<Sha256>::new_from_slice(picked.secret().expose().as_bytes()).ok()?;
+    let mac = mac
+        .chain_update("a file of ")
+        .chain_update(owner(trace))
+        .chain_update([0])
+        .chain_update(name);
+    let seal = mac.finalize().into_bytes();
+    let seal: String = (seal.iter().take(8))
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    FileId::new(key, name, &seal)
+}
+
+/// A file as the client of `trace` is shown it.
+fn shown(app: &App, key: i64, file: &GoogleFile, trace: &Trace) -> Option<FileOut> {
+    file_out(&sealed(app, key, &file.name, trace)?, file, seconds)
 }
 
 async fn attempt_upload(
@@ -178,7 +217,7 @@ async fn attempt_upload(
     };
     let answer = app.upstream.call_with(&app.core, &call, trace, key).await;
     let file = GoogleFile::parse(&whole(app, answer)?).map_err(|error| unreadable(&error))?;
-    let shown = file_out(key, &file, seconds);
+    let shown = shown(app, key, &file, trace);
     to_json(&shown.ok_or_else(|| Problem::cut("Google's answer about the file has no name."))?)
 }
 
@@ -201,7 +240,7 @@ async fn all(app: &App, trace: &mut Trace) -> Result<Vec<FileOut>, Problem> {
         let answer = app.upstream.call_with(&app.core, &call, trace, key).await;
         let page = GoogleFiles::parse(&whole(app, answer)?).map_err(|error| unreadable(&error))?;
         let mine = page.files.iter().filter(|file| is_of(file, &owner));
-        found.extend(mine.filter_map(|file| file_out(key, file, seconds)));
+        found.extend(mine.filter_map(|file| shown(app, key, file, trace)));
         let Some(next) = page.next_page_token.filter(|next| !next.is_empty()) else {
             break;
         };
@@ -233,13 +272,11 @@ async fn about(
 /// A file of the client's. One of another client is not told from one that does not exist.
 async fn find(app: &App, id: &str, trace: &mut Trace) -> Result<FileOut, Problem> {
     let parsed: FileId = id.parse().map_err(|()| no_such_file(id))?;
-    if let Some(problem) = why_not(app, parsed.key) {
-        return Err(problem);
-    }
+    may_use(app, &parsed, trace)?;
     let body = ask(app, Method::GET, &parsed, trace).await?;
     let file = GoogleFile::parse(&body).map_err(|error| unreadable(&error))?;
     match is_of(&file, &owner(trace)) {
-        true => file_out(parsed.key, &file, seconds).ok_or_else(|| no_such_file(id)),
+        true => file_out(&parsed, &file, seconds).ok_or_else(|| no_such_file(id)),
         false => Err(no_such_file(id)),
     }
 }

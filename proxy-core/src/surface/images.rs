@@ -69,7 +69,15 @@ async fn attempt(
     let body = Bytes::from(filled(app, body, &asked.fetch).await?);
     let mut answers = Vec::with_capacity(asked.times as usize);
     for _ in 0..asked.times {
-        answers.push(whole(app, (&asked.model, asked.key), body.clone(), trace).await?);
+        answers.push(
+            whole(
+                app,
+                (&asked.model, asked.uploads.as_ref()),
+                body.clone(),
+                trace,
+            )
+            .await?,
+        );
     }
     let created = app.core.clock.now() / 1000;
     let drawn = images_response(&asked, created, &answers).map_err(|undrawn| match undrawn {

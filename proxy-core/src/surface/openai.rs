@@ -5,7 +5,7 @@ use axum::response::Response;
 use contract::admin::Surface;
 use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request_with, chat_response};
-use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, openai};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads, openai};
 
 use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer};
@@ -46,8 +46,8 @@ impl Protocol for ChatCall {
         &self.fetch
     }
 
-    fn key(&self) -> Option<i64> {
-        self.key
+    fn uploads(&self) -> Option<&Uploads> {
+        self.uploads.as_ref()
     }
 
     fn take_body(&mut self) -> Vec<u8> {

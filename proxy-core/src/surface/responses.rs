@@ -10,7 +10,7 @@ use dialect::fetch::Wanted;
 use dialect::openai_to_gemini::responses::{
     Kept, Page, ResponsesCall, ResponsesStream, responses_request_with, responses_response,
 };
-use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, UpstreamFailure};
+use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads, UpstreamFailure};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -82,8 +82,8 @@ impl Protocol for Asked {
         &self.call.fetch
     }
 
-    fn key(&self) -> Option<i64> {
-        self.call.key
+    fn uploads(&self) -> Option<&Uploads> {
+        self.call.uploads.as_ref()
     }
 
     fn take_body(&mut self) -> Vec<u8> {

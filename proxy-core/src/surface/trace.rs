@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contract::admin::Surface;
+use contract::admin::{Surface, TryOutcome};
 use dialect::gemini::Peek;
 use dialect::style::Style;
 use http::header::USER_AGENT;
@@ -16,11 +16,12 @@ use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
 use crate::Core;
+use crate::egress::Route;
 use crate::observe::spans::Spans;
 use crate::observe::{Ended, RequestId, surface_name};
 use crate::pool::{Outcome, Picked};
 use crate::record::scrub::scrub;
-use crate::record::{Detail, RequestRecord, price};
+use crate::record::{Detail, RequestRecord, Try, price};
 use crate::settings::Settings;
 use crate::upstream::{self, Call, Failure, HOP_HEADER, NextHop};
 
@@ -38,8 +39,10 @@ pub struct Trace {
     patience: Option<Duration>,
     /// What the client says that the request belongs to.
     session: Option<HeaderValue>,
-    /// The tries, when the client wants to be told.
-    attempts: Option<Vec<Attempt>>,
+    /// The tries, of which the record keeps as many as [`MOST_TRIES`].
+    attempts: Vec<Attempt>,
+    /// The client wants to be told of each try.
+    tells: bool,
     /// The model that was asked instead of the one that the client wanted.
     fallback: Option<HeaderValue>,
     /// What the client called itself.
@@ -78,6 +81,10 @@ const SESSION_HEADERS: [HeaderName; 3] = [
 /// setting `PATIENCE` allows.
 const PATIENCE_HEADER: HeaderName = HeaderName::from_static("x-patience");
 
+/// The most tries that are kept of a request.
+const MOST_TRIES: usize = 64;
+/// A try that begins sooner has waited for nothing.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// The most characters that are kept of what a client calls itself.
 const AGENT_CHARS: usize = 200;
 /// The most characters that are kept of what Google said.
@@ -89,11 +96,13 @@ const SECRET_BYTES: usize = 256;
 
 /// One try, in time since the request came.
 struct Attempt {
-    /// The key's number.
-    key: i64,
+    /// The key's number; absent when another instance chooses it.
+    key: Option<i64>,
+    /// The proxy that it goes through, without its credential.
+    proxy: Option<Box<str>>,
     began: Duration,
     /// When it ended, and how.
-    ended: Option<(Duration, &'static str)>,
+    ended: Option<(Duration, Outcome)>,
 }
 
 impl Trace {
@@ -121,7 +130,8 @@ impl Trace {
             session: SESSION_HEADERS
                 .iter()
                 .find_map(|name| parts.headers.get(name).cloned()),
-            attempts: parts.headers.get(TRACE_HEADER).map(|_| Vec::new()),
+            attempts: Vec::new(),
+            tells: parts.headers.contains_key(TRACE_HEADER),
             fallback: None,
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
@@ -157,7 +167,8 @@ impl Trace {
             came_through: false,
             patience: None,
             session: None,
-            attempts: None,
+            attempts: Vec::new(),
+            tells: false,
             fallback: None,
             agent: None,
             body: None,
@@ -236,14 +247,7 @@ impl Trace {
         self.record.project = None;
         self.key = Some(key.clone());
         self.record.remote = None;
-        let began = self.elapsed();
-        if let Some(attempts) = &mut self.attempts {
-            attempts.push(Attempt {
-                key: key.id(),
-                began,
-                ended: None,
-            });
-        }
+        self.tries(Some(key.id()));
         if self.core.is_some() {
             self.spans.attempt(call, Some(key), base);
         }
@@ -253,8 +257,28 @@ impl Trace {
     pub fn attempt_through(&mut self, call: &Call<'_>, hop: &NextHop) {
         self.record.attempts = self.record.attempts.saturating_add(1);
         self.record.remote = Some(hop.through().name.as_str().into());
+        self.tries(None);
         if self.core.is_some() {
             self.spans.attempt(call, None, hop.base_url());
+        }
+    }
+
+    fn tries(&mut self, key: Option<i64>) {
+        if self.core.is_some() && self.attempts.len() < MOST_TRIES {
+            let began = self.elapsed();
+            self.attempts.push(Attempt {
+                key,
+                proxy: None,
+                began,
+                ended: None,
+            });
+        }
+    }
+
+    /// Notes the way that the try takes.
+    pub fn goes_by(&mut self, route: &Route) {
+        if let (Route::Proxy(proxy), Some(last)) = (route, self.attempts.last_mut()) {
+            last.proxy = Some(proxy.shown().into());
         }
     }
 
@@ -297,8 +321,8 @@ impl Trace {
         }
         self.spans.settled(outcome);
         let now = self.elapsed();
-        if let Some(last) = self.attempts.as_mut().and_then(|all| all.last_mut()) {
-            last.ended = Some((now, outcome.name()));
+        if let Some(last) = self.attempts.last_mut() {
+            last.ended = Some((now, outcome));
         }
     }
 
@@ -314,21 +338,54 @@ impl Trace {
         if let Some(model) = &self.fallback {
             told.insert(MODEL_HEADER, model.clone());
         }
-        let mut before = Duration::ZERO;
-        for attempt in self.attempts.iter().flatten() {
-            let (ended, outcome) = attempt.ended.unwrap_or((self.elapsed(), "under_way"));
+        let told_of = self.attempts.iter().filter(|_| self.tells);
+        for (attempt, one) in told_of.zip(self.tried(self.elapsed())) {
+            let key = match one.key {
+                Some(key) => format!("key={key}"),
+                None => "remote".to_owned(),
+            };
+            let outcome = attempt.ended.map(|(_, outcome)| outcome.name());
             let text = format!(
-                "key={} outcome={outcome} waited_ms={} ms={}",
-                attempt.key,
-                millis(attempt.began.saturating_sub(before)),
-                millis(ended.saturating_sub(attempt.began)),
+                "{key} outcome={} waited_ms={} ms={}",
+                outcome.unwrap_or("under_way"),
+                one.waited_ms,
+                one.took_ms,
             );
-            before = ended;
             if let Ok(text) = HeaderValue::from_str(&text) {
                 told.append(ATTEMPT_HEADER, text);
             }
         }
         told
+    }
+
+    /// The tries as they are kept, at a time since the request came.
+    fn tried(&self, now: Duration) -> impl Iterator<Item = Try> {
+        let mut before = Duration::ZERO;
+        self.attempts.iter().map(move |attempt| {
+            let ended = attempt.ended.map_or(now, |(at, _)| at);
+            let waited = attempt.began.saturating_sub(before);
+            before = ended;
+            Try {
+                key: attempt.key,
+                proxy: attempt.proxy.clone(),
+                outcome: shown(attempt.ended.map(|(_, outcome)| outcome)),
+                waited_ms: millis(waited),
+                took_ms: millis(ended.saturating_sub(attempt.began)),
+            }
+        })
+    }
+
+    /// Whether there is something to tell of the tries besides the last one's key.
+    fn tries_tell(&self) -> bool {
+        let is_plain = |attempt: &Attempt| {
+            let answered = matches!(attempt.ended, Some((_, Outcome::Answered)));
+            answered && attempt.proxy.is_none() && attempt.began < AT_ONCE
+        };
+        match &self.attempts[..] {
+            [] => false,
+            [only] => !is_plain(only),
+            _ => true,
+        }
     }
 
     /// Notes tokens as Google counted them; later numbers replace earlier ones.
@@ -375,6 +432,10 @@ impl Trace {
         if let (Some(core), Some(key)) = (&self.core, &self.key) {
             core.pool.settle(key, outcome, Some(said), None);
             self.spans.settled(outcome);
+        }
+        if let Some(last) = self.attempts.last_mut() {
+            let ended = last.ended.map_or(last.began, |(at, _)| at);
+            last.ended = Some((ended, outcome));
         }
     }
 
@@ -485,6 +546,24 @@ fn patience_of(parts: &Parts) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
 }
 
+/// How a try ended, to show; `None` when it has not ended.
+fn shown(outcome: Option<Outcome>) -> TryOutcome {
+    match outcome {
+        None => TryOutcome::BrokenOff,
+        Some(Outcome::Answered) => TryOutcome::Answered,
+        Some(Outcome::Empty) => TryOutcome::Empty,
+        Some(Outcome::ClientFault) => TryOutcome::ClientFault,
+        Some(Outcome::Quota { .. }) => TryOutcome::Quota,
+        Some(Outcome::PromptTooLarge { .. }) => TryOutcome::PromptTooLarge,
+        Some(Outcome::KeyRefused(_)) => TryOutcome::KeyRefused,
+        Some(Outcome::Forbidden) => TryOutcome::Forbidden,
+        Some(Outcome::LocationRefused) => TryOutcome::LocationRefused,
+        Some(Outcome::Overloaded) => TryOutcome::Overloaded,
+        Some(Outcome::Unreachable) => TryOutcome::Unreachable,
+        Some(Outcome::TooSlow) => TryOutcome::TooSlow,
+    }
+}
+
 /// In whole milliseconds.
 fn millis(duration: Duration) -> u32 {
     duration.as_millis().try_into().unwrap_or(u32::MAX)
@@ -505,6 +584,9 @@ impl Drop for Trace {
             self.record.error = Some("The client went away before the answer was complete.".into());
         }
         self.record.cost_micros = price::cost_micros(&self.record);
+        if self.tries_tell() {
+            self.record.tries = self.tried(took).collect();
+        }
         if self.record.error.is_some() {
             let detail = self.detail(&core.settings());
             if detail != Detail::default() {

@@ -15,7 +15,7 @@ use contract::admin::Surface;
 use dialect::fetch::{Unfilled, Wanted, fill};
 use dialect::gemini::{ApiStatus, pieces};
 use dialect::style::Style;
-use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, UpstreamFailure};
+use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, Uploads, UpstreamFailure};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::flow::{Beating, Late, Paced};
@@ -52,8 +52,8 @@ pub(super) trait Protocol: Sized + Send + 'static {
     fn notes(&self) -> &[String];
     /// What has to be put into the body for Google.
     fn wanted(&self) -> &[Wanted];
-    /// The only key that can answer.
-    fn key(&self) -> Option<i64>;
+    /// The files that it names: only the key that they were uploaded with can answer.
+    fn uploads(&self) -> Option<&Uploads>;
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -199,7 +199,7 @@ async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result
         body: body.into(),
         expect,
     };
-    call_with(app, &call, asked.key(), trace).await
+    call_with(app, &call, asked.uploads(), trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {
@@ -286,20 +286,20 @@ impl Signed {
     }
 }
 
-/// Makes a call: with `key` when only that one can answer, else with any.
+/// Makes a call: with the key of the files that it names, or, when it names none, with any.
 pub(super) async fn call_with(
     app: &App,
     call: &Call<'_>,
-    key: Option<i64>,
+    uploads: Option<&Uploads>,
     trace: &mut Trace,
 ) -> Result<Answer, Problem> {
-    let answer = match key {
+    let answer = match uploads {
         None => app.upstream.call(&app.core, call, trace).await,
-        Some(key) => {
-            if let Some(problem) = files::why_not(app, key) {
-                return Err(problem);
+        Some(Uploads { key, files }) => {
+            for file in files {
+                files::may_use(app, file, trace)?;
             }
-            app.upstream.call_with(&app.core, call, trace, key).await
+            app.upstream.call_with(&app.core, call, trace, *key).await
         }
     };
     answer.map_err(|failure| Problem::of(failure, &app.core))
@@ -308,7 +308,7 @@ pub(super) async fn call_with(
 /// Asks a model once, for a whole answer.
 pub(super) async fn whole(
     app: &App,
-    (model, key): (&str, Option<i64>),
+    (model, uploads): (&str, Option<&Uploads>),
     body: Bytes,
     trace: &mut Trace,
 ) -> Result<Bytes, Problem> {
@@ -321,7 +321,7 @@ pub(super) async fn whole(
         body,
         expect: Expect::Content,
     };
-    match call_with(app, &call, key, trace).await? {
+    match call_with(app, &call, uploads, trace).await? {
         Answer::Whole(whole) => Ok(whole.body),
         Answer::Stream(_) => Err(Problem::bug("a whole answer streamed")),
     }

@@ -131,6 +131,27 @@ async fn the_list_is_the_tokens_own() {
         assert_eq!(ask(&world, TOKEN, method, &path).await.0, 404);
     }
     assert_eq!(ask(&world, OTHER_TOKEN, "GET", &path).await.0, 200);
+
+    // Nor can he have a model read it, nor have Google asked about what he makes up.
+    let asked = world.google.requests().len();
+    let own = mine[0]["id"].as_str().unwrap();
+    let (name, seal) = own.rsplit_once('-').unwrap();
+    let (_, name_of_other) = other["id"].as_str().unwrap().split_once("file-").unwrap();
+    let (name_of_other, _) = name_of_other.rsplit_once('-').unwrap();
+    let flipped = seal.replace(|letter| letter != 'a', "a");
+    for id in [
+        other["id"].clone(),
+        json!(format!("file-{name_of_other}-{seal}")),
+        json!(format!("{name}-{flipped}")),
+        json!(format!("{name}x-{seal}")),
+    ] {
+        let response = chat_about(&world, &[&id]).await;
+        assert_eq!(response.status(), 404, "{id}");
+        let error = body(response).await["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("No such File object"), "{message}");
+    }
+    assert_eq!(world.google.requests().len(), asked);
 }
 
 #[tokio::test]

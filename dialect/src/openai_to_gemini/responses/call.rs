@@ -11,7 +11,7 @@ use super::items::{Read, reference, split};
 use super::tools::{Special, choice};
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
-use crate::file_id;
+use crate::file_id::{self, Uploads};
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
 use crate::gemini::{Effort, Thinking};
 use crate::openai::responses as wire;
@@ -41,8 +41,8 @@ pub struct ResponsesCall {
     pub(super) single_call: bool,
     /// What has to be put into `body` first.
     pub fetch: Vec<Fetch>,
-    /// The only key that can answer, because of files that were uploaded with it.
-    pub key: Option<i64>,
+    /// The files that it names: only the key that they were uploaded with can answer.
+    pub uploads: Option<Uploads>,
     /// The response that this one goes on from.
     pub(super) previous: Option<String>,
     /// The items of the input as they were written, when they are to be kept.
@@ -123,7 +123,7 @@ pub fn responses_request_with(
     Ok(ResponsesCall {
         body: to_json(&translated, body.len()),
         fetch: fetch::wanted(&translated.contents),
-        key: file_id::owner(&translated.contents)?,
+        uploads: file_id::uploads(&translated.contents)?,
         model,
         requested_model,
         stream,

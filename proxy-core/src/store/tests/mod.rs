@@ -61,6 +61,11 @@ impl World {
         }
     }
 
+    /// Lets so many milliseconds pass.
+    fn later(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::Relaxed);
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.path().join("data").join("test.db")
     }
@@ -217,6 +222,7 @@ use on_both;
 
 // Behind the macro that they use.
 mod documents;
+mod memory;
 mod original;
 mod rotation;
 mod taken;

@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::super::Keep;
 use super::super::database::{query, query_built};
 use super::*;
-use crate::record::Detail;
+use crate::record::{Detail, Try};
 use crate::record::slots::{self, Period};
 
 on_both! {
@@ -454,6 +454,22 @@ async fn requests_show_the_names_of_what_is_gone_and_their_details(world: World)
         cost_micros: Some(5),
         error: Some("No.".into()),
         detail: Some(detail.into()),
+        tries: vec![
+            Try {
+                key: Some(keys[0]),
+                proxy: Some("socks5://127.0.0.1:1080".into()),
+                outcome: TryOutcome::Quota,
+                waited_ms: 0,
+                took_ms: 90,
+            },
+            Try {
+                key: None,
+                proxy: None,
+                outcome: TryOutcome::BrokenOff,
+                waited_ms: 2_000,
+                took_ms: 5,
+            },
+        ],
         ..record(7)
     };
     let batch = Batch {
@@ -485,6 +501,19 @@ async fn requests_show_the_names_of_what_is_gone_and_their_details(world: World)
         .map(|key| (key.id, &*key.name))
         .collect();
     assert_eq!(failed, [(keys[0], "one"), (77, "")]);
+    let first = &shown.tries[0];
+    let key = first.key.as_ref().unwrap();
+    assert_eq!((key.id, &*key.name), (keys[0], "one"));
+    assert_eq!(first.proxy.as_deref(), Some("socks5://127.0.0.1:1080"));
+    assert_eq!((first.outcome, first.took_ms), (TryOutcome::Quota, 90));
+    let second = TryView {
+        key: None,
+        proxy: None,
+        outcome: TryOutcome::BrokenOff,
+        waited_ms: 2_000,
+        took_ms: 5,
+    };
+    assert_eq!(shown.tries[1..], [second]);
     assert_eq!(shown.upstream_message.as_deref(), Some("Quota exceeded."));
     assert_eq!(shown.user_agent.as_deref(), Some("Cherry"));
     assert_eq!(

@@ -1,4 +1,4 @@
-use contract::admin::{Named, RequestDetail, RequestQuery};
+use contract::admin::{Named, RequestDetail, RequestQuery, TryView};
 use yew::{AttrValue, Html, Properties, component, html};
 
 use super::link;
@@ -157,7 +157,15 @@ fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html
             lang.t("requests.tries"),
             plain(number(request.attempts.into())),
         )),
-        (!detail.failed_keys.is_empty()).then(|| {
+        (!detail.tries.is_empty()).then(|| {
+            let tries = html!(
+                <ol class="gb-plain-list" data-testid="request-tries">
+                    { for detail.tries.iter().map(|one| html!(<li>{ shown_try(host, one) }</li>)) }
+                </ol>
+            );
+            (lang.t("requests.each_try"), tries)
+        }),
+        (detail.tries.is_empty() && !detail.failed_keys.is_empty()).then(|| {
             let keys = html!(
                 <ul class="gb-plain-list">
                     { for detail.failed_keys.iter().map(|key| html!(<li>{ key_link(host, key) }</li>)) }
@@ -206,6 +214,23 @@ fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html
             .map(|agent| (lang.t("requests.user_agent"), plain(agent))),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// One call in a line: with which key, which way, how it ended, and how long it took.
+fn shown_try(host: Host, one: &TryView) -> Html {
+    let lang = host.lang;
+    let mut rest = Vec::new();
+    if let Some(proxy) = &one.proxy {
+        rest.push(lang.f("requests.by_proxy", &[("proxy", proxy)]).to_string());
+    }
+    rest.push(lang.of("try", &one.outcome).to_string());
+    if one.waited_ms > 0 {
+        let waited = latency(lang, one.waited_ms);
+        rest.push(lang.f("requests.waited", &[("time", &waited)]).to_string());
+    }
+    rest.push(latency(lang, one.took_ms));
+    let key = one.key.as_ref().map(|key| html!(<>{ key_link(host, key) }{ " · " }</>));
+    html!(<>{ key }{ rest.join(" · ") }</>)
 }
 
 fn key_link(host: Host, key: &Named) -> Html {

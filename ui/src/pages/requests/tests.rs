@@ -168,6 +168,16 @@ async fn details_have_everything_that_is_known() {
             id: 5,
             name: "second key".into(),
         }],
+        tries: vec![TryView {
+            key: Some(Named {
+                id: 6,
+                name: "third key".into(),
+            }),
+            proxy: Some(format!("http://127.0.0.1:7890{EVIL}")),
+            outcome: TryOutcome::Overloaded,
+            waited_ms: 1_500,
+            took_ms: 300,
+        }],
         upstream_message: Some(format!("RESOURCE_EXHAUSTED {EVIL}")),
         user_agent: Some(format!("CherryStudio {EVIL}")),
         body: Some(format!("{{\"x\": \"{EVIL}\"}}")),
@@ -181,8 +191,11 @@ async fn details_have_everything_that_is_known() {
         "RESOURCE_EXHAUSTED",
         "my-project",
         "gb-far",
-        "second key",
-        "href=\"#/requests?key=5\"",
+        "third key",
+        "href=\"#/requests?key=6\"",
+        "through http://127.0.0.1:7890",
+        "the model was overloaded",
+        "after waiting 1.5",
         "href=\"#/requests?token=3\"",
         "CherryStudio",
         "Only the beginning was kept",
@@ -197,7 +210,11 @@ async fn details_have_everything_that_is_known() {
 async fn details_of_a_request_that_went_well_speak_of_no_error() {
     let detail = RequestDetail {
         request: request(1),
-        failed_keys: Vec::new(),
+        failed_keys: vec![Named {
+            id: 5,
+            name: "second key".into(),
+        }],
+        tries: Vec::new(),
         upstream_message: None,
         user_agent: None,
         body: None,
@@ -205,6 +222,7 @@ async fn details_of_a_request_that_went_well_speak_of_no_error() {
     };
     let detail = LoadResult::default().after(Ok(detail));
     let html = render::<DetailView>(DetailViewProps { detail }).await;
+    assert!(html.contains("second key") && html.contains("href=\"#/requests?key=5\""));
     assert!(
         !html.contains("What Google said") && !html.contains("Request body"),
         "{html}"
