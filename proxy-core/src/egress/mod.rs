@@ -97,6 +97,15 @@ impl Egress {
         }
     }
 
+    /// By which of the listed proxies a call with this credential goes; `None` where there is no
+    /// other way that another credential could take.
+    pub fn one_of_several(settings: &Settings, credential: &Secret) -> Option<Route> {
+        match settings.proxies.routes() {
+            [] | [_] => None,
+            routes => bound(routes, credential),
+        }
+    }
+
     /// The way of what belongs to no credential, where no proxies are listed.
     fn unbound(&self, settings: &Settings, address: &str, now: Duration) -> Route {
         let is_asked = settings.system_proxy && !is_on_this_machine(address);

@@ -8,8 +8,11 @@ use parking_lot::Mutex;
 
 /// Within which time refusals belong together.
 const TOGETHER_MS: Millis = 60_000;
-/// How many keys that worked must be refused together.
+/// How many keys that worked must be refused together when no other is left.
 const LEAST: usize = 3;
+/// How many must be in a row, with nothing that went well in between, when others are left: more
+/// than one person's keys that are taken away together.
+const LEAST_IN_A_ROW: usize = 20;
 /// How long nothing is tried then; doubled each time up to [`LONGEST_PAUSE_MS`].
 const FIRST_PAUSE_MS: Millis = 60_000;
 const LONGEST_PAUSE_MS: Millis = 60 * 60 * 1_000;
@@ -78,8 +81,8 @@ impl Blame {
         true
     }
 
-    /// A key that worked was refused. When none is left, and they went together, gives those
-    /// that are not to blame.
+    /// A key that worked was refused. When none is left, or many went one after the other, gives
+    /// those that are not to blame.
     pub(super) fn refused(
         &self,
         now: Millis,
@@ -96,15 +99,16 @@ impl Blame {
             inner.since = now;
         }
         inner.refused.push(key);
-        if inner.refused.len() < LEAST || !none_left() {
+        let count = inner.refused.len();
+        if count < LEAST || (count < LEAST_IN_A_ROW && !none_left()) {
             return Vec::new();
         }
         inner.pause = FIRST_PAUSE_MS;
         self.held_until.store(now + inner.pause, Ordering::Relaxed);
         tracing::error!(
-            keys = inner.refused.len(),
+            keys = count,
             ?reason,
-            "Google refuses every key at once; no key is blamed, and one is tried from time to time"
+            "Google refuses one key after the other; none is blamed, and one is tried from time to time"
         );
         std::mem::take(&mut inner.refused)
     }

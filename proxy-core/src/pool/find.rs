@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use contract::Millis;
 
 use super::Unavailable;
-use super::lane::{Lane, Want};
+use super::lane::{Lane, Verdict, Want};
 use super::roster::{Key, Project};
 use super::slots::{LaneState, Place, Slot};
 use super::window::{Moment, Opening};
@@ -167,7 +167,7 @@ impl LaneState {
         match until > at.now {
             _ if !key.is_usable() => Err(Unavailable::NoneUsable),
             _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
-            _ if want.never.contains(&id) => Err(Unavailable::AllTried),
+            _ if want.verdict(id, &key.secret) == Verdict::Never => Err(Unavailable::AllTried),
             _ if is_busy => Err(Unavailable::Busy),
             true => Err(Unavailable::Resting { until, reason }),
             false => Ok((place, key.clone())),
@@ -204,21 +204,24 @@ impl Slot {
             if !key.is_usable() || !key.may_be_asked_for(want.model) {
                 continue;
             }
-            if want.never.contains(&key.id) {
-                if let Chosen::None = worst {
-                    worst = Chosen::Tried;
+            match want.verdict(key.id, &key.secret) {
+                Verdict::Never => {
+                    if let Chosen::None = worst {
+                        worst = Chosen::Tried;
+                    }
                 }
-            } else if key.is_busy(most_running) {
-                if !matches!(worst, Chosen::RatherNot(_)) {
-                    worst = Chosen::Busy;
+                _ if key.is_busy(most_running) => {
+                    if !matches!(worst, Chosen::RatherNot(_)) {
+                        worst = Chosen::Busy;
+                    }
                 }
-            } else if want.rather_not.contains(&key.id) {
-                worst = Chosen::RatherNot(key.clone());
-            } else {
-                if is_taken {
-                    self.next_key = at + 1;
+                Verdict::RatherNot => worst = Chosen::RatherNot(key.clone()),
+                Verdict::May => {
+                    if is_taken {
+                        self.next_key = at + 1;
+                    }
+                    return Chosen::Key(key.clone());
                 }
-                return Chosen::Key(key.clone());
             }
         }
         worst

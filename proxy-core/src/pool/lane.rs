@@ -11,6 +11,7 @@ use std::time::Duration;
 use contract::Millis;
 use contract::admin::CooldownReason;
 use parking_lot::Mutex;
+use vault::Secret;
 
 use super::find::Closed;
 use super::lease::{Lease, Picked};
@@ -44,6 +45,36 @@ pub struct Want<'a> {
     pub prefer: Option<Prefer>,
     /// The one key that will do, because what is asked about is its project's.
     pub only: Option<i64>,
+    /// What else speaks against a key.
+    pub judge: Option<&'a Judge>,
+}
+
+/// Says what speaks against a key. It is asked of those only that could be chosen.
+#[derive(Clone)]
+pub struct Judge(Arc<dyn Fn(&Secret) -> Verdict + Send + Sync>);
+
+/// Whether a key may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    May,
+    /// When there is no other.
+    RatherNot,
+    /// It must not.
+    Never,
+}
+
+impl Judge {
+    /// One that goes by this.
+    pub fn new(judges: impl Fn(&Secret) -> Verdict + Send + Sync + 'static) -> Self {
+        Self(Arc::new(judges))
+    }
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Judge")
+    }
 }
 
 impl<'a> Want<'a> {
@@ -56,6 +87,19 @@ impl<'a> Want<'a> {
             rather_not: &[],
             prefer: None,
             only: None,
+            judge: None,
+        }
+    }
+
+    /// Whether it may be given this key.
+    pub(super) fn verdict(&self, id: i64, key: &Secret) -> Verdict {
+        let judged = || self.judge.map_or(Verdict::May, |judge| judge.0(key));
+        match self.never.contains(&id) {
+            true => Verdict::Never,
+            false => match judged() {
+                Verdict::May if self.rather_not.contains(&id) => Verdict::RatherNot,
+                judged => judged,
+            },
         }
     }
 }

@@ -37,9 +37,11 @@ use contract::admin::CooldownReason;
 
 pub use dice::Dice;
 pub use health::{Health, KeyEvent};
-pub use lane::{Prefer, Settled, Want};
+pub use lane::{Judge, Prefer, Settled, Verdict, Want};
 pub use lease::Picked;
-pub use outcome::{Consequence, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect};
+pub use outcome::{
+    Consequence, EgressEffect, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect,
+};
 pub use roster::{NewKey, SavedKeyState};
 pub use shown::KeyStatus;
 pub use wait::{Asked, Waiting};

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Unavailable;
 use super::find::Closed;
-use super::lane::{Lane, Prefer, Want};
+use super::lane::{Judge, Lane, Prefer, Want};
 use super::lease::Picked;
 use super::slots::LaneState;
 use super::window::Moment;
@@ -33,6 +33,7 @@ pub(super) struct OwnedWant {
     rather_not: Arc<[i64]>,
     prefer: Option<Prefer>,
     only: Option<i64>,
+    judge: Option<Judge>,
 }
 
 impl OwnedWant {
@@ -44,6 +45,7 @@ impl OwnedWant {
             rather_not: &self.rather_not,
             prefer: self.prefer,
             only: self.only,
+            judge: self.judge.as_ref(),
         }
     }
 
@@ -61,6 +63,7 @@ impl From<&Want<'_>> for OwnedWant {
             rather_not: want.rather_not.into(),
             prefer: want.prefer,
             only: want.only,
+            judge: want.judge.cloned(),
         }
     }
 }
@@ -172,7 +175,7 @@ impl Lane {
                 Err(closed) => closed,
             };
             let most = self.shared.rules.load().queue;
-            if !deadline.is_some_and(|deadline| closed.opens_by(deadline))
+            if !deadline.is_some_and(|deadline| closed.opens_by(at.now, deadline))
                 || state.queue.len() >= most
             {
                 return (given, Err(closed.why));
@@ -186,6 +189,10 @@ impl Lane {
                 && let Ok(picked) = self.choose(state, at, want, None)
             {
                 return (given, Ok(Asked::Now(picked)));
+            }
+            // Something may open for it sooner than the first of the queue looks again.
+            if let Some(front) = state.queue.front() {
+                front.look.notify_one();
             }
             let (give, gets) = oneshot::channel();
             let look = Arc::new(Notify::new());
@@ -301,12 +308,13 @@ impl LaneState {
 }
 
 impl Closed {
-    /// Whether it is worth waiting until then.
-    fn opens_by(&self, deadline: Millis) -> bool {
-        match (self.look_at, self.why.until()) {
-            (_, None) => false,
-            (Some(look_at), _) => look_at < deadline,
-            (None, Some(until)) => until.is_none_or(|until| until < deadline),
+    /// Whether it is worth waiting from now until then.
+    fn opens_by(&self, now: Millis, deadline: Millis) -> bool {
+        match self.why.until() {
+            None => false,
+            // What is under way may end at any time.
+            Some(None) => now < deadline,
+            Some(Some(until)) => self.look_at.unwrap_or(until) < deadline,
         }
     }
 }
@@ -333,11 +341,12 @@ impl Waiting {
             let mut opens = deadline;
             if let Some((reason, next)) = first {
                 why = reason;
-                // Nothing will open by itself, e.g. the last key was refused.
-                if why.until().is_none() {
-                    return Err(why);
-                }
-                opens = next.unwrap_or(deadline);
+                opens = match why.until() {
+                    // Nothing will open by itself, e.g. the last key was refused.
+                    None => return Err(why),
+                    Some(None) => next.map_or(deadline, |next| next.min(deadline)),
+                    Some(Some(_)) => next.unwrap_or(deadline),
+                };
             }
             if now >= deadline || opens > deadline {
                 return Err(why);

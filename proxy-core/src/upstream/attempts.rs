@@ -1,6 +1,7 @@
 //! The attempt loop: one key after the other until there is an answer, or no sense in another
 //! try.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -10,7 +11,10 @@ use super::attempt::Way;
 use super::failure::{Failure, Setback};
 use super::{Answer, Call, Expect, Upstream, conversation, express, hop};
 use crate::Core;
-use crate::pool::{Outcome, Prefer, Retry, Unavailable, Want, tokens};
+use crate::egress::{Egress, Route};
+use crate::pool::{
+    EgressEffect, Judge, Outcome, Prefer, Retry, Unavailable, Verdict, Want, tokens,
+};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
@@ -21,7 +25,7 @@ const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 
 /// On what terms keys are chosen for a call.
 struct Terms<'a> {
-    settings: &'a Settings,
+    settings: &'a Arc<Settings>,
     /// How long one is waited for.
     patience: Duration,
     /// The one key that will do.
@@ -29,7 +33,7 @@ struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    fn of(settings: &'a Settings, patience: Duration) -> Self {
+    fn of(settings: &'a Arc<Settings>, patience: Duration) -> Self {
         Self {
             settings,
             patience,
@@ -142,7 +146,10 @@ impl Upstream {
         });
         // Keys that are tried again when there is no other, and those that are not.
         let (mut rather_not, mut never) = (Vec::new(), core.express.unable(call));
+        let (mut ways, mut judge) = (FailedWays::default(), None);
         let mut last: Option<Setback> = None;
+        // The keys with which Google could not be reached, one after the other.
+        let mut unreached = Vec::new();
         let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
         for _ in 0..MOST_TRIES {
@@ -153,6 +160,7 @@ impl Upstream {
                 rather_not: &rather_not,
                 prefer,
                 only: terms.only,
+                judge: judge.as_ref(),
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,
@@ -199,6 +207,11 @@ impl Upstream {
                 outcome = setback.outcome.name(),
                 "an attempt failed"
             );
+            match outcome {
+                Outcome::Unreachable if unreached.contains(&key.id()) => {}
+                Outcome::Unreachable => unreached.push(key.id()),
+                _ => unreached.clear(),
+            }
             let project = setback.failure.project();
             let settled = core.pool.settle(&key, outcome, Some(&said), project);
             let consequence = outcome.consequence();
@@ -207,13 +220,20 @@ impl Upstream {
                 || counted >= settings.max_attempts
                 || later(core.clock.now(), settled.pause) >= deadline
             {
-                return Err(setback.failure);
+                return Err(setback.failure.with_keys(unreached.len()));
+            }
+            if consequence.egress == EgressEffect::Blame {
+                if let Some(way) = Egress::one_of_several(settings, key.secret()) {
+                    judge = Some(ways.failed(settings, way, consequence.retry));
+                } else if consequence.retry == Retry::OtherWay {
+                    return Err(setback.failure);
+                }
             }
             match consequence.retry {
                 Retry::AnyKey => rather_not.push(key.id()),
                 Retry::OtherKey if consequence.counts => never.push(key.id()),
                 // It cannot be chosen before that makes sense.
-                Retry::OtherKey | Retry::No => {}
+                Retry::OtherKey | Retry::OtherWay | Retry::No => {}
             }
             // Whoever waits for this key need not wait for the pause as well.
             drop(key);
@@ -223,6 +243,30 @@ impl Upstream {
         Err(match last {
             Some(setback) => setback.failure,
             None => Failure::without_key(call, Unavailable::AllTried, None),
+        })
+    }
+}
+
+/// The proxies that have failed one request.
+#[derive(Clone, Default)]
+struct FailedWays {
+    /// Those that are taken again when there is no other.
+    rather_not: Vec<Route>,
+    never: Vec<Route>,
+}
+
+impl FailedWays {
+    /// Notes that one has failed. Gives what the pool is to choose other keys by.
+    fn failed(&mut self, settings: &Arc<Settings>, way: Route, retry: Retry) -> Judge {
+        match retry {
+            Retry::OtherWay => self.never.push(way),
+            _ => self.rather_not.push(way),
+        }
+        let (failed, settings) = (self.clone(), settings.clone());
+        Judge::new(move |key| match Egress::one_of_several(&settings, key) {
+            Some(way) if failed.never.contains(&way) => Verdict::Never,
+            Some(way) if failed.rather_not.contains(&way) => Verdict::RatherNot,
+            _ => Verdict::May,
         })
     }
 }

@@ -238,3 +238,56 @@ fn who_needs_much_looks_again_when_anything_opens() {
     assert!(large.take().is_some());
     assert!(made.now() < NOON + 62_000, "{}", made.now() - NOON);
 }
+
+#[test]
+fn what_is_under_way_is_waited_for_though_all_else_rests_for_longer() {
+    let made = plain(2);
+    let (a, b) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    made.settle(&a, over_day(1));
+    made.settle(
+        &b,
+        quota(CooldownReason::PerMinute, Limits::default(), None),
+    );
+    made.at(NOON + 60_000);
+    let trial = made.pick("m").unwrap();
+    let asked = made.pool.ask(&want("m", 0), made.now() + 30_000);
+    let Ok(Asked::Queued(mut waiting)) = asked else {
+        panic!("it does not wait");
+    };
+    made.settle(&trial, Outcome::Answered);
+    assert!(waiting.take().is_some());
+    drop(waiting);
+    assert!(made.pool.ask(&want("m", 0), made.now()).is_ok());
+}
+
+#[test]
+fn the_first_looks_again_when_one_comes_for_whom_something_opens_sooner() {
+    let slept = Arc::new(Mutex::new(Vec::new()));
+    let notes = slept.clone();
+    let clock = Clock::new(|| NOON).sleeping(move |time| {
+        notes.lock().push(time.as_secs());
+        std::future::pending()
+    });
+    let pool = Pool::new(clock, Dice::seeded(7), |_, _| ());
+    pool.insert((0..2).map(|id| new_key(id, KeyRules::default(), None)));
+    for seconds in [60, 5] {
+        let key = pool.pick(&want("m", 0)).unwrap();
+        pool.settle(&key, over_minute(9, seconds), None, None);
+    }
+    let queued = |only| {
+        let want = Want {
+            only,
+            ..want("m", 0)
+        };
+        match pool.ask(&want, NOON + 100_000) {
+            Ok(Asked::Queued(waiting)) => Box::pin(waiting.until(NOON + 100_000)),
+            _ => panic!("it does not wait"),
+        }
+    };
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut first = queued(Some(0));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let _second = queued(None);
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert_eq!(*slept.lock(), [60, 5]);
+}
