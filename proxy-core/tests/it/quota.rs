@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::google::{Fault, Quota, Rule, Script};
 
-use crate::world::{KEYS, TOKEN, World, ask, json};
+use crate::world::{TOKEN, World, ask, json};
 
 const MODEL: &str = "gemini-2.5-flash";
 const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
