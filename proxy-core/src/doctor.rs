@@ -231,7 +231,8 @@ impl Core {
         let way_of = |key: &StoredKey| {
             let now = self.clock.monotonic();
             let base = &settings.base_url;
-            self.egress.route(settings, &key.secret, base, now)
+            let bound_by = (&key.secret, key.rules.proxy.as_deref());
+            self.egress.route(settings, bound_by, base, now)
         };
         let mut all = Vec::new();
         let mut seen: Vec<(Route, &str)> = Vec::new();

@@ -37,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
+use contract::admin::{KeyState, ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
 use parking_lot::Mutex;
@@ -532,6 +532,29 @@ impl Core {
             .pick_by_id(id)
             .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such key."))?;
         Ok(self.upstream.check(self, &key).await)
+    }
+
+    /// Checks keys that are new, one after the other and beside everything else: many at once from
+    /// one address look to Google like an attack.
+    pub(crate) fn check_new(self: &Arc<Self>, ids: Vec<i64>) {
+        /// The pause between two checks.
+        const PAUSE: Duration = Duration::from_millis(300);
+        let core = self.clone();
+        self.in_background(async move {
+            for (at, id) in ids.into_iter().enumerate() {
+                if at > 0 {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                // A call of a client may have shown meanwhile that it works.
+                let is_new = |state| matches!(state, KeyState::Unchecked);
+                if !core.pool.status(id).is_some_and(|key| is_new(key.state)) {
+                    continue;
+                }
+                if let Some(key) = core.pool.pick_by_id(id) {
+                    core.upstream.check(&core, &key).await;
+                }
+            }
+        });
     }
 
     /// Sends one real request through the same routes a client uses.

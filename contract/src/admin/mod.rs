@@ -67,7 +67,10 @@ pub use data::{BackupReason, BackupView, DataView, DatabaseState, Engine, Sealin
 pub use doctor::{
     DoctorReport, EgressHealth, EgressView, EgressWay, Finding, FindingCode, FindingState,
 };
-pub use logs::{Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult, RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums, TryOutcome, TryView};
+pub use logs::{
+    Named, RecordsDelete, RecordsDeleted, RequestDetail, RequestPage, RequestQuery, RequestResult,
+    RequestView, Stats, StatsPoint, StatsQuery, StatsRange, StatsRow, Sums, TryOutcome, TryView,
+};
 pub use settings::{
     Actor, Applies, AuditAction, AuditEntry, AuditPage, EnvFile, ExportFile, ExportRequest,
     Provenance, SettingConflict, SettingDiff, SettingGroup, SettingKind, SettingProblem,
@@ -305,6 +308,8 @@ pub enum KeyState {
     Unchecked,
     /// The last attempt that said something about the key itself went well.
     Ready,
+    /// It works, and rests for some of the models that it was asked for.
+    Limited,
     /// It rests for every model it was asked for; the first of them is free again then.
     Cooling {
         /// When it takes part again.
@@ -414,6 +419,15 @@ pub struct ClearCooldowns {
     pub model: Option<String>,
 }
 
+/// A key that takes another's place.
+#[derive(Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeyReplace {
+    /// The new key, and nothing else.
+    pub key: String,
+}
+
 /// What the user has chosen about a key, besides its label and whether it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -431,6 +445,10 @@ pub struct KeyRules {
     pub models: Vec<String>,
     /// Models it must not be asked for.
     pub not_models: Vec<String>,
+    /// The proxy of the list `PROXIES` that it goes through, as that is shown (without a
+    /// credential), or `direct`. Absent, or no longer in the list: the program chooses one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
 }
 
 impl Default for KeyRules {
@@ -441,6 +459,7 @@ impl Default for KeyRules {
             weight: 1,
             models: Vec::new(),
             not_models: Vec::new(),
+            proxy: None,
         }
     }
 }

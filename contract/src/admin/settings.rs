@@ -376,6 +376,8 @@ pub enum AuditAction {
     KeysAdded,
     /// A Gemini key was changed (label, on, off).
     KeyChanged,
+    /// A Gemini key took another's place.
+    KeyReplaced,
     /// A Gemini key was deleted.
     KeyDeleted,
     /// A deleted Gemini key came back.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use contract::admin::{
-    AuditAction, ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyRules, KeyState, KeyView,
-    RejectReason,
+    AuditAction, ImportReport, ImportRequest, KeyCheck, KeyPatch, KeyReplace, KeyRules, KeyState,
+    KeyView, RejectReason,
 };
 use contract::{ApiError, ErrorCode};
 use http::StatusCode;
@@ -14,6 +14,7 @@ use super::answer::{Failure, Id, Json, Result};
 use super::audit::Who;
 use super::{Admin, import, overview};
 use crate::Core;
+use crate::egress::Route;
 use crate::store::{Inverse, KeyChoice, KeyWas, StoredKey, Tally};
 
 /// All keys, oldest first.
@@ -71,7 +72,10 @@ pub(super) async fn import(
             inverse.keys_added.push(key.id);
             masked.push(key.secret.masked());
         }
-        core.pool.insert(added.into_iter().flatten());
+        let added: Vec<_> = added.into_iter().flatten().collect();
+        let ids = added.iter().map(|key| key.id).collect();
+        core.pool.insert(added);
+        core.check_new(ids);
         if !masked.is_empty() {
             let subject = masked.join(", ");
             who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
@@ -120,7 +124,10 @@ pub(super) async fn change(
             import::LABEL_CHARS
         )));
     }
-    let rules = patch.rules.map(checked_rules).transpose()?;
+    let rules = patch
+        .rules
+        .map(|rules| checked_rules(core, rules))
+        .transpose()?;
     let _changing = core.change.lock().await;
     let before = core.store.key(id).await?.ok_or_else(no_such_key)?;
     let done = core
@@ -157,6 +164,48 @@ pub(super) async fn change(
     };
     who.did(core, AuditAction::KeyChanged, subject, Some(inverse))
         .await;
+    one(core, id).await.map(Json)
+}
+
+/// Puts another key in a key's place, which keeps its name, rules and statistics. The new one is
+/// checked at once.
+#[utoipa::path(post, path = "/api/keys/{id}/replace", tag = "keys", security(("session" = [])),
+    params(("id" = i64, Path, description = "The key's number")),
+    request_body = KeyReplace, responses(
+    (status = 200, body = KeyView),
+    (status = 400, body = ApiError, description = "`invalid_input`: no key, one that is here already, or the old one comes from the environment"),
+    (status = 401, body = ApiError, description = "`not_signed_in`"),
+    (status = 403, body = ApiError, description = "`foreign_origin`"),
+    (status = 404, body = ApiError, description = "`not_found`"),
+    (status = 503, body = ApiError, description = "`database`"),
+))]
+pub(super) async fn replace(
+    State(admin): State<Admin>,
+    who: Who,
+    Id(id): Id,
+    Json(request): Json<KeyReplace>,
+) -> Result<Json<KeyView>> {
+    let core = &admin.core;
+    let text = zeroize::Zeroizing::new(request.key);
+    let [new] = <[_; 1]>::try_from(import::parse(&text).found).map_err(|found| {
+        Failure::invalid(match found.len() {
+            0 => "This is no Gemini key. One looks like AQ.Ab8RN6… or AIzaSy….",
+            _ => "There is more than one key in this text. Only one can take a key's place.",
+        })
+    })?;
+    // What the pool learned of the old one last is written first, so that it is not taken for
+    // something about the new one.
+    core.recorder.flush().await;
+    let _changing = core.change.lock().await;
+    let before = core.store.key(id).await?.ok_or_else(no_such_key)?;
+    let key = core.store.replace_key(id, &new.secret).await?;
+    let key = key.ok_or_else(no_such_key)?;
+    core.express.remove(id);
+    let subject = format!("{} → {}", before.secret.masked(), key.secret.masked());
+    core.pool.remove(id);
+    core.pool.insert([key.into()]);
+    core.check_new(vec![id]);
+    who.did(core, AuditAction::KeyReplaced, subject, None).await;
     one(core, id).await.map(Json)
 }
 
@@ -275,7 +324,12 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
     let is_bound = !settings.proxies.routes().is_empty();
     let egress = is_bound.then(|| {
         let (base, now) = (&settings.base_url, core.clock.monotonic());
-        let route = core.egress.route(&settings, &key.secret, base, now);
+        let route = core.egress.route(
+            &settings,
+            (&key.secret, key.rules.proxy.as_deref()),
+            base,
+            now,
+        );
         route.shown().to_owned()
     });
     KeyView {
@@ -298,7 +352,7 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
 }
 
 /// The rules with names trimmed.
-fn checked_rules(mut rules: KeyRules) -> Result<KeyRules> {
+fn checked_rules(core: &Core, mut rules: KeyRules) -> Result<KeyRules> {
     const PROJECT_CHARS: usize = 100;
     const MODELS: usize = 100;
     rules.project = rules
@@ -311,6 +365,16 @@ fn checked_rules(mut rules: KeyRules) -> Result<KeyRules> {
         return Err(Failure::invalid(format!(
             "The name of a project has at most {PROJECT_CHARS} characters and no line breaks."
         )));
+    }
+    rules.proxy = rules.proxy.filter(|proxy| !proxy.trim().is_empty());
+    if let Some(proxy) = rules.proxy.as_deref().filter(|proxy| *proxy != "direct") {
+        let settings = core.settings();
+        let mut listed = settings.proxies.routes().iter().map(Route::shown);
+        if !listed.any(|listed| listed == proxy) {
+            return Err(Failure::invalid(
+                "This proxy is not in the list PROXIES. Add it there first, or choose `direct`.",
+            ));
+        }
     }
     if !(1..=100).contains(&rules.weight) {
         return Err(Failure::invalid("A weight is a number from 1 to 100."));

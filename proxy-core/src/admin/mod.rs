@@ -131,6 +131,7 @@ fn described() -> (Router<Admin>, Router<Admin>, OpenApi) {
         .routes(routes!(keys::import))
         .routes(routes!(keys::change, keys::delete))
         .routes(routes!(keys::restore))
+        .routes(routes!(keys::replace))
         .routes(routes!(keys::check))
         .routes(routes!(pool::show))
         .routes(routes!(pool::clear))

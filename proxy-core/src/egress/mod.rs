@@ -5,7 +5,7 @@
 //! proxy as it is set at that moment (`SYSTEM_PROXY`); else straight. Google sees the address of
 //! the way, so a key that changed it from call to call would look stolen: a key is bound to a
 //! proxy by a hash of both ([`bound`]), which needs no memory, survives restarts, and moves only
-//! the keys whose proxy is taken off the list.
+//! the keys whose proxy is taken off the list. Whoever wants it otherwise chooses one for a key.
 //!
 //! What this machine itself serves is never asked through a proxy, and a proxy that turns out to
 //! be this program is not used: requests would go round in circles.
@@ -80,29 +80,39 @@ impl Egress {
         self.own.write().push(address);
     }
 
-    /// The way by which a call with this credential goes to `address`. `now` is a monotonic time:
-    /// the system's settings are read anew every few seconds.
+    /// The way by which a call with this credential goes to `address`: the one that the user has
+    /// `chosen` for it by what it is shown as, as long as it is in the list. `now` is a monotonic
+    /// time: the system's settings are read anew every few seconds.
     pub fn route(
         &self,
         settings: &Settings,
-        credential: &Secret,
+        (credential, chosen): (&Secret, Option<&str>),
         address: &str,
         now: Duration,
     ) -> Route {
-        match settings.proxies.routes() {
-            [] => self.unbound(settings, address, now),
-            routes => bound(routes, credential)
-                .filter(|route| !self.is_own(route))
-                .unwrap_or(Route::Direct),
+        if chosen == Some(Route::Direct.shown()) {
+            return Route::Direct;
+        }
+        match Self::of_list(settings, (credential, chosen)) {
+            None => self.unbound(settings, address, now),
+            Some(route) if self.is_own(&route) => Route::Direct,
+            Some(route) => route,
         }
     }
 
-    /// By which of the listed proxies a call with this credential goes; `None` where there is no
-    /// other way that another credential could take.
-    pub fn one_of_several(settings: &Settings, credential: &Secret) -> Option<Route> {
-        match settings.proxies.routes() {
-            [] | [_] => None,
-            routes => bound(routes, credential),
+    /// The way of the list that a call with this credential takes, or the one that the user has
+    /// `chosen` for it; `None` when there is no list, so that all go the same way.
+    pub fn of_list(
+        settings: &Settings,
+        (credential, chosen): (&Secret, Option<&str>),
+    ) -> Option<Route> {
+        let routes = settings.proxies.routes();
+        let is_chosen = |route: &&Route| chosen == Some(route.shown());
+        match routes.iter().find(is_chosen) {
+            _ if routes.is_empty() => None,
+            Some(route) => Some(route.clone()),
+            None if chosen == Some(Route::Direct.shown()) => Some(Route::Direct),
+            None => bound(routes, credential),
         }
     }
 
@@ -222,7 +232,7 @@ mod tests {
     const GOOGLE: &str = "https://generativelanguage.googleapis.com/v1beta";
 
     fn way_of(egress: &Egress, settings: &Settings, n: u32) -> String {
-        let route = egress.route(settings, &key(n), GOOGLE, Duration::ZERO);
+        let route = egress.route(settings, (&key(n), None), GOOGLE, Duration::ZERO);
         route.shown().to_owned()
     }
 
@@ -267,7 +277,7 @@ mod tests {
     fn what_came_back_by_a_way_is_known_of_it() {
         let egress = Egress::new(Vec::new());
         let settings = settings(&[("PROXIES", "http://user:tops3cret@a:1")]);
-        let route = egress.route(&settings, &key(1), GOOGLE, Duration::ZERO);
+        let route = egress.route(&settings, (&key(1), None), GOOGLE, Duration::ZERO);
         assert_eq!(
             egress.view(&settings, Duration::ZERO)[0].health,
             EgressHealth::default()

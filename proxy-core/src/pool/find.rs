@@ -167,7 +167,7 @@ impl LaneState {
         match until > at.now {
             _ if !key.is_usable() => Err(Unavailable::NoneUsable),
             _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
-            _ if want.verdict(id, &key.secret) == Verdict::Never => Err(Unavailable::AllTried),
+            _ if want.verdict(key) == Verdict::Never => Err(Unavailable::AllTried),
             _ if is_busy => Err(Unavailable::Busy),
             true => Err(Unavailable::Resting { until, reason }),
             false => Ok((place, key.clone())),
@@ -204,7 +204,7 @@ impl Slot {
             if !key.is_usable() || !key.may_be_asked_for(want.model) {
                 continue;
             }
-            match want.verdict(key.id, &key.secret) {
+            match want.verdict(key) {
                 Verdict::Never => {
                     if let Chosen::None = worst {
                         worst = Chosen::Tried;

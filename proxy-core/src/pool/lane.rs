@@ -16,6 +16,7 @@ use vault::Secret;
 use super::find::Closed;
 use super::lease::{Lease, Picked};
 use super::outcome::{ModelEffect, Outcome, WindowEffect};
+use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
 use super::{Shared, Unavailable};
@@ -51,7 +52,10 @@ pub struct Want<'a> {
 
 /// Says what speaks against a key. It is asked of those only that could be chosen.
 #[derive(Clone)]
-pub struct Judge(Arc<dyn Fn(&Secret) -> Verdict + Send + Sync>);
+pub struct Judge(Arc<Judges>);
+
+/// Judges by a key, and by the proxy that the user has chosen for it.
+type Judges = dyn Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync;
 
 /// Whether a key may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,9 @@ pub enum Verdict {
 
 impl Judge {
     /// One that goes by this.
-    pub fn new(judges: impl Fn(&Secret) -> Verdict + Send + Sync + 'static) -> Self {
+    pub fn new(
+        judges: impl Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(judges))
     }
 }
@@ -92,12 +98,16 @@ impl<'a> Want<'a> {
     }
 
     /// Whether it may be given this key.
-    pub(super) fn verdict(&self, id: i64, key: &Secret) -> Verdict {
-        let judged = || self.judge.map_or(Verdict::May, |judge| judge.0(key));
-        match self.never.contains(&id) {
+    pub(super) fn verdict(&self, key: &Key) -> Verdict {
+        let chosen = key.rules.proxy.as_deref();
+        let judged = || {
+            let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
+            judge.unwrap_or(Verdict::May)
+        };
+        match self.never.contains(&key.id) {
             true => Verdict::Never,
             false => match judged() {
-                Verdict::May if self.rather_not.contains(&id) => Verdict::RatherNot,
+                Verdict::May if self.rather_not.contains(&key.id) => Verdict::RatherNot,
                 judged => judged,
             },
         }

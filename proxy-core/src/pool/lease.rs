@@ -110,6 +110,11 @@ impl Picked {
         &self.0.key.secret
     }
 
+    /// The proxy that the user has chosen for it, as that is shown.
+    pub fn proxy(&self) -> Option<&str> {
+        self.0.key.rules.proxy.as_deref()
+    }
+
     /// Notes that the call leaves: from now on it counts, however it ends.
     pub fn sent(&self) {
         self.0.sent.store(true, Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl Pool {
                 .unwrap_or_default();
             let health = key.knowledge.lock().health;
             match state_of(health, asked, resting, until) {
-                KeyState::Unchecked | KeyState::Ready => summary.ready += 1,
+                KeyState::Unchecked | KeyState::Ready | KeyState::Limited => summary.ready += 1,
                 KeyState::Cooling { until } => {
                     summary.cooling += 1;
                     soonest = Some(soonest.map_or(until, |soonest| soonest.min(until)));
@@ -190,6 +190,7 @@ fn state_of(health: Health, asked: usize, resting: usize, until: Option<Millis>)
         (Health::Disabled, _) => KeyState::Disabled,
         (_, Some(until)) if resting >= asked => KeyState::Cooling { until },
         (Health::Unchecked, _) => KeyState::Unchecked,
-        (Health::Ready, _) => KeyState::Ready,
+        (Health::Ready, Some(_)) => KeyState::Limited,
+        (Health::Ready, None) => KeyState::Ready,
     }
 }

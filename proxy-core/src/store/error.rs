@@ -167,6 +167,16 @@ pub enum StoreError {
     /// The thing to change came from the environment.
     #[error("{0}")]
     FromEnvironment(&'static str),
+    /// A key that is to take another's place is a key of its own.
+    #[error("{}", match is_deleted {
+        true => "this key was here before and was deleted: add it as a new key, which brings it back \
+                 with its number",
+        false => "this key is in the pool already",
+    })]
+    KeyKnown {
+        /// It was deleted.
+        is_deleted: bool,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandom,
@@ -339,6 +349,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match error {
             StoreError::FromEnvironment(_)
+            | StoreError::KeyKnown { .. }
             | StoreError::BadBackup { .. }
             | StoreError::NoBackups(_) => ErrorCode::InvalidInput,
             StoreError::NoBackup(_) => ErrorCode::NotFound,

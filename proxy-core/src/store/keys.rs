@@ -270,6 +270,53 @@ impl Store {
             .map(drop)
     }
 
+    /// Puts another secret in a key's place, which keeps its number, label, rules and statistics; what
+    /// was known of the old one is forgotten. `None` when there is no such key.
+    ///
+    /// # Errors
+    /// When it comes from the environment, the new one is or was here already, or the database
+    /// cannot be written.
+    pub async fn replace_key(
+        &self,
+        id: i64,
+        secret: &Secret,
+    ) -> Result<Option<StoredKey>, StoreError> {
+        if self.is_of_environment(id, true) {
+            return Err(StoreError::FromEnvironment(
+                "This key comes from API_KEYS: put the new one in its place there and start again.",
+            ));
+        }
+        let mut tx = self.begin().await?;
+        let rows = self.key_rows(&mut tx).await?;
+        let fingerprint = self.fingerprint(secret);
+        if let Some(row) = rows.get(fingerprint.as_slice()) {
+            return Err(StoreError::KeyKnown {
+                is_deleted: row.deleted,
+            });
+        }
+        let identity = random_identity().map_err(|error| self.seal_failed(error))?;
+        let sealed = self.seal_key(&identity, secret, Origin::Panel)?;
+        let done = query(
+            "UPDATE gemini_keys SET identity = ?, sealed = ?, fingerprint = ?, saved_state = NULL \
+             WHERE id = ? AND deleted_at IS NULL AND origin = 'panel'",
+        )
+        .bind(identity)
+        .bind(sealed)
+        .bind(fingerprint.as_slice())
+        .bind(id)
+        .execute(&mut tx)
+        .await?;
+        query("DELETE FROM express_keys WHERE key_id = ?")
+            .bind(id)
+            .execute(&mut tx)
+            .await?;
+        self.commit_change(tx).await?;
+        match done.rows {
+            0 => Ok(None),
+            _ => self.key(id).await,
+        }
+    }
+
     /// Deletes a key so that [`Store::restore_key`] can bring it back until the next start.
     /// False when there is no such key.
     ///

@@ -9,9 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use contract::Millis;
-use contract::admin::{
-    Named, RequestDetail, RequestQuery, RequestResult, RequestView, TryView,
-};
+use contract::admin::{Named, RequestDetail, RequestQuery, RequestResult, RequestView, TryView};
 use serde::de::DeserializeOwned;
 
 use super::database::{Row, Statement, Value, query, query_built};
@@ -303,7 +301,10 @@ impl Store {
         Ok(Some(RequestDetail {
             request,
             failed_keys: failed.into_iter().map(|id| named(id, &names)).collect(),
-            tries: tries.into_iter().map(|one| shown_try(one, &names)).collect(),
+            tries: tries
+                .into_iter()
+                .map(|one| shown_try(one, &names))
+                .collect(),
             upstream_message: detail.upstream_message.map(Into::into),
             user_agent: detail.user_agent.map(Into::into),
             body: detail.body.map(Into::into),

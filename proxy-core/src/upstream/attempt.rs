@@ -51,11 +51,11 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// What lets one in.
-    fn credential(self) -> &'a Secret {
+    /// What decides by which proxy it goes.
+    fn bound_by(self) -> (&'a Secret, Option<&'a str>) {
         match self {
-            Self::Key(key) | Self::Express(key) => key.secret(),
-            Self::Through(hop) => hop.token(),
+            Self::Key(key) | Self::Express(key) => (key.secret(), key.proxy()),
+            Self::Through(hop) => (hop.token(), None),
         }
     }
 
@@ -95,7 +95,7 @@ impl Upstream {
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
         let base = way.base_url(settings);
-        let route = (core.egress).route(settings, way.credential(), base, core.clock.monotonic());
+        let route = (core.egress).route(settings, way.bound_by(), base, core.clock.monotonic());
         trace.goes_by(&route);
         let result = self.exchange(settings, call, (way, &route), trace).await;
         let now = core.clock.now();

@@ -223,7 +223,7 @@ impl Upstream {
                 return Err(setback.failure.with_keys(unreached.len()));
             }
             if consequence.egress == EgressEffect::Blame {
-                if let Some(way) = Egress::one_of_several(settings, key.secret()) {
+                if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
                     judge = Some(ways.failed(settings, way, consequence.retry));
                 } else if consequence.retry == Retry::OtherWay {
                     return Err(setback.failure);
@@ -263,7 +263,7 @@ impl FailedWays {
             _ => self.rather_not.push(way),
         }
         let (failed, settings) = (self.clone(), settings.clone());
-        Judge::new(move |key| match Egress::one_of_several(&settings, key) {
+        Judge::new(move |key| match Egress::of_list(&settings, key) {
             Some(way) if failed.never.contains(&way) => Verdict::Never,
             Some(way) if failed.rather_not.contains(&way) => Verdict::RatherNot,
             _ => Verdict::May,

@@ -45,6 +45,15 @@ impl ExpressKeys {
         });
     }
 
+    /// Forgets that this key is one.
+    pub fn remove(&self, id: i64) {
+        self.0.rcu(|known| {
+            let mut known = HashSet::clone(known);
+            known.remove(&id);
+            known
+        });
+    }
+
     /// Has exactly these from now on.
     pub fn replace(&self, ids: impl IntoIterator<Item = i64>) {
         self.0.store(ids.into_iter().collect::<HashSet<_>>().into());

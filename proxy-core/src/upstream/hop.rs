@@ -19,6 +19,7 @@ use super::attempt::Way;
 use super::failure::{Failure, Setback};
 use super::{Answer, Call, Upstream};
 use crate::Core;
+use crate::pool::Outcome;
 use crate::settings::Settings;
 use crate::surface::HEALTHY;
 use crate::surface::trace::Trace;
@@ -173,7 +174,7 @@ impl NextHop {
         let (settings, now) = (core.settings(), core.clock.monotonic());
         let route = core
             .egress
-            .route(&settings, self.token(), &self.base_url, now);
+            .route(&settings, (self.token(), None), &self.base_url, now);
         let client = core.upstream.by(&route);
         client.unwrap_or_else(|_| core.upstream.client.clone())
     }
@@ -270,6 +271,7 @@ pub(super) async fn call(
         let attempt = upstream.attempt_one(core, settings, call, Way::Through(hop), trace);
         let setback = match attempt.await {
             Ok(answer) => {
+                trace.settled(Outcome::Answered);
                 hop.heard(core.clock.now());
                 return Some(Ok(answer));
             }

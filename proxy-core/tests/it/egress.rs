@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use contract::admin::{
     DoctorReport, EgressView, EgressWay, FindingCode as Code, FindingState as State, KeyState,
-    KeyView,
+    KeyView, RequestDetail, RequestPage, TryOutcome,
 };
 use testkit::google::{Fault, Refusal, Rule, Script};
 use testkit::proxy::FakeProxy;
@@ -93,6 +93,14 @@ async fn a_proxy_that_fails_is_named_and_its_password_is_not() {
         said.contains(&shown) && !said.contains("wr0ngs3cret"),
         "{said}"
     );
+    let page: RequestPage = world.admin("/api/requests").await;
+    let path = format!("/api/requests/{}", page.requests[0].id);
+    let detail: RequestDetail = world.admin(&path).await;
+    assert!(detail.tries.len() > 1, "{detail:?}");
+    for one in &detail.tries {
+        let expected = (Some(&shown), TryOutcome::Unreachable);
+        assert_eq!((one.proxy.as_ref(), one.outcome), expected);
+    }
     let ways: Vec<EgressView> = world.admin("/api/egress").await;
     assert!(ways[0].health.error.as_ref().unwrap().contains(&shown));
     let report = world.core.core().examine(None).await;
@@ -123,6 +131,44 @@ async fn each_key_keeps_to_its_own_proxy_and_others_take_over() {
         .iter()
         .filter(|key| key.egress == Some(format!("http://{}", one.address())));
     assert_eq!(one.asked().is_empty(), first.count() == 0, "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_key_goes_through_the_proxy_that_was_chosen_for_it() {
+    let ground = Ground::new(1, |google| google, &[]).await;
+    let google = google_of(&ground);
+    let proxies = [
+        FakeProxy::knowing(&[(NAME, google)]).await,
+        FakeProxy::knowing(&[(NAME, google)]).await,
+    ];
+    let shown = proxies
+        .each_ref()
+        .map(|proxy| format!("http://{}", proxy.address()));
+    let world = hidden(ground, &shown.join(",")).start().await;
+    let keys: Vec<KeyView> = world.admin("/api/keys").await;
+    let path = format!("/api/keys/{}", keys[0].id);
+    let choose = async |proxy: &str| {
+        let rules = serde_json::json!({"rules": {"proxy": proxy}});
+        world.ask_admin("PATCH", &path, Some(rules)).await
+    };
+    // Whichever it was bound to, it goes the way that is said now.
+    for (at, proxy) in [(0, &shown[0]), (1, &shown[1]), (0, &shown[0])] {
+        let (status, key) = choose(proxy).await;
+        assert_eq!((status, &key["egress"]), (200, &serde_json::json!(proxy)));
+        let before = proxies[1 - at].asked().len();
+        assert_eq!(generates(&world).await, 200);
+        assert!(!proxies[at].asked().is_empty());
+        assert_eq!(proxies[1 - at].asked().len(), before);
+    }
+    let (status, said) = choose("http://127.0.0.1:9").await;
+    assert_eq!(status, 400);
+    assert!(
+        said["message"].as_str().unwrap().contains("PROXIES"),
+        "{said}"
+    );
+    // Nobody looks the name up for one that goes straight.
+    assert_eq!(choose("direct").await.0, 200);
+    assert_eq!(generates(&world).await, 502);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::admin::{RequestDetail, RequestPage, TryOutcome};
 use testkit::google::{Fault, Quota, Rule, Script};
 
 use crate::world::{TOKEN, World, ask, json};
@@ -151,6 +152,19 @@ async fn another_model_stands_in_and_the_answer_says_which() {
             assert!(told.contains(&format!("outcome={outcome} ")), "{told}");
         }
     }
+    // The record of the last of them keeps both calls; that of the first, which went well at once,
+    // has nothing to tell.
+    let page: RequestPage = world.admin("/api/requests").await;
+    let kept = async |at: usize| -> Vec<TryOutcome> {
+        let path = format!("/api/requests/{}", page.requests[at].id);
+        let detail: RequestDetail = world.admin(&path).await;
+        for one in &detail.tries {
+            assert!(!one.key.as_ref().unwrap().name.is_empty(), "{one:?}");
+        }
+        detail.tries.iter().map(|one| one.outcome).collect()
+    };
+    assert_eq!(kept(0).await, [TryOutcome::Quota, TryOutcome::Answered]);
+    assert_eq!(kept(2).await, []);
     let plain = world.gemini(GENERATE, ask("hi")).await;
     assert!(!plain.headers().contains_key("x-gemini-balance-attempt"));
 }

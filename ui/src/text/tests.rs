@@ -7,7 +7,7 @@ use contract::ErrorCode;
 use contract::admin::{
     Actor, AuditAction, BackupReason, CitationStyle, CooldownReason, DatabaseState, Engine,
     FindingCode, KeyState, MediaStyle, NotAKey, Provenance, RejectReason, Sealing, SettingGroup,
-    StatsRange, Surface, ThoughtStyle, TransferFormat, Warning,
+    StatsRange, Surface, ThoughtStyle, TransferFormat, TryOutcome, Warning,
 };
 use contract::desktop::ProxyState;
 
@@ -176,6 +176,7 @@ fn every_state_of_a_key_and_every_reason_has_a_text() {
     let states = variants!(
         KeyState::Unchecked => KeyState::Unchecked,
         KeyState::Ready => KeyState::Ready,
+        KeyState::Limited => KeyState::Limited,
         KeyState::Cooling { .. } => KeyState::Cooling { until: 0 },
         KeyState::Rejected { .. } => KeyState::Rejected { reason: R::Invalid },
         KeyState::Disabled => KeyState::Disabled,
@@ -239,6 +240,22 @@ fn each_has<T: serde::Serialize>(table: &str, all: &[T]) {
 }
 
 #[test]
+fn every_end_of_a_call_has_a_text() {
+    use TryOutcome as T;
+    each_has(
+        "try",
+        &variants!(
+            T::Answered => T::Answered, T::Empty => T::Empty, T::ClientFault => T::ClientFault,
+            T::Quota => T::Quota, T::PromptTooLarge => T::PromptTooLarge,
+            T::KeyRefused => T::KeyRefused, T::Forbidden => T::Forbidden,
+            T::LocationRefused => T::LocationRefused, T::Overloaded => T::Overloaded,
+            T::Unreachable => T::Unreachable, T::TooSlow => T::TooSlow,
+            T::BrokenOff => T::BrokenOff,
+        ),
+    );
+}
+
+#[test]
 fn everything_that_settings_and_their_history_name_has_a_text() {
     use {Actor as A, AuditAction as D, Provenance as P, SettingGroup as G, TransferFormat as F};
     each_has(
@@ -272,7 +289,7 @@ fn everything_that_settings_and_their_history_name_has_a_text() {
             D::SettingsChanged => D::SettingsChanged, D::Imported => D::Imported,
             D::TakenOver => D::TakenOver, D::Undone => D::Undone,
             D::KeysAdded => D::KeysAdded, D::KeyChanged => D::KeyChanged,
-            D::KeyDeleted => D::KeyDeleted, D::KeyRestored => D::KeyRestored,
+            D::KeyDeleted => D::KeyDeleted, D::KeyReplaced => D::KeyReplaced, D::KeyRestored => D::KeyRestored,
             D::TokenCreated => D::TokenCreated, D::TokenChanged => D::TokenChanged,
             D::TokenRevoked => D::TokenRevoked, D::SignedIn => D::SignedIn,
             D::SignedOutEverywhere => D::SignedOutEverywhere,

@@ -30,6 +30,19 @@ async fn import(world: &World, text: &str) -> ImportReport {
         .await
 }
 
+/// The keys, when those that were added have been checked.
+async fn checked(world: &World) -> Vec<KeyView> {
+    loop {
+        let keys: Vec<KeyView> = world.get("/api/keys").await;
+        let is_new =
+            |key: &KeyView| key.origin == Origin::Panel && matches!(key.state, KeyState::Unchecked);
+        if !keys.iter().any(is_new) {
+            return keys;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn keys_are_imported_shown_masked_and_ready_for_use() {
     let world = World::signed_in(&[("API_KEYS", NEW_KEY)]).await;
@@ -54,10 +67,15 @@ async fn keys_are_imported_shown_masked_and_ready_for_use() {
         (keys[0].origin, keys[1].origin),
         (Origin::Environment, Origin::Panel)
     );
-    assert_eq!(
-        (keys[1].label.as_str(), keys[1].state),
-        ("work", KeyState::Unchecked)
-    );
+    assert_eq!(keys[1].label, "work");
+    let keys = checked(&world).await;
+    let states = [keys[0].state, keys[1].state];
+    assert_eq!(states, [KeyState::Unchecked, KeyState::Ready]);
+    let asked = world.google.requests();
+    let asked: Vec<(&str, &str)> = (asked.iter())
+        .map(|request| (request.path.as_str(), request.key.as_deref().unwrap()))
+        .collect();
+    assert_eq!(asked, [("/v1beta/models", KEY)], "only the new one, once");
     assert_eq!(world.running.core().pool.summary().total, 2);
 }
 
@@ -65,7 +83,7 @@ async fn keys_are_imported_shown_masked_and_ready_for_use() {
 async fn a_key_is_renamed_switched_off_deleted_and_brought_back() {
     let world = World::signed_in(&[("API_KEYS", NEW_KEY)]).await;
     import(&world, KEY).await;
-    let id = world.get::<Vec<KeyView>>("/api/keys").await[1].id;
+    let id = checked(&world).await[1].id;
     let path = format!("/api/keys/{id}");
     let patch = async |body: Value| world.call(Method::PATCH, &path, Some(body)).await;
     let (status, key) = patch(json!({"label": "  小号 ", "enabled": false})).await;
@@ -108,6 +126,57 @@ async fn a_key_is_renamed_switched_off_deleted_and_brought_back() {
         said["message"].as_str().unwrap().contains("API_KEYS"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
+    let world = World::signed_in(&[]).await;
+    import(&world, &format!("work: {KEY}\nother: {UNKNOWN_KEY}")).await;
+    let before = checked(&world).await.swap_remove(0);
+    let path = format!("/api/keys/{}", before.id);
+    let rules = json!({"rules": {"weight": 3}});
+    assert_eq!(world.call(Method::PATCH, &path, Some(rules)).await.0, 200);
+    let recorder = core(&world).recorder.clone();
+    recorder.record(record(&world, Some(before.id), None));
+    let replace = async |text: &str| {
+        let body = json!({ "key": text });
+        let path = format!("{path}/replace");
+        world.call(Method::POST, &path, Some(body)).await
+    };
+    for (text, says) in [
+        ("nothing", "no Gemini key"),
+        (&*format!("{KEY} {NEW_KEY}"), "more than one"),
+        (UNKNOWN_KEY, "in the pool already"),
+    ] {
+        let (status, said) = replace(text).await;
+        assert_eq!(status, 400, "{said}");
+        assert!(said["message"].as_str().unwrap().contains(says), "{said}");
+        assert!(!said.to_string().contains(UNKNOWN_KEY), "{said}");
+    }
+    let (status, _) = replace(&format!("  {NEW_KEY}\n")).await;
+    assert_eq!(status, 200);
+    let keys = checked(&world).await;
+    let after = &keys[0];
+    assert_eq!(after.masked, "AQ.A…_xyz");
+    assert_eq!(
+        (after.id, &*after.label, after.rules.weight),
+        (before.id, "work", 3)
+    );
+    assert_eq!((after.state, after.requests_today), (KeyState::Ready, 1));
+    let last = world.google.requests().pop().unwrap();
+    assert_eq!(last.key.as_deref(), Some(NEW_KEY));
+    assert_eq!(core(&world).pool.summary().total, 2);
+    let audit: contract::admin::AuditPage = world.get("/api/audit").await;
+    assert_eq!(
+        audit.entries[0].action,
+        contract::admin::AuditAction::KeyReplaced
+    );
+    assert!(!format!("{audit:?}").contains(&NEW_KEY[8..30]));
+    // The old one is gone, and could be added as one of its own.
+    assert_eq!(import(&world, KEY).await.added.len(), 1);
+    let missing = json!({ "key": KEY });
+    let path = "/api/keys/999/replace";
+    assert_eq!(world.call(Method::POST, path, Some(missing)).await.0, 404);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::admin::{RequestQuery, RequestResult};
+use contract::admin::{RequestQuery, RequestResult, TryOutcome, TryView};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -11,8 +11,8 @@ use proptest::test_runner::TestRunner;
 use super::super::Keep;
 use super::super::database::{query, query_built};
 use super::*;
-use crate::record::{Detail, Try};
 use crate::record::slots::{self, Period};
+use crate::record::{Detail, Try};
 
 on_both! {
     sums_tell_the_same_as_the_requests_whatever_the_batches

@@ -5,6 +5,7 @@ mod check;
 mod filter;
 mod label;
 mod models;
+mod replace;
 mod report;
 mod row;
 mod rules;
@@ -52,6 +53,8 @@ pub enum KeyAction {
     Rename(i64, String),
     /// Choose what it may be used for.
     Rules(i64, Box<KeyRules>),
+    /// Another key, masked, has taken its place.
+    Replaced(String),
     /// Forget cooldowns: of a key or of all, for a model or for all.
     Clear(Option<i64>, Option<String>),
     /// Delete it.
@@ -206,6 +209,10 @@ pub fn Keys(props: &KeysProps) -> Html {
                         }
                         changed.emit(());
                     });
+                }
+                KeyAction::Replaced(masked) => {
+                    toasts.success(lang.f("keys.replace.done", &[("key", &masked)]));
+                    changed.emit(());
                 }
                 KeyAction::Clear(id, model) => {
                     let which = ClearCooldowns {

@@ -5,6 +5,7 @@ use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use super::KeyAction;
 use super::label::LabelEdit;
+use super::replace::ReplaceDialog;
 use super::rules::RulesDialog;
 use super::state::StateView;
 use crate::app::use_lang;
@@ -20,6 +21,13 @@ pub struct KeyRowProps {
     pub act: Callback<KeyAction>,
 }
 
+/// A dialog about a key.
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    Rules,
+    Replace,
+}
+
 /// One key.
 #[component]
 pub fn KeyRow(props: &KeyRowProps) -> Html {
@@ -28,15 +36,17 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
     let id = key.id;
     let enabled = key.state != KeyState::Disabled;
     let of_env = key.origin == Origin::Environment;
-    let editing = use_state_eq(|| false);
-    let edit = {
-        let editing = editing.setter();
-        Callback::from(move |()| editing.set(true))
+    let open = use_state_eq(|| None::<Open>);
+    let show = |which: Open| {
+        let open = open.setter();
+        Callback::from(move |()| open.set(Some(which)))
     };
     let close = {
-        let editing = editing.setter();
-        Callback::from(move |()| editing.set(false))
+        let open = open.setter();
+        Callback::from(move |()| open.set(None))
     };
+    // Both kinds were once like this; the new ones begin with AQ.
+    let is_old = key.masked.starts_with("AIza") && enabled;
     let rests = key.cooldowns.iter().any(|rest| rest.until > props.now);
     // The time is not kept over a restart, the count is: then the count alone is shown.
     let used = match key.last_used_at {
@@ -65,6 +75,9 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                 }
                 if let Some(project) = key.project.as_ref().or(key.rules.project.as_ref()) {
                     <div class="gb-small gb-muted">{ lang.f("keys.in_project", &[("project", project)]) }</div>
+                }
+                if is_old {
+                    <div data-testid={format!("key-old-{id}")}><Label color={Color::Orange} compact=true label={lang.t("keys.replace.old_kind").to_string()} /></div>
                 }
                 if key.rules.tier == Tier::Paid {
                     <div><Label color={Color::Blue} compact=true label={lang.t("keys.rules.paid").to_string()} /></div>
@@ -119,8 +132,18 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                         icon={Some(Icon::Cog)}
                         label={lang.t("keys.rules.edit")}
                         aria_label={named("keys.rules.edit")}
-                        onclick={edit}
+                        onclick={show(Open::Rules)}
                     />
+                    if !of_env {
+                        <Act
+                            id={format!("key-replace-{id}")}
+                            kind={Kind::Plain}
+                            icon={Some(Icon::Key)}
+                            label={lang.t("keys.replace.act")}
+                            aria_label={named("keys.replace.act")}
+                            onclick={show(Open::Replace)}
+                        />
+                    }
                     <Act
                         id={format!("key-delete-{id}")}
                         kind={Kind::Plain}
@@ -131,9 +154,11 @@ pub fn KeyRow(props: &KeyRowProps) -> Html {
                         onclick={props.act.reform(move |()| KeyAction::Delete(id))}
                     />
                 </div>
-                if *editing {
-                    <RulesDialog key_view={key.clone()} act={props.act.clone()} onclose={close} />
-                }
+                { match *open {
+                    Some(Open::Rules) => html!(<RulesDialog key_view={key.clone()} act={props.act.clone()} onclose={close} />),
+                    Some(Open::Replace) => html!(<ReplaceDialog key_view={key.clone()} act={props.act.clone()} onclose={close} />),
+                    None => Html::default(),
+                } }
             </td>
         </tr>
     )

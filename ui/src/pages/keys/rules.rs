@@ -1,9 +1,11 @@
-use contract::admin::{KeyRules, KeyView, Tier};
+use contract::admin::{EgressView, EgressWay, KeyRules, KeyView, Tier};
 use yew::{AttrValue, Callback, Html, Properties, component, html, use_state_eq};
 
 use super::KeyAction;
-use crate::app::use_lang;
+use crate::app::{use_host, use_lang};
 use crate::controls::{Act, Choice, Choices, Dialog, Kind, TextField};
+use crate::load::use_load;
+use crate::text::Lang;
 
 /// Rules as they stand in the fields: unfinished, perhaps wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +15,8 @@ pub struct Draft {
     weight: String,
     models: String,
     not_models: String,
+    /// Empty: the program chooses.
+    proxy: String,
 }
 
 impl Draft {
@@ -24,6 +28,7 @@ impl Draft {
             weight: rules.weight.to_string(),
             models: rules.models.join(", "),
             not_models: rules.not_models.join(", "),
+            proxy: rules.proxy.clone().unwrap_or_default(),
         }
     }
 
@@ -47,6 +52,7 @@ impl Draft {
             weight: weight.filter(|weight| (1..=100).contains(weight))?,
             models: names(&self.models),
             not_models: names(&self.not_models),
+            proxy: (!self.proxy.is_empty()).then(|| self.proxy.clone()),
         })
     }
 }
@@ -58,11 +64,41 @@ pub struct RulesDialogProps {
     pub onclose: Callback<()>,
 }
 
+/// The proxies to choose from; only the program's own choice where there are none.
+fn proxies_of(lang: Lang, egress: &[EgressView], chosen: &str) -> Vec<Choice> {
+    const DIRECT: &str = "direct";
+    let choice = |value: &str, text: AttrValue| Choice {
+        value: AttrValue::from(value.to_owned()),
+        text,
+    };
+    let mut choices = vec![choice("", lang.t("keys.rules.proxy_auto"))];
+    let listed = egress.iter().filter(|way| way.way == EgressWay::Proxy);
+    let listed: Vec<&str> = listed.map(|way| way.address.as_str()).collect();
+    let is_gone = !chosen.is_empty() && chosen != DIRECT && !listed.contains(&chosen);
+    if listed.is_empty() && chosen.is_empty() {
+        return choices;
+    }
+    choices.push(choice(DIRECT, lang.t("keys.rules.proxy_direct")));
+    for proxy in listed {
+        choices.push(choice(proxy, AttrValue::from(proxy.to_owned())));
+    }
+    if is_gone {
+        choices.push(choice(
+            chosen,
+            lang.f("keys.rules.proxy_gone", &[("proxy", &chosen)]),
+        ));
+    }
+    choices
+}
+
 /// What the user chooses about a key besides its name.
 #[component]
 pub fn RulesDialog(props: &RulesDialogProps) -> Html {
     let lang = use_lang();
     let draft = use_state_eq(|| Draft::of(&props.key_view.rules));
+    let host = use_host();
+    let egress = use_load::<Vec<EgressView>>(host, "/api/egress", None);
+    let egress = egress.result.data.unwrap_or_default();
     let field = |write: fn(&mut Draft, String)| {
         let draft = draft.clone();
         Callback::from(move |text: String| {
@@ -91,6 +127,7 @@ pub fn RulesDialog(props: &RulesDialogProps) -> Html {
         value: AttrValue::Static(value),
         text,
     };
+    let proxies = proxies_of(lang, &egress, &draft.proxy);
     let tiers = vec![
         tier("free", lang.t("keys.rules.free")),
         tier("paid", lang.t("keys.rules.paid")),
@@ -145,6 +182,15 @@ pub fn RulesDialog(props: &RulesDialogProps) -> Html {
                 value={draft.not_models.clone()}
                 oninput={field(|draft, text| draft.not_models = text)}
             />
+            if proxies.len() > 1 {
+                <Choices
+                    id="key-rules-proxy"
+                    label={lang.t("keys.rules.proxy")}
+                    choices={proxies}
+                    chosen={draft.proxy.clone()}
+                    onchange={field(|draft, text| draft.proxy = text)}
+                />
+            }
         </Dialog>
     )
 }

@@ -22,10 +22,12 @@ pub fn StateView(props: &StateViewProps) -> Html {
     let name = wire_name(&props.state);
     let label = lang.t(&format!("keys.state.{name}")).to_string();
     // Once a key works again, its last error is history and would only worry people.
-    let error = props
-        .last_error
-        .as_ref()
-        .filter(|_| !matches!(props.state, KeyState::Ready | KeyState::Disabled));
+    let error = props.last_error.as_ref().filter(|_| {
+        !matches!(
+            props.state,
+            KeyState::Ready | KeyState::Limited | KeyState::Disabled
+        )
+    });
     html!(
         <div class="gb-state" data-state={name}>
             <Label {color} {icon} compact=true {label} />
@@ -57,7 +59,7 @@ pub fn StateView(props: &StateViewProps) -> Html {
 fn looks(state: &KeyState) -> (Color, Icon) {
     match state {
         KeyState::Unchecked => (Color::Blue, Icon::InProgress),
-        KeyState::Ready => (Color::Green, Icon::CheckCircle),
+        KeyState::Ready | KeyState::Limited => (Color::Green, Icon::CheckCircle),
         KeyState::Cooling { .. } => (Color::Orange, Icon::PauseCircle),
         KeyState::Rejected { .. } => (Color::Red, Icon::TimesCircle),
         KeyState::Disabled => (Color::Grey, Icon::Ban),
@@ -67,7 +69,7 @@ fn looks(state: &KeyState) -> (Color, Icon) {
 fn explained(lang: Lang, state: &KeyState, now: Millis) -> Option<AttrValue> {
     match state {
         KeyState::Unchecked => Some(lang.t("keys.unchecked_help")),
-        KeyState::Ready | KeyState::Disabled => None,
+        KeyState::Ready | KeyState::Limited | KeyState::Disabled => None,
         KeyState::Cooling { until } => {
             (*until > now).then(|| lang.f("keys.again_in", &[("in", &duration(lang, until - now))]))
         }

@@ -22,7 +22,14 @@ use crate::text::{Lang, number};
 const PORTION: usize = 100;
 
 /// The states to filter by, by their names on the wire.
-const STATES: [&str; 5] = ["ready", "unchecked", "cooling", "rejected", "disabled"];
+const STATES: [&str; 6] = [
+    "ready",
+    "limited",
+    "unchecked",
+    "cooling",
+    "rejected",
+    "disabled",
+];
 
 #[derive(PartialEq, Properties)]
 pub struct KeysCardProps {

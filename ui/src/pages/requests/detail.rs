@@ -160,7 +160,7 @@ fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html
         (!detail.tries.is_empty()).then(|| {
             let tries = html!(
                 <ol class="gb-plain-list" data-testid="request-tries">
-                    { for detail.tries.iter().map(|one| html!(<li>{ shown_try(host, one) }</li>)) }
+                    { for detail.tries.iter().map(|one| html!(<li>{ shown_try(host, lang, one) }</li>)) }
                 </ol>
             );
             (lang.t("requests.each_try"), tries)
@@ -217,8 +217,7 @@ fn facts(host: Host, lang: Lang, detail: &RequestDetail) -> Vec<(AttrValue, Html
 }
 
 /// One call in a line: with which key, which way, how it ended, and how long it took.
-fn shown_try(host: Host, one: &TryView) -> Html {
-    let lang = host.lang;
+fn shown_try(host: Host, lang: Lang, one: &TryView) -> Html {
     let mut rest = Vec::new();
     if let Some(proxy) = &one.proxy {
         rest.push(lang.f("requests.by_proxy", &[("proxy", proxy)]).to_string());
@@ -229,7 +228,10 @@ fn shown_try(host: Host, one: &TryView) -> Html {
         rest.push(lang.f("requests.waited", &[("time", &waited)]).to_string());
     }
     rest.push(latency(lang, one.took_ms));
-    let key = one.key.as_ref().map(|key| html!(<>{ key_link(host, key) }{ " · " }</>));
+    let key = one
+        .key
+        .as_ref()
+        .map(|key| html!(<>{ key_link(host, key) }{ " · " }</>));
     html!(<>{ key }{ rest.join(" · ") }</>)
 }
 

@@ -1,7 +1,9 @@
 // Rendered on the server's side, which needs no browser and has no wasm.
 #![cfg(not(target_arch = "wasm32"))]
 
-use contract::admin::{Named, RecordsDelete, RequestDetail, RequestView, StatsRow, Sums, Surface};
+use contract::admin::{
+    Named, RecordsDelete, RequestDetail, RequestView, StatsRow, Sums, Surface, TryOutcome, TryView,
+};
 use contract::{ApiError, ErrorCode};
 
 use super::delete::{DeleteView, DeleteViewProps, Wish};
