@@ -102,13 +102,26 @@ impl Egress {
         if chosen == Some(Route::Direct.shown()) {
             return Route::Direct;
         }
-        match settings.proxies.routes() {
-            [] => self.unbound(settings, address, now),
-            routes => chosen
-                .and_then(|chosen| routes.iter().find(|route| route.shown() == chosen).cloned())
-                .or_else(|| bound(routes, credential))
-                .filter(|route| !self.is_own(route))
-                .unwrap_or(Route::Direct),
+        match Self::of_list(settings, (credential, chosen)) {
+            None => self.unbound(settings, address, now),
+            Some(route) if self.is_own(&route) => Route::Direct,
+            Some(route) => route,
+        }
+    }
+
+    /// The way of the list that a call with this credential takes, or the one that the user has
+    /// `chosen` for it; `None` when there is no list, so that all go the same way.
+    pub fn of_list(
+        settings: &Settings,
+        (credential, chosen): (&Secret, Option<&str>),
+    ) -> Option<Route> {
+        let routes = settings.proxies.routes();
+        let is_chosen = |route: &&Route| chosen == Some(route.shown());
+        match routes.iter().find(is_chosen) {
+            _ if routes.is_empty() => None,
+            Some(route) => Some(route.clone()),
+            None if chosen == Some(Route::Direct.shown()) => Some(Route::Direct),
+            None => bound(routes, credential),
         }
     }
 

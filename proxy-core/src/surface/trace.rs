@@ -317,8 +317,17 @@ impl Trace {
         self.said = Some((failure.in_short(), status));
     }
 
-    /// Notes how the try ended.
+    /// Notes how the try ended. One that failed keeps its key no longer, so that the next may
+    /// have it.
     pub fn settled(&mut self, outcome: Outcome) {
+        if outcome != Outcome::Answered
+            && let Some(key) = &mut self.key
+        {
+            if self.record.prompt_tokens > 0 {
+                key.had_tokens(self.record.prompt_tokens.into());
+            }
+            *key = key.without_call();
+        }
         self.spans.settled(outcome);
         let now = self.elapsed();
         if let Some(last) = self.attempts.last_mut() {
