@@ -97,8 +97,13 @@ impl Upstream {
         let base = way.base_url(settings);
         let route = (core.egress).route(settings, way.bound_by(), base, core.clock.monotonic());
         trace.goes_by(&route);
+        trace.holds(core.egress.turn(settings, &route, &core.clock).await);
         let result = self.exchange(settings, call, (way, &route), trace).await;
         let now = core.clock.now();
+        if result.is_err() {
+            // Nobody waits for the pause before the next try as well.
+            trace.holds(None);
+        }
         match &result {
             Ok(_) => core.egress.noted(&route, now, Ok(())),
             // The remote's way to Google is not ours.

@@ -279,3 +279,23 @@ async fn where_there_is_no_other_way_a_country_that_google_does_not_serve_is_tol
     assert_eq!(generates(&world).await, 400);
     assert_eq!(world.google.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn so_many_calls_leave_by_a_way_at_once_and_a_client_that_goes_makes_room() {
+    const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+    let bounds = [("EGRESS_CONCURRENCY", "1"), ("EGRESS_GAP_MS", "1")];
+    let world = World::start(2, |google| google, &bounds).await;
+    world.google.fault_next(Fault::StallAfter { events: 1 });
+    let stalled = world.gemini(STREAM, ask("tell me a story")).await;
+    assert_eq!(stalled.status(), 200);
+    let mut next = Box::pin(generates(&world));
+    for _ in 0..300 {
+        assert!(futures_util::poll!(&mut next).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.google.requests().len(), 1, "the first is under way");
+    drop(stalled);
+    assert_eq!(next.await, 200);
+    let many = futures_util::future::join_all((0..6).map(|_| generates(&world))).await;
+    assert_eq!(many, [200; 6]);
+}
