@@ -179,6 +179,29 @@ test('a key that Google refuses says so after a check', async (t) => {
   });
 });
 
+test('another key takes a key\'s place, which keeps its name', async (t) => {
+  await panel(t, { env: CONFIGURED, allowed: [FAILED_RESPONSE] }, async (view, server) => {
+    const { page, id } = view;
+    await signIn(view, server);
+    await id('nav-keys').click();
+    await id('key-paste').fill(`work: ${KEYS[0]}`);
+    await id('key-add').click();
+    const row = page.locator('[data-testid^="key-row-"]');
+    await row.first().waitFor();
+    const number = (await row.first().getAttribute('data-testid')).replace('key-row-', '');
+    await id(`key-replace-${number}`).click();
+    await id('key-replace-key').fill('no key');
+    await id('key-replace-save').click();
+    await shows(page.getByRole('dialog'), /no Gemini key/);
+    await id('key-replace-key').fill(KEYS[1]);
+    await id('key-replace-save').click();
+    await id('key-replace-key').waitFor({ state: 'detached' });
+    await shows(id(`key-label-${number}`), /work/);
+    await shows(id(`key-row-${number}`), new RegExp(`${KEYS[1].slice(-4)}[^]*Ready`));
+    assert.equal(await row.count(), 1);
+  });
+});
+
 test('a key can be switched off and on', async (t) => {
   const env = { ...CONFIGURED, API_KEYS: KEYS[0] };
   await panel(t, { env, allowed: [FAILED_RESPONSE] }, async (view, server) => {

@@ -14,6 +14,7 @@
 //! | POST `/api/keys/import` | [`ImportRequest`] | [`ImportReport`] |
 //! | PATCH `/api/keys/{id}` | [`KeyPatch`] | [`KeyView`] |
 //! | DELETE `/api/keys/{id}` | | 204; can be undone until the next start |
+//! | POST `/api/keys/{id}/replace` | [`KeyReplace`] | [`KeyView`] |
 //! | POST `/api/keys/{id}/restore` | | [`KeyView`] |
 //! | POST `/api/keys/{id}/check` | | [`KeyCheck`] |
 //! | GET `/api/egress` | | [`Vec<EgressView>`] |

@@ -11,6 +11,7 @@
 //! be this program is not used: requests would go round in circles.
 
 mod health;
+mod pace;
 mod proxy;
 mod system;
 
@@ -25,8 +26,12 @@ use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
 use vault::Secret;
 
+use crate::clock::Clock;
+use crate::pool::Dice;
 use crate::settings::Settings;
 use health::Health;
+use pace::Pace;
+pub use pace::Turn;
 pub use proxy::{Proxies, Proxy};
 use system::System;
 
@@ -61,6 +66,8 @@ impl Route {
 pub struct Egress {
     system: System,
     health: RwLock<HashMap<u64, Arc<Health>>>,
+    paces: RwLock<HashMap<u64, Arc<Pace>>>,
+    dice: Dice,
     /// Where this program listens itself.
     own: RwLock<Vec<SocketAddr>>,
 }
@@ -71,6 +78,8 @@ impl Egress {
         Self {
             system: System::default(),
             health: RwLock::default(),
+            paces: RwLock::default(),
+            dice: Dice::default(),
             own: RwLock::new(own),
         }
     }
@@ -93,13 +102,26 @@ impl Egress {
         if chosen == Some(Route::Direct.shown()) {
             return Route::Direct;
         }
-        match settings.proxies.routes() {
-            [] => self.unbound(settings, address, now),
-            routes => chosen
-                .and_then(|chosen| routes.iter().find(|route| route.shown() == chosen).cloned())
-                .or_else(|| bound(routes, credential))
-                .filter(|route| !self.is_own(route))
-                .unwrap_or(Route::Direct),
+        match Self::of_list(settings, (credential, chosen)) {
+            None => self.unbound(settings, address, now),
+            Some(route) if self.is_own(&route) => Route::Direct,
+            Some(route) => route,
+        }
+    }
+
+    /// The way of the list that a call with this credential takes, or the one that the user has
+    /// `chosen` for it; `None` when there is no list, so that all go the same way.
+    pub fn of_list(
+        settings: &Settings,
+        (credential, chosen): (&Secret, Option<&str>),
+    ) -> Option<Route> {
+        let routes = settings.proxies.routes();
+        let is_chosen = |route: &&Route| chosen == Some(route.shown());
+        match routes.iter().find(is_chosen) {
+            _ if routes.is_empty() => None,
+            Some(route) => Some(route.clone()),
+            None if chosen == Some(Route::Direct.shown()) => Some(Route::Direct),
+            None => bound(routes, credential),
         }
     }
 
@@ -111,6 +133,20 @@ impl Egress {
             Some(route) if !self.is_own(&route) => route,
             _ => Route::Direct,
         }
+    }
+
+    /// Waits until a call may leave by this way, and until when it counts as under way: as long as
+    /// what is given is held. `None` where the settings set no bound.
+    pub async fn turn(&self, settings: &Settings, route: &Route, clock: &Clock) -> Option<Turn> {
+        let (most, gap) = (settings.egress_concurrency, settings.egress_gap_ms);
+        if most == 0 && gap == 0 {
+            return None;
+        }
+        let known = self.paces.read().get(&route.id()).cloned();
+        let pace =
+            known.unwrap_or_else(|| Arc::clone(self.paces.write().entry(route.id()).or_default()));
+        let gap = Duration::from_millis(gap.into());
+        Some(pace.turn((most, gap), (clock, &self.dice)).await)
     }
 
     /// Whether a proxy is this program itself.

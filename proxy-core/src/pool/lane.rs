@@ -5,17 +5,19 @@
 //! in the heap, so what it costs does not depend on how many keys cool down.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use contract::Millis;
 use contract::admin::CooldownReason;
 use parking_lot::Mutex;
+use vault::Secret;
 
+use super::find::Closed;
 use super::lease::{Lease, Picked};
 use super::outcome::{ModelEffect, Outcome, WindowEffect};
-use super::slots::{Closed, LaneState};
-use super::wait::Waiter;
+use super::roster::Key;
+use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
 use super::{Shared, Unavailable};
 
@@ -28,10 +30,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const UNEXPLAINED_REST_MS: Millis = 60_000;
 /// How long one rests at least: Google was seen to say 0 seconds.
 const LEAST_REST_MS: Millis = 1_000;
-/// How often one that waits is overtaken by others that need less, before all wait for it.
-const MOST_OVERTAKEN: u32 = 16;
-/// How many of those that wait are looked at when the first does not fit.
-const MOST_LOOKED_AT: usize = 32;
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +44,74 @@ pub struct Want<'a> {
     pub rather_not: &'a [i64],
     /// The key that answered the same conversation before, if its project can be asked.
     pub prefer: Option<Prefer>,
+    /// The one key that will do, because what is asked about is its project's.
+    pub only: Option<i64>,
+    /// What else speaks against a key.
+    pub judge: Option<&'a Judge>,
+}
+
+/// Says what speaks against a key. It is asked of those only that could be chosen.
+#[derive(Clone)]
+pub struct Judge(Arc<Judges>);
+
+/// Judges by a key, and by the proxy that the user has chosen for it.
+type Judges = dyn Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync;
+
+/// Whether a key may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    May,
+    /// When there is no other.
+    RatherNot,
+    /// It must not.
+    Never,
+}
+
+impl Judge {
+    /// One that goes by this.
+    pub fn new(
+        judges: impl Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(judges))
+    }
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Judge")
+    }
+}
+
+impl<'a> Want<'a> {
+    /// What any key will do for.
+    pub fn any(model: &'a str, tokens: u64) -> Self {
+        Self {
+            model,
+            tokens,
+            never: &[],
+            rather_not: &[],
+            prefer: None,
+            only: None,
+            judge: None,
+        }
+    }
+
+    /// Whether it may be given this key.
+    pub(super) fn verdict(&self, key: &Key) -> Verdict {
+        let chosen = key.rules.proxy.as_deref();
+        let judged = || {
+            let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
+            judge.unwrap_or(Verdict::May)
+        };
+        match self.never.contains(&key.id) {
+            true => Verdict::Never,
+            false => match judged() {
+                Verdict::May if self.rather_not.contains(&key.id) => Verdict::RatherNot,
+                judged => judged,
+            },
+        }
+    }
 }
 
 /// A key that answered the same conversation before.
@@ -71,6 +137,8 @@ pub(super) struct Lane {
     pub(super) model: Box<str>,
     pub(super) shared: Arc<Shared>,
     pub(super) state: Mutex<LaneState>,
+    /// When it was last asked for.
+    pub(super) asked_at: AtomicI64,
 }
 
 /// A model that is overloaded for everybody.
@@ -89,11 +157,12 @@ impl Lane {
             model: model.into(),
             shared: shared.clone(),
             state: Mutex::default(),
+            asked_at: AtomicI64::new(shared.clock.now()),
         }
     }
 
     /// Does something with what is known, brought up to date.
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut LaneState, Moment) -> T) -> T {
+    pub(super) fn with<T>(self: &Arc<Self>, act: impl FnOnce(&mut LaneState, Moment) -> T) -> T {
         let at = self.shared.now();
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -103,7 +172,12 @@ impl Lane {
             state.adopt(self, &roster, at);
         }
         state.wake(at);
-        act(state, at)
+        let result = act(state, at);
+        if state.is_listed && state.queue.is_empty() {
+            state.is_listed = false;
+            self.shared.queues.leave(self);
+        }
+        result
     }
 
     /// Chooses for `want`, if anything can be asked for it now.
@@ -112,20 +186,29 @@ impl Lane {
         state: &mut LaneState,
         at: Moment,
         want: &Want<'_>,
+        ticket: Option<u64>,
     ) -> Result<Picked, Closed> {
+        let outage = |until| Closed::new(Unavailable::Outage { until });
         if let Some(until) = self.shared.blame.holds(at.now) {
-            return Err(Closed::for_all(Unavailable::Outage { until }));
+            return Err(outage(until));
         }
         let is_trial = match state.trouble.gate(at.now) {
             Gate::Open => false,
             Gate::Trial => true,
-            Gate::Shut(until) => return Err(Closed::for_all(Unavailable::ModelBusy { until })),
+            Gate::Shut(until) => return Err(Closed::new(Unavailable::ModelBusy { until })),
         };
-        let (at_slot, key) = state.find(self, at, want)?;
-        let number = state.take(at_slot, at, want.tokens);
+        let (place, key) = state.find(self, at, want, ticket)?;
+        // Another model's lane may have been faster.
+        if !key.starts(self.shared.rules.load().key_concurrency) {
+            return Err(Closed::new(Unavailable::Busy));
+        }
+        if let Err(until) = self.shared.blame.tries(at.now) {
+            key.running.fetch_sub(1, Ordering::SeqCst);
+            return Err(outage(until));
+        }
+        let number = state.take(place, at, key.id, want.tokens);
         state.trouble.trial |= is_trial;
-        self.shared.blame.tries(at.now);
-        key.running.fetch_add(1, Ordering::Relaxed);
+        self.asked_at.store(at.now, Ordering::Relaxed);
         key.last_used_at.store(at.now, Ordering::Relaxed);
         Ok(Picked::new(Lease::of_lane(
             key,
@@ -166,22 +249,26 @@ impl Lane {
             let Some(place) = state.roster.project_of(lease.key.id) else {
                 return;
             };
+            if first {
+                state.ended(place, call.number);
+            }
+            let key = lease.key.id;
             let Some(slot) = state.slots.get_mut(place as usize) else {
                 return;
             };
-            slot.ended(call.number);
-            slot.changed = true;
+            slot.touch(key);
+            let before = slot.window.told(at.now);
             // What was under way longer says nothing about a limit's beginning.
             match consequence.window {
                 WindowEffect::Spent if outcome == Outcome::Answered => {
-                    slot.window.went_well(at.now);
+                    slot.window.went_well(at.now)
                 }
                 WindowEffect::Spent => {}
-                WindowEffect::TakenBack if first => slot.window.take_back(at, call.number),
+                WindowEffect::TakenBack if first => slot.window.take_back(at, call.number, key),
                 WindowEffect::TakenBack => {}
                 WindowEffect::Rest => {
                     if first {
-                        slot.window.take_back(at, call.number);
+                        slot.window.take_back(at, call.number, key);
                     }
                     settled.is_news = true;
                     slot.window.refused(at, outcome);
@@ -191,6 +278,9 @@ impl Lane {
                 settled.is_news = true;
                 slot.window
                     .learn(at, super::window::Measure::TokensPerMinute, limit);
+            }
+            if settled.is_news {
+                state.learned(place, before, at);
             }
             state.put(place, at);
         });
@@ -223,13 +313,11 @@ impl Lane {
             let Some(place) = state.roster.project_of(lease.key.id) else {
                 return;
             };
-            if let Some(slot) = state.slots.get_mut(place as usize) {
-                slot.ended(call.number);
-                if !sent {
-                    slot.window.take_back(at, call.number);
-                }
-                state.put(place, at);
+            state.ended(place, call.number);
+            if let Some(slot) = state.slots.get_mut(place as usize).filter(|_| !sent) {
+                slot.window.take_back(at, call.number, lease.key.id);
             }
+            state.put(place, at);
         });
     }
 
@@ -242,69 +330,6 @@ impl Lane {
             }
         });
     }
-
-    /// Changes something, and gives what that has made free to those that wait.
-    fn serving(self: &Arc<Self>, change: impl FnOnce(&mut LaneState, Moment)) {
-        let given = self.with(|state, at| {
-            change(state, at);
-            match state.queue.is_empty() {
-                true => Vec::new(),
-                false => self.serve(state, at, true).given,
-            }
-        });
-        Waiter::give(given);
-    }
-
-    /// Chooses for those that wait, the first first. One that needs much is overtaken by
-    /// others a few times, and then no more.
-    pub(super) fn serve(self: &Arc<Self>, state: &mut LaneState, at: Moment, tell: bool) -> Served {
-        let mut given = Vec::new();
-        let mut first = None;
-        let mut place = 0;
-        while let Some(waiter) = state.queue.get(place) {
-            if waiter.is_gone() {
-                state.queue.remove(place);
-                continue;
-            }
-            let want = waiter.want.clone();
-            match self.choose(state, at, &want.borrowed(&self.model)) {
-                Ok(picked) => {
-                    if let Some(waiter) = state.queue.remove(place) {
-                        given.push((waiter, picked));
-                    }
-                    for waiter in state.queue.iter_mut().take(place) {
-                        waiter.overtaken += 1;
-                    }
-                }
-                Err(closed) => {
-                    if place == 0 {
-                        first = Some(closed.why);
-                    }
-                    let waits_for_it = state
-                        .queue
-                        .get(place)
-                        .is_some_and(|waiter| waiter.overtaken >= MOST_OVERTAKEN);
-                    place += 1;
-                    if !closed.by_size || waits_for_it || place >= MOST_LOOKED_AT {
-                        break;
-                    }
-                }
-            }
-        }
-        if let Some(next) = state.queue.front()
-            && (tell || !given.is_empty())
-        {
-            next.look();
-        }
-        Served { given, first }
-    }
-}
-
-/// What came of looking at those that wait.
-pub(super) struct Served {
-    pub(super) given: Vec<(Waiter, Picked)>,
-    /// Why the one that is first now has to wait on.
-    pub(super) first: Option<Unavailable>,
 }
 
 /// Whether a model in trouble may be asked.

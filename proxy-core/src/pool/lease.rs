@@ -62,11 +62,15 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(call) = &self.call {
-            self.key.running.fetch_sub(1, Ordering::Relaxed);
+            self.key.running.fetch_sub(1, Ordering::SeqCst);
             let unsettled = !*self.settled.get_mut();
             let sent = *self.sent.get_mut();
             let lane = call.lane.clone();
             lane.release(self, unsettled, sent);
+            // It may be what one waits for who wants another model.
+            if lane.shared.rules.load().key_concurrency > 0 {
+                lane.shared.queues.look();
+            }
         }
     }
 }
@@ -88,6 +92,12 @@ impl Picked {
     /// The value of `x-goog-api-key`, marked as sensitive.
     pub fn header(&self) -> HeaderValue {
         self.0.key.header.clone()
+    }
+
+    /// The same key, to show and to scrub by, when the call with it is over.
+    #[must_use]
+    pub fn without_call(&self) -> Self {
+        Self::new(Lease::of_key(self.0.key.clone()))
     }
 
     /// How to show it.

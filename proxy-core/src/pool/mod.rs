@@ -9,11 +9,14 @@
 //!
 //! Deliberately absent: knowing anything of HTTP, and a clock or randomness of its own.
 
+mod adopt;
 mod affinity;
 mod blame;
 mod day;
 mod dice;
+mod find;
 mod health;
+mod hints;
 mod lane;
 mod lease;
 mod outcome;
@@ -26,6 +29,7 @@ mod window;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use contract::Millis;
@@ -33,9 +37,11 @@ use contract::admin::CooldownReason;
 
 pub use dice::Dice;
 pub use health::{Health, KeyEvent};
-pub use lane::{Prefer, Settled, Want};
+pub use lane::{Judge, Prefer, Settled, Verdict, Want};
 pub use lease::Picked;
-pub use outcome::{Consequence, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect};
+pub use outcome::{
+    Consequence, EgressEffect, KeyEffect, Limits, ModelEffect, Outcome, Retry, WindowEffect,
+};
 pub use roster::{NewKey, SavedKeyState};
 pub use shown::KeyStatus;
 pub use wait::{Asked, Waiting};
@@ -48,17 +54,22 @@ use day::Day;
 use lane::Lane;
 use lease::Lease;
 use roster::{Key, Roster};
-use window::Moment;
+use wait::Queues;
+use window::{Moment, Window};
 
 /// How many models are kept apart before those of which nothing is known are dropped: a name
 /// that a client made up is a model, too, until Google has refused it.
 const MOST_BLANK_LANES: usize = 256;
+/// How many models are kept apart at all; beyond it, those asked for least lately are forgotten.
+const MOST_LANES: usize = 1_024;
 
 /// The keys and what is known of each.
 pub struct Pool {
     shared: Arc<Shared>,
     lanes: ArcSwap<HashMap<Box<str>, Arc<Lane>>>,
     affinity: Affinity,
+    /// The end of the day on which it was last looked for what can be forgotten.
+    tidied: AtomicI64,
     changed: Box<dyn Fn(i64, SavedKeyState) + Send + Sync>,
 }
 
@@ -70,6 +81,7 @@ struct Shared {
     day: Day,
     dice: Dice,
     blame: Blame,
+    queues: Queues,
 }
 
 /// In which order projects are asked.
@@ -189,9 +201,11 @@ impl Pool {
                 day: Day::default(),
                 dice,
                 blame: Blame::default(),
+                queues: Queues::default(),
             }),
             lanes: ArcSwap::default(),
             affinity: Affinity::default(),
+            tidied: AtomicI64::default(),
             changed: Box::new(changed),
         }
     }
@@ -259,7 +273,7 @@ impl Pool {
         self.affinity.keep(now, conversation, picked.id());
     }
 
-    /// Chooses a certain key whatever is known of it, to check it.
+    /// Chooses a certain key whatever is known of it, to check it; nothing is counted for that.
     pub fn pick_by_id(&self, id: i64) -> Option<Picked> {
         let key = self.shared.roster.load().key(id)?.clone();
         Some(Picked::new(Lease::of_key(key)))
@@ -297,19 +311,45 @@ impl Pool {
         if let Some(project) = project {
             self.belongs_to(key, project);
         }
+        // Before those that wait are given what this makes free.
+        let is_news = self.judge(key, outcome);
         let settled = match &lease.call {
             Some(call) => call.lane.settle(lease, outcome, first),
             None => Settled::default(),
         };
-        let mut is_news = settled.is_news;
+        let is_news = is_news || settled.is_news;
+        if let Some(said) = said.filter(|_| is_news && outcome != Outcome::Answered) {
+            key.knowledge.lock().last_error = Some(said.to_owned());
+        }
+        if is_news {
+            self.keep(key);
+        }
+        if settled.is_news {
+            // What is known of a project is kept with its first key.
+            let roster = self.shared.roster.load();
+            let place = roster.project_of(key.id).map(|place| place as usize);
+            let project = place.and_then(|place| roster.projects.get(place));
+            let first = project.and_then(|project| project.keys.first());
+            if let Some(first) = first.filter(|first| first.id != key.id) {
+                self.keep(first);
+            }
+        }
+        settled
+    }
+
+    /// Applies what an outcome says of the key itself; true when that is to be kept.
+    fn judge(&self, key: &Arc<Key>, outcome: Outcome) -> bool {
         match outcome.consequence().key {
-            KeyEffect::None => {}
+            KeyEffect::None => false,
             KeyEffect::Good => {
-                self.shared.blame.went_well();
-                if key.knowledge.lock().health == Health::Unchecked {
-                    key.learn(|known| known.health = known.health.after(KeyEvent::Succeeded));
-                    is_news = true;
+                if self.shared.blame.went_well() {
+                    self.shared.queues.look();
                 }
+                let is_new = key.knowledge.lock().health == Health::Unchecked;
+                if is_new {
+                    key.learn(|known| known.health = known.health.after(KeyEvent::Succeeded));
+                }
+                is_new
             }
             KeyEffect::Reject(reason) => {
                 let now = self.shared.clock.now();
@@ -323,16 +363,11 @@ impl Pool {
                         self.acquit(&innocent);
                     }
                 }
-                is_news = true;
+                // Whoever waits for it in vain is to know.
+                self.shared.queues.look();
+                true
             }
         }
-        if let Some(said) = said.filter(|_| is_news && outcome != Outcome::Answered) {
-            key.knowledge.lock().last_error = Some(said.to_owned());
-        }
-        if is_news {
-            self.keep(key);
-        }
-        settled
     }
 
     /// Forgets that Google refused a key, because a check went well. A key that the user
@@ -406,11 +441,11 @@ impl Pool {
                         return Some(Arc::clone(known));
                     }
                     let mut saved = self.saved_of(known);
-                    if known.id == id {
-                        // Its windows follow its number.
-                        saved.windows = Vec::new();
-                    }
+                    // What lanes know of it follows its number.
+                    saved.windows.clone_from(&known.knowledge.lock().windows);
                     new.saved = Some(saved);
+                    let was = Some(known.id).filter(|was| *was != id);
+                    return Key::new(new).map(|key| Arc::new(key.renumbered(was)));
                 }
                 Key::new(new).map(Arc::new)
             })
@@ -428,6 +463,10 @@ impl Pool {
 
     /// Takes a key out.
     pub fn remove(&self, id: i64) {
+        if let Some(key) = self.find(id) {
+            // It may come back.
+            self.keep(&key);
+        }
         self.rearrange(|mut keys| {
             keys.retain(|key| key.id != id);
             keys
@@ -468,6 +507,14 @@ impl Pool {
         for key in changed.into_iter().filter_map(|id| self.find(id)) {
             self.keep(&key);
         }
+        let day_ends = self.shared.now().day_ends;
+        if self.tidied.swap(day_ends, Ordering::Relaxed) != day_ends {
+            self.lanes.rcu(|lanes| {
+                let mut lanes = HashMap::clone(lanes);
+                lanes.retain(|_, lane| !lane.with(|state, at| state.is_blank(at)));
+                lanes
+            });
+        }
     }
 
     fn find(&self, id: i64) -> Option<Arc<Key>> {
@@ -482,7 +529,16 @@ impl Pool {
         self.lanes.rcu(|lanes| {
             let mut lanes = HashMap::clone(lanes);
             if lanes.len() >= MOST_BLANK_LANES {
-                lanes.retain(|_, lane| !lane.state.lock().is_blank());
+                lanes.retain(|_, lane| !lane.with(|state, at| state.is_blank(at)));
+            }
+            if lanes.len() >= MOST_LANES {
+                let asked_at = |lane: &Lane| lane.asked_at.load(Ordering::Relaxed);
+                let mut asked: Vec<Millis> = lanes.values().map(|lane| asked_at(lane)).collect();
+                asked.sort_unstable();
+                let oldest = asked.get(MOST_LANES / 4).copied().unwrap_or_default();
+                lanes.retain(|_, lane| {
+                    asked_at(lane) > oldest || !lane.state.lock().queue.is_empty()
+                });
             }
             lanes
                 .entry(model.into())
@@ -496,12 +552,17 @@ impl Pool {
         }
     }
 
-    /// Opens the lanes of which something was kept.
+    /// Opens the lanes of which something was kept that still counts.
     fn open_lanes(&self, keys: &[Arc<Key>]) {
+        let at = self.shared.now();
         let models: BTreeSet<String> = keys
             .iter()
             .flat_map(|key| {
-                let known = key.knowledge.lock();
+                let mut known = key.knowledge.lock();
+                known.windows.retain(|saved| {
+                    let mut window = Window::restored(saved.clone(), key.id);
+                    !window.is_blank(at)
+                });
                 let models = known.windows.iter().map(|saved| saved.model.clone());
                 models.collect::<Vec<_>>()
             })
@@ -516,6 +577,7 @@ impl Pool {
         self.shared
             .roster
             .rcu(|roster| Roster::new(roster.generation + 1, edit(roster.keys.clone())));
+        self.shared.queues.look();
     }
 
     /// Google has told which project a key belongs to.
@@ -527,10 +589,14 @@ impl Pool {
                 known.project = Some(project.to_owned());
             }
         });
-        if is_news {
-            self.rearrange(|keys| keys);
-            self.keep(key);
+        if !is_news {
+            return;
         }
+        // As long as each key has a project of its own, the number alone changes nothing.
+        if !self.shared.roster.load().is_alone(key.id, project) {
+            self.rearrange(|keys| keys);
+        }
+        self.keep(key);
     }
 
     /// Takes back that these were refused.
@@ -551,7 +617,7 @@ impl Pool {
     fn saved_of(&self, key: &Key) -> SavedKeyState {
         let mut windows: Vec<SavedWindow> = Vec::new();
         for lane in self.lanes.load().values() {
-            windows.extend(lane.with(|state, _| state.saved(key.id, &lane.model)));
+            windows.extend(lane.with(|state, at| state.saved(key.id, &lane.model, at)));
         }
         windows.sort_by(|a, b| a.model.cmp(&b.model));
         let knowledge = key.knowledge.lock();

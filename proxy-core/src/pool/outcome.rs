@@ -79,6 +79,8 @@ pub struct Consequence {
     pub window: WindowEffect,
     /// For the model, whoever asks for it.
     pub model: ModelEffect,
+    /// For the way that the call took to Google.
+    pub egress: EgressEffect,
     /// For the request.
     pub retry: Retry,
     /// Whether the attempt counts against the number of attempts that the settings allow.
@@ -92,7 +94,7 @@ pub struct Consequence {
 pub enum KeyEffect {
     /// Nothing was learned about it.
     None,
-    /// It works.
+    /// Google takes it.
     Good,
     /// It takes no part any more until the user acts.
     Reject(RejectReason),
@@ -120,6 +122,17 @@ pub enum ModelEffect {
     BackOff,
 }
 
+/// What an outcome does to the way that the call took to Google.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EgressEffect {
+    /// Nothing was learned about it.
+    None,
+    /// It leads there.
+    Good,
+    /// It is what failed, and not the key.
+    Blame,
+}
+
 /// Whether the request may be tried again before the client sees a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -129,6 +142,8 @@ pub enum Retry {
     OtherKey,
     /// With another key if there is one, else with the same after a pause.
     AnyKey,
+    /// Only with a key that takes another way to Google.
+    OtherWay,
 }
 
 impl Outcome {
@@ -172,21 +187,21 @@ impl Outcome {
     /// cost answers.
     #[rustfmt::skip]
     pub fn consequence(self) -> Consequence {
-        use {KeyEffect as Key, ModelEffect as Model, Retry as Again, WindowEffect as Window};
-        let (key, window, model, retry, counts) = match self {
-            Self::Answered              => (Key::Good,           Window::Spent,     Model::Works,   Again::No,       true),
-            Self::Empty                 => (Key::None,           Window::Spent,     Model::None,    Again::AnyKey,   true),
-            Self::ClientFault           => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
-            Self::Quota { .. }          => (Key::None,           Window::Rest,      Model::None,    Again::OtherKey, false),
-            Self::PromptTooLarge { .. } => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
-            Self::KeyRefused(reason)    => (Key::Reject(reason), Window::TakenBack, Model::None,    Again::OtherKey, false),
-            Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Again::OtherKey, true),
-            Self::LocationRefused       => (Key::None,           Window::TakenBack, Model::None,    Again::No,       true),
-            Self::Overloaded            => (Key::None,           Window::TakenBack, Model::BackOff, Again::AnyKey,   true),
-            Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Again::AnyKey,   true),
+        use {EgressEffect as Way, KeyEffect as Key, ModelEffect as Model, Retry as Again, WindowEffect as Window};
+        let (key, window, model, egress, retry, counts) = match self {
+            Self::Answered              => (Key::Good,           Window::Spent,     Model::Works,   Way::Good,  Again::No,       true),
+            Self::Empty                 => (Key::None,           Window::Spent,     Model::None,    Way::Good,  Again::AnyKey,   true),
+            Self::ClientFault           => (Key::None,           Window::TakenBack, Model::None,    Way::Good,  Again::No,       true),
+            Self::Quota { .. }          => (Key::Good,           Window::Rest,      Model::None,    Way::Good,  Again::OtherKey, false),
+            Self::PromptTooLarge { .. } => (Key::Good,           Window::TakenBack, Model::None,    Way::Good,  Again::No,       true),
+            Self::KeyRefused(reason)    => (Key::Reject(reason), Window::TakenBack, Model::None,    Way::Good,  Again::OtherKey, false),
+            Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Way::Good,  Again::OtherKey, true),
+            Self::LocationRefused       => (Key::None,           Window::TakenBack, Model::None,    Way::Blame, Again::OtherWay, true),
+            Self::Overloaded            => (Key::None,           Window::TakenBack, Model::BackOff, Way::Good,  Again::AnyKey,   true),
+            Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Way::Blame, Again::AnyKey,   true),
             // Google may have computed the answer, and counted it.
-            Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Again::No,       true),
+            Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
         };
-        Consequence { key, window, model, retry, counts }
+        Consequence { key, window, model, egress, retry, counts }
     }
 }

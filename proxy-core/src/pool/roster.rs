@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
@@ -50,6 +50,8 @@ pub struct SavedKeyState {
 /// One key.
 pub(super) struct Key {
     pub(super) id: i64,
+    /// The number that it had before, under which what it has asked is known.
+    pub(super) was: Option<i64>,
     pub(super) secret: Secret,
     pub(super) header: HeaderValue,
     pub(super) masked: String,
@@ -102,6 +104,7 @@ impl Key {
         });
         Some(Self {
             id: new.id,
+            was: None,
             masked: new.secret.masked(),
             secret: new.secret,
             header,
@@ -118,8 +121,20 @@ impl Key {
         })
     }
 
+    /// The same, which had another number before.
+    pub(super) fn renumbered(self, was: Option<i64>) -> Self {
+        Self { was, ..self }
+    }
+
     pub(super) fn is_usable(&self) -> bool {
         self.usable.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call as under way, unless it has as many as it may have; 0: any number.
+    pub(super) fn starts(&self, most_running: u32) -> bool {
+        let order = Ordering::SeqCst;
+        let may = |running| (most_running == 0 || running < most_running).then_some(running + 1);
+        self.running.fetch_update(order, order, may).is_ok()
     }
 
     /// Whether the user lets it be asked for a model.
@@ -164,6 +179,8 @@ pub(super) struct Roster {
     pub(super) is_paid: bool,
     /// Where each key is: in `keys` and in `projects`.
     places: HashMap<i64, (usize, u32)>,
+    /// The numbers of projects that Google has told, those since it was made included.
+    numbers: Mutex<HashSet<String>>,
 }
 
 impl Roster {
@@ -171,8 +188,10 @@ impl Roster {
         let mut projects: Vec<Project> = Vec::new();
         let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
         let mut places = HashMap::with_capacity(keys.len());
+        let mut numbers = HashSet::new();
         for (at, key) in keys.iter().enumerate() {
             let told = key.knowledge.lock().project.clone();
+            numbers.extend(told.clone());
             let name = match (told, &key.rules.project) {
                 (Some(number), _) => format!("google {number}"),
                 (None, Some(group)) => format!("group {group}"),
@@ -202,7 +221,17 @@ impl Roster {
             is_paid: projects.iter().any(|project| project.tier == Tier::Paid),
             projects,
             places,
+            numbers: Mutex::new(numbers),
         }
+    }
+
+    /// Notes that Google has told the number of a key's project. Whether it is the only key of
+    /// that project, and was before.
+    pub(super) fn is_alone(&self, id: i64, number: &str) -> bool {
+        let is_new = self.numbers.lock().insert(number.to_owned());
+        let place = self.project_of(id).map(|place| place as usize);
+        let project = place.and_then(|place| self.projects.get(place));
+        is_new && project.is_some_and(|project| project.keys.len() == 1)
     }
 
     pub(super) fn key(&self, id: i64) -> Option<&Arc<Key>> {

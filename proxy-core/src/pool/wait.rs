@@ -1,19 +1,29 @@
 //! Waiting for the first window that opens, in the order of arrival.
+//!
+//! Who waits is looked after by whatever changes something (a call that ends, a key that is
+//! added), and by the first of each queue, which keeps the time for all of it. One that needs
+//! more than there is anywhere is overtaken by others a few times; then a project is kept free
+//! for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use contract::Millis;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::Unavailable;
-use super::lane::{Lane, Prefer, Want};
+use super::find::Closed;
+use super::lane::{Judge, Lane, Prefer, Want};
 use super::lease::Picked;
+use super::slots::LaneState;
+use super::window::Moment;
 
-/// After how long the first of a queue looks again, in milliseconds, when it is not known when a
-/// key becomes free.
-const LOOK_AGAIN_MS: Millis = 500;
+/// How often one that waits is overtaken by others, before a project is kept free for it.
+const MOST_OVERTAKEN: u32 = 16;
+/// How many of those that wait are looked at when the first does not fit.
+const MOST_LOOKED_AT: usize = 32;
 
 /// A [`Want`] that outlives its request's borrowings.
 #[derive(Clone, Debug)]
@@ -22,17 +32,26 @@ pub(super) struct OwnedWant {
     never: Arc<[i64]>,
     rather_not: Arc<[i64]>,
     prefer: Option<Prefer>,
+    only: Option<i64>,
+    judge: Option<Judge>,
 }
 
 impl OwnedWant {
-    pub(super) fn borrowed<'a>(&'a self, model: &'a str) -> Want<'a> {
+    fn borrowed<'a>(&'a self, model: &'a str) -> Want<'a> {
         Want {
             model,
             tokens: self.tokens,
             never: &self.never,
             rather_not: &self.rather_not,
             prefer: self.prefer,
+            only: self.only,
+            judge: self.judge.as_ref(),
         }
+    }
+
+    /// Whether this key could have been given to it.
+    fn may_have(&self, key: i64) -> bool {
+        self.only.is_none_or(|only| only == key) && !self.never.contains(&key)
     }
 }
 
@@ -43,6 +62,40 @@ impl From<&Want<'_>> for OwnedWant {
             never: want.never.into(),
             rather_not: want.rather_not.into(),
             prefer: want.prefer,
+            only: want.only,
+            judge: want.judge.cloned(),
+        }
+    }
+}
+
+/// The lanes in which somebody waits, to be told of what is no single model's: a key that has
+/// one call less under way, or an outage that is over.
+#[derive(Default)]
+pub(super) struct Queues {
+    /// How many there are, to know of none without the lock.
+    count: AtomicUsize,
+    lanes: Mutex<Vec<Arc<Lane>>>,
+}
+
+impl Queues {
+    fn enter(&self, lane: &Arc<Lane>) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.lanes.lock().push(lane.clone());
+    }
+
+    pub(super) fn leave(&self, lane: &Arc<Lane>) {
+        self.lanes.lock().retain(|other| !Arc::ptr_eq(other, lane));
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Has all look that wait. Not to be called under a lane's lock.
+    pub(super) fn look(&self) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let lanes = self.lanes.lock().clone();
+        for lane in lanes {
+            lane.serving(|_, _| ());
         }
     }
 }
@@ -50,30 +103,36 @@ impl From<&Want<'_>> for OwnedWant {
 /// One request in a lane's queue.
 pub(super) struct Waiter {
     ticket: u64,
-    pub(super) want: OwnedWant,
+    want: OwnedWant,
     /// How often one behind it went first.
-    pub(super) overtaken: u32,
+    overtaken: u32,
+    /// The project that is kept free for it.
+    pub(super) reserved: Option<u32>,
     give: oneshot::Sender<Picked>,
     look: Arc<Notify>,
 }
 
 impl Waiter {
     /// Whether nobody waits any more.
-    pub(super) fn is_gone(&self) -> bool {
+    fn is_gone(&self) -> bool {
         self.give.is_closed()
     }
 
-    /// Has it look when it may go on.
-    pub(super) fn look(&self) {
-        self.look.notify_one();
-    }
-
     /// Hands out what was chosen. Not under the lane's lock: what nobody takes goes back there.
-    pub(super) fn give(given: Vec<(Self, Picked)>) {
+    fn give(given: Vec<(Self, Picked)>) {
         for (waiter, picked) in given {
             drop(waiter.give.send(picked));
         }
     }
+}
+
+/// What came of looking at those that wait.
+struct Served {
+    given: Vec<(Waiter, Picked)>,
+    /// Why the one that is first now has to wait on.
+    first: Option<Unavailable>,
+    /// When it is worth looking again by itself.
+    next: Option<Millis>,
 }
 
 /// A place in a lane's queue. Dropping it leaves the queue.
@@ -108,61 +167,155 @@ impl Lane {
                 // Those that wait come first.
                 false => self.serve(state, at, false).given,
             };
-            let asked = match self.choose(state, at, want) {
-                Ok(picked) => Ok(Asked::Now(picked)),
-                Err(closed) => {
-                    let is_in_time = deadline.is_some_and(|deadline| {
-                        closed
-                            .why
-                            .until()
-                            .is_some_and(|until| until.unwrap_or(at.now) < deadline)
-                    });
-                    let most = self.shared.rules.load().queue;
-                    if !is_in_time || state.queue.len() >= most {
-                        Err(closed.why)
-                    } else {
-                        let (give, given) = oneshot::channel();
-                        let look = Arc::new(Notify::new());
-                        let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
-                        state.queue.push_back(Waiter {
-                            ticket,
-                            want: want.into(),
-                            overtaken: 0,
-                            give,
-                            look: look.clone(),
-                        });
-                        Ok(Asked::Queued(Waiting {
-                            lane: self.clone(),
-                            ticket,
-                            given,
-                            look,
-                            why: closed.why,
-                        }))
-                    }
+            let closed = match self.choose(state, at, want, None) {
+                Ok(picked) => {
+                    state.overtake(picked.id(), usize::MAX);
+                    return (given, Ok(Asked::Now(picked)));
                 }
+                Err(closed) => closed,
             };
-            (given, asked)
+            let most = self.shared.rules.load().queue;
+            if !deadline.is_some_and(|deadline| closed.opens_by(at.now, deadline))
+                || state.queue.len() >= most
+            {
+                return (given, Err(closed.why));
+            }
+            if !state.is_listed {
+                state.is_listed = true;
+                self.shared.queues.enter(self);
+            }
+            // What became free just before that has told nobody here.
+            if closed.why == Unavailable::Busy
+                && let Ok(picked) = self.choose(state, at, want, None)
+            {
+                return (given, Ok(Asked::Now(picked)));
+            }
+            // Something may open for it sooner than the first of the queue looks again.
+            if let Some(front) = state.queue.front() {
+                front.look.notify_one();
+            }
+            let (give, gets) = oneshot::channel();
+            let look = Arc::new(Notify::new());
+            let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
+            state.queue.push_back(Waiter {
+                ticket,
+                want: want.into(),
+                overtaken: 0,
+                reserved: None,
+                give,
+                look: look.clone(),
+            });
+            let waiting = Waiting {
+                lane: self.clone(),
+                ticket,
+                given: gets,
+                look,
+                why: closed.why,
+            };
+            (given, Ok(Asked::Queued(waiting)))
         });
         Waiter::give(given);
         asked
     }
 
-    /// Serves the queue. Gives why the first of it cannot go on, if that is `ticket`.
-    fn attend(self: &Arc<Self>, ticket: u64) -> Option<Unavailable> {
+    /// Changes something, and gives what that has made free to those that wait.
+    pub(super) fn serving(self: &Arc<Self>, change: impl FnOnce(&mut LaneState, Moment)) {
+        let given = self.with(|state, at| {
+            change(state, at);
+            match state.queue.is_empty() {
+                true => Vec::new(),
+                false => self.serve(state, at, true).given,
+            }
+        });
+        Waiter::give(given);
+    }
+
+    /// Chooses for those that wait, the first first. What the first has no use for goes to others.
+    fn serve(self: &Arc<Self>, state: &mut LaneState, at: Moment, tell: bool) -> Served {
+        let mut given = Vec::new();
+        let (mut first, mut next) = (None, None::<Millis>);
+        let mut place = 0;
+        while let Some(waiter) = state.queue.get(place) {
+            let (ticket, reserved) = (waiter.ticket, waiter.reserved);
+            if waiter.is_gone() {
+                state.queue.remove(place);
+                state.reserve(reserved, None, ticket);
+                continue;
+            }
+            let want = waiter.want.clone();
+            match self.choose(state, at, &want.borrowed(&self.model), Some(ticket)) {
+                Ok(picked) => {
+                    state.reserve(reserved, None, ticket);
+                    state.overtake(picked.id(), place);
+                    if let Some(waiter) = state.queue.remove(place) {
+                        given.push((waiter, picked));
+                    }
+                }
+                Err(closed) => {
+                    if place == 0 {
+                        first = Some(closed.why);
+                    }
+                    next = [next, closed.look_at].into_iter().flatten().min();
+                    if let Some(waiter) = state.queue.get_mut(place)
+                        && waiter.overtaken >= MOST_OVERTAKEN
+                    {
+                        waiter.reserved = closed.soonest;
+                        state.reserve(reserved, closed.soonest, ticket);
+                    }
+                    place += 1;
+                    if !closed.others_may || place >= MOST_LOOKED_AT {
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(front) = state.queue.front()
+            && (tell || !given.is_empty())
+        {
+            front.look.notify_one();
+        }
+        Served { given, first, next }
+    }
+
+    /// Serves the queue. When `ticket` is the first of it, gives why it cannot go on, and when it
+    /// is to look again.
+    fn attend(self: &Arc<Self>, ticket: u64) -> Option<(Unavailable, Option<Millis>)> {
         let (served, is_first) = self.with(|state, at| {
             let served = self.serve(state, at, false);
             let first = state.queue.front();
             (served, first.is_some_and(|first| first.ticket == ticket))
         });
         Waiter::give(served.given);
-        served.first.filter(|_| is_first)
+        let why = served.first.filter(|_| is_first)?;
+        Some((why, served.next))
     }
 
     /// Serves the queue as it is now. Gives when it is worth calling again by itself.
     pub(super) fn serve_now(self: &Arc<Self>) -> Option<Millis> {
         let served = self.with(|state, at| self.serve(state, at, false));
         Waiter::give(served.given);
-        served.first?.until()?
+        served.next
+    }
+}
+
+impl LaneState {
+    /// Notes that a key went to one that came after the first `count` of the queue.
+    fn overtake(&mut self, key: i64, count: usize) {
+        for waiter in self.queue.iter_mut().take(count) {
+            waiter.overtaken += u32::from(waiter.want.may_have(key));
+        }
+    }
+}
+
+impl Closed {
+    /// Whether it is worth waiting from now until then.
+    fn opens_by(&self, now: Millis, deadline: Millis) -> bool {
+        match self.why.until() {
+            None => false,
+            // What is under way may end at any time.
+            Some(None) => now < deadline,
+            Some(Some(until)) => self.look_at.unwrap_or(until) < deadline,
+        }
     }
 }
 
@@ -185,25 +338,19 @@ impl Waiting {
                 return Ok(picked);
             }
             let now = clock.now();
-            let opens = match first {
-                Some(reason) => {
-                    why = reason;
-                    match why.until() {
-                        Some(until) => until.unwrap_or(deadline),
-                        // Nothing will open by itself, e.g. the last key was refused.
-                        None => return Err(why),
-                    }
-                }
-                None => deadline,
-            };
+            let mut opens = deadline;
+            if let Some((reason, next)) = first {
+                why = reason;
+                opens = match why.until() {
+                    // Nothing will open by itself, e.g. the last key was refused.
+                    None => return Err(why),
+                    Some(None) => next.map_or(deadline, |next| next.min(deadline)),
+                    Some(Some(_)) => next.unwrap_or(deadline),
+                };
+            }
             if now >= deadline || opens > deadline {
                 return Err(why);
             }
-            // Keys also become free by calls of other models, which tell nobody here.
-            let opens = match why {
-                Unavailable::Busy => opens.min(now.saturating_add(LOOK_AGAIN_MS)),
-                _ => opens,
-            };
             let pause = Duration::from_millis(opens.saturating_sub(now).max(1).unsigned_abs());
             tokio::select! {
                 biased;
@@ -218,12 +365,14 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let given = self.lane.with(|state, at| {
-            let before = state.queue.len();
-            state.queue.retain(|waiter| waiter.ticket != self.ticket);
-            match state.queue.len() < before {
-                true => self.lane.serve(state, at, true).given,
-                false => Vec::new(),
+            let mut queue = state.queue.iter();
+            let Some(place) = queue.position(|waiter| waiter.ticket == self.ticket) else {
+                return Vec::new();
+            };
+            if let Some(waiter) = state.queue.remove(place) {
+                state.reserve(waiter.reserved, None, waiter.ticket);
             }
+            self.lane.serve(state, at, true).given
         });
         Waiter::give(given);
     }

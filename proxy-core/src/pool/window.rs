@@ -103,6 +103,8 @@ pub struct Window {
     day_ends: Millis,
     /// Requests since the last midnight in California.
     today: u64,
+    /// The same by key, because it is a key that turns out to belong to another project.
+    by_key: Vec<(i64, u64)>,
     /// The number of the first request of that day: one that is taken back after midnight was
     /// never among those of the new day.
     day_began: Option<u64>,
@@ -117,6 +119,8 @@ pub struct Window {
 struct Sent {
     /// Names it, to correct it or take it back.
     number: u64,
+    /// The key that it was sent with.
+    key: i64,
     at: Millis,
     requests: u64,
     tokens: u64,
@@ -130,9 +134,9 @@ pub struct SavedWindow {
     pub model: String,
     /// The end of the day that `today` counts.
     pub day_ends: Millis,
-    /// Requests of that day.
+    /// Requests of that day with this key.
     pub today: u64,
-    /// When the requests of the last minute were sent, and how many tokens they had.
+    /// When its requests of the last minute were sent, and how many tokens they had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<(Millis, u64, u64)>,
     /// The limits that Google has told.
@@ -196,10 +200,14 @@ impl Window {
         opening
     }
 
-    /// Notes that a request is sent.
-    pub fn send(&mut self, at: Moment, number: u64, tokens: u64) {
+    /// Notes that a request is sent with this key.
+    pub fn send(&mut self, at: Moment, number: u64, key: i64, tokens: u64) {
         self.forget(at);
         self.today += 1;
+        match self.by_key.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, today)) => *today += 1,
+            None => self.by_key.push((key, 1)),
+        }
         self.day_began.get_or_insert(number);
         self.requests += 1;
         self.tokens += tokens;
@@ -208,6 +216,7 @@ impl Window {
             Some(last) => {
                 *last = Sent {
                     number,
+                    key,
                     at: at.now,
                     requests: last.requests + 1,
                     tokens: last.tokens + tokens,
@@ -215,6 +224,7 @@ impl Window {
             }
             None => self.sent.push_back(Sent {
                 number,
+                key,
                 at: at.now,
                 requests: 1,
                 tokens,
@@ -231,11 +241,15 @@ impl Window {
         }
     }
 
-    /// Takes back a request that Google has not counted.
-    pub fn take_back(&mut self, at: Moment, number: u64) {
+    /// Takes back a request with this key that Google has not counted.
+    pub fn take_back(&mut self, at: Moment, number: u64, key: i64) {
         self.forget(at);
-        if self.day_began.is_some_and(|first| number >= first) {
-            self.today = self.today.saturating_sub(1);
+        if self.day_began.is_some_and(|first| number >= first)
+            && let Some((_, today)) = self.by_key.iter_mut().find(|(known, _)| *known == key)
+            && *today > 0
+        {
+            *today -= 1;
+            self.today -= 1;
         }
         let found = self.sent.iter().rposition(|sent| sent.number == number);
         let Some((place, sent)) = found.and_then(|place| Some((place, *self.sent.get(place)?)))
@@ -289,17 +303,19 @@ impl Window {
         self.unproven = false;
         self.learned = Learned::default();
         self.today = 0;
+        self.by_key.clear();
         self.sent.clear();
         self.requests = 0;
         self.tokens = 0;
     }
 
-    /// Whether there is anything to know of it.
-    pub fn is_blank(&self) -> bool {
+    /// Whether nothing that is known of it counts any more.
+    pub fn is_blank(&mut self, at: Moment) -> bool {
+        self.forget(at);
         self.sent.is_empty()
             && self.today == 0
-            && self.rest.is_none()
-            && self.learned == Learned::default()
+            && self.rest.is_none_or(|rest| rest.until <= at.now)
+            && self.limits(at.now, &Caps::default()) == Caps::default()
     }
 
     /// Whether the model was asked for today, or rests.
@@ -318,37 +334,46 @@ impl Window {
         }
     }
 
-    /// How many requests are left today, where the limit is known.
-    pub fn left_today(&mut self, at: Moment, caps: &Caps) -> Option<u64> {
-        let used = self.used(at, caps);
-        used.limits
-            .rpd
-            .map(|limit| limit.saturating_sub(used.today))
+    /// What is known of these keys' requests, with what is known of their project.
+    pub fn part(&self, has: impl Fn(i64) -> bool) -> Self {
+        let mut part = self.clone();
+        part.sent.retain(|sent| has(sent.key));
+        part.by_key.retain(|(key, _)| has(*key));
+        part.add_up();
+        part
     }
 
-    /// Adds what is known of another: both turned out to be the same project.
+    /// Adds what is known of another: both turned out to be the same project. What both know of
+    /// a key's requests is counted once.
     pub fn merge(&mut self, other: Self) {
         let newer = |a: Option<Limit>, b: Option<Limit>| match (a, b) {
             (Some(a), Some(b)) if b.learned_at > a.learned_at => Some(b),
             (a, b) => a.or(b),
         };
-        let mut sent: Vec<Sent> = self.sent.drain(..).chain(other.sent).collect();
+        let known: Vec<i64> = self.sent.iter().map(|sent| sent.key).collect();
+        let new = other.sent.into_iter();
+        let new = new.filter(|sent| !known.contains(&sent.key));
+        let mut sent: Vec<Sent> = self.sent.drain(..).chain(new).collect();
         sent.sort_by_key(|sent| sent.at);
         self.sent = sent.into();
-        self.requests += other.requests;
-        self.tokens += other.tokens;
         match self.day_ends.cmp(&other.day_ends) {
             std::cmp::Ordering::Equal => {
-                self.today += other.today;
+                for (key, today) in other.by_key {
+                    match self.by_key.iter_mut().find(|(known, _)| *known == key) {
+                        Some((_, known)) => *known = today.max(*known),
+                        None => self.by_key.push((key, today)),
+                    }
+                }
                 let both = [self.day_began, other.day_began].into_iter().flatten();
                 self.day_began = both.min();
             }
             std::cmp::Ordering::Less => {
-                (self.day_ends, self.today) = (other.day_ends, other.today);
+                (self.day_ends, self.by_key) = (other.day_ends, other.by_key);
                 self.day_began = other.day_began;
             }
             std::cmp::Ordering::Greater => {}
         }
+        self.add_up();
         self.learned = Learned {
             rpm: newer(self.learned.rpm, other.learned.rpm),
             tpm: newer(self.learned.tpm, other.learned.tpm),
@@ -360,54 +385,105 @@ impl Window {
         self.unproven |= other.unproven;
     }
 
-    /// What is to be kept of it over a restart; `None`: nothing.
-    pub fn saved(&self, model: &str) -> Option<SavedWindow> {
-        if self.is_blank() {
+    /// Calls these requests those of another key.
+    pub fn rename(&mut self, old: i64, new: i64) {
+        let sent = self.sent.iter_mut().map(|sent| &mut sent.key);
+        let keys = sent.chain(self.by_key.iter_mut().map(|(key, _)| key));
+        for key in keys.filter(|key| **key == old) {
+            *key = new;
+        }
+    }
+
+    fn add_up(&mut self) {
+        self.requests = self.sent.iter().map(|sent| sent.requests).sum();
+        self.tokens = self.sent.iter().map(|sent| sent.tokens).sum();
+        self.today = self.by_key.iter().map(|(_, today)| today).sum();
+    }
+
+    /// What is to be kept with a key over a restart: its own requests and, with the first key of
+    /// a project, what is known of that. `None`: nothing.
+    pub fn saved(
+        &mut self,
+        (model, caps): (&str, &Caps),
+        at: Moment,
+        key: i64,
+        is_first: bool,
+    ) -> Option<SavedWindow> {
+        if self.is_blank(at) {
             return None;
         }
+        let of_key = self.by_key.iter().find(|(known, _)| *known == key);
+        let today = of_key.map_or(0, |(_, today)| *today);
         // Without limits, nobody will ask what was sent in the last minute.
-        let is_counted = self.learned.rpm.is_some() || self.learned.tpm.is_some();
-        let sent = self.sent.iter().filter(|_| is_counted);
+        let limits = self.limits(at.now, caps);
+        let is_counted = limits.rpm.is_some() || limits.tpm.is_some();
+        let sent = self.sent.iter();
+        let sent: Vec<_> = sent
+            .filter(|sent| is_counted && sent.key == key)
+            .map(|sent| (sent.at, sent.requests, sent.tokens))
+            .collect();
+        if !is_first && today == 0 && sent.is_empty() {
+            return None;
+        }
         Some(SavedWindow {
             model: model.to_owned(),
             day_ends: self.day_ends,
-            today: self.today,
-            sent: sent
-                .map(|sent| (sent.at, sent.requests, sent.tokens))
-                .collect(),
-            learned: self.learned,
-            rest: self.rest,
-            unproven: self.unproven,
+            today,
+            sent,
+            learned: if is_first {
+                self.learned
+            } else {
+                Learned::default()
+            },
+            rest: self.rest.filter(|_| is_first),
+            unproven: self.unproven && is_first,
         })
     }
 
-    /// What was kept of one.
-    pub fn restored(saved: SavedWindow) -> Self {
-        let sent: VecDeque<Sent> = saved
-            .sent
-            .into_iter()
-            .map(|(at, requests, tokens)| Sent {
-                number: u64::MAX,
-                at,
-                requests,
-                tokens,
-            })
-            .collect();
-        Self {
-            requests: sent.iter().map(|sent| sent.requests).sum(),
-            tokens: sent.iter().map(|sent| sent.tokens).sum(),
-            sent,
+    /// What was kept of one with this key.
+    pub fn restored(saved: SavedWindow, key: i64) -> Self {
+        let sent = saved.sent.into_iter();
+        let sent = sent.map(|(at, requests, tokens)| Sent {
+            number: u64::MAX,
+            key,
+            at,
+            requests,
+            tokens,
+        });
+        let mut window = Self {
+            sent: sent.collect(),
             day_ends: saved.day_ends,
-            today: saved.today,
-            day_began: None,
+            by_key: Vec::from_iter((saved.today > 0).then_some((key, saved.today))),
             learned: saved.learned,
             rest: saved.rest,
             unproven: saved.unproven,
-        }
+            ..Self::default()
+        };
+        window.add_up();
+        window
+    }
+
+    /// The limits that Google has told lately.
+    pub fn told(&self, now: Millis) -> Caps {
+        self.limits(now, &Caps::default())
+    }
+
+    /// How many requests are left today, by what was known last: a limit that is not believed any
+    /// more is a good guess all the same. Only after [`Window::opening`].
+    pub fn left_today(&self, caps: &Caps) -> Option<u64> {
+        let told = self.learned.rpd.map(|limit| limit.value);
+        let limit = caps.rpd.or(told)?;
+        Some(limit.saturating_sub(self.today))
+    }
+
+    /// Whether one of the limits in which Google is not believed any more would be met now.
+    pub fn is_at_old_limit(&self) -> bool {
+        let is = |limit: Option<Limit>, used: u64| limit.is_some_and(|limit| limit.value == used);
+        is(self.learned.rpm, self.requests) || is(self.learned.rpd, self.today)
     }
 
     /// The limits in force: the user's, else what Google has told lately.
-    fn limits(&self, now: Millis, caps: &Caps) -> Caps {
+    pub fn limits(&self, now: Millis, caps: &Caps) -> Caps {
         let told = |limit: Option<Limit>| {
             limit
                 .filter(|limit| now.saturating_sub(limit.learned_at) < LIMIT_KEPT_MS)
@@ -432,6 +508,7 @@ impl Window {
         if self.day_ends != at.day_ends {
             self.day_ends = at.day_ends;
             self.today = 0;
+            self.by_key.clear();
             self.day_began = None;
         }
     }

@@ -162,6 +162,14 @@ settings! {
     key_concurrency: u32 = Upstream "KEY_CONCURRENCY" "key-concurrency" Kind::Integer(0, 1000), default "0", Live;
         zh "单密钥并发" "一个密钥最多同时进行多少个请求；0 表示不限。";
         en "Calls of one key" "How many calls one key may have under way at the same time; 0 means any number.";
+    /// How many calls may be under way by one way out; 0: any number.
+    egress_concurrency: u32 = Upstream "EGRESS_CONCURRENCY" "egress-concurrency" Kind::Integer(0, 10_000), default "0", Live;
+        zh "单出口并发" "经由同一个代理（或直连）最多同时进行多少个请求，超出的按顺序等待；0 表示不限。";
+        en "Calls of one way out" "How many calls may be under way through the same proxy (or straight) at the same time; more of them wait in turn. 0 means any number.";
+    /// How long after each other calls leave by one way out, on average, in milliseconds.
+    egress_gap_ms: u32 = Upstream "EGRESS_GAP_MS" "egress-gap-ms" Kind::Integer(0, 60_000), default "0", Live;
+        zh "单出口间隔（毫秒）" "经由同一个代理（或直连）的请求之间平均隔多久，带有随机变化，避免许多请求在同一时刻发出；0 表示不隔。";
+        en "Pause of one way out (ms)" "How long after each other calls leave through the same proxy (or straight), on average and never quite alike, so that many do not leave at the same moment. 0 means no pause.";
     /// How long a request waits for a key.
     patience: Duration = Upstream "PATIENCE" "patience" Kind::Integer(0, 3600), default "30", Live;
         zh "等待密钥（秒）" "所有密钥都在休息时，请求最多等多久；知道等不到时立即返回 429。客户端可以用请求头 x-patience 缩短。0 表示不等。";

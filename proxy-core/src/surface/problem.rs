@@ -286,8 +286,8 @@ impl Problem {
             ),
             Unavailable::Outage { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Google refuses every Gemini key at once. That is hardly the keys' fault, so they \
-                 stay on and one is tried from time to time. See the Keys page of Gemini Balance \
+                "Google refuses one Gemini key after the other. That is hardly the keys' fault, so \
+                 they stay on and one is tried from time to time. See the Keys page of Gemini Balance \
                  for what Google says."
                     .to_owned(),
             ),

@@ -16,7 +16,7 @@ use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
 use crate::Core;
-use crate::egress::Route;
+use crate::egress::{Route, Turn};
 use crate::observe::spans::Spans;
 use crate::observe::{Ended, RequestId, surface_name};
 use crate::pool::{Outcome, Picked};
@@ -45,6 +45,8 @@ pub struct Trace {
     tells: bool,
     /// The model that was asked instead of the one that the client wanted.
     fallback: Option<HeaderValue>,
+    /// What the try under way holds of its way out.
+    turn: Option<Turn>,
     /// What the client called itself.
     agent: Option<HeaderValue>,
     /// The client's body, when bodies are recorded.
@@ -137,6 +139,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: parts.headers.contains_key(TRACE_HEADER),
             fallback: None,
+            turn: None,
             agent: parts.headers.get(USER_AGENT).cloned(),
             body: None,
             said: None,
@@ -222,6 +225,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: false,
             fallback: None,
+            turn: None,
             agent: None,
             body: None,
             said: None,
@@ -317,6 +321,11 @@ impl Trace {
         }
     }
 
+    /// Holds on to what the try was given of its way out, until the next one or the end.
+    pub fn holds(&mut self, turn: Option<Turn>) {
+        self.turn = turn;
+    }
+
     fn tries(&mut self, key: Option<i64>) {
         if self.core.is_some() && self.attempts.len() < MOST_TRIES {
             let began = self.elapsed();
@@ -362,8 +371,17 @@ impl Trace {
         self.said = Some((failure.in_short(), status));
     }
 
-    /// Notes how the try ended.
+    /// Notes how the try ended. One that failed keeps its key no longer, so that the next may
+    /// have it.
     pub fn settled(&mut self, outcome: Outcome) {
+        if outcome != Outcome::Answered
+            && let Some(key) = &mut self.key
+        {
+            if self.record.prompt_tokens > 0 {
+                key.had_tokens(self.record.prompt_tokens.into());
+            }
+            *key = key.without_call();
+        }
         self.spans.settled(outcome);
         let now = self.elapsed();
         if let Some(last) = self.attempts.last_mut() {

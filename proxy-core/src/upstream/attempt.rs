@@ -15,7 +15,7 @@ use super::failure::{Failure, Setback, by_route, lost, refused};
 use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Upstream, Whole, stream};
 use crate::Core;
 use crate::egress::Route;
-use crate::pool::{Outcome, Picked};
+use crate::pool::{EgressEffect, Outcome, Picked};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
@@ -97,18 +97,46 @@ impl Upstream {
         let base = way.base_url(settings);
         let route = (core.egress).route(settings, way.bound_by(), base, core.clock.monotonic());
         trace.goes_by(&route);
-        let asked = self.send(settings, call, way, &route);
+        trace.holds(core.egress.turn(settings, &route, &core.clock).await);
+        let result = self.exchange(settings, call, (way, &route), trace).await;
+        let now = core.clock.now();
+        if result.is_err() {
+            // Nobody waits for the pause before the next try as well.
+            trace.holds(None);
+        }
+        match &result {
+            Ok(_) => core.egress.noted(&route, now, Ok(())),
+            // The remote's way to Google is not ours.
+            Err(Setback {
+                outcome: Outcome::LocationRefused,
+                ..
+            }) if matches!(way, Way::Through(_)) => {}
+            Err(setback) => match setback.outcome.consequence().egress {
+                EgressEffect::None => {}
+                EgressEffect::Good => core.egress.noted(&route, now, Ok(())),
+                EgressEffect::Blame => {
+                    let why = setback.failure.in_short();
+                    core.egress.noted(&route, now, Err(&why));
+                }
+            },
+        }
+        result
+    }
+
+    /// Sends a call and reads as much of the answer as is needed to accept it.
+    async fn exchange(
+        &self,
+        settings: &Settings,
+        call: &Call<'_>,
+        (way, route): (Way<'_>, &Route),
+        trace: &mut Trace,
+    ) -> Result<Answer, Setback> {
+        let asked = self.send(settings, call, way, route);
         let response = match tokio::time::timeout(settings.timeout, asked).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                let setback = by_route(lost(error.into()), &route);
-                let why = setback.failure.in_short();
-                core.egress.noted(&route, core.clock.now(), Err(&why));
-                return Err(setback);
-            }
+            Ok(Err(error)) => return Err(by_route(lost(error.into()), route)),
             Err(_) => return Err(Setback::too_slow()),
         };
-        core.egress.noted(&route, core.clock.now(), Ok(()));
         let (head, body) = http::Response::from(response).into_parts();
         let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
         if !head.status.is_success() {

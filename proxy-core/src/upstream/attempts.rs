@@ -1,6 +1,7 @@
 //! The attempt loop: one key after the other until there is an answer, or no sense in another
 //! try.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -8,14 +9,38 @@ use contract::Millis;
 
 use super::attempt::Way;
 use super::failure::{Failure, Setback};
-use super::{Answer, Call, Expect, SAME_KEY_PAUSE, Upstream, conversation, express, hop};
+use super::{Answer, Call, Expect, Upstream, conversation, express, hop};
 use crate::Core;
-use crate::pool::{Outcome, Prefer, Retry, Unavailable, Want, tokens};
+use crate::egress::{Egress, Route};
+use crate::pool::{
+    EgressEffect, Judge, Outcome, Prefer, Retry, Unavailable, Verdict, Want, tokens,
+};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
 /// The most attempts for one request, those included that the settings do not count.
 const MOST_TRIES: usize = 32;
+/// The pause before the same key is tried again; doubled each time.
+const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
+
+/// On what terms keys are chosen for a call.
+struct Terms<'a> {
+    settings: &'a Arc<Settings>,
+    /// How long one is waited for.
+    patience: Duration,
+    /// The one key that will do.
+    only: Option<i64>,
+}
+
+impl<'a> Terms<'a> {
+    fn of(settings: &'a Arc<Settings>, patience: Duration) -> Self {
+        Self {
+            settings,
+            patience,
+            only: None,
+        }
+    }
+}
 
 impl Upstream {
     /// Makes `call` with one key after the other until there is an answer or no sense in
@@ -57,8 +82,8 @@ impl Upstream {
                 path: &path,
                 ..call.again()
             };
-            let ended = self.with_keys(core, &asked, (&settings, Duration::ZERO), trace);
-            let ended = Box::pin(ended).await;
+            let terms = Terms::of(&settings, Duration::ZERO);
+            let ended = Box::pin(self.with_keys(core, &asked, terms, trace)).await;
             if !matches!(ended, Err(Failure::NoKey { .. })) {
                 return ended;
             }
@@ -71,23 +96,45 @@ impl Upstream {
             path: &path,
             ..call.again()
         };
-        Box::pin(self.with_keys(core, &asked, (&settings, patience), trace)).await
+        let terms = Terms::of(&settings, patience);
+        Box::pin(self.with_keys(core, &asked, terms, trace)).await
     }
 
-    /// Makes `call` with one key after the other, waiting for the first for `patience`.
+    /// Makes `call` with this key and no other, and never through another instance, whose keys
+    /// are others: for something that belongs to the key's project, which no other key would find.
+    ///
+    /// # Errors
+    /// The last attempt's failure, or why the key cannot be asked.
+    pub async fn call_with(
+        &self,
+        core: &Core,
+        call: &Call<'_>,
+        trace: &mut Trace,
+        key: i64,
+    ) -> Result<Answer, Failure> {
+        let settings = Guard::into_inner(core.settings());
+        let terms = Terms {
+            only: Some(key),
+            ..Terms::of(&settings, trace.patience(settings.patience))
+        };
+        Box::pin(self.with_keys(core, call, terms, trace)).await
+    }
+
+    /// Makes `call` with one key after the other.
     async fn with_keys(
         &self,
         core: &Core,
         call: &Call<'_>,
-        (settings, patience): (&Settings, Duration),
+        terms: Terms<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
+        let settings = terms.settings;
         let started = core.clock.now();
         let deadline = match settings.deadline {
             Duration::ZERO => Millis::MAX,
             deadline => later(started, deadline),
         };
-        let wait_until = later(started, patience).min(deadline);
+        let wait_until = later(started, terms.patience).min(deadline);
         let tokens = tokens::estimate(&call.body);
         let is_paid = core.pool.is_paid();
         let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
@@ -99,7 +146,10 @@ impl Upstream {
         });
         // Keys that are tried again when there is no other, and those that are not.
         let (mut rather_not, mut never) = (Vec::new(), core.express.unable(call));
+        let (mut ways, mut judge) = (FailedWays::default(), None);
         let mut last: Option<Setback> = None;
+        // The keys with which Google could not be reached, one after the other.
+        let mut unreached = Vec::new();
         let mut counted = 0;
         let mut pause = SAME_KEY_PAUSE;
         for _ in 0..MOST_TRIES {
@@ -109,6 +159,8 @@ impl Upstream {
                 never: &never,
                 rather_not: &rather_not,
                 prefer,
+                only: terms.only,
+                judge: judge.as_ref(),
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,
@@ -155,6 +207,11 @@ impl Upstream {
                 outcome = setback.outcome.name(),
                 "an attempt failed"
             );
+            match outcome {
+                Outcome::Unreachable if unreached.contains(&key.id()) => {}
+                Outcome::Unreachable => unreached.push(key.id()),
+                _ => unreached.clear(),
+            }
             let project = setback.failure.project();
             let settled = core.pool.settle(&key, outcome, Some(&said), project);
             let consequence = outcome.consequence();
@@ -163,13 +220,20 @@ impl Upstream {
                 || counted >= settings.max_attempts
                 || later(core.clock.now(), settled.pause) >= deadline
             {
-                return Err(setback.failure);
+                return Err(setback.failure.with_keys(unreached.len()));
+            }
+            if consequence.egress == EgressEffect::Blame {
+                if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
+                    judge = Some(ways.failed(settings, way, consequence.retry));
+                } else if consequence.retry == Retry::OtherWay {
+                    return Err(setback.failure);
+                }
             }
             match consequence.retry {
                 Retry::AnyKey => rather_not.push(key.id()),
                 Retry::OtherKey if consequence.counts => never.push(key.id()),
                 // It cannot be chosen before that makes sense.
-                Retry::OtherKey | Retry::No => {}
+                Retry::OtherKey | Retry::OtherWay | Retry::No => {}
             }
             // Whoever waits for this key need not wait for the pause as well.
             drop(key);
@@ -179,6 +243,30 @@ impl Upstream {
         Err(match last {
             Some(setback) => setback.failure,
             None => Failure::without_key(call, Unavailable::AllTried, None),
+        })
+    }
+}
+
+/// The proxies that have failed one request.
+#[derive(Clone, Default)]
+struct FailedWays {
+    /// Those that are taken again when there is no other.
+    rather_not: Vec<Route>,
+    never: Vec<Route>,
+}
+
+impl FailedWays {
+    /// Notes that one has failed. Gives what the pool is to choose other keys by.
+    fn failed(&mut self, settings: &Arc<Settings>, way: Route, retry: Retry) -> Judge {
+        match retry {
+            Retry::OtherWay => self.never.push(way),
+            _ => self.rather_not.push(way),
+        }
+        let (failed, settings) = (self.clone(), settings.clone());
+        Judge::new(move |key| match Egress::of_list(&settings, key) {
+            Some(way) if failed.never.contains(&way) => Verdict::Never,
+            Some(way) if failed.rather_not.contains(&way) => Verdict::RatherNot,
+            _ => Verdict::May,
         })
     }
 }

@@ -101,13 +101,14 @@ impl Setback {
 }
 
 impl Failure {
-    /// No key is left. After a limit was met the client needs to know when one is back; after
-    /// anything else, what that was.
+    /// No key is left. After a limit was met the client needs to know when one is back; when all
+    /// keys are refused, that; after anything else, what that was.
     pub(super) fn without_key(call: &Call<'_>, why: Unavailable, last: Option<Setback>) -> Self {
         match last {
             Some(setback)
-                if !matches!(setback.outcome, Outcome::Quota { .. })
-                    || !matches!(why, Unavailable::Resting { .. }) =>
+                if !matches!(why, Unavailable::Outage { .. })
+                    && (!matches!(setback.outcome, Outcome::Quota { .. })
+                        || !matches!(why, Unavailable::Resting { .. })) =>
             {
                 setback.failure
             }
@@ -116,6 +117,18 @@ impl Failure {
                 model: call.model.into(),
             },
         }
+    }
+
+    /// The same, saying that it was so with as many keys, if it was with several.
+    pub(super) fn with_keys(mut self, count: usize) -> Self {
+        if let Self::Unreachable(why) = &mut self
+            && count > 1
+        {
+            why.push_str(&format!(
+                "; it was the same with {count} keys, so no key is at fault"
+            ));
+        }
+        self
     }
 
     /// The number of the key's project, where Google told it.

@@ -13,7 +13,6 @@ mod conversation;
 mod express;
 mod failure;
 mod hop;
-mod owned;
 mod stream;
 
 use std::collections::HashMap;
@@ -39,8 +38,6 @@ use crate::fetch::Fetcher;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most proxies that connections are kept for.
 const MOST_PROXIED: usize = 256;
-/// The pause before the same key is tried again; doubled each time.
-const SAME_KEY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Connections to Google. Each worker has its own, so that no connection is shared between
 /// threads. They outlive every change of settings: what can be changed is given with each

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use contract::admin::{
-    DoctorReport, EgressView, EgressWay, FindingCode as Code, FindingState as State, KeyView,
-    RequestDetail, RequestPage, TryOutcome,
+    DoctorReport, EgressView, EgressWay, FindingCode as Code, FindingState as State, KeyState,
+    KeyView, RequestDetail, RequestPage, TryOutcome,
 };
-use testkit::google::Refusal;
+use testkit::google::{Fault, Refusal, Rule, Script};
 use testkit::proxy::FakeProxy;
 
 use crate::world::{Ground, KEYS, World, ask};
@@ -197,4 +197,105 @@ async fn a_check_up_finds_what_is_missing() {
         Some(State::Bad),
         "{report:?}"
     );
+}
+
+/// A world of two proxies and three keys, two of which are bound to the first.
+async fn two_of_three_on_the_first(settings: &[(&str, &str)]) -> (World, [FakeProxy; 2]) {
+    // Which key has which proxy depends on the ports, which are any.
+    loop {
+        let ground = Ground::new(3, |google| google, settings).await;
+        let names = [(NAME, google_of(&ground))];
+        let proxies = [
+            FakeProxy::knowing(&names).await,
+            FakeProxy::knowing(&names).await,
+        ];
+        let both = format!(
+            "http://{},http://{}",
+            proxies[0].address(),
+            proxies[1].address()
+        );
+        let world = hidden(ground, &both).start().await;
+        if on(&world, &proxies[0]).await.len() == 2 {
+            return (world, proxies);
+        }
+    }
+}
+
+/// The keys that are bound to a proxy.
+async fn on(world: &World, proxy: &FakeProxy) -> Vec<&'static str> {
+    let shown = format!("http://{}", proxy.address());
+    let mut keys = Vec::new();
+    for key in KEYS {
+        if world.key(key).await.egress.as_ref() == Some(&shown) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+#[tokio::test]
+async fn when_a_way_is_closed_the_next_attempt_takes_another_and_no_key_is_blamed() {
+    for dead in [true, false] {
+        let (world, [first, second]) = two_of_three_on_the_first(&[("MAX_RETRIES", "2")]).await;
+        let bound = on(&world, &first).await;
+        let shown = format!("http://{}", first.address());
+        match dead {
+            true => drop(first),
+            false => {
+                let refused = |script: Script, key: &&str| {
+                    script.rule(Rule::new(Fault::Refuse(Refusal::Location)).key(*key))
+                };
+                world
+                    .google
+                    .script(bound.iter().fold(Script::new(), refused));
+            }
+        }
+        for _ in 0..3 {
+            assert_eq!(generates(&world).await, 200, "dead: {dead}");
+        }
+        assert!(!second.asked().is_empty());
+        for key in bound {
+            let view = world.key(key).await;
+            assert!(matches!(view.state, KeyState::Unchecked), "{view:?}");
+            assert_eq!(view.cooldowns, [], "{view:?}");
+        }
+        let ways: Vec<EgressView> = world.admin("/api/egress").await;
+        let way = ways.iter().find(|way| way.address == shown).unwrap();
+        let why = way.health.error.as_deref().unwrap();
+        let expected = if dead {
+            "no connection"
+        } else {
+            "location is not supported"
+        };
+        assert!(why.contains(expected), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_other_way_a_country_that_google_does_not_serve_is_told_at_once() {
+    let world = World::with_keys(3).await;
+    let refused = Rule::new(Fault::Refuse(Refusal::Location));
+    world.google.script(Script::new().rule(refused));
+    assert_eq!(generates(&world).await, 400);
+    assert_eq!(world.google.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn so_many_calls_leave_by_a_way_at_once_and_a_client_that_goes_makes_room() {
+    const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+    let bounds = [("EGRESS_CONCURRENCY", "1"), ("EGRESS_GAP_MS", "1")];
+    let world = World::start(2, |google| google, &bounds).await;
+    world.google.fault_next(Fault::StallAfter { events: 1 });
+    let stalled = world.gemini(STREAM, ask("tell me a story")).await;
+    assert_eq!(stalled.status(), 200);
+    let mut next = Box::pin(generates(&world));
+    for _ in 0..300 {
+        assert!(futures_util::poll!(&mut next).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.google.requests().len(), 1, "the first is under way");
+    drop(stalled);
+    assert_eq!(next.await, 200);
+    let many = futures_util::future::join_all((0..6).map(|_| generates(&world))).await;
+    assert_eq!(many, [200; 6]);
 }

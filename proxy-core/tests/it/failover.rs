@@ -1,5 +1,5 @@
 use contract::admin::{CooldownReason, KeyState, RejectReason};
-use testkit::google::{Empty, Fault, Quota, Refusal};
+use testkit::google::{Empty, Fault, Quota, Refusal, Rule, Script};
 
 use crate::world::{KEYS, NOON, World, ask, json};
 
@@ -218,6 +218,17 @@ async fn a_connection_that_dies_is_tried_again() {
     world.google.fault_next(Fault::CloseBeforeHeaders);
     assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
     assert_eq!(world.google.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_so_with_all_keys_is_not_put_down_to_a_key() {
+    let world = World::with_keys(3).await;
+    let closes = Rule::new(Fault::CloseBeforeHeaders);
+    world.google.script(Script::new().rule(closes));
+    let answer = world.gemini(GENERATE, ask("hi")).await;
+    assert_eq!(answer.status(), 502);
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("it was the same with 3 keys"), "{said}");
 }
 
 #[tokio::test]

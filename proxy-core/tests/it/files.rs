@@ -2,6 +2,7 @@
 
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use testkit::google::{Fault, Rule, Script};
 
 use crate::world::{KEYS, TOKEN, World, json as body};
 
@@ -301,4 +302,31 @@ async fn mistakes_with_files_are_named() {
         "Google's own clients mean other files"
     );
     assert_eq!(body(response).await["error"]["status"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_request_about_a_file_counts_for_its_key_and_has_a_deadline() {
+    let settings = [
+        ("POOL_LIMITS", r#"{"gemini-2.5-flash": "1/-/-"}"#),
+        ("PATIENCE", "0"),
+        ("DEADLINE", "1"),
+    ];
+    let world = World::start(3, |google| google, &settings).await;
+    let file = upload(&world, TOKEN, "a.pdf").await;
+    assert_eq!(chat_about(&world, &[&file["id"]]).await.status(), 200);
+    let sent = world.google.requests().len();
+    let refused = chat_about(&world, &[&file["id"]]).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    let said = body(refused).await["error"]["message"].to_string();
+    assert!(said.contains("requests of this minute"), "{said}");
+    assert_eq!(world.google.requests().len(), sent, "it was not sent");
+    world.clock.advance(std::time::Duration::from_secs(61));
+    let stall = Rule::new(Fault::StallBeforeHeaders);
+    world.google.script(Script::new().rule(stall));
+    let late = chat_about(&world, &[&file["id"]]).await;
+    assert_eq!(late.status(), 504);
+    let said = body(late).await["error"]["message"].to_string();
+    assert!(said.contains("DEADLINE"), "{said}");
+    world.google.release();
 }

@@ -42,6 +42,8 @@ mod observe;
 #[cfg(target_os = "linux")]
 mod outage;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod quota;
 mod records;
 #[cfg(test)]

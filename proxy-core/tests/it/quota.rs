@@ -1,149 +1,14 @@
-//! The pool through the real server: what each failure costs, and waiting for a window.
+//! Quotas through the real server: what is learned of them, and waiting for a window.
 
 use std::time::Duration;
 
-use contract::admin::{CooldownReason, KeyState, RequestDetail, RequestPage, TryOutcome};
-use testkit::google::{Empty, Exhaustion, Fault, Quota, Refusal, Rule, Script};
+use contract::admin::{RequestDetail, RequestPage, TryOutcome};
+use testkit::google::{Fault, Quota, Rule, Script};
 
-use crate::world::{KEYS, TOKEN, World, ask, json};
+use crate::world::{TOKEN, World, ask, json};
 
 const MODEL: &str = "gemini-2.5-flash";
 const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
-
-/// Asks in one of the three protocols.
-async fn asks(world: &World, protocol: usize) -> reqwest::Response {
-    match protocol {
-        0 => world.gemini(GENERATE, ask("hi")).await,
-        1 => {
-            let body = serde_json::json!({
-                "model": MODEL, "messages": [{"role": "user", "content": "hi"}],
-            });
-            world.chat(body).await
-        }
-        _ => {
-            let body = serde_json::json!({
-                "model": MODEL, "max_tokens": 100,
-                "messages": [{"role": "user", "content": "hi"}],
-            });
-            let request = world.http.post(world.url("/v1/messages"));
-            let request = request.header("x-api-key", TOKEN);
-            let request = request.header("anthropic-version", "2023-06-01");
-            let request = request.header("content-type", "application/json");
-            request.body(body.to_string()).send().await.unwrap()
-        }
-    }
-}
-
-/// What becomes of the two keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keys {
-    /// They are as they were.
-    Untouched,
-    /// They rest for the model.
-    Rest(CooldownReason),
-    /// They are off.
-    Off,
-}
-
-#[tokio::test]
-async fn every_row_of_the_table_of_outcomes_in_every_protocol() {
-    use CooldownReason as C;
-    let retry = Duration::from_millis(12_345);
-    let table = [
-        (Fault::Status(400), 400, 1, Keys::Untouched),
-        (Fault::Status(404), 404, 1, Keys::Untouched),
-        (Fault::Status(403), 403, 2, Keys::Untouched),
-        (Fault::Status(500), 500, 2, Keys::Untouched),
-        (Fault::Status(503), 503, 2, Keys::Untouched),
-        (Fault::Status(504), 504, 2, Keys::Untouched),
-        (
-            Fault::Exhausted(Exhaustion::NoDetails),
-            429,
-            2,
-            Keys::Untouched,
-        ),
-        (
-            Fault::Exhausted(Exhaustion::PerMinute { limit: 10, retry }),
-            429,
-            2,
-            Keys::Rest(C::PerMinute),
-        ),
-        (
-            Fault::Exhausted(Exhaustion::TokensPerMinute {
-                limit: 250_000,
-                retry,
-            }),
-            429,
-            2,
-            Keys::Rest(C::TokensPerMinute),
-        ),
-        // Less than this one request has: no other key would take it.
-        (
-            Fault::Exhausted(Exhaustion::TokensPerMinute { limit: 1, retry }),
-            429,
-            1,
-            Keys::Untouched,
-        ),
-        (
-            Fault::Exhausted(Exhaustion::PerDay {
-                limit: 20,
-                retry: Duration::ZERO,
-            }),
-            429,
-            2,
-            Keys::Rest(C::PerDay),
-        ),
-        (
-            Fault::Exhausted(Exhaustion::LimitZero),
-            429,
-            2,
-            Keys::Rest(C::NotInTier),
-        ),
-        (Fault::Refuse(Refusal::Invalid), 502, 2, Keys::Off),
-        (Fault::Refuse(Refusal::Leaked), 502, 2, Keys::Off),
-        (Fault::Refuse(Refusal::Location), 400, 1, Keys::Untouched),
-        (Fault::Empty(Empty::NoParts), 502, 2, Keys::Untouched),
-        (Fault::ThoughtOnly, 502, 2, Keys::Untouched),
-        (
-            Fault::Finished("MALFORMED_FUNCTION_CALL".into()),
-            502,
-            2,
-            Keys::Untouched,
-        ),
-        (
-            Fault::Finished("RECITATION".into()),
-            200,
-            1,
-            Keys::Untouched,
-        ),
-        (Fault::CloseBeforeHeaders, 502, 2, Keys::Untouched),
-    ];
-    for (fault, status, tries, expected) in table {
-        for protocol in 0..3 {
-            let settings = [("MAX_RETRIES", "2"), ("PATIENCE", "0")];
-            let world = World::start(2, |google| google, &settings).await;
-            world
-                .google
-                .script(Script::new().rule(Rule::new(fault.clone())));
-            let answer = asks(&world, protocol).await;
-            let which = format!("{fault:?} in protocol {protocol}");
-            assert_eq!(answer.status(), status, "{which}");
-            assert_eq!(world.google.requests().len(), tries, "{which}");
-            let said = answer.text().await.unwrap();
-            for key in &KEYS[..2] {
-                assert!(!said.contains(key), "{which}: {said}");
-                let view = world.key(key).await;
-                let reasons: Vec<_> = view.cooldowns.iter().map(|rest| rest.reason).collect();
-                let found = match (view.state, reasons.first()) {
-                    (KeyState::Rejected { .. }, _) => Keys::Off,
-                    (_, Some(reason)) => Keys::Rest(*reason),
-                    _ => Keys::Untouched,
-                };
-                assert_eq!(found, expected, "{which}");
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_request_waits_for_the_first_window_that_opens() {
@@ -316,4 +181,14 @@ async fn a_session_stays_with_its_key_and_so_does_a_loop_of_tool_calls() {
     }
     let used = world.keys_used();
     assert!(used.iter().all(|key| *key == used[0]), "{used:?}");
+}
+
+#[tokio::test]
+async fn with_one_call_at_a_time_another_attempt_does_not_wait_for_the_one_that_failed() {
+    let settings = [("KEY_CONCURRENCY", "1"), ("PATIENCE", "0")];
+    let world = World::start(1, |google| google, &settings).await;
+    let once = Rule::new(Fault::Status(503)).times(1);
+    world.google.script(Script::new().rule(once));
+    assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
+    assert_eq!(world.google.requests().len(), 2);
 }

@@ -30,19 +30,6 @@ async fn import(world: &World, text: &str) -> ImportReport {
         .await
 }
 
-/// The keys, when those that were added have been checked.
-async fn checked(world: &World) -> Vec<KeyView> {
-    loop {
-        let keys: Vec<KeyView> = world.get("/api/keys").await;
-        let is_new =
-            |key: &KeyView| key.origin == Origin::Panel && matches!(key.state, KeyState::Unchecked);
-        if !keys.iter().any(is_new) {
-            return keys;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn keys_are_imported_shown_masked_and_ready_for_use() {
     let world = World::signed_in(&[("API_KEYS", NEW_KEY)]).await;
@@ -68,7 +55,7 @@ async fn keys_are_imported_shown_masked_and_ready_for_use() {
         (Origin::Environment, Origin::Panel)
     );
     assert_eq!(keys[1].label, "work");
-    let keys = checked(&world).await;
+    let keys = world.checked_keys().await;
     let states = [keys[0].state, keys[1].state];
     assert_eq!(states, [KeyState::Unchecked, KeyState::Ready]);
     let asked = world.google.requests();
@@ -83,7 +70,7 @@ async fn keys_are_imported_shown_masked_and_ready_for_use() {
 async fn a_key_is_renamed_switched_off_deleted_and_brought_back() {
     let world = World::signed_in(&[("API_KEYS", NEW_KEY)]).await;
     import(&world, KEY).await;
-    let id = checked(&world).await[1].id;
+    let id = world.checked_keys().await[1].id;
     let path = format!("/api/keys/{id}");
     let patch = async |body: Value| world.call(Method::PATCH, &path, Some(body)).await;
     let (status, key) = patch(json!({"label": "  小号 ", "enabled": false})).await;
@@ -132,7 +119,7 @@ async fn a_key_is_renamed_switched_off_deleted_and_brought_back() {
 async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
     let world = World::signed_in(&[]).await;
     import(&world, &format!("work: {KEY}\nother: {UNKNOWN_KEY}")).await;
-    let before = checked(&world).await.swap_remove(0);
+    let before = world.checked_keys().await.swap_remove(0);
     let path = format!("/api/keys/{}", before.id);
     let rules = json!({"rules": {"weight": 3}});
     assert_eq!(world.call(Method::PATCH, &path, Some(rules)).await.0, 200);
@@ -155,7 +142,7 @@ async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
     }
     let (status, _) = replace(&format!("  {NEW_KEY}\n")).await;
     assert_eq!(status, 200);
-    let keys = checked(&world).await;
+    let keys = world.checked_keys().await;
     let after = &keys[0];
     assert_eq!(after.masked, "AQ.A…_xyz");
     assert_eq!(

@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use contract::Millis;
-use contract::admin::CSRF_HEADER;
+use contract::admin::{CSRF_HEADER, KeyState, KeyView, Origin};
 use http::{Method, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -169,6 +169,20 @@ impl World {
         }
         let router = router(self.running.core().clone(), self.access);
         router.oneshot(request).await.unwrap()
+    }
+
+    /// The keys, when those that were added have been checked.
+    async fn checked_keys(&self) -> Vec<KeyView> {
+        loop {
+            let keys: Vec<KeyView> = self.get("/api/keys").await;
+            let is_new = |key: &KeyView| {
+                key.origin == Origin::Panel && matches!(key.state, KeyState::Unchecked)
+            };
+            if !keys.iter().any(is_new) {
+                return keys;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Sends what the panel would; gives status and body.

@@ -279,7 +279,7 @@ async fn a_configuration_moves_to_another_instance_under_its_passphrase_only() {
 
     let keys: Vec<KeyView> = to.get("/api/keys").await;
     assert_eq!(keys[1].label, "second");
-    assert_eq!(keys[1].state, contract::admin::KeyState::Disabled);
+    assert_eq!(keys[1].state, KeyState::Disabled);
     let tokens: Vec<TokenView> = to.get("/api/tokens").await;
     assert_eq!(tokens[0].rules.rpm, Some(7));
     let core = core(&to);
@@ -380,7 +380,7 @@ async fn what_was_done_is_noted_and_can_be_taken_back() {
     world
         .post::<Value>("/api/keys/import", json!({"text": KEY}))
         .await;
-    let key = world.get::<Vec<KeyView>>("/api/keys").await.remove(0);
+    let key = world.checked_keys().await.remove(0);
     let path = format!("/api/keys/{}", key.id);
     let patch = Some(json!({"label": "mine", "enabled": false}));
     assert_eq!(world.call(Method::PATCH, &path, patch).await.0, 200);
@@ -428,7 +428,8 @@ async fn what_was_done_is_noted_and_can_be_taken_back() {
             }
             AuditAction::KeyChanged => {
                 let now = world.get::<Vec<KeyView>>("/api/keys").await.remove(0);
-                assert_eq!((now.label.as_str(), now.state), ("", key.state));
+                assert_eq!(now.label, "");
+                assert_ne!(now.state, KeyState::Disabled);
             }
             _ => assert!(world.get::<Vec<KeyView>>("/api/keys").await.is_empty()),
         }
@@ -524,7 +525,7 @@ async fn a_later_change_of_a_key_or_a_token_is_not_lost_on_the_way_back() {
     world
         .post::<Value>("/api/keys/import", json!({"text": KEY}))
         .await;
-    let key = world.get::<Vec<KeyView>>("/api/keys").await.remove(0);
+    let key = world.checked_keys().await.remove(0);
     let token: TokenCreated = world.post("/api/tokens", json!({"name": "laptop"})).await;
     let paths = [
         format!("/api/keys/{}", key.id),
@@ -558,7 +559,8 @@ async fn a_later_change_of_a_key_or_a_token_is_not_lost_on_the_way_back() {
         assert_eq!(world.undo(made[0]).await.0, 204, "{path}");
     }
     let keys: Vec<KeyView> = world.get("/api/keys").await;
-    assert_eq!((&keys[0].label, keys[0].state), (&key.label, key.state));
+    assert_eq!(keys[0].label, key.label);
+    assert_ne!(keys[0].state, KeyState::Disabled);
     let tokens: Vec<TokenView> = world.get("/api/tokens").await;
     assert_eq!((&*tokens[0].name, tokens[0].rules.rpm), ("laptop", None));
 }

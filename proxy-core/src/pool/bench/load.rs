@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use contract::Millis;
 
-use super::super::day::Day;
+use super::super::day::next_midnight;
 use super::google::Quota;
 
 /// 2026-11-20T08:00:00Z, midnight in California.
@@ -13,6 +13,10 @@ pub(super) const BEGIN: Millis = 1_795_161_600_000;
 const HOUR: Millis = 3_600_000;
 /// How long a request waits for a key.
 pub(super) const PATIENCE: Millis = 30_000;
+/// How long a call travels to Google at most.
+pub(super) const TRAVELS: Millis = 120;
+/// How long after its arrival a request may be counted by Google.
+pub(super) const HELD: Millis = PATIENCE + TRAVELS;
 
 /// How requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,54 +142,65 @@ impl Load {
             .any(|(from, to)| (*from..*to).contains(&now))
     }
 
-    /// How many could be served at most. Each of the requests a minute that a project has is a
-    /// server that is busy for a minute; with the same patience for all, first come, first
-    /// served is the best there is. Whichever projects are set apart: those serve no more than
-    /// their requests a day, and the others no more than their servers can. Tokens do not
-    /// count, nor does what has to be learned.
-    pub(super) fn bound(&self, quotas: &[Quota]) -> usize {
+    /// How many could be served at most, by the day on which Google counts them.
+    ///
+    /// Of any plan that knows everything in advance: whichever projects are set apart, on one day
+    /// these serve no more than their requests a day, and the others no more than
+    /// [`Load::served_by`] so many servers without a limit for the day. The least of those sums
+    /// bounds the plan, and it is enough to set apart those with the fewest requests a day: all
+    /// projects have the same requests a minute, so any others would give a larger sum. Tokens do
+    /// not count, nor does what has to be learned, nor that a request near midnight is served on
+    /// one of two days only; each of these can only lower what is possible.
+    pub(super) fn bound(&self, quotas: &[Quota]) -> BTreeMap<Millis, u64> {
         let mut by_day: Vec<Quota> = quotas.to_vec();
         by_day.sort_by_key(|quota| quota.rpd);
-        let day = Day::default();
-        let days = self.requests.iter().map(|request| day.at(request.at));
-        let mut least: BTreeMap<Millis, u64> =
-            days.map(|moment| (moment.day_ends, u64::MAX)).collect();
-        for apart in 0..=by_day.len() {
-            let differs =
-                apart == 0 || apart == by_day.len() || by_day[apart - 1].rpd != by_day[apart].rpd;
-            if !differs {
-                continue;
+        let mut bound = BTreeMap::new();
+        let mut begins = BEGIN;
+        while self
+            .requests
+            .last()
+            .is_some_and(|last| begins <= last.at + HELD)
+        {
+            let ends = next_midnight(begins).unwrap();
+            let mut least = u64::MAX;
+            for apart in 0..=by_day.len() {
+                let differs = apart == 0
+                    || apart == by_day.len()
+                    || by_day[apart - 1].rpd != by_day[apart].rpd;
+                if differs {
+                    let (apart, others) = by_day.split_at(apart);
+                    let pot: u64 = apart.iter().map(|quota| u64::from(quota.rpd)).sum();
+                    let servers = others.iter().map(|quota| u64::from(quota.rpm)).sum();
+                    least = least.min(pot + self.served_by(servers, begins, ends));
+                }
             }
-            let (apart, others) = by_day.split_at(apart);
-            let pot: u64 = apart.iter().map(|quota| u64::from(quota.rpd)).sum();
-            let servers = others.iter().map(|quota| u64::from(quota.rpm)).sum();
-            let by_servers = self.served_by(servers);
-            for (day, least) in &mut least {
-                let served = by_servers.get(day).copied().unwrap_or_default();
-                *least = (*least).min(pot + served);
-            }
+            bound.insert(ends, least);
+            begins = ends;
         }
-        usize::try_from(least.values().sum::<u64>()).unwrap()
+        bound
     }
 
-    /// How many so many servers could serve on each day.
-    fn served_by(&self, servers: u64) -> BTreeMap<Millis, u64> {
-        let mut free: BinaryHeap<Reverse<Millis>> =
-            (0..servers).map(|_| Reverse(Millis::MIN)).collect();
-        let day = Day::default();
-        let mut served = BTreeMap::new();
+    /// How many so many servers could begin to serve within a day, each of which is busy for a
+    /// minute: as a project is that may be asked so many times in any sixty seconds.
+    ///
+    /// All are busy for the same time, and whoever came first has to be served first, so that
+    /// first come, first served is best: by induction, the k-th that it serves came no later than
+    /// the k-th of any other plan (that one is still there to be chosen), and begins no later.
+    fn served_by(&self, servers: u64, begins: Millis, ends: Millis) -> u64 {
+        let mut free: BinaryHeap<Reverse<Millis>> = (0..servers).map(|_| Reverse(begins)).collect();
+        let mut served = 0;
         for request in &self.requests {
             let Some(Reverse(from)) = free.peek().copied() else {
-                continue;
+                break;
             };
             let mut start = request.at.max(from);
             while let Some((_, to)) = self.outages.iter().find(|(a, b)| (*a..*b).contains(&start)) {
                 start = *to;
             }
-            if start > request.at + PATIENCE {
+            if start > request.at + HELD || start >= ends {
                 continue;
             }
-            *served.entry(day.at(start).day_ends).or_default() += 1;
+            served += 1;
             free.pop();
             free.push(Reverse(start + 60_000));
         }

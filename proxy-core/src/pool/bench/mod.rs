@@ -5,8 +5,10 @@ mod google;
 mod load;
 mod play;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::ops::RangeBounds;
 use std::time::Duration;
 
 use contract::Millis;
@@ -25,13 +27,17 @@ const FREE: Quota = Quota {
     tpm: 250_000,
     rpd: 0,
 };
-/// Days that are played. What is wasted is counted from the second on: then the limits are known.
-const DAYS: i64 = 3;
+/// Days that are played: one more than a limit is believed that Google has told, so that all have
+/// to be learned twice. What is wasted is counted from the second on.
+const DAYS: i64 = 8;
 /// Keys of the pool whose choices are measured, and how many of them cool down.
 const KEYS: usize = 10_000;
 const COOLING: usize = 9_900;
-/// Choices that are measured.
+/// Choices that are measured, so many times.
 const CHOICES: u32 = 200_000;
+const RUNS: u32 = 3;
+/// What one may take at most, with those that cool down.
+const MOST: Duration = Duration::from_micros(2);
 
 /// One pool and what comes to it.
 struct Case {
@@ -156,68 +162,131 @@ fn choice(keys: usize, cooling: usize) -> Duration {
     begun.elapsed() / CHOICES
 }
 
+/// What came of a case by one policy, and what could have.
+struct Outlook {
+    asked: usize,
+    played: Played,
+    /// At most, by day.
+    bound: BTreeMap<Millis, u64>,
+}
+
+impl Outlook {
+    fn of(case: &Case, policy: Policy, seed: u64) -> Self {
+        let quotas = case.quotas();
+        let load = Load::new(case.shape, &quotas, case.share, DAYS, case.faults, seed);
+        Self {
+            asked: load.requests.len(),
+            played: play::play(policy, &quotas, &load),
+            bound: load.bound(&quotas),
+        }
+    }
+
+    /// What was served of what could have been, on these days, in percent.
+    fn share(&self, days: impl RangeBounds<usize>) -> f64 {
+        let is_in = |day: usize| days.contains(&day);
+        let (mut served, mut bound) = (0, 0);
+        for (day, (ends, most)) in self.bound.iter().enumerate() {
+            let here = self.played.by_day.get(ends).copied().unwrap_or_default();
+            assert!(self.played.late > 0 || here <= *most, "{here} of {most}");
+            served += if is_in(day) { here } else { 0 };
+            bound += if is_in(day) { *most } else { 0 };
+        }
+        100.0 * served as f64 / bound.max(1) as f64
+    }
+
+    /// What was wasted of all calls from the second day on, in percent.
+    fn wasted(&self) -> f64 {
+        100.0 * self.played.refused as f64 / self.played.calls.max(1) as f64
+    }
+
+    /// Fails when the pool does not do what it is to do.
+    fn check(&self, case: &Case) {
+        let (share, wasted, name) = (self.share(..), self.wasted(), case.name);
+        assert_eq!(
+            self.played.foreseeable, 0,
+            "{name}: met a limit that was known"
+        );
+        assert!(
+            wasted <= 0.5,
+            "{name}: {wasted:.2} % of the calls are wasted"
+        );
+        assert!(
+            case.faults || share >= 99.0,
+            "{name}: {share:.2} % of what is possible"
+        );
+        assert!(
+            case.faults || self.played.late == 0,
+            "{name}: sent too late"
+        );
+    }
+}
+
 fn report() -> String {
     let mut text = String::from(
         "# What the pool gets out of its keys\n\n\
          Written by `cargo xtask bench --only pool`. The real pool on a clock that is moved by \
          hand, against a Google that counts as Google does (requests and tokens over the last \
          sixty seconds, requests since midnight in California, by when a request arrives there). \
-         Three days of load each; nothing is known at the beginning. A request waits for a key \
-         for 30 seconds at most and is tried three times, as by default.\n\n\
-         *Bound*: what nobody can exceed who knows all arrivals and limits in advance (no better is \
-         known than: whichever projects are set apart, these serve no more than their requests a \
-         day, and the others no more than their requests a minute allow). *Wasted*: \
-         calls that Google refused with 429, of all calls, from the second day on. *Wait*: the \
-         median and the 99th percentile of what those that were answered waited for a key. Round \
-         robin takes the next key for each of three tries; counting failures is that without keys \
-         that failed three times since the last full hour.\n\n\
-         | pool and load | | served | of the bound | wasted | wait p50 | p99 |\n|---|---|--:|--:|--:|--:|--:|\n",
+         Eight days of load each; nothing is known at the beginning, and what was learned on the \
+         first day is believed for a week, so that it has to be learned again on the last. A \
+         request waits for a key for 30 seconds at most and is tried three times, as by default.\n\n\
+         *Of the bound*: of what nobody can exceed who knows all arrivals and limits in advance, by \
+         the day. (Whichever projects are set apart, they serve no more than their requests a \
+         day, and the others no more than first come, first served on as many servers as they have \
+         requests a minute, each busy for a minute; the least of these sums is the bound. \
+         `proxy-core/src/pool/bench/load.rs` says why.) On the *first day* nobody can know which \
+         project has how much, so that those with little are used up before they are needed most; \
+         *then* are the other days. *Wasted*: calls that Google refused with 429, of all calls, \
+         from the second day on; none of the pool's was for a number of requests that was known \
+         to be the limit. *Wait*: the median and the 99th percentile of what those that were \
+         answered waited for a key. Round robin takes the next key for each of three tries; \
+         counting failures is that without keys that failed three times since the last full \
+         hour.\n\n\
+         The run fails when the pool serves less than 99 % of the bound in a case without faults, \
+         wastes more than 0.5 % of its calls, or meets a limit that is known.\n\n\
+         | pool and load | asked | served | of the bound | first day | then | wasted | wait p50 | p99 |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for (seed, case) in CASES.iter().enumerate() {
-        let quotas = case.quotas();
-        let load = Load::new(
-            case.shape,
-            &quotas,
-            case.share,
-            DAYS,
-            case.faults,
-            seed as u64 + 1,
-        );
-        let bound = load.bound(&quotas);
         for (policy, name) in [
             (Policy::Pool, case.name),
             (Policy::RoundRobin, "· round robin"),
             (Policy::CountingFailures, "· counting failures"),
         ] {
-            let played = play::play(policy, &quotas, &load);
-            let Played {
-                served,
-                calls,
-                refused,
-                ..
-            } = played;
-            let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+            let result = Outlook::of(case, policy, seed as u64 + 1);
+            if policy == Policy::Pool {
+                result.check(case);
+            }
             let seconds = |time: Millis| format!("{:.1} s", time as f64 / 1_000.0);
             writeln!(
                 text,
-                "| {name} | {} asked | {served} | **{:.2} %** | {:.2} % | {} | {} |",
-                load.requests.len(),
-                share(served, bound),
-                share(refused, calls),
-                seconds(played.wait(0.5)),
-                seconds(played.wait(0.99)),
+                "| {name} | {} | {} | **{:.2} %** | {:.2} % | {:.2} % | {:.2} % | {} | {} |",
+                result.asked,
+                result.played.served,
+                result.share(..),
+                result.share(..1),
+                result.share(1..),
+                result.wasted(),
+                seconds(result.played.wait(0.5)),
+                seconds(result.played.wait(0.99)),
             )
             .unwrap();
         }
     }
     writeln!(
         text,
-        "\n## What a choice costs\n\nChoosing, counting and letting go, on one core:\n\n\
-         | keys | cooling down | per choice |\n|--:|--:|--:|"
+        "\n## What a choice costs\n\nChoosing, counting and letting go, on one core; the best of {RUNS} \
+         runs of {CHOICES} choices each. The run fails at {} µs with {KEYS} keys of which {COOLING} \
+         cool down.\n\n\
+         | keys | cooling down | per choice |\n|--:|--:|--:|",
+        MOST.as_micros()
     )
     .unwrap();
     for (keys, cooling) in [(10, 0), (100, 0), (KEYS, 0), (KEYS, COOLING)] {
-        let took = choice(keys, cooling);
+        let runs = (0..RUNS).map(|_| choice(keys, cooling));
+        let took = runs.min().unwrap();
+        let is_measured = cooling > 0 && !cfg!(debug_assertions);
+        assert!(!is_measured || took < MOST, "a choice takes {took:?}");
         writeln!(
             text,
             "| {keys} | {cooling} | {:.2} µs |",
@@ -240,15 +309,10 @@ fn pool_report() {
 
 #[test]
 fn the_pool_wastes_next_to_nothing_and_serves_next_to_all() {
-    let case = case("", 3, &[20, 40], Shape::Bursts, 1.2);
-    let quotas = case.quotas();
-    let load = Load::new(case.shape, &quotas, case.share, 2, false, 1);
-    let played = play::play(Policy::Pool, &quotas, &load);
-    let bound = load.bound(&quotas);
-    assert!(
-        played.served * 100 >= bound * 98,
-        "{} of {bound}",
-        played.served
-    );
-    assert_eq!(played.refused, 0, "the limits are known on the second day");
+    for (seed, case) in CASES.iter().enumerate() {
+        // The larger ones take too long without optimisation.
+        if case.projects <= 20 {
+            Outlook::of(case, Policy::Pool, seed as u64 + 1).check(case);
+        }
+    }
 }

@@ -1,20 +1,23 @@
 //! Plays a load, event by event.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use contract::Millis;
 use contract::admin::{KeyRules, RejectReason};
 
+use super::super::day::next_midnight;
 use super::super::tests::Made;
 use super::super::{Asked, Outcome, Picked, Retry, Waiting, Want};
 use super::google::{Project, Quota};
-use super::load::{BEGIN, Load, Numbers, PATIENCE};
+use super::load::{BEGIN, HELD, Load, Numbers, PATIENCE, TRAVELS};
 
 /// Attempts of one request that count, as by default.
 const ATTEMPTS: u32 = 3;
 /// All attempts of one request.
 const MOST_TRIES: u32 = 32;
+/// How long a limit is believed that Google has told.
+const BELIEVED: Millis = 7 * 24 * 3_600_000;
 
 /// Who chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +31,16 @@ pub(super) enum Policy {
 #[derive(Default)]
 pub(super) struct Played {
     pub(super) served: usize,
+    /// By the day on which Google counted them.
+    pub(super) by_day: BTreeMap<Millis, u64>,
+    /// Those of them that were sent when their patience was over, after a failure.
+    pub(super) late: usize,
     /// Calls from the second day on.
     pub(super) calls: usize,
     /// Those of them that Google refused with 429.
     pub(super) refused: usize,
+    /// Refusals for a limit that was known when the call left.
+    pub(super) foreseeable: usize,
     waits: Vec<Millis>,
 }
 
@@ -74,6 +83,7 @@ struct Going {
     outcome: Option<Outcome>,
     rather_not: Vec<i64>,
     asked_at: Millis,
+    sent_at: Millis,
     waited: Millis,
     over: bool,
 }
@@ -94,6 +104,7 @@ pub(super) fn play(policy: Policy, quotas: &[Quota], load: &Load) -> Played {
         opens_at: 0,
         next: 0,
         failures: vec![(0, 0); quotas.len()],
+        told: vec![[None; 2]; quotas.len()],
         played: Played::default(),
     };
     for (at, request) in load.requests.iter().enumerate() {
@@ -124,6 +135,8 @@ struct World<'a> {
     next: usize,
     /// How often each key failed, and in which hour.
     failures: Vec<(u32, Millis)>,
+    /// When each project's limits of requests, a minute and a day, were told last.
+    told: Vec<[Option<Millis>; 2]>,
     played: Played,
 }
 
@@ -164,11 +177,8 @@ impl World<'_> {
             return self.send(now, at);
         }
         let want = Want {
-            model: "m",
-            tokens: request.estimate,
-            never: &[],
             rather_not: &going.rather_not,
-            prefer: None,
+            ..Want::any("m", request.estimate)
         };
         match self.made.pool.ask(&want, request.at + PATIENCE) {
             Ok(Asked::Now(picked)) => {
@@ -202,9 +212,10 @@ impl World<'_> {
     }
 
     fn send(&mut self, now: Millis, at: usize) {
-        let travels = 20 + self.any.time(100);
+        let travels = 20 + self.any.time(TRAVELS - 20);
         let going = &mut self.going[at];
         going.waited += now - going.asked_at;
+        going.sent_at = now;
         if let Some(picked) = &going.picked {
             picked.sent();
             going.project = usize::try_from(picked.id()).unwrap();
@@ -223,13 +234,31 @@ impl World<'_> {
             Outcome::Overloaded
         } else {
             match self.google[project].admit(now, request.tokens) {
-                Ok(()) => Outcome::Answered,
+                Ok(()) => {
+                    *self
+                        .played
+                        .by_day
+                        .entry(next_midnight(now).unwrap())
+                        .or_default() += 1;
+                    self.played.late += usize::from(now > request.at + HELD);
+                    Outcome::Answered
+                }
                 Err(over) => over,
             }
         };
         if now >= BEGIN + 24 * 3_600_000 {
             self.played.calls += 1;
             self.played.refused += usize::from(matches!(outcome, Outcome::Quota { .. }));
+        }
+        let sent_at = self.going[at].sent_at;
+        let is_known = |told: &Option<Millis>| {
+            told.is_some_and(|told| told <= sent_at && sent_at - told < BELIEVED)
+        };
+        if let Outcome::Quota { limits, .. } = outcome {
+            let [rpm, rpd] = &self.told[project];
+            let is_known =
+                (limits.rpm.is_some() && is_known(rpm)) || (limits.rpd.is_some() && is_known(rpd));
+            self.played.foreseeable += usize::from(is_known);
         }
         self.going[at].outcome = Some(outcome);
         let takes = match outcome {
@@ -241,6 +270,11 @@ impl World<'_> {
 
     fn ends(&mut self, now: Millis, at: usize) {
         let outcome = self.going[at].outcome.take().unwrap();
+        if let Outcome::Quota { limits, .. } = outcome {
+            let [rpm, rpd] = &mut self.told[self.going[at].project];
+            *rpm = limits.rpm.map(|_| now).or(*rpm);
+            *rpd = limits.rpd.map(|_| now).or(*rpd);
+        }
         let pause = match &self.going[at].picked {
             Some(picked) => self.made.settle(picked, outcome).pause,
             None => std::time::Duration::ZERO,

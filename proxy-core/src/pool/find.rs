@@ -1,0 +1,243 @@
+//! The search for a project that a request fits in.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use contract::Millis;
+
+use super::Unavailable;
+use super::lane::{Lane, Verdict, Want};
+use super::roster::{Key, Project};
+use super::slots::{LaneState, Place, Slot};
+use super::window::{Moment, Opening};
+
+/// What of a project cannot be asked.
+enum Chosen {
+    Key(Arc<Key>),
+    /// Its keys were tried, and may be again if there is no other.
+    RatherNot(Arc<Key>),
+    /// Its keys have as many calls under way as the settings allow.
+    Busy,
+    /// Its keys were tried.
+    Tried,
+    /// It has no usable key for this model.
+    None,
+}
+
+/// Why nothing was chosen.
+pub(super) struct Closed {
+    pub(super) why: Unavailable,
+    /// When it is worth looking again; `None`: when something ends, which tells those that wait.
+    pub(super) look_at: Option<Millis>,
+    /// Another may find something all the same.
+    pub(super) others_may: bool,
+    /// The project that has room for it first, of those that only have too little.
+    pub(super) soonest: Option<u32>,
+}
+
+impl Closed {
+    pub(super) fn new(why: Unavailable) -> Self {
+        Self {
+            why,
+            look_at: why.until().flatten(),
+            others_may: false,
+            soonest: None,
+        }
+    }
+}
+
+impl LaneState {
+    /// The project and the key for `want`, of the one with this ticket if it waits.
+    pub(super) fn find(
+        &mut self,
+        lane: &Lane,
+        at: Moment,
+        want: &Want<'_>,
+        ticket: Option<u64>,
+    ) -> Result<(u32, Arc<Key>), Closed> {
+        let most_running = lane.shared.rules.load().key_concurrency;
+        if let Some(only) = want.only {
+            let found = self.find_only(only, most_running, at, want, ticket);
+            return found.map_err(|why| Closed {
+                others_may: true,
+                ..Closed::new(why)
+            });
+        }
+        let roster = self.roster.clone();
+        let mut soonest: Option<(Opening, u32)> = None;
+        let (mut busy, mut tried) = (false, false);
+        let mut spare = None;
+        let mut out = Vec::new();
+        let preferred = want.prefer.and_then(|prefer| {
+            let place = roster.project_of(prefer.key)?;
+            let Place::Ready(order) = self.slots.get(place as usize)?.place else {
+                return None;
+            };
+            // What is free goes before what is cached.
+            let (first, _) = self.ready.first()?;
+            let is_paid = order.is_paid() && first.is_paid();
+            (prefer.strongly || is_paid).then_some(place)
+        });
+        let ready = std::mem::take(&mut self.ready);
+        let in_turn = ready.iter().map(|(_, place)| *place);
+        for place in preferred.into_iter().chain(in_turn) {
+            let Some(opening) = self.opening(place, at, want.tokens) else {
+                continue;
+            };
+            let (Some(slot), Some(project)) = (
+                self.slots.get_mut(place as usize),
+                roster.projects.get(place as usize),
+            ) else {
+                continue;
+            };
+            if slot.reserved.is_some() && slot.reserved != ticket {
+                busy = true;
+                continue;
+            }
+            let is_open = opening.until <= at.now;
+            match slot.key_for(project, want, most_running, is_open) {
+                Chosen::None => out.push(place),
+                Chosen::Tried => tried = true,
+                _ if !is_open => soonest = earlier(soonest, (opening, place)),
+                Chosen::Key(key) => {
+                    spare = Some((place, key));
+                    break;
+                }
+                Chosen::RatherNot(key) if spare.is_none() => spare = Some((place, key)),
+                Chosen::RatherNot(_) => {}
+                Chosen::Busy => busy = true,
+            }
+        }
+        self.ready = ready;
+        for place in out {
+            self.put_out(place);
+        }
+        if let Some(found) = spare {
+            return Ok(found);
+        }
+        let others_may = soonest.is_some() || tried;
+        let by_size = soonest.map(|(_, place)| place);
+        let mut look_at = soonest.map(|(opening, _)| opening.until);
+        // What is in the heap is closed for all; nothing there holds no more, see `wake`.
+        if let Some(Reverse((until, place))) = self.waking.peek().copied() {
+            look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
+            if let Some(opening) = self.opening(place, at, want.tokens) {
+                soonest = earlier(soonest, (opening, place));
+            }
+        }
+        let why = match soonest {
+            _ if roster.keys.is_empty() => Unavailable::NoKeys,
+            // What is under way ends sooner than most windows open.
+            _ if busy || self.trials > 0 => Unavailable::Busy,
+            Some((Opening { until, reason }, _)) => Unavailable::Resting { until, reason },
+            None if tried => Unavailable::AllTried,
+            None if roster.keys.iter().any(|key| key.is_usable()) => Unavailable::NoneAllowed,
+            None => Unavailable::NoneUsable,
+        };
+        Err(Closed {
+            why,
+            look_at,
+            others_may,
+            soonest: by_size,
+        })
+    }
+
+    /// The key with this number, and no other.
+    fn find_only(
+        &mut self,
+        id: i64,
+        most_running: u32,
+        at: Moment,
+        want: &Want<'_>,
+        ticket: Option<u64>,
+    ) -> Result<(u32, Arc<Key>), Unavailable> {
+        let roster = self.roster.clone();
+        let (Some(key), Some(place)) = (roster.key(id), roster.project_of(id)) else {
+            return Err(Unavailable::NoneUsable);
+        };
+        let opening = self.opening(place, at, want.tokens);
+        let slot = self.slots.get(place as usize);
+        let (Some(Opening { until, reason }), Some(slot)) = (opening, slot) else {
+            return Err(Unavailable::NoneUsable);
+        };
+        let is_busy = slot.is_on_trial()
+            || (slot.reserved.is_some() && slot.reserved != ticket)
+            || key.is_busy(most_running);
+        match until > at.now {
+            _ if !key.is_usable() => Err(Unavailable::NoneUsable),
+            _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
+            _ if want.verdict(key) == Verdict::Never => Err(Unavailable::AllTried),
+            _ if is_busy => Err(Unavailable::Busy),
+            true => Err(Unavailable::Resting { until, reason }),
+            false => Ok((place, key.clone())),
+        }
+    }
+
+    /// Keeps a project free for the one with this ticket. Only one at a time; `None`: none more.
+    pub(super) fn reserve(&mut self, before: Option<u32>, now: Option<u32>, ticket: u64) {
+        for (place, reserved) in [(before, None), (now, Some(ticket))] {
+            let slot = place.and_then(|place| self.slots.get_mut(place as usize));
+            if let Some(slot) = slot
+                && (reserved.is_some() || slot.reserved == Some(ticket))
+            {
+                slot.reserved = reserved;
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// The next of the project's keys that can be asked; it is its turn then if `is_taken`.
+    fn key_for(
+        &mut self,
+        project: &Project,
+        want: &Want<'_>,
+        most_running: u32,
+        is_taken: bool,
+    ) -> Chosen {
+        let mut worst = Chosen::None;
+        let keys = &project.keys;
+        for offset in 0..keys.len() {
+            let at = (self.next_key + offset) % keys.len();
+            let Some(key) = keys.get(at) else { continue };
+            if !key.is_usable() || !key.may_be_asked_for(want.model) {
+                continue;
+            }
+            match want.verdict(key) {
+                Verdict::Never => {
+                    if let Chosen::None = worst {
+                        worst = Chosen::Tried;
+                    }
+                }
+                _ if key.is_busy(most_running) => {
+                    if !matches!(worst, Chosen::RatherNot(_)) {
+                        worst = Chosen::Busy;
+                    }
+                }
+                Verdict::RatherNot => worst = Chosen::RatherNot(key.clone()),
+                Verdict::May => {
+                    if is_taken {
+                        self.next_key = at + 1;
+                    }
+                    return Chosen::Key(key.clone());
+                }
+            }
+        }
+        worst
+    }
+}
+
+impl Key {
+    /// Whether it has as many calls under way as it may have; 0: any number.
+    fn is_busy(&self, most_running: u32) -> bool {
+        most_running > 0 && self.running.load(Ordering::SeqCst) >= most_running
+    }
+}
+
+fn earlier(soonest: Option<(Opening, u32)>, new: (Opening, u32)) -> Option<(Opening, u32)> {
+    match soonest {
+        Some(soonest) if soonest.0.until <= new.0.until => Some(soonest),
+        _ => Some(new),
+    }
+}

@@ -1,0 +1,188 @@
+//! Which key is chosen.
+
+use super::*;
+
+#[test]
+fn keys_take_turns() {
+    assert_eq!(plain(3).answered("m", 6), [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn keys_of_one_project_share_its_quota() {
+    let made = Made::with([of("a"), of("a"), of("b")]);
+    let key = made.pick("m").unwrap();
+    assert_eq!(key.id(), 0);
+    made.settle(&key, over_day(1));
+    assert_eq!(made.answered("m", 3), [2, 2, 2]);
+    assert_eq!(made.pool.status(1).unwrap().cooldowns.len(), 1);
+}
+
+#[test]
+fn free_projects_go_first_and_one_is_drained_before_the_next() {
+    let paid = KeyRules {
+        tier: Tier::Paid,
+        ..KeyRules::default()
+    };
+    let made = Made::with([paid, KeyRules::default(), KeyRules::default()]);
+    assert_eq!(made.answered("m", 4), [1, 2, 1, 2]);
+    made.pool.set_rules(Rules {
+        strategy: Strategy::Drain,
+        ..Rules::default()
+    });
+    assert_eq!(made.answered("m", 3), [1, 1, 1]);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(9));
+    }
+    assert_eq!(
+        made.answered("m", 2),
+        [0, 0],
+        "paid when nothing else is left"
+    );
+}
+
+#[test]
+fn weights_say_how_often() {
+    let heavy = KeyRules {
+        weight: 3,
+        ..KeyRules::default()
+    };
+    let made = Made::with([heavy, KeyRules::default()]);
+    made.pool.set_rules(Rules {
+        strategy: Strategy::Weighted,
+        ..Rules::default()
+    });
+    let used = made.answered("m", 400);
+    let heavy = used.iter().filter(|id| **id == 0).count();
+    assert!((298..=302).contains(&heavy), "{heavy}");
+}
+
+#[test]
+fn a_key_is_asked_only_for_what_its_lists_allow() {
+    let only = KeyRules {
+        models: vec!["gemini-2.5-*".to_owned()],
+        not_models: vec!["gemini-2.5-pro".to_owned()],
+        ..KeyRules::default()
+    };
+    let made = Made::with([only]);
+    made.answered("gemini-2.5-flash", 1);
+    made.answered("", 1);
+    for model in ["gemini-2.5-pro", "gemini-3-flash"] {
+        assert_eq!(
+            made.pick(model).err(),
+            Some(Unavailable::NoneAllowed),
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn one_key_has_so_many_calls_under_way_and_no_more() {
+    let made = plain(1);
+    made.pool.set_rules(Rules {
+        key_concurrency: 2,
+        ..Rules::default()
+    });
+    let first = made.pick("m").unwrap();
+    let second = made.pick("other").unwrap();
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    made.settle(&first, Outcome::Answered);
+    assert_eq!(
+        made.pick("m").err(),
+        Some(Unavailable::Busy),
+        "its stream goes on"
+    );
+    drop(first);
+    assert!(made.pick("m").is_ok());
+    drop(second);
+}
+
+#[test]
+fn why_nothing_is_available_is_told_apart() {
+    assert_eq!(plain(0).pick("m").err(), Some(Unavailable::NoKeys));
+    let made = plain(2);
+    let tried = Want {
+        never: &[0, 1],
+        ..want("m", 0)
+    };
+    assert_eq!(made.pool.pick(&tried).err(), Some(Unavailable::AllTried));
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    assert_eq!(made.pick("m").err(), Some(Unavailable::NoneUsable));
+    assert_eq!(made.pool.summary().rejected, 2);
+}
+
+#[test]
+fn a_conversation_stays_where_it_is_paid_for_or_where_the_client_wants_it() {
+    let paid = KeyRules {
+        tier: Tier::Paid,
+        ..KeyRules::default()
+    };
+    let prefers = |made: &Made, key: i64, strongly: bool| {
+        let want = Want {
+            prefer: Some(Prefer { key, strongly }),
+            ..want("m", 0)
+        };
+        let picked = made.pool.pick(&want).unwrap();
+        picked.sent();
+        made.settle(&picked, Outcome::Answered);
+        picked.id()
+    };
+    let made = Made::with(vec![paid.clone(); 3]);
+    made.answered("m", 3);
+    assert_eq!(
+        (0..3).map(|_| prefers(&made, 2, false)).collect::<Vec<_>>(),
+        [2, 2, 2]
+    );
+    let made = Made::with([KeyRules::default(), KeyRules::default(), paid]);
+    assert_eq!(prefers(&made, 1, false), 0, "free ones are spread");
+    assert_eq!(
+        prefers(&made, 2, false),
+        1,
+        "what is free goes before what is cached"
+    );
+    assert_eq!((prefers(&made, 1, true), prefers(&made, 1, true)), (1, 1));
+    let key = made.pool.pick(&want("m", 0)).unwrap();
+    made.settle(&key, over_day(1));
+    assert_ne!(
+        prefers(&made, key.id(), true),
+        key.id(),
+        "when it cannot, another does"
+    );
+}
+
+#[test]
+fn what_is_one_keys_goes_to_that_key_and_counts_as_anything_else_does() {
+    let made = plain(2);
+    made.pool.set_rules(Rules {
+        key_concurrency: 1,
+        ..capped(Caps {
+            rpm: Some(2),
+            ..Caps::default()
+        })
+    });
+    let want = Want {
+        only: Some(1),
+        ..want("m", 0)
+    };
+    let first = made.pool.pick(&want).unwrap();
+    first.sent();
+    assert_eq!(made.pool.pick(&want).err(), Some(Unavailable::Busy));
+    made.settle(&first, Outcome::Answered);
+    drop(first);
+    made.settle(&made.pool.pick(&want).unwrap(), Outcome::Answered);
+    let closed = made.pool.pick(&want).err().unwrap();
+    assert!(matches!(closed, Unavailable::Resting { .. }), "{closed:?}");
+    assert_eq!(made.answered("m", 2), [0, 0], "the other key is free");
+    // Who waits for that key keeps nobody from the other.
+    let mut waiting = queued(&made, &want);
+    made.at(NOON + 61_000);
+    assert_eq!(made.answered("m", 1), [0]);
+    assert_eq!(waiting.take().map(|picked| picked.id()), Some(1));
+    made.pool.set_enabled(1, false);
+    assert_eq!(made.pool.pick(&want).err(), Some(Unavailable::NoneUsable));
+    made.pool.remove(1);
+    assert_eq!(made.pool.pick(&want).err(), Some(Unavailable::NoneUsable));
+}

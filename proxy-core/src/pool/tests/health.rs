@@ -1,0 +1,177 @@
+//! What outcomes mean for keys and models.
+
+use super::*;
+
+#[test]
+fn mistakes_of_the_client_and_bad_days_of_google_cost_no_key_anything() {
+    for outcome in [
+        Outcome::ClientFault,
+        Outcome::Overloaded,
+        Outcome::Unreachable,
+        Outcome::Empty,
+        Outcome::LocationRefused,
+        Outcome::Forbidden,
+        Outcome::TooSlow,
+        Outcome::PromptTooLarge { limit: 10 },
+    ] {
+        let made = plain(1);
+        let key = made.pick("m").unwrap();
+        made.settle(&key, outcome);
+        let status = made.pool.status(0).unwrap();
+        let is_fine = matches!(status.state, KeyState::Unchecked | KeyState::Ready);
+        assert!(is_fine, "{outcome:?}: {:?}", status.state);
+        assert_eq!(status.cooldowns, [], "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_model_that_is_overloaded_again_and_again_is_left_alone_for_longer_each_time() {
+    let made = plain(9);
+    let mut last = Duration::ZERO;
+    for round in 0..4 {
+        let key = made.pick("m").unwrap();
+        let pause = made.settle(&key, Outcome::Overloaded).pause;
+        let most = Duration::from_millis(250 << round);
+        assert!(pause >= most / 2 && pause <= most, "{pause:?}");
+        assert!(pause >= last / 2);
+        last = pause;
+    }
+    let key = made.pick("m").unwrap();
+    made.settle(&key, Outcome::Overloaded);
+    let Err(Unavailable::ModelBusy { until }) = made.pick("m") else {
+        panic!("the model is still asked");
+    };
+    made.answered("other", 1);
+    made.at(until);
+    let trial = made.pick("m").unwrap();
+    assert!(made.pick("m").is_err(), "one sees whether it is over");
+    made.settle(&trial, Outcome::Answered);
+    made.answered("m", 3);
+}
+
+#[test]
+fn a_refusal_of_all_keys_at_once_is_no_keys_fault() {
+    let made = plain(3);
+    made.answered("m", 3);
+    for _ in 0..3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    assert_eq!(made.pool.summary().rejected, 0);
+    let Err(Unavailable::Outage { until }) = made.pick("m") else {
+        panic!("Google is still asked");
+    };
+    made.at(until);
+    let trial = made.pick("m").unwrap();
+    assert!(made.pick("m").is_err(), "one sees whether it is over");
+    made.settle(&trial, Outcome::KeyRefused(RejectReason::Invalid));
+    let Err(Unavailable::Outage { until: later }) = made.pick("m") else {
+        panic!("Google is still asked");
+    };
+    assert!(later - until > 60_000, "the pause grows");
+    assert_eq!(made.pool.summary().rejected, 0);
+    made.at(later);
+    made.answered("m", 5);
+}
+
+#[test]
+fn keys_that_never_worked_are_refused_one_by_one() {
+    let made = plain(4);
+    for _ in 0..4 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    assert_eq!(made.pool.summary().rejected, 4);
+}
+
+#[test]
+fn an_answer_that_was_under_way_ends_neither_a_rest_nor_a_refusal() {
+    let made = plain(1);
+    let early = made.pick("m").unwrap();
+    let late = made.pick("m").unwrap();
+    made.settle(&late, over_day(1));
+    made.settle(&early, Outcome::Answered);
+    assert!(made.pick("m").is_err(), "the day's quota is still used up");
+    made.settle(&late, Outcome::KeyRefused(RejectReason::Leaked));
+    made.settle(&early, Outcome::Answered);
+    assert_eq!(made.pool.summary().rejected, 1);
+}
+
+#[test]
+fn switching_a_key_on_forgives_it() {
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_day(1));
+    made.settle(&key, Outcome::KeyRefused(RejectReason::Suspended));
+    made.pool.set_enabled(0, true);
+    assert_eq!(made.pool.status(0).unwrap().state, KeyState::Unchecked);
+    assert!(made.pick("m").is_ok());
+    made.pool.set_enabled(0, false);
+    assert_eq!(made.pick("m").err(), Some(Unavailable::NoneUsable));
+}
+
+#[test]
+fn a_limit_that_is_met_shows_that_google_takes_the_key() {
+    let made = plain(3);
+    made.answered("m", 3);
+    for _ in 0..3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    let Err(Unavailable::Outage { until }) = made.pick("m") else {
+        panic!("Google is still asked");
+    };
+    made.at(until);
+    let trial = made.pick("m").unwrap();
+    made.settle(&trial, over_day(1));
+    made.answered("m", 2);
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_minute(1, 5));
+    made.at(NOON + 60_000);
+    assert_eq!(made.pool.status(0).unwrap().state, KeyState::Ready);
+}
+
+#[test]
+fn after_a_refusal_of_all_one_call_sees_whether_it_is_over_whatever_its_model() {
+    let made = plain(3);
+    made.answered("m", 3);
+    for _ in 0..3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    made.at(NOON + 60_000);
+    let trial = made.pick("m").unwrap();
+    assert!(matches!(
+        made.pick("other").err(),
+        Some(Unavailable::Outage { .. })
+    ));
+    // An outage that is over is not prolonged by a call that was about to see.
+    made.settle(&trial, Outcome::Answered);
+    made.answered("other", 2);
+}
+
+#[test]
+fn many_refusals_in_a_row_are_no_keys_fault_though_others_were_not_tried() {
+    let made = plain(30);
+    made.answered("m", 30);
+    for count in 1..=20 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+        let expected = if count < 20 { count } else { 0 };
+        assert_eq!(made.pool.summary().rejected, expected);
+    }
+    assert!(matches!(
+        made.pick("m").err(),
+        Some(Unavailable::Outage { .. })
+    ));
+    // With something that goes well in between, each is refused for itself.
+    let made = plain(30);
+    made.answered("m", 30);
+    for count in 1..=25 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+        assert_eq!(made.pool.summary().rejected, count);
+        made.answered("other", 1);
+    }
+}

@@ -1,0 +1,273 @@
+//! Limits, rests and trials.
+
+use super::*;
+
+#[test]
+fn a_key_over_its_minute_rests_for_that_model_and_as_long_as_google_asks() {
+    let made = plain(2);
+    let first = made.pick("m").unwrap();
+    let wait = Some(Duration::from_millis(26_412));
+    let over = quota(CooldownReason::PerMinute, Limits::default(), wait);
+    made.settle(&first, over);
+    assert_eq!(
+        made.answered("m", 3),
+        [1, 1, 1],
+        "only the other key is asked for m"
+    );
+    assert!(made.answered("other", 2).contains(&0));
+    made.at(NOON + 26_411);
+    assert_eq!(made.answered("m", 2), [1, 1]);
+    made.at(NOON + 26_412);
+    assert!(made.answered("m", 2).contains(&0));
+}
+
+#[test]
+fn a_key_over_its_day_rests_until_midnight_in_california() {
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_day(1));
+    let expected = Some((MIDNIGHT, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
+fn a_limit_that_was_learned_is_not_met_again() {
+    let made = plain(1);
+    made.answered("m", 10);
+    let refused = made.pick("m").unwrap();
+    made.settle(&refused, over_minute(10, 30));
+    // The rest is over before the first of the ten has left the minute.
+    made.at(NOON + 30_001);
+    let (until, reason) = rests_until(&made, "m").unwrap();
+    assert_eq!(reason, CooldownReason::PerMinute);
+    assert!((NOON + 60_000..NOON + 61_000).contains(&until), "{until}");
+    made.at(until);
+    made.answered("m", 10);
+    assert!(
+        rests_until(&made, "m").is_some(),
+        "the eleventh would be refused"
+    );
+}
+
+#[test]
+fn a_day_that_was_learned_is_counted_and_begins_anew() {
+    let made = plain(1);
+    made.answered("m", 3);
+    let refused = made.pick("m").unwrap();
+    made.settle(&refused, over_day(3));
+    made.at(MIDNIGHT);
+    made.answered("m", 3);
+    let expected = Some((MIDNIGHT + 24 * 3_600_000, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
+fn a_limit_is_forgotten_after_a_week_so_that_a_higher_one_is_noticed() {
+    let made = plain(1);
+    let refused = made.pick("m").unwrap();
+    made.settle(&refused, over_day(1));
+    made.at(MIDNIGHT);
+    made.answered("m", 1);
+    assert!(rests_until(&made, "m").is_some());
+    made.at(NOON + 7 * 24 * 3_600_000 + 1);
+    made.answered("m", 2);
+}
+
+#[test]
+fn the_users_limits_go_before_those_that_were_learned() {
+    let made = plain(1);
+    let caps = Caps {
+        rpd: Some(2),
+        ..Caps::default()
+    };
+    made.pool.set_rules(Rules {
+        caps: vec![("m*".to_owned(), caps)],
+        ..Rules::default()
+    });
+    made.answered("m1", 2);
+    assert_eq!(rests_until(&made, "m1").unwrap().1, CooldownReason::PerDay);
+    made.answered("other", 3);
+}
+
+#[test]
+fn a_large_prompt_goes_where_there_are_tokens_left() {
+    let made = plain(2);
+    for _ in 0..2 {
+        let key = made.pick_sized("m", 1_000).unwrap();
+        let limits = Limits {
+            tpm: Some(10_000),
+            ..Limits::default()
+        };
+        let wait = Some(Duration::from_secs(1));
+        made.settle(&key, quota(CooldownReason::TokensPerMinute, limits, wait));
+    }
+    made.at(NOON + 2_000);
+    let first = made.pick_sized("m", 8_000).unwrap();
+    made.settle(&first, Outcome::Answered);
+    let second = made.pick_sized("m", 500).unwrap();
+    made.settle(&second, Outcome::Answered);
+    assert_ne!(first.id(), second.id());
+    // The first in turn has no room for it.
+    let third = made.pick_sized("m", 9_000).unwrap();
+    made.settle(&third, Outcome::Answered);
+    assert_eq!(third.id(), second.id());
+    let closed = made.pick_sized("m", 9_000).err().unwrap();
+    assert!(
+        matches!(
+            closed,
+            Unavailable::Resting {
+                reason: CooldownReason::TokensPerMinute,
+                ..
+            }
+        ),
+        "{closed:?}"
+    );
+    // Google counted much less than was thought.
+    first.had_tokens(100);
+    assert_eq!(made.pick_sized("m", 9_000).unwrap().id(), first.id());
+}
+
+#[test]
+fn after_a_rest_there_is_one_trial_and_no_flood() {
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    let over = quota(CooldownReason::PerMinute, Limits::default(), None);
+    made.settle(&key, over);
+    made.at(NOON + 60_000);
+    let trial = made.pick("m").unwrap();
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    drop(trial);
+    let trial = made.pick("m").unwrap();
+    assert_eq!(
+        made.pick("m").err(),
+        Some(Unavailable::Busy),
+        "the client went away"
+    );
+    made.settle(&trial, Outcome::Answered);
+    made.answered("m", 5);
+}
+
+#[test]
+fn a_trial_under_way_is_waited_for_though_another_key_rests_until_midnight() {
+    let made = plain(2);
+    let (a, b) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    let day = Limits {
+        rpd: Some(1),
+        ..Limits::default()
+    };
+    made.settle(&a, quota(CooldownReason::PerDay, day, None));
+    let minute = Limits::default();
+    made.settle(&b, quota(CooldownReason::PerMinute, minute, None));
+    made.at(NOON + 60_000);
+    let trial = made.pick("m").unwrap();
+    assert_eq!(trial.id(), b.id());
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    // One that goes away in the middle leaves no key behind that nobody may ask.
+    made.pool.remove(b.id());
+    drop(trial);
+    assert!(matches!(
+        made.pick("m").err(),
+        Some(Unavailable::Resting { .. })
+    ));
+}
+
+#[test]
+fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
+    for (outcome, counted) in [
+        (Outcome::Answered, 1),
+        (Outcome::Empty, 1),
+        (Outcome::TooSlow, 1),
+        (Outcome::Unreachable, 1),
+        (Outcome::ClientFault, 0),
+        (Outcome::Overloaded, 0),
+        (Outcome::Forbidden, 0),
+        (over_minute(5, 1), 0),
+        (Outcome::KeyRefused(RejectReason::Invalid), 0),
+    ] {
+        let made = plain(1);
+        made.answered("m", 1);
+        let key = made.pick("m").unwrap();
+        made.settle(&key, outcome);
+        let shown = made.pool.models();
+        assert_eq!(shown[0].requests_today, 1 + counted, "{outcome:?}");
+        assert_eq!(shown[0].requests_minute, 1 + counted, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_call_that_never_left_was_never_counted() {
+    let made = plain(1);
+    made.answered("m", 1);
+    drop(made.pool.pick(&want("m", 10)).unwrap());
+    assert_eq!(made.pool.models()[0].requests_today, 1);
+    drop(made.pick("m").unwrap());
+    assert_eq!(
+        made.pool.models()[0].requests_today,
+        2,
+        "the client went away"
+    );
+}
+
+#[test]
+fn a_key_that_rests_for_all_it_was_asked_for_is_shown_as_resting() {
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_minute(1, 30));
+    let until = NOON + 30_000;
+    assert_eq!(
+        made.pool.status(0).unwrap().state,
+        KeyState::Cooling { until }
+    );
+    assert_eq!(made.pool.summary().next_ready_at, Some(until));
+    made.answered("other", 1);
+    let state = made.pool.status(0).unwrap().state;
+    assert_eq!(state, KeyState::Limited, "of use for another model");
+    made.at(until);
+    assert_eq!(made.pool.summary().ready, 1);
+}
+
+#[test]
+fn what_a_model_can_still_do_today_is_shown() {
+    let made = plain(2);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(5));
+    }
+    made.at(MIDNIGHT);
+    made.answered("m", 3);
+    let shown = &made.pool.models()[0];
+    assert_eq!((shown.ready, shown.projects), (2, 2));
+    assert_eq!(shown.left_today, Some(7));
+    assert_eq!(shown.left_minute, None, "nobody knows");
+    made.answered("m", 7);
+    let shown = &made.pool.models()[0];
+    assert_eq!((shown.ready, shown.left_today), (0, Some(0)));
+    assert_eq!(shown.next_ready_at, Some(MIDNIGHT + 24 * 3_600_000));
+}
+
+#[test]
+fn what_one_project_may_is_found_out_of_the_others_one_request_at_a_time() {
+    let made = plain(2);
+    made.answered("m", 4);
+    let first = made.pick("m").unwrap();
+    made.settle(&first, over_day(2));
+    // The other has been asked as often; whether it may be more is seen by one.
+    let trial = made.pick("m").unwrap();
+    assert_ne!(trial.id(), first.id());
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    made.settle(&trial, Outcome::Answered);
+    let both = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    assert_eq!(both.0.id(), both.1.id(), "it may");
+}
+
+#[test]
+fn a_limit_that_is_too_old_to_be_believed_is_seen_to_by_one_request() {
+    let made = plain(1);
+    made.settle(&made.pick("m").unwrap(), over_day(1));
+    made.at(NOON + 8 * 24 * 3_600_000);
+    made.answered("m", 1);
+    let trial = made.pick("m").unwrap();
+    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    made.settle(&trial, Outcome::Answered);
+    let _both = (made.pick("m").unwrap(), made.pick("m").unwrap());
+}
