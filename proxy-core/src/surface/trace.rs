@@ -169,6 +169,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: false,
             fallback: None,
+            turn: None,
             agent: None,
             body: None,
             said: None,
