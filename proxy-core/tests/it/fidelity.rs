@@ -525,21 +525,13 @@ async fn a_named_user_is_told_from_others() {
 #[tokio::test]
 async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
     let world = World::with_keys(1).await;
-    let said = || {
-        Answer::parts(vec![
-            json!({"text": "Hello, "}),
-            json!({"text": "you."}),
-            json!({"text": "", "thoughtSignature": testkit::google::thought_signature("x")}),
-        ])
-    };
-    // OpenAI's chat has a place for it, so that it can be seen what Google gave.
-    world.google.answer_next(said());
-    let answer = body(world.chat(hello("gemini-3.8-flash")).await).await;
-    let message = &answer["choices"][0]["message"];
-    let signature = message["extra_content"]["google"]["thought_signature"].clone();
-    assert!(signature.is_string(), "{answer}");
     for stream in [false, true] {
-        world.google.answer_next(said());
+        // The fake signs the last text, as Gemini 3 does.
+        let said = format!("Hello, you. {stream}");
+        world.google.answer_next(Answer::parts(vec![
+            json!({"text": "Hello, "}),
+            json!({"text": said.strip_prefix("Hello, ")}),
+        ]));
         let mut request = json!({
             "model": "gemini-3.8-flash", "max_tokens": 99, "stream": stream,
             "messages": [{"role": "user", "content": "Hello."}],
@@ -549,14 +541,20 @@ async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
         response.text().await.unwrap();
         request["messages"] = json!([
             {"role": "user", "content": "Hello."},
-            {"role": "assistant", "content": "Hello, you."},
+            {"role": "assistant", "content": said},
             {"role": "user", "content": "Go on."},
         ]);
         request["stream"] = json!(false);
         assert_eq!(post(&world, "/v1/messages", &request).await.status(), 200);
         let (asked, _) = last_asked(&world);
         let part = &asked["contents"][1]["parts"][0];
-        assert_eq!(part["thoughtSignature"], signature, "{asked}");
+        assert!(part["thoughtSignature"].is_string(), "{asked}");
+        // What Google never said is not signed.
+        request["messages"][1]["content"] = json!("Something else.");
+        assert_eq!(post(&world, "/v1/messages", &request).await.status(), 200);
+        let (asked, _) = last_asked(&world);
+        let part = &asked["contents"][1]["parts"][0];
+        assert_eq!(part.get("thoughtSignature"), None, "{asked}");
     }
 }
 
