@@ -20,6 +20,7 @@
 pub mod anthropic;
 pub mod anthropic_to_gemini;
 pub mod error;
+mod explanation;
 pub mod fetch;
 mod file_id;
 pub mod gemini;
@@ -40,15 +41,15 @@ pub use error::{Invalid, Malformed, UpstreamFailure};
 pub use file_id::{FileId, Uploads};
 pub use model_map::{Amount, Endings, ModelMap, Named};
 pub use signature::{SIGNATURE_MARK, Signatures};
-pub use signed::{IdsOf, SignedCalls};
-pub use text::Str;
+pub use signed::{IdsOf, SignedParts};
+pub use text::{Str, compact};
 
 /// What only the caller knows about a request.
 #[derive(Clone, Copy)]
 pub struct Reading<'a> {
     /// Which Gemini model answers for which name.
     pub models: &'a ModelMap,
-    /// Signatures of calls that clients lost.
+    /// Signatures that clients lost.
     pub signatures: &'a dyn Signatures,
 }
 

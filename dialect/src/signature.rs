@@ -1,28 +1,34 @@
 //! Thought signatures: how they travel through other vendors' protocols.
 //!
-//! Gemini 3 wants the signature of a call back with the call. Clients lose what they do not know,
-//! so it travels in three ways, of which the first that is left counts:
+//! Gemini 3 wants the signature of a call back with the call, and likes to have those of texts and
+//! images back. Clients lose what they do not know, so a signature travels in three ways, of which
+//! the first that is left counts:
 //!
 //! 1. where the protocol has a place for sealed thoughts. Such places may hold other vendors'
 //!    as well, which Google refuses together with the whole request; so ours are marked.
 //! 2. in the call's id ([`signed_id`]), which every client returns;
-//! 3. in the caller's memory ([`Signatures`]), by the call's id.
+//! 3. in the caller's memory ([`Signatures`]), by the call's id; those of texts and images by a
+//!    hash of them.
 
 use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 use crate::gemini::request::Part;
 use crate::style::Style;
 use crate::text::Str;
 
-/// Signatures of calls, as the caller remembers them.
+/// What [`crate::SignedParts`] told of earlier answers, as the caller remembers it.
 pub trait Signatures {
-    /// The signature that came with the call of this id.
-    fn of_call(&self, id: &str) -> Option<String>;
+    /// What was told under this name: the id of a call, most often, and its signature.
+    fn named(&self, name: &str) -> Option<String>;
 }
 
 /// Nothing is remembered.
 impl Signatures for () {
-    fn of_call(&self, _: &str) -> Option<String> {
+    fn named(&self, _: &str) -> Option<String> {
         None
     }
 }
@@ -84,10 +90,89 @@ pub(crate) fn restore(call: &mut Part<'_>, memory: &dyn Signatures) {
     let Some(id) = function.id.take() else { return };
     let (id, within) = split_id(id);
     if call.thought_signature.is_none() {
-        let found = within.or_else(|| memory.of_call(&id));
+        let found = within.or_else(|| memory.named(&id));
         call.thought_signature = found.map(Cow::Owned);
     }
     function.id = Some(id);
+}
+
+/// Gives what the model said the signature that came with it, unless it has one.
+pub(crate) fn restore_said(part: &mut Part<'_>, memory: &dyn Signatures) {
+    if part.thought_signature.is_some() {
+        return;
+    }
+    if let Some(name) = name_of(part) {
+        part.thought_signature = memory.named(&name).map(Cow::Owned);
+    }
+}
+
+/// What Google's own tools did right before this part.
+pub(crate) fn tools_before<'a>(part: &Part<'_>, memory: &dyn Signatures) -> Vec<Part<'a>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Told {
+        tool_call: Option<Box<RawValue>>,
+        tool_response: Option<Box<RawValue>>,
+        thought_signature: Option<String>,
+    }
+    let told = name_of(part).and_then(|name| memory.named(&tools_key(&name)));
+    let told: Option<Vec<Told>> = told.and_then(|told| serde_json::from_str(&told).ok());
+    let part = |told: Told| Part {
+        tool_call: told.tool_call.map(Cow::Owned),
+        tool_response: told.tool_response.map(Cow::Owned),
+        thought_signature: told.thought_signature.map(Cow::Owned),
+        ..Part::default()
+    };
+    told.into_iter().flatten().map(part).collect()
+}
+
+/// Under which name a part's signature is remembered.
+fn name_of(part: &Part<'_>) -> Option<String> {
+    if let Some(call) = &part.function_call {
+        return call.id.as_deref().map(str::to_owned);
+    }
+    let text = part.text.as_deref().filter(|text| !text.trim().is_empty());
+    text.map(text_key)
+        .or_else(|| part.inline_data.as_ref().map(|blob| data_key(&blob.data)))
+}
+
+/// The name of a text. Clients trim texts.
+pub(crate) fn text_key(text: &str) -> String {
+    key("text", text.trim())
+}
+
+/// The name of media, by their base64.
+pub(crate) fn data_key(data: &str) -> String {
+    key("data", data)
+}
+
+/// The name of what Google's own tools did before what is named so.
+pub(crate) fn tools_key(name: &str) -> String {
+    format!("tools_{name}")
+}
+
+/// How much of something large is hashed at a time: its beginning, middle and end tell it from
+/// all others. Every request has the whole history, and images have millions of characters.
+const HASHED: usize = 8 * 1024;
+
+fn key(kind: &str, of: &str) -> String {
+    let bytes = of.as_bytes();
+    let mut hash = Sha256::new();
+    hash.update(bytes.len().to_le_bytes());
+    match bytes.len() > 4 * HASHED {
+        false => hash.update(bytes),
+        true => {
+            let middle = bytes.len() / 2;
+            for from in [0, middle, bytes.len() - HASHED] {
+                hash.update(&bytes[from..from + HASHED]);
+            }
+        }
+    }
+    let mut key = format!("{kind}_");
+    for byte in &hash.finalize()[..16] {
+        key.push_str(&format!("{byte:02x}"));
+    }
+    key
 }
 
 /// What Anthropic's `signature` and OpenAI's `encrypted_content` begin with when a Gemini

@@ -101,7 +101,7 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, size: usize) -> Vec<u8> 
 }
 
 /// Valid JSON without the whitespace between its tokens.
-pub(crate) fn compact(json: &str) -> Cow<'_, str> {
+pub fn compact(json: &str) -> Cow<'_, str> {
     let mut in_string = false;
     let mut escaped = false;
     // Whether the character belongs to a token.

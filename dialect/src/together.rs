@@ -1,14 +1,45 @@
-//! What a model takes together. Gemini 2.5 and older refuse functions beside Google's own tools,
-//! and functions beside a format for the answer; OpenAI's and Anthropic's clients send such
-//! requests all the time. So what can be kept is kept, and the client is told of the rest.
+//! What a model takes, and what of it together. Gemini 2.5 and older refuse functions beside
+//! Google's own tools, and functions beside a format for the answer; OpenAI's and Anthropic's
+//! clients send such requests all the time. So what can be kept is kept, and the client is told of
+//! the rest. Those before 2.5 take schemas in Google's language only.
 
-use crate::gemini::needs_signatures;
+use std::borrow::Cow;
+
 use crate::gemini::request::{CallingMode, Content, Part, Request, Tool};
+use crate::gemini::{needs_signatures, schema, takes_json_schema};
 use crate::text::compact;
 
 /// Makes a request one that `model` takes. What is given up for that is said in the answer, for
 /// the client's eyes.
 pub(crate) fn reconcile(request: &mut Request<'_>, model: &str) -> Vec<String> {
+    let notes = together(request, model);
+    if !takes_json_schema(model) {
+        in_googles_language(request);
+    }
+    notes
+}
+
+/// Says schemas in the language that every model takes.
+fn in_googles_language(request: &mut Request<'_>) {
+    for tool in &mut request.tools {
+        let Tool::FunctionDeclarations(declarations) = tool else {
+            continue;
+        };
+        for declaration in declarations {
+            let given = declaration.parameters_json_schema.take();
+            declaration.parameters = given
+                .and_then(|given| schema::parameters(&given))
+                .map(Cow::Owned);
+        }
+    }
+    let config = &mut request.generation_config;
+    let given = config.response_json_schema.take();
+    config.response_schema = given
+        .and_then(|given| schema::answer(&given))
+        .map(Cow::Owned);
+}
+
+fn together(request: &mut Request<'_>, model: &str) -> Vec<String> {
     let mut notes = Vec::new();
     let has_functions = request.tools.iter().any(is_functions);
     if !has_functions {

@@ -10,10 +10,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::explanation::is_explanation;
 use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
-use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, takes_system};
+use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, signs_texts, takes_system};
 use crate::media;
-use crate::signature::{Signatures, restore, split_id};
+use crate::signature::{Signatures, restore, restore_said, split_id, tools_before};
 use crate::text::{Str, empty_object, to_json};
 
 /// One piece of the history, in order.
@@ -89,8 +90,13 @@ pub(crate) fn assemble<'a>(
         user: Vec::new(),
         sign_foreign: needs_signatures(model),
     };
+    let remembers = signs_texts(model);
     for item in items {
         match item {
+            // Ours, and not the model's words.
+            Item::Model(Part {
+                text: Some(text), ..
+            }) if is_explanation(&text) => {}
             Item::System(text) if text.is_empty() => {}
             Item::System(text) => builder.system.push(Part::text(text)),
             Item::Model(mut part) => {
@@ -98,9 +104,12 @@ pub(crate) fn assemble<'a>(
                     builder.end_user();
                 }
                 restore(&mut part, memory);
-                match part.text {
-                    Some(text) => builder.model.extend(media::from_markdown(text)),
-                    None => builder.model.push(part),
+                for mut part in said(part) {
+                    if remembers {
+                        restore_said(&mut part, memory);
+                        builder.model.extend(tools_before(&part, memory));
+                    }
+                    builder.model.push(part);
                 }
             }
             Item::User(part) => {
@@ -117,6 +126,18 @@ pub(crate) fn assemble<'a>(
     builder.end_model();
     builder.end_user();
     builder.finish(takes_system(model))
+}
+
+/// What the model said, media that stand in a text apart. A signature is that of the last text.
+fn said(part: Part<'_>) -> Vec<Part<'_>> {
+    let Some(text) = part.text else {
+        return vec![part];
+    };
+    let mut parts = media::from_markdown(text);
+    if let Some(last) = parts.iter_mut().rfind(|part| part.text.is_some()) {
+        last.thought_signature = part.thought_signature;
+    }
+    parts
 }
 
 impl<'a> Builder<'a> {

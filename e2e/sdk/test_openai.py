@@ -270,6 +270,19 @@ def test_response_tools_round_trip(client, model, streamed, by):
     assert "21" in second.output_text
 
 
+def test_response_in_the_background(client, server):
+    begun = client.responses.create(model=server.model, input="Take your time.", background=True)
+    assert begun.status in ("queued", "in_progress")
+    while (now := client.responses.retrieve(begun.id)).status in ("queued", "in_progress"):
+        pass
+    assert now.status == "completed"
+    assert "Take your time." in now.output_text
+    events = list(client.responses.retrieve(begun.id, stream=True, starting_after=1))
+    assert [event.sequence_number for event in events] == list(range(2, 2 + len(events)))
+    assert events[-1].response.output_text == now.output_text
+    assert client.responses.cancel(begun.id).status == "completed"
+
+
 def test_response_kept_and_deleted(client, server):
     made = client.responses.create(model=server.model, input="Keep this.")
     assert client.responses.retrieve(made.id).output_text == made.output_text

@@ -125,6 +125,7 @@ pub struct Core {
     pub(crate) tokens: ClientTokens,
     pub(crate) responses: KeptResponses,
     pub(crate) signatures: CallSignatures,
+    pub(crate) background: surface::Background,
     scribe: Scribe,
     pub(crate) express: ExpressKeys,
     pub(crate) recorder: Recorder,
@@ -245,6 +246,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         tokens: ClientTokens::new(settings.time_zone.clone()),
         responses,
         signatures,
+        background: surface::Background::default(),
         scribe,
         express,
         settings: Live::new(settings, on_settings),
@@ -389,6 +391,7 @@ impl Core {
 
     /// Forgets what a token's clients may go back to.
     pub(crate) fn forget(&self, token: i64) {
+        self.background.forget(token);
         self.responses.forget(token);
         self.signatures.forget(token);
         self.scribe.note(memory::scribe::Note::Forget { token });

@@ -465,6 +465,7 @@ fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>,
                     .input_schema
                     .filter(|schema| schema.get().starts_with('{') && schema.get() != "{}")
                     .map(Cow::Borrowed),
+                parameters: None,
             });
         } else if kind.starts_with("web_search_") {
             tools.push(Tool::GoogleSearch(Empty {}));

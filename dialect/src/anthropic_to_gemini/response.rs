@@ -22,6 +22,8 @@ struct Body<'a> {
     model: &'a str,
     content: Vec<Block<'a>>,
     stop_reason: &'static str,
+    /// Never: Google says `STOP` of an answer that ended by itself as of one that a text ended, and
+    /// leaves that text out. Which it was cannot be told, and is not guessed.
     stop_sequence: Option<()>,
     usage: UsageOut,
 }

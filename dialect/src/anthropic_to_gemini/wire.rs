@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::explanation;
 use crate::gemini::response::Grounding;
 use crate::gemini::{FinishReason, Usage};
 
@@ -139,22 +140,17 @@ impl End {
             stop_reason,
             explanation: None,
         };
-        let explained = |stop_reason, what: &str| Self {
+        let explained = |stop_reason| Self {
             stop_reason,
-            explanation: Some(match message {
-                Some(message) => format!("{what} ({native}): {message}"),
-                None => format!("{what} ({native})."),
-            }),
+            explanation: Some(explanation::ended(native, message, called)),
         };
         match native {
             "STOP" if called => clean("tool_use"),
             "STOP" => clean("end_turn"),
             "MAX_TOKENS" => clean("max_tokens"),
-            _ if FinishReason::of(native).is_filter() => {
-                explained("refusal", "Google's filters ended the answer")
-            }
-            _ if called => explained("tool_use", "Gemini ended the answer"),
-            _ => explained("end_turn", "Gemini ended the answer without completing it"),
+            _ if FinishReason::of(native).is_filter() => explained("refusal"),
+            _ if called => explained("tool_use"),
+            _ => explained("end_turn"),
         }
     }
 
@@ -162,10 +158,7 @@ impl End {
     pub fn refused(reason: &str, message: Option<&str>) -> Self {
         Self {
             stop_reason: "refusal",
-            explanation: Some(match message {
-                Some(message) => format!("Google refused this prompt ({reason}): {message}"),
-                None => format!("Google refused this prompt ({reason})."),
-            }),
+            explanation: Some(explanation::refused(reason, message)),
         }
     }
 }

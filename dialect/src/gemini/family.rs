@@ -1,7 +1,9 @@
-//! What the model families know of thinking. The one table of it.
+//! What the model families can do. The one table of it.
 //!
-//! Sources: ai.google.dev "Thinking" (budgets of 2.5, levels of 3.x) and "OpenAI
-//! compatibility" (what `reasoning_effort` means); read for this table in November 2026.
+//! Sources: ai.google.dev "Thinking" (budgets of 2.5, levels of 3.x), "OpenAI compatibility" (what
+//! `reasoning_effort` means) and "Structured output" (JSON Schema since Gemini 2.5; 2.0 and older
+//! take Google's own schemas); read for this table in November 2026. Vertex AI takes JSON Schema
+//! of the same models (`FunctionDeclaration` of its REST reference).
 
 use serde::Deserialize;
 
@@ -83,11 +85,22 @@ const FLASH_25: Thinking = Thinking::Budget {
     can_be_off: true,
 };
 
-/// Beginnings of model names; the first that fits counts.
-const FAMILIES: [(&str, Thinking); 22] = [
-    ("gemini-2.5-flash-image", Thinking::No),
-    ("gemini-2.5-flash-preview-tts", Thinking::No),
-    ("gemini-2.5-pro-preview-tts", Thinking::No),
+/// In which language a family takes schemas, of functions and of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schemas {
+    /// JSON Schema: `parametersJsonSchema`, `responseJsonSchema`.
+    Json,
+    /// Google's own: `parameters`, `responseSchema`.
+    Own,
+}
+use Schemas::{Json, Own};
+
+/// Beginnings of model names; the first that fits counts. A model of no family here is taken for
+/// a new one.
+const FAMILIES: [(&str, Thinking, Schemas); 25] = [
+    ("gemini-2.5-flash-image", Thinking::No, Json),
+    ("gemini-2.5-flash-preview-tts", Thinking::No, Json),
+    ("gemini-2.5-pro-preview-tts", Thinking::No, Json),
     (
         "gemini-2.5-flash-lite",
         Thinking::Budget {
@@ -95,8 +108,9 @@ const FAMILIES: [(&str, Thinking); 22] = [
             max: 24_576,
             can_be_off: true,
         },
+        Json,
     ),
-    ("gemini-2.5-flash", FLASH_25),
+    ("gemini-2.5-flash", FLASH_25, Json),
     (
         "gemini-2.5-pro",
         Thinking::Budget {
@@ -104,33 +118,39 @@ const FAMILIES: [(&str, Thinking); 22] = [
             max: 32_768,
             can_be_off: false,
         },
+        Json,
     ),
-    ("gemini-robotics-er-1.5", FLASH_25),
-    ("gemini-1", Thinking::No),
-    ("gemini-2", Thinking::No),
-    ("gemini-3-pro-image", Thinking::No),
-    ("gemini-3.1-flash-image", Thinking::No),
-    ("gemini-3-pro", LOW_HIGH),
-    ("gemini-3.1-pro", LOW_UP),
-    ("gemini-3-flash", MINIMAL_UP),
-    ("gemini-3.1-flash", MINIMAL_UP),
-    ("gemini-3.5-flash", MINIMAL_UP),
-    ("gemini-3.6-flash", MINIMAL_UP),
+    ("gemini-robotics-er-1.5", FLASH_25, Json),
+    ("gemini-1", Thinking::No, Own),
+    ("gemini-2", Thinking::No, Own),
+    ("gemini-3-pro-image", Thinking::No, Json),
+    ("gemini-3.1-flash-image", Thinking::No, Json),
+    ("gemini-3-pro", LOW_HIGH, Json),
+    ("gemini-3.1-pro", LOW_UP, Json),
+    ("gemini-3-flash", MINIMAL_UP, Json),
+    ("gemini-3.1-flash", MINIMAL_UP, Json),
+    ("gemini-3.5-flash", MINIMAL_UP, Json),
+    ("gemini-3.6-flash", MINIMAL_UP, Json),
     // 3.7, 3.8 and whatever comes: every model since 3.1 takes these three.
-    ("gemini-3", LOW_UP),
-    ("gemini-4", LOW_UP),
-    ("gemini-5", LOW_UP),
-    ("gemini-flash", LOW_UP),
-    ("gemini-pro-latest", LOW_UP),
+    ("gemini-3", LOW_UP, Json),
+    ("gemini-4", LOW_UP, Json),
+    ("gemini-5", LOW_UP, Json),
+    ("gemini-flash", LOW_UP, Json),
+    ("gemini-pro-latest", LOW_UP, Json),
+    ("gemini-exp", Thinking::No, Own),
+    ("gemma", Thinking::No, Own),
+    ("learnlm", Thinking::No, Own),
 ];
+
+fn family(model: &str) -> Option<&'static (&'static str, Thinking, Schemas)> {
+    let mut families = FAMILIES.iter();
+    families.find(|(beginning, ..)| model.starts_with(beginning))
+}
 
 impl Thinking {
     /// What the model named so understands; `model` is bare, without `models/`.
     pub fn of(model: &str) -> Self {
-        FAMILIES
-            .iter()
-            .find(|(beginning, _)| model.starts_with(beginning))
-            .map_or(Self::No, |(_, thinking)| *thinking)
+        family(model).map_or(Self::No, |(_, thinking, _)| *thinking)
     }
 
     /// The nearest legal setting for an effort; `None` when there is nothing to set.
@@ -222,6 +242,21 @@ impl Thinking {
 /// Gemini 3 began with that.
 pub fn needs_signatures(model: &str) -> bool {
     matches!(Thinking::of(model), Thinking::Levels(_))
+}
+
+/// Whether the model signs texts and images, too, and does better when it gets these signatures
+/// back (docs: "Thought signatures"). Gemini 3 began with that; for its image models it is how
+/// they go on with an image.
+pub fn signs_texts(model: &str) -> bool {
+    let is_older = ["gemini-1", "gemini-2"]
+        .iter()
+        .any(|old| model.starts_with(old));
+    model.starts_with("gemini-") && !is_older
+}
+
+/// Whether the model takes JSON Schema, of functions and of answers.
+pub fn takes_json_schema(model: &str) -> bool {
+    family(model).is_none_or(|(.., schemas)| *schemas == Json)
 }
 
 /// Whether the model takes a `systemInstruction`. Gemma 3 answers "Developer instruction is

@@ -11,13 +11,18 @@ mod peek;
 mod pieces;
 pub mod request;
 pub mod response;
+pub(crate) mod schema;
+mod several;
 mod status;
 
 pub use endings::with_endings;
 pub use express::{Express, embeddings, express};
-pub use family::{Effort, Level, Thinking, needs_signatures, takes_system};
+pub use family::{
+    Effort, Level, Thinking, needs_signatures, signs_texts, takes_json_schema, takes_system,
+};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
+pub use several::Several;
 pub use status::{ApiStatus, Violation};
 
 /// What Google accepts in place of a thought signature for a call that a Gemini model did

@@ -1,23 +1,23 @@
 //! Google's list of models.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, Malformed};
 
 /// One page of `GET /v1beta/models`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page {
     /// The models of this page.
     #[serde(default)]
     pub models: Vec<Model>,
     /// Where the next page begins; absent on the last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
 }
 
 /// One model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
     /// `models/gemini-…`
@@ -39,7 +39,49 @@ pub struct Model {
     pub supported_generation_methods: Vec<String>,
 }
 
+/// What Vertex AI's express mode answers for, which lists nothing itself: its id, whether it
+/// embeds, and the most tokens in and out. Source: ai.google.dev "Gemini deprecations" and
+/// "Models", read in November 2026.
+const KNOWN: [(&str, bool, u64, u64); 14] = [
+    ("gemini-3.8-flash", false, 1_048_576, 65_536),
+    ("gemini-3.7-flash", false, 1_048_576, 65_536),
+    ("gemini-3.6-flash", false, 1_048_576, 65_536),
+    ("gemini-3.5-flash", false, 1_048_576, 65_536),
+    ("gemini-3.5-flash-lite", false, 1_048_576, 65_536),
+    ("gemini-3.1-pro-preview", false, 1_048_576, 65_536),
+    ("gemini-3.1-flash-lite", false, 1_048_576, 65_536),
+    ("gemini-3-flash-preview", false, 1_048_576, 65_536),
+    ("gemini-2.5-pro", false, 1_048_576, 65_536),
+    ("gemini-2.5-flash", false, 1_048_576, 65_536),
+    ("gemini-2.5-flash-lite", false, 1_048_576, 65_536),
+    ("gemini-3-pro-image", false, 65_536, 32_768),
+    ("gemini-3.1-flash-image", false, 65_536, 32_768),
+    ("gemini-embedding-001", true, 2_048, 1),
+];
+
 impl Page {
+    /// The models that this version knows, for where Google lists none.
+    pub fn known() -> Self {
+        let model = |(id, embeds, input, output): (&str, bool, u64, u64)| Model {
+            name: format!("models/{id}"),
+            display_name: id.to_owned(),
+            description:
+                "Known to this version of Gemini Balance; Vertex AI's express mode has no \
+                          list of its own."
+                    .to_owned(),
+            input_token_limit: Some(input),
+            output_token_limit: Some(output),
+            supported_generation_methods: match embeds {
+                true => vec!["embedContent".to_owned(), "batchEmbedContents".to_owned()],
+                false => vec!["generateContent".to_owned(), "countTokens".to_owned()],
+            },
+        };
+        Self {
+            models: KNOWN.map(model).into(),
+            next_page_token: None,
+        }
+    }
+
     /// Parses one page.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         serde_json::from_slice(body).map_err(|e| Malformed::json(&e))

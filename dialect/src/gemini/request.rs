@@ -81,6 +81,12 @@ pub struct Part<'a> {
     /// What the call gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_response: Option<FunctionResponse<'a>>,
+    /// What one of Google's own tools was called with, as Google told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call: Option<Raw<'a>>,
+    /// What it gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_response: Option<Raw<'a>>,
     /// The model's sealed thoughts, to be returned on the very part they came on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thought_signature: Option<Cow<'a, str>>,
@@ -201,10 +207,12 @@ pub struct FunctionDeclaration<'a> {
     /// What it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Cow<'a, str>>,
-    /// Its parameters as JSON Schema, untouched. (`parameters` would be Google's own,
-    /// smaller schema language.)
+    /// Its parameters as JSON Schema, untouched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters_json_schema: Option<Raw<'a>>,
+    /// Its parameters in Google's own, smaller language of schemas, for models that take no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Raw<'a>>,
 }
 
 /// Whether and which functions must be called.
@@ -264,12 +272,12 @@ pub struct GenerationConfig<'a> {
     /// JSON Schema of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_json_schema: Option<Raw<'a>>,
+    /// The same in Google's own language of schemas, for models that take no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_schema: Option<Raw<'a>>,
     /// `TEXT`, `IMAGE`, `AUDIO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_modalities: Option<Raw<'a>>,
-    /// How many answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub candidate_count: Option<u32>,
     /// Thoughts included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
@@ -317,8 +325,8 @@ impl GenerationConfig<'_> {
             stop_sequences,
             response_mime_type,
             response_json_schema,
+            response_schema,
             response_modalities,
-            candidate_count,
             max_output_tokens,
             temperature,
             top_p,
@@ -336,8 +344,8 @@ impl GenerationConfig<'_> {
         stop_sequences.is_empty()
             && response_mime_type.is_none()
             && response_json_schema.is_none()
+            && response_schema.is_none()
             && response_modalities.is_none()
-            && candidate_count.is_none()
             && max_output_tokens.is_none()
             && temperature.is_none()
             && top_p.is_none()

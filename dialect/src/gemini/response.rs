@@ -20,6 +20,9 @@ pub(crate) struct Response<'a> {
     pub prompt_feedback: Option<PromptFeedback<'a>>,
     #[serde(default)]
     pub usage_metadata: Option<UsageMetadata>,
+    /// Which version of the model answers.
+    #[serde(borrow, default)]
+    pub model_version: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub error: Option<InnerError<'a>>,
 }
@@ -114,6 +117,40 @@ pub(crate) struct Part<'a> {
     pub executable_code: Option<Code<'a>>,
     #[serde(borrow, default)]
     pub code_execution_result: Option<CodeResult<'a>>,
+    /// What Google's own tools were called with, where functions are used beside them.
+    #[serde(borrow, default)]
+    pub tool_call: Option<&'a RawValue>,
+    /// What they gave.
+    #[serde(borrow, default)]
+    pub tool_response: Option<&'a RawValue>,
+}
+
+impl Part<'_> {
+    /// The signature of what the part says.
+    pub fn signature_of_text(&self) -> Option<&str> {
+        let says = self.text.is_some() && self.thought != Some(true);
+        self.thought_signature.as_deref().filter(|_| says)
+    }
+
+    /// The part as JSON when it tells what Google's own tools did.
+    pub fn own_tool(&self) -> Option<String> {
+        let (name, value) = match (self.tool_call, self.tool_response) {
+            (Some(call), _) => ("toolCall", call),
+            (None, Some(response)) => ("toolResponse", response),
+            (None, None) => return None,
+        };
+        let signature = match &self.thought_signature {
+            Some(signature) => format!(
+                ",\"thoughtSignature\":{}",
+                serde_json::Value::from(&**signature)
+            ),
+            None => String::new(),
+        };
+        Some(format!(
+            "{{\"{name}\":{}{signature}}}",
+            compact(value.get())
+        ))
+    }
 }
 
 #[derive(Debug, Deserialize)]

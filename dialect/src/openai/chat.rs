@@ -2,6 +2,7 @@
 //! passed over. Source: OpenAI's OpenAPI description, `CreateChatCompletionRequest`; marked
 //! where a field is from elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::gemini::Effort;
+use crate::signature::is_signature;
 use crate::text::Str;
 
 /// The whole body.
@@ -133,7 +135,7 @@ pub struct Message<'a> {
     /// What is said.
     #[serde(borrow, default)]
     pub content: Content<'a>,
-    /// Of role `function`: the function.
+    /// Of role `function`: the function. Of role `user`: who of several speaks.
     #[serde(borrow, default)]
     pub name: Option<Str<'a>>,
     /// Calls that the model made.
@@ -151,6 +153,9 @@ pub struct Message<'a> {
     /// OpenRouter's: images that the model made.
     #[serde(borrow, default)]
     pub images: Option<Vec<Part<'a>>>,
+    /// Google's: holds the thought signature of the text.
+    #[serde(borrow, default)]
+    pub extra_content: Option<ExtraContent<'a>>,
 }
 
 /// A message's content.
@@ -226,6 +231,9 @@ pub struct Part<'a> {
     /// Of `file`.
     #[serde(borrow, default)]
     pub file: Option<File<'a>>,
+    /// Google's: holds the thought signature of an image that the model made.
+    #[serde(borrow, default)]
+    pub extra_content: Option<ExtraContent<'a>>,
 }
 
 /// An address, bare or in an object.
@@ -319,6 +327,14 @@ pub struct ExtraContent<'a> {
     /// Google's part.
     #[serde(borrow, default)]
     pub google: Option<GoogleContent<'a>>,
+}
+
+impl<'a> ExtraContent<'a> {
+    /// The signature, when it can be one.
+    pub(crate) fn into_signature(self) -> Option<Cow<'a, str>> {
+        let signature = self.google?.thought_signature?;
+        is_signature(&signature).then(|| signature.into_cow())
+    }
 }
 
 /// Google's part of `extra_content`.

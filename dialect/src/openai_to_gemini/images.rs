@@ -24,8 +24,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::request::file;
-use super::wire::refusal;
 use crate::error::{Invalid, Malformed};
+use crate::explanation::refused as refusal;
 use crate::fetch::{self, Wanted, media_type};
 use crate::file_id::{self, Uploads};
 use crate::gemini::image::ImageConfig;

@@ -15,7 +15,6 @@ use crate::gemini::{Effort, Thinking};
 use crate::media;
 use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
-use crate::signature::is_signature;
 use crate::text::{Str, to_json};
 use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
@@ -32,6 +31,9 @@ pub struct ChatCall {
     pub stream: bool,
     /// Whether a stream ends with token counts.
     pub include_usage: bool,
+    /// How many choices: so many calls, since Gemini gives one answer a call. [`crate::gemini::Several`]
+    /// makes one answer of theirs.
+    pub choices: u32,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
     /// What of the request the model does not take, and what was done instead; for people.
@@ -47,6 +49,9 @@ pub struct ChatCall {
     /// Functions that Google knows by another name.
     pub(super) renamed: Renamed,
 }
+
+/// The most choices of one request.
+const MOST_CHOICES: u32 = 8;
 
 /// Parses an OpenAI chat body and translates it, with the usual names and no memory. An error
 /// says what was wrong, and where.
@@ -76,6 +81,16 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
     let single_call = request.parallel_tool_calls == Some(false);
+    let choices = request.n.unwrap_or(1);
+    if !(1..=MOST_CHOICES).contains(&choices) {
+        return Err(Invalid::new(
+            "n",
+            format!(
+                "`n` is {choices}; it must be from 1 to {MOST_CHOICES}: each choice is a call of \
+                 its own to Gemini."
+            ),
+        ));
+    }
     let (mut translated, renamed) = translate(request, (&model, endings), reading)?;
     let notes = reconcile(&mut translated, &model);
     let grounded = translated
@@ -89,6 +104,7 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         model,
         requested_model,
         stream,
+        choices,
         include_usage,
         notes,
         grounded,
@@ -163,9 +179,11 @@ fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
                 }
             }
             "user" => {
-                for part in parts(message.content, at)? {
-                    items.push(Item::User(part));
+                let mut said = parts(message.content, at)?;
+                if let Some(name) = message.name.filter(|name| !name.trim().is_empty()) {
+                    named(&name, &mut said);
                 }
+                items.extend(said.into_iter().map(Item::User));
             }
             "assistant" | "model" => assistant(message, at, &mut items)?,
             "tool" | "function" => {
@@ -191,14 +209,28 @@ fn items(messages: Vec<chat::Message<'_>>) -> Result<Vec<Item<'_>>, Invalid> {
     Ok(items)
 }
 
+/// Says who of several users speaks, as a play does: Google has no place for names.
+fn named(name: &str, said: &mut Vec<Part<'_>>) {
+    match said.first_mut() {
+        None => {}
+        Some(Part {
+            text: Some(text), ..
+        }) => *text = format!("{name}: {text}").into(),
+        Some(_) => said.insert(0, Part::text(format!("{name}:"))),
+    }
+}
+
 fn assistant<'a>(
     mut message: chat::Message<'a>,
     at: usize,
     items: &mut Vec<Item<'a>>,
 ) -> Result<(), Invalid> {
-    for part in parts(std::mem::take(&mut message.content), at)? {
-        items.push(Item::Model(part));
+    let mut said = parts(std::mem::take(&mut message.content), at)?;
+    if let Some(last) = said.iter_mut().rfind(|part| part.text.is_some()) {
+        let extra = message.extra_content.take();
+        last.thought_signature = extra.and_then(chat::ExtraContent::into_signature);
     }
+    items.extend(said.into_iter().map(Item::Model));
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
         items.push(Item::Model(Part::text(refusal.into_cow())));
     }
@@ -206,15 +238,16 @@ fn assistant<'a>(
         if let Some(url) = image.image_url {
             let param = format!("messages[{at}].images[{n}].image_url");
             let part = media::from_url(url.0.into_cow(), "image/png", &param)?;
-            items.push(Item::Model(part));
+            let extra = image.extra_content;
+            items.push(Item::Model(Part {
+                thought_signature: extra.and_then(chat::ExtraContent::into_signature),
+                ..part
+            }));
         }
     }
     for call in message.tool_calls.into_iter().flatten() {
-        let signature = call
-            .extra_content
-            .and_then(|extra| extra.google)
-            .and_then(|google| google.thought_signature)
-            .filter(|signature| is_signature(signature));
+        let extra = call.extra_content;
+        let signature = extra.and_then(chat::ExtraContent::into_signature);
         items.push(Item::Model(called(call.id, call.function, signature)));
     }
     if let Some(function) = message.function_call {
@@ -226,7 +259,7 @@ fn assistant<'a>(
 fn called<'a>(
     id: Option<Str<'a>>,
     function: chat::CalledFunction<'a>,
-    signature: Option<Str<'a>>,
+    signature: Option<Cow<'a, str>>,
 ) -> Part<'a> {
     Part {
         function_call: Some(FunctionCall {
@@ -234,7 +267,7 @@ fn called<'a>(
             name: into_legal(function.name.into_cow()),
             args: arguments(function.arguments),
         }),
-        thought_signature: signature.map(Str::into_cow),
+        thought_signature: signature,
         ..Part::default()
     }
 }
@@ -298,6 +331,7 @@ fn part<'a>(
         input_audio,
         input_video,
         file,
+        extra_content: _,
     } = part;
     if let Some(text) = text.or(refusal) {
         return Ok((!text.is_empty()).then(|| Part::text(text.into_cow())));
@@ -416,11 +450,11 @@ fn generation_config<'a>(
             .collect(),
         response_mime_type,
         response_json_schema,
+        response_schema: None,
         response_modalities: match google.response_modalities {
             Some(own) => Some(Cow::Borrowed(own)),
             None => modalities(request.modalities.take()),
         },
-        candidate_count: request.n,
         max_output_tokens: output_limit(request.max_completion_tokens.or(request.max_tokens)),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),

@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::request::ChatCall;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations, refusal,
+    citations, fingerprint,
 };
 use crate::ResponseMeta;
 use crate::error::Malformed;
+use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Grounding, Part, Response};
 use crate::signature::shown_id;
@@ -23,6 +24,8 @@ struct Body<'a> {
     object: &'static str,
     created: i64,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_fingerprint: Option<&'a str>,
     choices: Vec<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageOut>,
@@ -46,11 +49,14 @@ struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    images: Vec<Image>,
+    images: Vec<Image<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCall<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    /// Of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
 }
 
 /// A candidate's parts, sorted by what becomes of them.
@@ -81,6 +87,7 @@ pub fn chat_response(
 ) -> Result<Vec<u8>, Malformed> {
     let response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
+    let fingerprint = fingerprint(response.model_version.as_deref());
     let body = |choices| {
         to_json(
             &Body {
@@ -88,6 +95,7 @@ pub fn chat_response(
                 object: "chat.completion",
                 created: meta.created,
                 model: &call.requested_model,
+                system_fingerprint: fingerprint.as_deref(),
                 choices,
                 usage,
             },
@@ -108,11 +116,12 @@ pub fn chat_response(
             message: Message {
                 role: "assistant",
                 content: None,
-                refusal: Some(refusal(&reason, message)),
+                refusal: Some(explanation::refused(&reason, message)),
                 reasoning_content: None,
                 images: Vec::new(),
                 tool_calls: Vec::new(),
                 annotations: Vec::new(),
+                extra_content: None,
             },
             logprobs: None,
             finish_reason: "content_filter",
@@ -227,12 +236,18 @@ fn choice<'a>(
             extra_content: ExtraContent::of(part.thought_signature.as_deref()),
         })
         .collect();
-    let images: Vec<Image> = parts
+    let images: Vec<Image<'_>> = parts
         .iter()
-        .filter_map(|part| part.inline_data.as_ref())
+        .filter_map(|part| {
+            Some((
+                part.inline_data.as_ref()?,
+                part.thought_signature.as_deref(),
+            ))
+        })
         .filter(|_| style.media == Media::Field)
-        .map(|blob| Image::of(&blob.mime_type, &blob.data))
+        .map(|(blob, signature)| Image::of(&blob.mime_type, &blob.data, signature))
         .collect();
+    let signature = parts.iter().rev().find_map(Part::signature_of_text);
     let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
     let end = End::of(
         native,
@@ -262,6 +277,7 @@ fn choice<'a>(
                     citations(grounding, text, thoughts.chars().count())
                 })
                 .unwrap_or_default(),
+            extra_content: ExtraContent::of(signature),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),
         finish_reason: end.finish_reason,

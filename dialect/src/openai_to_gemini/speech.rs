@@ -13,8 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::wire::refusal;
 use crate::error::{Invalid, Malformed};
+use crate::explanation::refused as refusal;
 use crate::gemini::models::bare;
 use crate::gemini::response::Response;
 use crate::gemini::{FinishReason, Usage};

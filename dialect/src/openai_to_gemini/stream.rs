@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::request::ChatCall;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations, refusal,
+    citations, fingerprint,
 };
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
+use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::names::Renamed;
@@ -22,6 +23,8 @@ use crate::text::put_json;
 pub struct ChatStream {
     /// `data: {"id":…,"choices":[`, the same for every chunk.
     prefix: Vec<u8>,
+    /// What answers is told in the prefix.
+    fingerprinted: bool,
     answer: String,
     style: Style,
     include_usage: bool,
@@ -51,6 +54,8 @@ struct ChoiceState {
     text: String,
     /// The sources, when they are to stand behind the text.
     sources: Option<String>,
+    /// The signature of the text.
+    signature: Option<String>,
     /// The text ends inside thoughts.
     thinking: bool,
     /// How many characters of thoughts stand before the answer's own text.
@@ -68,11 +73,15 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    images: Option<[Image; 1]>,
+    images: Option<[Image<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[ToolCall<'a>; 1]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    /// Of the text. In the last delta only: clients that add up what they do not know would make
+    /// one of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
 }
 
 /// One entry of `choices`.
@@ -95,6 +104,9 @@ struct Head<'a> {
     model: &'a str,
 }
 
+/// What a chunk goes on with.
+const CHOICES: &[u8] = b",\"choices\":[";
+
 impl ChatStream {
     /// A stream that answers `call`. All its chunks carry `meta`.
     pub fn new(call: &ChatCall, meta: &ResponseMeta) -> Self {
@@ -109,9 +121,10 @@ impl ChatStream {
             },
         );
         prefix.pop(); // the closing brace: `choices` follows
-        prefix.extend_from_slice(b",\"choices\":[");
+        prefix.extend_from_slice(CHOICES);
         Self {
             prefix,
+            fingerprinted: false,
             answer: meta.id.clone(),
             style: meta.style,
             include_usage: call.include_usage,
@@ -135,6 +148,14 @@ impl ChatStream {
         let response = Response::parse(data)?;
         if let Some(usage) = response.usage_metadata {
             self.usage = Some(usage.into());
+        }
+        if let Some(fingerprint) = fingerprint(response.model_version.as_deref())
+            && !std::mem::replace(&mut self.fingerprinted, true)
+        {
+            self.prefix.truncate(self.prefix.len() - CHOICES.len());
+            self.prefix.extend_from_slice(b",\"system_fingerprint\":");
+            put_json(&mut self.prefix, &fingerprint);
+            self.prefix.extend_from_slice(CHOICES);
         }
         let candidates = response.candidates.unwrap_or_default();
         if candidates.is_empty()
@@ -212,7 +233,7 @@ impl ChatStream {
 
     fn refused(&mut self, reason: &str, message: Option<&str>, out: &mut Vec<u8>) {
         let at = self.state(0);
-        let text = refusal(reason, message);
+        let text = explanation::refused(reason, message);
         self.put(
             at,
             Delta {
@@ -259,6 +280,9 @@ impl ChatStream {
     }
 
     fn part(&mut self, at: usize, part: &Part<'_>, out: &mut Vec<u8>) {
+        if let Some(signature) = part.signature_of_text() {
+            self.choices[at].signature = Some(signature.to_owned());
+        }
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             match (part.thought == Some(true), self.style.thoughts) {
                 (false, _) => self.text(at, text, out),
@@ -283,7 +307,11 @@ impl ChatStream {
             (Some(blob), Media::Field) => {
                 self.choices[at].shown = true;
                 let delta = Delta {
-                    images: Some([Image::of(&blob.mime_type, &blob.data)]),
+                    images: Some([Image::of(
+                        &blob.mime_type,
+                        &blob.data,
+                        part.thought_signature.as_deref(),
+                    )]),
                     ..Delta::default()
                 };
                 self.put(at, delta, out);
@@ -405,7 +433,11 @@ impl ChatStream {
             Some((native, message)) => End::of(&native, message.as_deref(), choice.calls > 0),
             None => End::of("MAX_TOKENS", None, false),
         };
-        let mut delta = Delta::default();
+        let signature = choice.signature.take();
+        let mut delta = Delta {
+            extra_content: ExtraContent::of(signature.as_deref()),
+            ..Delta::default()
+        };
         if !choice.begun {
             choice.begun = true;
             delta.role = Some("assistant");

@@ -99,6 +99,7 @@ fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {
             .parameters
             .filter(|schema| schema.get().starts_with('{') && schema.get() != "{}")
             .map(Cow::Borrowed),
+        parameters: None,
     }
 }
 

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::speech::event;
-use super::wire::refusal;
 use crate::error::{Invalid, Malformed};
+use crate::explanation::refused as refusal;
 use crate::fetch::media_type;
 use crate::gemini::models::bare;
 use crate::gemini::request::{Content, GenerationConfig, Part, Request, Role};

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Grounding, Logprobs, TokenLikelihood};
 
@@ -19,6 +20,13 @@ pub(super) struct ToolCall<'a> {
     pub function: Function<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra_content: Option<ExtraContent<'a>>,
+}
+
+/// OpenAI's word for what answers: Google's version of the model. It changes when the answers to
+/// the same seed may.
+pub(super) fn fingerprint(model_version: Option<&str>) -> Option<String> {
+    let version = model_version.filter(|version| !version.is_empty());
+    version.map(|version| format!("fp_{version}"))
 }
 
 #[derive(Serialize)]
@@ -47,9 +55,11 @@ impl<'a> ExtraContent<'a> {
 
 /// OpenRouter's form of an image in an answer.
 #[derive(Serialize)]
-pub(super) struct Image {
+pub(super) struct Image<'a> {
     r#type: &'static str,
     image_url: ImageUrl,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
 }
 
 #[derive(Serialize)]
@@ -57,13 +67,14 @@ struct ImageUrl {
     url: String,
 }
 
-impl Image {
-    pub fn of(mime_type: &str, data: &str) -> Self {
+impl<'a> Image<'a> {
+    pub fn of(mime_type: &str, data: &str, signature: Option<&'a str>) -> Self {
         Self {
             r#type: "image_url",
             image_url: ImageUrl {
                 url: format!("data:{mime_type};base64,{data}"),
             },
+            extra_content: ExtraContent::of(signature),
         }
     }
 }
@@ -264,32 +275,19 @@ impl End {
             native: None,
             explanation: None,
         };
-        let explained = |finish_reason, what: &str| Self {
+        let explained = |finish_reason| Self {
             finish_reason,
             native: Some(native.to_owned()),
-            explanation: Some(match message {
-                Some(message) => format!("{what} ({native}): {message}"),
-                None => format!("{what} ({native})."),
-            }),
+            explanation: Some(explanation::ended(native, message, called)),
         };
         match native {
             "STOP" if called => clean("tool_calls"),
             "STOP" => clean("stop"),
             "MAX_TOKENS" => clean("length"),
-            _ if crate::gemini::FinishReason::of(native).is_filter() => {
-                explained("content_filter", "Google's filters ended the answer")
-            }
-            _ if called => explained("tool_calls", "Gemini ended the answer"),
-            _ => explained("stop", "Gemini ended the answer without completing it"),
+            _ if crate::gemini::FinishReason::of(native).is_filter() => explained("content_filter"),
+            _ if called => explained("tool_calls"),
+            _ => explained("stop"),
         }
-    }
-}
-
-/// What a client is told when the prompt was refused.
-pub(super) fn refusal(reason: &str, message: Option<&str>) -> String {
-    match message {
-        Some(message) => format!("Google refused this prompt ({reason}): {message}"),
-        None => format!("Google refused this prompt ({reason})."),
     }
 }
 

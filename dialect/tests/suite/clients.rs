@@ -301,6 +301,8 @@ impl Client for Chat {
             let found = message.get(list).cloned().unwrap_or(json!([]));
             assert_eq!(found, expected, "{list}");
         }
+        let extra = "extra_content";
+        assert_eq!(message.get(extra), choice["message"].get(extra));
         assert_eq!(
             message.get("logprobs").cloned().unwrap_or_default(),
             choice["logprobs"]["content"]
@@ -388,8 +390,9 @@ fn add_delta(message: &mut Map<String, Value>, delta: &Map<String, Value>) {
                 let list = message.entry(field).or_insert(json!([]));
                 list.as_array_mut().unwrap().extend(more.clone());
             }
-            ("role", more) => {
-                assert!(message.insert("role".to_owned(), more.clone()).is_none());
+            // Python's SDK joins the texts of two.
+            ("role" | "extra_content", more) => {
+                assert!(message.insert(field.clone(), more.clone()).is_none());
             }
             (_, more) => {
                 let text = message.entry(field).or_insert(json!(""));

@@ -16,5 +16,6 @@ mod openai_golden;
 mod openai_roundtrip;
 mod responses_golden;
 mod responses_roundtrip;
+mod schemas;
 mod signatures;
 mod sse;

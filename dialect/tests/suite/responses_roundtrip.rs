@@ -2,7 +2,7 @@
 //! a client sends back arrives at Google as Google said it.
 
 use dialect::openai_to_gemini::responses::{
-    Memory, ResponsesCall, ResponsesStream, responses_request, responses_response,
+    Ended, Memory, Recorded, ResponsesCall, ResponsesStream, responses_request, responses_response,
 };
 use dialect::sse::Events;
 use proptest::prelude::*;
@@ -10,6 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::common::{json, part, style};
+use crate::described::{Vendor, events_fit, fits};
 
 fn meta() -> dialect::ResponseMeta {
     dialect::ResponseMeta {
@@ -414,4 +415,87 @@ fn custom_tools_and_namespaces_come_back_as_they_were_declared() {
         json!({"input": "*** Begin\n\"x\" é"})
     );
     assert_eq!(sent[1]["functionCall"]["name"], json!(names[1]));
+}
+
+/// The events of an answer in the background, up to its end.
+fn in_background(call: &ResponsesCall, parts: &[Value]) -> (Recorded, Vec<u8>, Value) {
+    let recorded = Recorded::queued(call, &meta());
+    let mut stream = ResponsesStream::new(call, &meta());
+    let mut out = Vec::new();
+    for part in parts {
+        let event = json!({"candidates": [{"content": {"parts": [part]}}]});
+        stream
+            .event(event.to_string().as_bytes(), &mut out)
+            .unwrap();
+    }
+    let end = json!({"candidates": [{"finishReason": "STOP"}]});
+    stream.event(end.to_string().as_bytes(), &mut out).unwrap();
+    stream.finish(&mut out);
+    let kept = json(stream.take_kept().unwrap().response());
+    (recorded, out, kept)
+}
+
+fn all_of(recorded: &Recorded) -> String {
+    String::from_utf8(recorded.from(0).concat()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn an_answer_in_the_background_is_told_at_every_time(
+        parts in prop::collection::vec(part(), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let call = send(&json!({"model": "gemini-3.8-flash", "input": "go", "background": true}));
+        let (mut recorded, out, kept) = in_background(&call, &parts);
+        let queued = json(&recorded.now());
+        prop_assert_eq!(&queued["status"], "queued");
+        fits(Vendor::OpenAi, "Response", &queued);
+        let cut = cut.index(out.len());
+        recorded.push(&out[..cut]);
+        let now = json(&recorded.now());
+        fits(Vendor::OpenAi, "Response", &now);
+        let mut given_up = Recorded::queued(&call, &meta());
+        given_up.push(&out[..cut]);
+        let cancelled = json(&given_up.end(Ended::Cancelled));
+        let ends = ["cancelled", "completed"];
+        prop_assert!(ends.contains(&cancelled["status"].as_str().unwrap()), "{}", cancelled);
+        fits(Vendor::OpenAi, "Response", &cancelled);
+        prop_assert_eq!(json(&given_up.now()), cancelled);
+
+        recorded.push(&out[cut..]);
+        prop_assert_eq!(&json(&recorded.now()), &kept);
+        prop_assert_eq!(recorded.from(recorded.len()).len(), 0);
+        events_fit("ResponseStreamEvent", &all_of(&recorded));
+        for (number, event) in all_of(&recorded).split_terminator("\n\n").enumerate() {
+            let (_, data) = event.split_once("\ndata: ").unwrap();
+            prop_assert_eq!(&json(data.as_bytes())["sequence_number"], number);
+        }
+        // One that has its end keeps it.
+        prop_assert_eq!(&json(&recorded.end(Ended::Failed("late"))), &kept);
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_go_on_ends_with_an_event() {
+    let call = send(&json!({"model": "gemini-3.8-flash", "input": "go", "background": true}));
+    let mut recorded = Recorded::queued(&call, &meta());
+    recorded.push(b"event: response.in_pro");
+    let failed = json(&recorded.end(Ended::Failed("No more.")));
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(
+        failed["error"],
+        json!({"code": "server_error", "message": "No more."})
+    );
+    fits(Vendor::OpenAi, "Response", &failed);
+    let events = all_of(&recorded);
+    events_fit("ResponseStreamEvent", &events);
+    assert!(
+        events.contains("event: response.failed\ndata: "),
+        "{events}"
+    );
+    assert_eq!(recorded.len(), 3);
+    // What the next start finds of one that was under way.
+    let broken_off = json(call.broken_off(&meta()).response());
+    assert_eq!(broken_off["status"], "failed");
+    fits(Vendor::OpenAi, "Response", &broken_off);
 }

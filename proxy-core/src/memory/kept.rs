@@ -68,6 +68,12 @@ impl KeptResponses {
         self.scribe.note(Note::Keep { token, answer });
     }
 
+    /// Writes down what the next start finds of an answer that is under way, unless it is kept
+    /// before.
+    pub fn promise(&self, token: i64, answer: Arc<Kept>) {
+        self.scribe.note(Note::Keep { token, answer });
+    }
+
     /// Puts in what was kept earlier.
     pub fn recall(&self, token: i64, answer: Kept) {
         self.put(token, Arc::new(answer));

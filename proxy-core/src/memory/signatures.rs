@@ -110,7 +110,7 @@ impl Generations {
 }
 
 impl dialect::Signatures for Signed<'_> {
-    fn of_call(&self, id: &str) -> Option<String> {
+    fn named(&self, id: &str) -> Option<String> {
         if id.len() > LONGEST_ID {
             return None;
         }
@@ -133,15 +133,15 @@ mod tests {
         known.remember(Some(1), "unused".to_owned(), "c2ln");
         for round in 0..120 {
             known.remember(Some(2), format!("call{round}"), &large);
-            assert_eq!(known.of(Some(1)).of_call("first").as_deref(), Some("c2ln"));
+            assert_eq!(known.of(Some(1)).named("first").as_deref(), Some("c2ln"));
         }
-        assert_eq!(known.of(Some(1)).of_call("unused"), None);
-        assert_eq!(known.of(Some(2)).of_call("first"), None, "another token's");
-        assert_eq!(known.of(None).of_call("first"), None);
-        assert!(known.of(Some(2)).of_call("call119").is_some());
+        assert_eq!(known.of(Some(1)).named("unused"), None);
+        assert_eq!(known.of(Some(2)).named("first"), None, "another token's");
+        assert_eq!(known.of(None).named("first"), None);
+        assert!(known.of(Some(2)).named("call119").is_some());
         assert!(known.generations.lock().bytes <= GENERATION);
         known.forget(2);
-        assert_eq!(known.of(Some(2)).of_call("call119"), None);
+        assert_eq!(known.of(Some(2)).named("call119"), None);
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         known.remember(Some(1), long_id.clone(), "c2ln");
         known.remember(None, "call".to_owned(), "c2ln");
         known.remember(Some(1), "call".to_owned(), &"A".repeat(LONGEST + 1));
-        assert_eq!(known.of(Some(1)).of_call(&long_id), None);
-        assert_eq!(known.of(Some(1)).of_call("call"), None);
+        assert_eq!(known.of(Some(1)).named(&long_id), None);
+        assert_eq!(known.of(Some(1)).named("call"), None);
     }
 }

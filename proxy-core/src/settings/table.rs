@@ -230,13 +230,13 @@ settings! {
     /// Whether streams are made of whole answers.
     fake_streams: bool = Server "FAKE_STREAM_ENABLED" "fake-stream-enabled" Kind::Boolean,
         default "false", Live;
-        zh "假流式" "客户端要求流式时，向 Google 请求完整答复，等待期间发送心跳，完整后一次写入流；仅 OpenAI 和 Anthropic 格式。用于流式被截断或网络不稳定时。";
-        en "Fake streams" "Asks Google for the whole answer when a client wants a stream, sends signs of life meanwhile, and then all of it; OpenAI's and Anthropic's protocols only. For when streams are cut off on the way.";
+        zh "假流式" "客户端要求流式时，向 Google 请求完整答复，等待期间发送心跳，完整后一次写入流。用于流式被截断或网络不稳定时。";
+        en "Fake streams" "Asks Google for the whole answer when a client wants a stream, sends signs of life meanwhile, and then all of it. For when streams are cut off on the way.";
     /// After how much silence a stream has a sign of life; zero: never.
     stream_heartbeat: Duration = Server "STREAM_HEARTBEAT_SECONDS" "stream-heartbeat-seconds"
-        Kind::Integer(0, 600), default "15", Live;
-        zh "流式心跳（秒）" "流式答复多久没有内容就发送一次心跳，以免中间的代理断开连接；0 表示不发送。第一次心跳之后出现的错误会写在流里。仅 OpenAI 和 Anthropic 格式。";
-        en "Signs of life (seconds)" "After how much silence a stream gets a sign of life, so that no proxy on the way closes it; 0 means never. What goes wrong after the first one is told inside the stream. OpenAI's and Anthropic's protocols only.";
+        Kind::Integer(0, 600), default "10", Live;
+        zh "流式心跳（秒）" "流式答复多久没有内容就发送一次心跳，以免中间的代理断开连接；0 表示不发送。第一次心跳之后出现的错误会写在流里。Gemini 格式只在假流式下发送（一个空白的思考片段），因为 Google 的 SDK 读不了 SSE 注释。";
+        en "Signs of life (seconds)" "After how much silence a stream gets a sign of life, so that no proxy on the way closes it; 0 means never. What goes wrong after the first one is told inside the stream. Google's own protocol has them in fake streams only (a thought that is a space), because Google's SDKs cannot read the comments of event streams.";
     /// Whether text of streams is sent in small pieces.
     smooth_streams: bool = Server "STREAM_OPTIMIZER_ENABLED" "stream-optimizer-enabled" Kind::Boolean,
         default "false", Live;

@@ -26,7 +26,7 @@ pub(super) async fn messages(State(app): State<App>, request: Request) -> Respon
 impl Protocol for MessagesCall {
     const SURFACE: Surface = Surface::Anthropic;
     const ID: &'static str = "msg_";
-    const IDS: IdsOf = IdsOf::Messages;
+    const IDS: Option<IdsOf> = Some(IdsOf::Messages);
     const BEAT: &'static [u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
     type Stream = MessagesStream;
 

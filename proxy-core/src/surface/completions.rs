@@ -21,7 +21,7 @@ pub(super) async fn complete(State(app): State<App>, request: Request) -> Respon
 impl Protocol for CompletionCall {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "cmpl-";
-    const IDS: IdsOf = IdsOf::Chat;
+    const IDS: Option<IdsOf> = None;
     type Stream = CompletionStream;
 
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
@@ -50,6 +50,10 @@ impl Protocol for CompletionCall {
 
     fn uploads(&self) -> Option<&Uploads> {
         self.chat.uploads.as_ref()
+    }
+
+    fn choices(&self) -> u32 {
+        self.chat.choices
     }
 
     fn take_body(&mut self) -> Vec<u8> {

@@ -10,6 +10,7 @@ use dialect::gemini::Peek;
 use dialect::openai_to_gemini::{
     ImagesCall, Undrawn, image_edit_form, image_edit_request, images_request, images_response,
 };
+use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 
 use super::problem::Problem;
@@ -67,18 +68,21 @@ async fn attempt(
     trace.asked(&asked.model, asked.stream)?;
     let body = std::mem::take(&mut asked.body);
     let body = Bytes::from(filled(app, body, &asked.fetch).await?);
+    // One answer has one image.
+    let calls = (0..asked.times).map(|_| {
+        let (mut beside, body) = (trace.branch(), body.clone());
+        let of = (&*asked.model, asked.uploads.as_ref());
+        async move {
+            let answer = whole(app, of, body, &mut beside).await;
+            (answer, beside)
+        }
+    });
     let mut answers = Vec::with_capacity(asked.times as usize);
-    for _ in 0..asked.times {
-        answers.push(
-            whole(
-                app,
-                (&asked.model, asked.uploads.as_ref()),
-                body.clone(),
-                trace,
-            )
-            .await?,
-        );
+    for (answer, mut beside) in join_all(calls).await {
+        trace.join(&mut beside);
+        answers.push(answer);
     }
+    let answers: Vec<Bytes> = answers.into_iter().collect::<Result<_, _>>()?;
     let created = app.core.clock.now() / 1000;
     let drawn = images_response(&asked, created, &answers).map_err(|undrawn| match undrawn {
         Undrawn::Malformed(error) => unreadable(&error),

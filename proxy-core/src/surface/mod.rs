@@ -7,6 +7,7 @@
 mod address;
 mod anthropic;
 pub mod auth;
+mod choices;
 mod completions;
 mod embeddings;
 mod files;
@@ -27,6 +28,7 @@ mod translated;
 
 pub(crate) use address::forgive;
 pub(crate) use models::list as list_all_models;
+pub(crate) use responses::Background;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -75,10 +75,12 @@ pub(crate) async fn list(core: &Core, upstream: &Upstream) -> Result<Vec<Model>,
             body: Bytes::new(),
             expect: Expect::Anything,
         };
-        let answer = upstream
-            .call(core, &call, &mut Trace::silent())
-            .await
-            .map_err(|failure| Problem::of(failure, core))?;
+        let answer = match upstream.call(core, &call, &mut Trace::silent()).await {
+            Ok(answer) => answer,
+            // Express mode has no list.
+            Err(_) if core.express.are_all(&core.pool) => return Ok(Page::known().models),
+            Err(failure) => return Err(Problem::of(failure, core)),
+        };
         let Answer::Whole(whole) = answer else {
             return Err(Problem::bug("a list streamed"));
         };

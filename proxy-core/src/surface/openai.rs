@@ -19,7 +19,7 @@ pub(super) async fn chat(State(app): State<App>, request: Request) -> Response {
 impl Protocol for ChatCall {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "chatcmpl-";
-    const IDS: IdsOf = IdsOf::Chat;
+    const IDS: Option<IdsOf> = Some(IdsOf::Chat);
     type Stream = ChatStream;
 
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
@@ -48,6 +48,10 @@ impl Protocol for ChatCall {
 
     fn uploads(&self) -> Option<&Uploads> {
         self.uploads.as_ref()
+    }
+
+    fn choices(&self) -> u32 {
+        self.choices
     }
 
     fn take_body(&mut self) -> Vec<u8> {

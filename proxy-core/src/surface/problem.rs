@@ -157,6 +157,13 @@ impl Problem {
         problem
     }
 
+    /// So many are not possible at once.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
+        problem.code = Some("rate_limit_exceeded");
+        problem
+    }
+
     /// The body is larger than the settings allow.
     pub fn too_large(limit: usize) -> Self {
         Self::new(

@@ -61,6 +61,8 @@ pub struct Trace {
     /// What let the request in; until it is dropped, the request counts as running.
     admitted: Option<Admitted>,
     ended: bool,
+    /// They are of one call among others of a request, which files them.
+    beside: bool,
 }
 
 /// The status that is filed when the client went away before the answer was complete
@@ -144,7 +146,52 @@ impl Trace {
             spans: Spans::begin(parts),
             admitted,
             ended: false,
+            beside: false,
         }
+    }
+
+    /// The notes of one of several calls that a request makes at once. [`Trace::join`] takes them
+    /// in; they file nothing themselves.
+    pub fn branch(&self) -> Self {
+        let mut record = blank(self.record.surface, self.record.token_id);
+        record.model = self.record.model.clone();
+        Self {
+            core: self.core.clone(),
+            started: self.started,
+            record,
+            key: None,
+            came_through: self.came_through,
+            patience: self.patience,
+            session: self.session.clone(),
+            attempts: Vec::new(),
+            tells: false,
+            fallback: None,
+            agent: None,
+            body: None,
+            said: None,
+            first_byte: None,
+            span: self.span.clone(),
+            spans: Spans::none(),
+            admitted: None,
+            ended: false,
+            beside: true,
+        }
+    }
+
+    /// Takes in what one of several calls has noted of its tries.
+    pub fn join(&mut self, branch: &mut Self) {
+        let theirs = std::mem::replace(&mut branch.record.attempts, 0);
+        self.record.attempts = self.record.attempts.saturating_add(theirs);
+        self.record
+            .failed_keys
+            .append(&mut branch.record.failed_keys);
+        self.record.key_id = branch.record.key_id.or(self.record.key_id);
+        self.record.remote = branch.record.remote.take().or(self.record.remote.take());
+        self.key = branch.key.clone().or(self.key.take());
+        self.said = branch.said.take().or(self.said.take());
+        self.fallback = branch.fallback.take().or(self.fallback.take());
+        let room = MOST_TRIES.saturating_sub(self.attempts.len());
+        self.attempts.extend(branch.attempts.drain(..).take(room));
     }
 
     /// The notes of a request that met a limit of its token.
@@ -182,6 +229,7 @@ impl Trace {
             spans: Spans::none(),
             admitted: None,
             ended: false,
+            beside: false,
         }
     }
 
@@ -583,6 +631,9 @@ impl Drop for Trace {
         let Some(core) = self.core.take() else { return };
         if let Some(key) = self.key.as_ref().filter(|_| self.record.prompt_tokens > 0) {
             key.had_tokens(self.record.prompt_tokens.into());
+        }
+        if self.beside {
+            return;
         }
         let took = core.clock.monotonic().saturating_sub(self.started);
         self.record.at = core.clock.now();

@@ -13,11 +13,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::fetch::{Unfilled, Wanted, fill};
-use dialect::gemini::{ApiStatus, pieces};
+use dialect::gemini::{ApiStatus, Peek, Several, pieces};
 use dialect::style::Style;
-use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedCalls, Uploads, UpstreamFailure};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedParts, Uploads, UpstreamFailure};
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use super::choices::together;
 use super::flow::{Beating, Late, Paced};
 use super::problem::Problem;
 use super::trace::Trace;
@@ -26,7 +28,7 @@ use super::{
 };
 use crate::Core;
 use crate::settings::Settings;
-use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
+use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, Whole, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
 pub(super) trait Protocol: Sized + Send + 'static {
@@ -34,8 +36,8 @@ pub(super) trait Protocol: Sized + Send + 'static {
     const SURFACE: Surface;
     /// What the ids of its answers begin with.
     const ID: &'static str;
-    /// Whose ids its calls get.
-    const IDS: IdsOf;
+    /// Whose ids its calls get; none where clients never send an answer back.
+    const IDS: Option<IdsOf>;
     /// A sign of life inside a stream: a comment, which every reader of events passes over.
     const BEAT: &'static [u8] = b": still working\n\n";
     /// Writes a streamed answer.
@@ -54,6 +56,10 @@ pub(super) trait Protocol: Sized + Send + 'static {
     fn wanted(&self) -> &[Wanted];
     /// The files that it names: only the key that they were uploaded with can answer.
     fn uploads(&self) -> Option<&Uploads>;
+    /// How many answers the client wants at once.
+    fn choices(&self) -> u32 {
+        1
+    }
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
     /// Writes a whole answer.
@@ -69,22 +75,40 @@ pub(super) trait EventWriter: Send + Unpin + 'static {
     fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>);
 }
 
+/// A request that was let in and read: what is asked, of which answer, and the notes of it.
+pub(super) type Received<P> = (P, ResponseMeta, Trace);
+
 /// Answers one request.
 pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response {
+    match receive::<P>(app, request).await {
+        Ok(received) => reply(app, received).await,
+        Err(refused) => *refused,
+    }
+}
+
+/// Lets a request in and reads it; else says why not.
+pub(super) async fn receive<P: Protocol>(
+    app: &App,
+    request: Request,
+) -> Result<Received<P>, Box<Response>> {
     let (parts, body) = request.into_parts();
     let mut trace = match admit(app, &parts, P::SURFACE) {
         Ok(trace) => trace,
-        Err(problem) => return turn_away(body, &problem, P::SURFACE).await,
+        Err(problem) => return Err(Box::new(turn_away(body, &problem, P::SURFACE).await)),
     };
-    let (asked, meta) = match read::<P>(app, body, &mut trace).await {
-        Ok(read) => read,
-        Err(problem) => return refuse(trace, P::SURFACE, &problem),
-    };
+    match read::<P>(app, body, &mut trace).await {
+        Ok((asked, meta)) => Ok((asked, meta, trace)),
+        Err(problem) => Err(Box::new(refuse(trace, P::SURFACE, &problem))),
+    }
+}
+
+/// Answers what was received.
+pub(super) async fn reply<P: Protocol>(app: &App, (asked, meta, trace): Received<P>) -> Response {
     let notes = asked.notes().to_vec();
     let pace = Pace::of(&app.core.settings());
     let streams = asked.wants_stream();
     let mut exchange = Box::pin(exchange(app.clone(), asked, meta, trace));
-    let mut response = if streams && !pace.every.is_zero() {
+    let response = if streams && !pace.every.is_zero() {
         match tokio::time::timeout(pace.every, &mut exchange).await {
             Ok(exchanged) => exchanged.respond(pace),
             Err(_) => {
@@ -96,8 +120,13 @@ pub(super) async fn answer<P: Protocol>(app: &App, request: Request) -> Response
     } else {
         exchange.await.respond(pace)
     };
+    noticed(response, &notes)
+}
+
+/// With what the model does not take of the request.
+pub(super) fn noticed(mut response: Response, notes: &[String]) -> Response {
     for note in notes {
-        if let Ok(note) = HeaderValue::from_str(&note) {
+        if let Ok(note) = HeaderValue::from_str(note) {
             response.headers_mut().append(NOTICE, note);
         }
     }
@@ -109,7 +138,7 @@ const NOTICE: HeaderName = HeaderName::from_static("x-gemini-balance-notice");
 
 /// How streams flow, by the settings.
 #[derive(Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     /// After how much silence there is a sign of life; zero: never.
     every: Duration,
     /// The pause between two pieces of text; none: they go out as they come.
@@ -117,11 +146,19 @@ struct Pace {
 }
 
 impl Pace {
-    fn of(settings: &Settings) -> Self {
+    pub fn of(settings: &Settings) -> Self {
         let pause = Duration::from_millis(settings.stream_delay_ms.into());
         Self {
             every: settings.stream_heartbeat,
             pause: settings.smooth_streams.then_some(pause),
+        }
+    }
+
+    /// With signs of life while nothing else comes.
+    pub fn alive<P: Protocol>(self, body: Body) -> Body {
+        match self.every.is_zero() {
+            true => body,
+            false => Body::new(Beating::flowing(body, P::BEAT, self.every)),
         }
     }
 
@@ -157,15 +194,22 @@ async fn read<P: Protocol>(
 }
 
 /// A request and what Google said to it.
-struct Exchanged<P: Protocol> {
+pub(super) struct Exchanged<P: Protocol> {
     app: App,
     asked: P,
     meta: ResponseMeta,
     trace: Trace,
-    answer: Result<Answer, Problem>,
+    answer: Result<Answered, Problem>,
 }
 
-async fn exchange<P: Protocol>(
+/// What Google said.
+enum Answered {
+    One(Answer),
+    /// Streams, each with the notes of its call.
+    Several(Vec<(OpenStream, Trace)>),
+}
+
+pub(super) async fn exchange<P: Protocol>(
     app: App,
     mut asked: P,
     meta: ResponseMeta,
@@ -181,8 +225,12 @@ async fn exchange<P: Protocol>(
     }
 }
 
-/// Asks Google.
-async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result<Answer, Problem> {
+/// Asks Google, as often as the client wants answers.
+async fn ask<P: Protocol>(
+    app: &App,
+    asked: &mut P,
+    trace: &mut Trace,
+) -> Result<Answered, Problem> {
     let streams = asked.wants_stream() && !app.core.settings().fake_streams;
     let (verb, query, expect) = match streams {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
@@ -199,7 +247,44 @@ async fn ask<P: Protocol>(app: &App, asked: &mut P, trace: &mut Trace) -> Result
         body: body.into(),
         expect,
     };
-    call_with(app, &call, asked.uploads(), trace).await
+    if asked.choices() <= 1 {
+        let answer = call_with(app, &call, asked.uploads(), trace).await?;
+        return Ok(Answered::One(answer));
+    }
+    let (call, uploads) = (&call, asked.uploads());
+    let calls = (0..asked.choices()).map(|_| {
+        let mut beside = trace.branch();
+        async move {
+            let answer = call_with(app, call, uploads, &mut beside).await;
+            (answer, beside)
+        }
+    });
+    let mut answers = Vec::new();
+    for (answer, mut beside) in join_all(calls).await {
+        trace.join(&mut beside);
+        answers.push((answer, beside));
+    }
+    let mut streams = Vec::new();
+    let mut wholes: Vec<Whole> = Vec::new();
+    for (answer, beside) in answers {
+        match answer? {
+            Answer::Stream(stream) => streams.push((stream, beside)),
+            Answer::Whole(whole) => wholes.push(whole),
+        }
+    }
+    match wholes.pop() {
+        None => Ok(Answered::Several(streams)),
+        Some(last) => {
+            wholes.push(last);
+            let bodies = wholes.iter().map(|whole| &*whole.body);
+            let body: Bytes = Several::whole(bodies).into();
+            if let Ok(peek) = Peek::of(&body) {
+                trace.usage(&peek);
+            }
+            let headers = HeaderMap::new();
+            Ok(Answered::One(Answer::Whole(Whole { headers, body })))
+        }
+    }
 }
 
 impl<P: Protocol> Exchanged<P> {
@@ -208,16 +293,19 @@ impl<P: Protocol> Exchanged<P> {
         let mut written = self.writer();
         let whole = match self.answer {
             Err(problem) => return refuse(self.trace, P::SURFACE, &problem),
-            Ok(Answer::Stream(stream)) => {
+            Ok(Answered::Several(streams)) => {
                 return relay(self.trace, |trace| {
-                    let mut body = Body::new(Relay::new(stream, written, trace));
-                    if !pace.every.is_zero() {
-                        body = Body::new(Beating::flowing(body, P::BEAT, pace.every));
-                    }
-                    event_stream(pace.slow(body))
+                    let body = together(streams, written, trace);
+                    event_stream(pace.slow(pace.alive::<P>(body)))
                 });
             }
-            Ok(Answer::Whole(whole)) => whole,
+            Ok(Answered::One(Answer::Stream(stream))) => {
+                return relay(self.trace, |trace| {
+                    let body = Body::new(Relay::new(stream, written, trace));
+                    event_stream(pace.slow(pace.alive::<P>(body)))
+                });
+            }
+            Ok(Answered::One(Answer::Whole(whole))) => whole,
         };
         if self.asked.wants_stream() {
             let events = written.all(whole.body, &mut self.trace);
@@ -225,6 +313,7 @@ impl<P: Protocol> Exchanged<P> {
         }
         if let Some(signed) = &mut written.signed {
             signed.read(&whole.body);
+            signed.finish();
         }
         match self.asked.whole(&self.meta, &whole.body) {
             Ok(body) => {
@@ -237,7 +326,7 @@ impl<P: Protocol> Exchanged<P> {
     }
 
     /// The answer inside a stream that has begun.
-    fn late(mut self) -> Late {
+    pub(super) fn late(mut self) -> Late {
         let mut written = self.writer();
         match self.answer {
             Err(problem) => {
@@ -246,11 +335,17 @@ impl<P: Protocol> Exchanged<P> {
                 written.writer.abort(&problem.in_stream(), &mut out);
                 Late::Whole(out.into())
             }
-            Ok(Answer::Stream(stream)) => {
+            Ok(Answered::Several(streams)) => {
+                self.trace.first_byte();
+                Late::Flow(together(streams, written, self.trace))
+            }
+            Ok(Answered::One(Answer::Stream(stream))) => {
                 self.trace.first_byte();
                 Late::Flow(Body::new(Relay::new(stream, written, self.trace)))
             }
-            Ok(Answer::Whole(whole)) => Late::Whole(written.all(whole.body, &mut self.trace)),
+            Ok(Answered::One(Answer::Whole(whole))) => {
+                Late::Whole(written.all(whole.body, &mut self.trace))
+            }
         }
     }
 
@@ -259,8 +354,8 @@ impl<P: Protocol> Exchanged<P> {
         let pieces = usize::try_from(settings.stream_chunk_size).unwrap_or(usize::MAX);
         Written {
             writer: Box::new(self.asked.stream(&self.meta)),
-            signed: Some(Signed {
-                calls: SignedCalls::new(P::IDS, &self.meta.id),
+            signed: P::IDS.map(|ids| Signed {
+                parts: SignedParts::new(ids, &self.meta, self.asked.model()),
                 core: self.app.core.clone(),
                 token: self.trace.token_id(),
             }),
@@ -270,9 +365,9 @@ impl<P: Protocol> Exchanged<P> {
     }
 }
 
-/// Remembers the signatures of an answer's calls for the client that may lose them.
+/// Remembers the signatures of an answer for the client that may lose them.
 struct Signed {
-    calls: SignedCalls,
+    parts: SignedParts,
     core: Arc<Core>,
     token: Option<i64>,
 }
@@ -280,8 +375,15 @@ struct Signed {
 impl Signed {
     fn read(&mut self, event: &[u8]) {
         let (core, token) = (&self.core, self.token);
-        self.calls.read(event, |call, signature| {
-            core.signatures.remember(token, call, signature);
+        self.parts.read(event, |name, signature| {
+            core.signatures.remember(token, name, signature);
+        });
+    }
+
+    fn finish(&mut self) {
+        let (core, token) = (&self.core, self.token);
+        self.parts.finish(|name, signature| {
+            core.signatures.remember(token, name, signature);
         });
     }
 }
@@ -439,6 +541,9 @@ impl<S: EventWriter> Translate for Written<S> {
     }
 
     fn finish(&mut self) -> Bytes {
+        if let Some(signed) = &mut self.signed {
+            signed.finish();
+        }
         let mut out = Vec::new();
         self.writer.finish(&mut out);
         out.into()

@@ -16,7 +16,7 @@ use super::attempt::Way;
 use super::failure::{Failure, Setback};
 use super::{Answer, Call, Expect, Upstream, Whole, json_headers};
 use crate::Core;
-use crate::pool::{Outcome, Picked};
+use crate::pool::{Outcome, Picked, Pool};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
@@ -57,6 +57,12 @@ impl ExpressKeys {
     /// Has exactly these from now on.
     pub fn replace(&self, ids: impl IntoIterator<Item = i64>) {
         self.0.store(ids.into_iter().collect::<HashSet<_>>().into());
+    }
+
+    /// Whether there are keys, and all of them are of express mode.
+    pub fn are_all(&self, pool: &Pool) -> bool {
+        let some = pool.home(0, |id| self.has(id)).is_some();
+        some && pool.home(0, |id| !self.has(id)).is_none()
     }
 
     /// Those that cannot make a call, which are not to be chosen for it.

@@ -187,3 +187,55 @@ async fn a_key_that_nobody_takes_is_asked_about_once_and_no_gateways_key_at_all(
     assert_ne!(world.chat(chat).await.status(), 200);
     assert_eq!(world.google.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn express_keys_alone_list_what_this_version_knows() {
+    let world = ground(0).await.start().await;
+    let get = async |path: &str, header: (&str, &str)| {
+        let request = world.http.get(world.url(path)).header(header.0, header.1);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), body(response).await)
+    };
+    let bearer = format!("Bearer {TOKEN}");
+    let openai = ("authorization", &*bearer);
+    let google = ("x-goog-api-key", TOKEN);
+    for _ in 0..2 {
+        let (status, models) = get("/v1/models", openai).await;
+        assert_eq!(status, 200, "{models}");
+        let all = models["data"].as_array().unwrap();
+        assert!(
+            all.iter().any(|model| model["id"] == "gemini-2.5-flash"),
+            "{models}"
+        );
+        let (status, models) = get("/v1beta/models", google).await;
+        assert_eq!(status, 200, "{models}");
+        assert!(
+            models["models"][0]["description"]
+                .as_str()
+                .unwrap()
+                .contains("express")
+        );
+    }
+    let (status, model) = get("/v1beta/models/gemini-2.5-flash", google).await;
+    assert_eq!(
+        (status, &model["name"]),
+        (200, &json!("models/gemini-2.5-flash")),
+        "{model}"
+    );
+    assert_ne!(get("/v1beta/models/gemini-0", google).await.0, 200);
+    world.set(&[("FILTERED_MODELS", "gemini-2.5-flash")]);
+    let (_, models) = get("/v1beta/models", google).await;
+    assert!(
+        !models.to_string().contains("models/gemini-2.5-flash\""),
+        "{models}"
+    );
+    // With an ordinary key Google's own list counts.
+    let world = ground(1).await.start().await;
+    let response = world
+        .http
+        .get(world.url("/v1/models"))
+        .bearer_auth(TOKEN)
+        .send();
+    let models = body(response.await.unwrap()).await;
+    assert!(!models.to_string().contains("express"), "{models}");
+}

@@ -370,3 +370,206 @@ async fn smooth_streams_come_in_small_pieces_and_lose_nothing() {
         "{many} {few}"
     );
 }
+
+#[tokio::test]
+async fn several_choices_are_as_many_calls_at_once() {
+    let world = World::with_keys(2).await;
+    let mut request = hello("gemini-2.5-flash");
+    request["n"] = json!(3);
+    for said in ["one", "two", "three"] {
+        world.google.answer_next(Answer::text(said));
+    }
+    let answer = body(world.chat(request.clone()).await).await;
+    let choices = answer["choices"].as_array().unwrap();
+    let mut said: Vec<&str> = choices
+        .iter()
+        .map(|choice| choice["message"]["content"].as_str().unwrap())
+        .collect();
+    said.sort_unstable();
+    assert_eq!(said, ["one", "three", "two"], "{answer}");
+    let indexes: Vec<&Value> = choices.iter().map(|choice| &choice["index"]).collect();
+    assert_eq!(indexes, [0, 1, 2]);
+    assert_eq!(world.google.requests().len(), 3);
+    let usage = |answer: &Value| answer["usage"]["prompt_tokens"].as_u64().unwrap();
+    let single = body(world.chat(hello("gemini-2.5-flash")).await).await;
+    assert_eq!(usage(&answer), 3 * usage(&single), "{answer}");
+    let records: Value = world.admin("/api/requests").await;
+    assert_eq!(
+        records["requests"].as_array().unwrap().len(),
+        2,
+        "{records}"
+    );
+    let record = &records["requests"][1];
+    assert_eq!(record["attempts"], 3, "{record}");
+    assert_eq!(record["prompt_tokens"], usage(&answer), "{record}");
+
+    // Streamed, each with its index, and one end.
+    request["stream"] = json!(true);
+    request["stream_options"] = json!({"include_usage": true});
+    for said in ["one", "two", "three"] {
+        world.google.answer_next(Answer::text(said));
+    }
+    let text = world.chat(request.clone()).await.text().await.unwrap();
+    let chunks = crate::world::events(&text);
+    assert_eq!(
+        chunks.iter().filter(|chunk| **chunk == "[DONE]").count(),
+        1,
+        "{text}"
+    );
+    assert_eq!(chunks.last().map(String::as_str), Some("[DONE]"));
+    let mut said = [String::new(), String::new(), String::new()];
+    let mut ends = 0;
+    let mut counted = 0;
+    for chunk in &chunks[..chunks.len() - 1] {
+        let chunk: Value = serde_json::from_str(chunk).unwrap();
+        if let Some(tokens) = chunk["usage"]["prompt_tokens"].as_u64() {
+            counted = tokens;
+        }
+        for choice in chunk["choices"].as_array().unwrap() {
+            let index = usize::try_from(choice["index"].as_u64().unwrap()).unwrap();
+            said[index].push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            ends += usize::from(choice["finish_reason"].is_string());
+        }
+    }
+    said.sort_unstable();
+    assert_eq!(said, ["one", "three", "two"], "{text}");
+    assert_eq!((ends, counted), (3, 3 * usage(&single)), "{text}");
+
+    // One that breaks off ends all, in the protocol's form.
+    world.google.fault_next(Fault::CutAfter {
+        events: 1,
+        cut: testkit::google::Cut::End,
+    });
+    let text = world.chat(request.clone()).await.text().await.unwrap();
+    assert!(
+        text.contains("\"error\"") && !text.contains("[DONE]"),
+        "{text}"
+    );
+    request["n"] = json!(9);
+    let response = world.chat(request).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(body(response).await["error"]["param"], "n");
+}
+
+#[tokio::test]
+async fn googles_own_streams_can_be_fake_too() {
+    let settings = [
+        ("STREAM_HEARTBEAT_SECONDS", "1"),
+        ("FAKE_STREAM_ENABLED", "true"),
+    ];
+    let world = World::start(1, |google| google, &settings).await;
+    let path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent";
+    let hello = || crate::world::ask("Say hello.");
+    for query in ["?alt=sse", ""] {
+        world.google.answer_next(Answer::text("Hello there."));
+        let response = world.gemini(&format!("{path}{query}"), hello()).await;
+        assert_eq!(response.status(), 200);
+        let text = response.text().await.unwrap();
+        let answer: Value = match query {
+            "" => serde_json::from_str::<Value>(&text).unwrap()[0].clone(),
+            _ => serde_json::from_str(&crate::world::events(&text)[0]).unwrap(),
+        };
+        assert_eq!(
+            answer["candidates"][0]["content"]["parts"][0]["text"],
+            "Hello there."
+        );
+        assert_eq!(last_asked_action(&world), Some("generateContent"));
+    }
+    // A sign of life is an event that every SDK takes and none shows.
+    world.google.fault_next(Fault::StallBeforeHeaders);
+    let mut response = world.gemini(&format!("{path}?alt=sse"), hello()).await;
+    assert_eq!(response.status(), 200);
+    let first = response.chunk().await.unwrap().unwrap();
+    let beat = crate::world::events(std::str::from_utf8(&first).unwrap());
+    let beat: Value = serde_json::from_str(&beat[0]).unwrap();
+    let part = &beat["candidates"][0]["content"]["parts"][0];
+    assert_eq!(part, &json!({"text": " ", "thought": true}));
+    world.google.release();
+    let rest = response.text().await.unwrap();
+    assert!(rest.contains("\"STOP\""), "{rest}");
+    // What fails at once fails with its status, what fails late says so in the stream.
+    let unknown = world.gemini(
+        "/v1beta/models/gemini-0:streamGenerateContent?alt=sse",
+        hello(),
+    );
+    assert_eq!(unknown.await.status(), 404);
+    world.google.fault_next(Fault::StallBeforeHeaders);
+    world.google.set_quota("project-0", Quota::rpd(1));
+    let mut response = world.gemini(&format!("{path}?alt=sse"), hello()).await;
+    let _ = response.chunk().await.unwrap().unwrap();
+    world.google.release();
+    let rest = response.text().await.unwrap();
+    assert!(rest.contains("RESOURCE_EXHAUSTED"), "{rest}");
+}
+
+fn last_asked_action(world: &World) -> Option<&'static str> {
+    world.google.requests().pop().unwrap().action
+}
+
+#[tokio::test]
+async fn a_named_user_is_told_from_others() {
+    let world = World::with_keys(1).await;
+    let request = json!({"model": "gemini-2.5-flash", "messages": [
+        {"role": "user", "name": "Ada", "content": "Hi."},
+        {"role": "user", "name": "Bo", "content": [{"type": "text", "text": "Ho."}]},
+        {"role": "user", "content": "Who spoke?"},
+    ]});
+    assert_eq!(world.chat(request).await.status(), 200);
+    let (asked, _) = last_asked(&world);
+    let parts = asked["contents"][0]["parts"].as_array().unwrap().iter();
+    let said: Vec<&str> = parts.map(|part| part["text"].as_str().unwrap()).collect();
+    assert_eq!(said, ["Ada: Hi.", "Bo: Ho.", "Who spoke?"]);
+}
+
+#[tokio::test]
+async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
+    let world = World::with_keys(1).await;
+    let signature = testkit::google::thought_signature("x");
+    for stream in [false, true] {
+        world.google.answer_next(Answer::parts(vec![
+            json!({"text": "Hello, "}),
+            json!({"text": "you."}),
+            json!({"text": "", "thoughtSignature": signature}),
+        ]));
+        let mut request = json!({
+            "model": "gemini-3.8-flash", "max_tokens": 99, "stream": stream,
+            "messages": [{"role": "user", "content": "Hello."}],
+        });
+        let response = post(&world, "/v1/messages", &request).await;
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap();
+        request["messages"] = json!([
+            {"role": "user", "content": "Hello."},
+            {"role": "assistant", "content": "Hello, you."},
+            {"role": "user", "content": "Go on."},
+        ]);
+        request["stream"] = json!(false);
+        assert_eq!(post(&world, "/v1/messages", &request).await.status(), 200);
+        let (asked, _) = last_asked(&world);
+        let part = &asked["contents"][1]["parts"][0];
+        assert_eq!(part["thoughtSignature"], signature, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_model_gets_schemas_that_it_takes() {
+    let models = ["gemini-2.0-flash", "gemini-2.5-flash"].map(testkit::google::Model::named);
+    let world = World::start(1, |google| google.models(models), &[]).await;
+    let request = json!({
+        "model": "gemini-2.0-flash", "messages": [{"role": "user", "content": "Hi."}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {
+            "$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+            "properties": {
+                "mail": {"type": "string", "format": "email"},
+                "node": {"$ref": "#/$defs/N"},
+                "any": {},
+                "pick": {"oneOf": [{"const": 1}, {"enum": ["a", ""]}, {"type": "null"}]},
+            },
+            "$defs": {"N": {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}}},
+            "additionalProperties": false,
+        }}}],
+    });
+    let response = world.chat(request).await;
+    let status = response.status();
+    assert_eq!(status, 200, "{}", response.text().await.unwrap());
+}

@@ -5,6 +5,8 @@ mod addresses;
 #[cfg(test)]
 mod anthropic;
 #[cfg(test)]
+mod background;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_input;

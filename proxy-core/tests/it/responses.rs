@@ -190,7 +190,6 @@ async fn what_shall_not_be_stored_is_not() {
 async fn what_only_openai_can_do_is_refused() {
     let world = World::with_keys(1).await;
     for (field, value) in [
-        ("background", json!(true)),
         ("conversation", json!("conv_1")),
         ("tools", json!([{"type": "file_search"}])),
     ] {

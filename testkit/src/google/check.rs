@@ -206,8 +206,17 @@ fn tools(model: &Model, body: &Value) -> Result<(), GoogleError> {
             let parameters = get(declaration, "parameters");
             if let Some(parameters) = parameters {
                 schema(parameters, &format!("{at}.parameters"), &mut wrong);
+                if !model.takes_json_schema() {
+                    if get(parameters, "properties").is_none() {
+                        wrong.push_str(&format!(
+                            "{at}.parameters.properties: should be non-empty for OBJECT type\n"
+                        ));
+                    }
+                    older_schema(parameters, &format!("{at}.parameters"), &mut wrong);
+                }
             }
             match get(declaration, "parameters_json_schema") {
+                Some(_) if !model.takes_json_schema() => return Err(no_json_schema(model)),
                 Some(_) if parameters.is_some() => {
                     return Err(GoogleError::invalid(format!(
                         "{at}.parameters_json_schema: cannot be set together with parameters.\n"
@@ -263,6 +272,14 @@ fn tools(model: &Model, body: &Value) -> Result<(), GoogleError> {
     Ok(())
 }
 
+/// Google's words for it are not published; these are like those for what else a model lacks.
+fn no_json_schema(model: &Model) -> GoogleError {
+    GoogleError::invalid(format!(
+        "JSON Schema is not enabled for models/{}",
+        model.id
+    ))
+}
+
 /// What Vertex AI's express mode asks for beyond the Gemini API.
 pub(super) fn express(action: &str, body: &Value) -> Result<(), GoogleError> {
     if action == "predict" {
@@ -277,6 +294,12 @@ pub(super) fn express(action: &str, body: &Value) -> Result<(), GoogleError> {
             _ => Ok(()),
         };
     }
+    if let Some(at) = choice_with_company(body) {
+        return Err(GoogleError::invalid(format!(
+            "Unable to submit request because `{at}` schema specified other fields alongside any_of. When using any_of, \
+             it must be the only field set."
+        )));
+    }
     let has_role = |turn: &Value| matches!(text(turn, "role"), "user" | "model");
     match list(body, "contents").iter().all(has_role) {
         true => Ok(()),
@@ -284,6 +307,34 @@ pub(super) fn express(action: &str, body: &Value) -> Result<(), GoogleError> {
             "Please use a valid role: user, model.",
         )),
     }
+}
+
+/// Where a schema has `any_of` and something else.
+fn choice_with_company(value: &Value) -> Option<String> {
+    fn within(schema: &Value, at: &str) -> Option<String> {
+        let fields = schema.as_object()?;
+        if get(schema, "any_of").is_some() && fields.len() > 1 {
+            return Some(at.to_owned());
+        }
+        let properties = get(schema, "properties").and_then(Value::as_object);
+        let mut inner: Vec<(String, &Value)> = Vec::new();
+        for (name, schema) in properties.into_iter().flatten() {
+            inner.push((format!("{at}.{name}"), schema));
+        }
+        inner.extend(get(schema, "items").map(|items| (format!("{at}.items"), items)));
+        let choices = list(schema, "any_of").iter();
+        inner.extend(choices.map(|one| (format!("{at}.any_of"), one)));
+        inner.iter().find_map(|(at, schema)| within(schema, at))
+    }
+    let declarations = list(value, "tools")
+        .iter()
+        .flat_map(|tool| list(tool, "function_declarations"))
+        .filter_map(|one| get(one, "parameters"));
+    let config = get(value, "generation_config");
+    let response = config.and_then(|config| get(config, "response_schema"));
+    declarations
+        .chain(response)
+        .find_map(|schema| within(schema, "parameters"))
 }
 
 fn is_function_name(name: &str) -> bool {
@@ -328,6 +379,48 @@ fn schema(schema: &Value, at: &str, wrong: &mut String) {
     }
 }
 
+/// What only the older models ask for.
+fn older_schema(schema: &Value, at: &str, wrong: &mut String) {
+    let kind = text(schema, "type").to_ascii_uppercase();
+    if kind.is_empty() && get(schema, "any_of").is_none() {
+        wrong.push_str(&format!("{at}.type: must be specified.\n"));
+    }
+    let formats: &[&str] = match &*kind {
+        "STRING" => &["enum", "date-time"],
+        "NUMBER" => &["float", "double"],
+        "INTEGER" => &["int32", "int64"],
+        _ => &[],
+    };
+    let format = text(schema, "format");
+    if !format.is_empty() && !formats.contains(&format) {
+        let known: Vec<String> = formats.iter().map(|known| format!("'{known}'")).collect();
+        wrong.push_str(&format!(
+            "{at}.format: only {} are supported for {kind} type\n",
+            known.join(" and ")
+        ));
+    }
+    for (i, value) in list(schema, "enum").iter().enumerate() {
+        if value == "" {
+            wrong.push_str(&format!("{at}.enum[{i}]: cannot be empty\n"));
+        }
+    }
+    let properties = get(schema, "properties").and_then(Value::as_object);
+    if properties.is_some_and(serde_json::Map::is_empty) {
+        wrong.push_str(&format!(
+            "{at}.properties: should be non-empty for OBJECT type\n"
+        ));
+    }
+    for (name, inner) in properties.into_iter().flatten() {
+        older_schema(inner, &format!("{at}.properties[{name}]"), wrong);
+    }
+    if let Some(items) = get(schema, "items") {
+        older_schema(items, &format!("{at}.items"), wrong);
+    }
+    for (i, one) in list(schema, "any_of").iter().enumerate() {
+        older_schema(one, &format!("{at}.any_of[{i}]"), wrong);
+    }
+}
+
 fn generation_config(model: &Model, body: &Value) -> Result<(), GoogleError> {
     let Some(config) = get(body, "generation_config") else {
         return Ok(());
@@ -337,6 +430,13 @@ fn generation_config(model: &Model, body: &Value) -> Result<(), GoogleError> {
     let at = "* GenerateContentRequest.generation_config";
     if let Some(response) = get(config, "response_schema") {
         schema(response, &format!("{at}.response_schema"), &mut wrong);
+        if !model.takes_json_schema() {
+            older_schema(response, &format!("{at}.response_schema"), &mut wrong);
+        }
+    }
+    let json_schema = ["response_json_schema", "_response_json_schema"];
+    if !model.takes_json_schema() && json_schema.iter().any(|name| get(config, name).is_some()) {
+        return Err(no_json_schema(model));
     }
     let number = |name: &str| get(config, name).and_then(Value::as_f64);
     if number("temperature").is_some_and(|t| !(0.0..=2.0).contains(&t)) {

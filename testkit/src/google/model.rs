@@ -249,6 +249,15 @@ impl Model {
         matches!(self.kind, Kind::Level)
     }
 
+    /// Whether it takes JSON Schema (`parametersJsonSchema`, `responseJsonSchema`). Gemini has
+    /// since 2.5; older models and Gemma take Google's own language of schemas.
+    #[must_use]
+    pub fn takes_json_schema(&self) -> bool {
+        !["gemini-1", "gemini-2.0", "gemma"]
+            .iter()
+            .any(|old| self.id.starts_with(old))
+    }
+
     /// Whether it thinks before it answers.
     #[must_use]
     pub const fn thinks(&self) -> bool {

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
-use testkit::google::{FakeGoogle, Refusal, SENTINELS, thought_signature};
+use testkit::google::{FakeGoogle, Model, Refusal, SENTINELS, thought_signature};
 
 use super::{Client, KEY, OTHER, ask, exchange, get, google, message, post, post_as};
 
@@ -251,6 +251,62 @@ async fn schema_keywords_are_refused_in_parameters_but_not_in_json_schema() {
     body["generationConfig"] =
         json!({ "responseMimeType": "application/json", "responseJsonSchema": schema });
     assert_eq!(post(&google, CALL, &body).await.0, 200);
+}
+
+#[tokio::test]
+async fn older_models_take_googles_own_schemas_only() {
+    let google = FakeGoogle::builder()
+        .key(KEY, "project")
+        .models([Model::named("gemini-2.0-flash")])
+        .start()
+        .await;
+    let old = "gemini-2.0-flash:generateContent";
+    let schema = json!({ "type": "OBJECT", "properties": { "a": { "type": "STRING" } } });
+    let function = |field: &str, schema: &Value| {
+        asking(&json!({ "tools": [{ "functionDeclarations": [{ "name": "f", field: schema }] }] }))
+    };
+    assert_eq!(
+        post(&google, old, &function("parameters", &schema)).await.0,
+        200
+    );
+    let (status, answer) = post(&google, old, &function("parametersJsonSchema", &schema)).await;
+    assert_eq!(status, 400);
+    assert!(
+        message(&answer).contains("JSON Schema is not enabled"),
+        "{answer}"
+    );
+    let format = json!({ "generationConfig": { "responseMimeType": "application/json", "responseJsonSchema": schema } });
+    assert_eq!(post(&google, old, &asking(&format)).await.0, 400);
+    let wrong = |property: Value| json!({ "type": "OBJECT", "properties": { "a": property } });
+    for (schema, complaint) in [
+        (
+            json!({ "type": "OBJECT" }),
+            "parameters.properties: should be non-empty",
+        ),
+        (
+            wrong(json!({ "description": "any" })),
+            "properties[a].type: must be specified",
+        ),
+        (
+            wrong(json!({ "type": "STRING", "format": "email" })),
+            "only 'enum' and 'date-time' are supported for STRING type",
+        ),
+        (
+            wrong(json!({ "type": "STRING", "enum": ["a", ""] })),
+            "enum[1]: cannot be empty",
+        ),
+        (
+            wrong(json!({ "type": "OBJECT", "properties": {} })),
+            "should be non-empty",
+        ),
+    ] {
+        let (status, answer) = post(&google, old, &function("parameters", &schema)).await;
+        assert_eq!(status, 400, "{schema}");
+        assert!(
+            message(&answer).contains(complaint),
+            "{complaint}: {answer}"
+        );
+    }
 }
 
 /// A request whose generation config or tools are these.

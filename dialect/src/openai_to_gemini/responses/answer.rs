@@ -9,9 +9,10 @@ use super::output::{Status, UsageOut};
 use super::tools::Special;
 use crate::ResponseMeta;
 use crate::error::{Malformed, UpstreamFailure};
+use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
-use crate::openai_to_gemini::wire::{End, refusal};
+use crate::openai_to_gemini::wire::End;
 use crate::style::{Citations, Style, Thoughts};
 use crate::text::put_json;
 
@@ -34,6 +35,8 @@ pub struct ResponsesStream {
     /// Finished or aborted: nothing may follow.
     ended: bool,
     keep: Option<Keep>,
+    /// The client does not wait: the first events, of the wait, are told already.
+    background: bool,
 }
 
 /// What is needed to keep the answer.
@@ -99,6 +102,10 @@ impl ResponsesStream {
         );
         put_json(&mut head, &call.requested_model);
         head.push(b',');
+        let told = match call.background {
+            true => 2,
+            false => 0,
+        };
         head.extend_from_slice(call.repeated.as_bytes());
         Self {
             answer: meta.id.clone(),
@@ -106,7 +113,7 @@ impl ResponsesStream {
             style: meta.style,
             single_call: call.single_call,
             special: call.special.clone(),
-            items: Growing::new(&meta.id, Events::streamed()),
+            items: Growing::new(&meta.id, Events::streamed(told)),
             sources: None,
             begun: false,
             finish: None,
@@ -116,7 +123,21 @@ impl ResponsesStream {
                 call: call.clone(),
                 response: None,
             }),
+            background: call.background,
         }
+    }
+
+    /// The first events of an answer in the background: it waits for its turn.
+    pub(super) fn queued(call: &ResponsesCall, meta: &ResponseMeta) -> Vec<u8> {
+        let mut waiting = Self {
+            items: Growing::new(&meta.id, Events::streamed(0)),
+            ..Self::new(call, meta)
+        };
+        let mut out = Vec::new();
+        let response = waiting.response(Status::Queued, "null", "null");
+        waiting.whole("response.created", &response, &mut out);
+        waiting.whole("response.queued", &response, &mut out);
+        out
     }
 
     /// Takes the data of one of Google's events and appends the events it makes.
@@ -198,12 +219,16 @@ impl ResponsesStream {
         self.items.break_off();
         let response = self.response(Status::Failed, &said.to_string(), "null");
         self.whole("response.failed", &response, out);
+        // A client that comes back for it gets to know why there is no more.
+        if let Some(keep) = self.keep.as_mut().filter(|_| self.background) {
+            keep.response = Some(response);
+        }
     }
 
     /// What the client wants kept, once the stream is finished.
     pub fn take_kept(&mut self) -> Option<Kept> {
         let keep = self.keep.take()?;
-        Some(Kept::new(keep.call, &self.answer, keep.response?))
+        Some(Kept::new(&keep.call, &self.answer, keep.response?))
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -211,7 +236,9 @@ impl ResponsesStream {
             return;
         }
         let response = self.response(Status::InProgress, "null", "null");
-        self.whole("response.created", &response, out);
+        if !self.background {
+            self.whole("response.created", &response, out);
+        }
         self.whole("response.in_progress", &response, out);
     }
 
@@ -222,7 +249,10 @@ impl ResponsesStream {
         let (kind, explanation) = match &finish {
             Some(finish) if finish.refused => (
                 "content_filter",
-                Some(refusal(&finish.native, finish.message.as_deref())),
+                Some(explanation::refused(
+                    &finish.native,
+                    finish.message.as_deref(),
+                )),
             ),
             Some(finish) => {
                 let message = finish.message.as_deref();
@@ -279,7 +309,8 @@ impl ResponsesStream {
         );
         put_json(&mut out, &self.items.output);
         out.extend_from_slice(b",\"usage\":");
-        let usage = self.usage.filter(|_| status != Status::InProgress);
+        let has_ended = !matches!(status, Status::InProgress | Status::Queued);
+        let usage = self.usage.filter(|_| has_ended);
         put_json(&mut out, &usage.map(UsageOut::from));
         out.push(b'}');
         out
@@ -323,6 +354,9 @@ impl ResponsesStream {
                 (true, Thoughts::Inline) => items.think_aloud(text, out),
                 (true, Thoughts::Hidden) => {}
             }
+        }
+        if let Some(signature) = part.signature_of_text() {
+            items.sign_text(signature);
         }
         if let Some(blob) = &part.inline_data {
             match blob.mime_type.strip_prefix("image/") {

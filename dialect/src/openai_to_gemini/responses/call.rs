@@ -33,6 +33,8 @@ pub struct ResponsesCall {
     pub stream: bool,
     /// Whether the client wants the answer kept: see [`super::Kept`].
     pub store: bool,
+    /// Whether the client comes back for the answer, instead of waiting for it.
+    pub background: bool,
     /// The body for `generateContent` or `streamGenerateContent`.
     pub body: Vec<u8>,
     /// What of the request the model does not take, and what was done instead; for people.
@@ -104,6 +106,7 @@ pub fn responses_request_with(
     let Named { model, endings } = reading.models.read(&requested_model)?;
     supported(&request)?;
     let store = request.store.unwrap_or(true);
+    let background = request.background.unwrap_or(false);
     let stream = request.stream.unwrap_or(false);
     let previous = request.previous_response_id.take().map(|id| id.to_string());
     let own = match request.input.take() {
@@ -128,6 +131,7 @@ pub fn responses_request_with(
         requested_model,
         stream,
         store,
+        background,
         notes,
         single_call,
         previous,
@@ -142,11 +146,11 @@ fn supported(request: &wire::Request<'_>) -> Result<(), Invalid> {
     let refused = |param: &'static str, message: &str| {
         Err(Invalid::new(param, message).with_code("unsupported_parameter"))
     };
-    if request.background == Some(true) {
+    if request.background == Some(true) && request.store == Some(false) {
         return refused(
             "background",
-            "`background` is not supported with Gemini: leave it out, and stream if the answer \
-             takes long.",
+            "`background` needs `store`: an answer that is not kept cannot be fetched later. Leave \
+             `store` out, or set it to true.",
         );
     }
     if request.conversation.is_some() {

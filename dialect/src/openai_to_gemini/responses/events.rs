@@ -204,7 +204,7 @@ impl Event<'_> {
     }
 }
 
-/// Writes events, numbered from 0.
+/// Writes events, each with its number.
 #[derive(Debug)]
 pub(super) struct Events {
     next: u64,
@@ -213,9 +213,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub fn streamed() -> Self {
+    /// The first has this number.
+    pub fn streamed(first: u64) -> Self {
         Self {
-            next: 0,
+            next: first,
             silent: false,
         }
     }

@@ -200,6 +200,15 @@ impl Growing {
         self.message(Content::empty_text(), out);
     }
 
+    /// The signature of the text so far.
+    pub fn sign_text(&mut self, signature: &str) {
+        if let Some(Output::Message { extra_content, .. }) = self.output.last_mut()
+            && self.open
+        {
+            *extra_content = Extra::of(Some(signature));
+        }
+    }
+
     fn message(&mut self, part: Content, out: &mut Vec<u8>) {
         self.lead = None;
         self.messages += 1;
@@ -208,6 +217,7 @@ impl Growing {
             status: Status::InProgress,
             role: "assistant",
             content: Vec::new(),
+            extra_content: None,
         };
         self.add(message, out);
         if let Some((of, _)) = last(&self.output) {

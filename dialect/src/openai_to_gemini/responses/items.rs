@@ -12,7 +12,7 @@ use crate::media;
 use crate::names::into_legal;
 use crate::openai::{chat, responses as wire};
 use crate::openai_to_gemini::request::{by_format, file};
-use crate::signature::{is_signature, unmarked};
+use crate::signature::unmarked;
 use crate::text::{Str, raw};
 use crate::turns::{Item, ToolResult, arguments, text_and_media};
 
@@ -63,15 +63,13 @@ impl<'a> Read<'a> {
             return Ok(());
         }
         let signature = self.signature.take();
-        let own = item
-            .extra_content
-            .and_then(|extra| extra.google)
-            .and_then(|google| google.thought_signature)
-            .filter(|signature| is_signature(signature))
-            .map(Str::into_cow);
+        let extra = item.extra_content;
+        let own = extra.and_then(chat::ExtraContent::into_signature);
+        if kind == "message" {
+            return self.message(item.role, item.content, own, path);
+        }
         let signature = own.or(signature);
         match kind {
-            "message" => return self.message(item.role, item.content, path),
             "function_call" => {
                 let name = named(item.name, item.namespace, path)?;
                 let args = arguments(item.arguments);
@@ -156,12 +154,18 @@ impl<'a> Read<'a> {
         &mut self,
         role: Option<Str<'a>>,
         content: Option<&'a RawValue>,
+        signature: Option<Cow<'a, str>>,
         path: &str,
     ) -> Result<(), Invalid> {
-        let parts = parts(content, &format!("{path}.content"))?;
+        let mut parts = parts(content, &format!("{path}.content"))?;
         match role.as_deref() {
             Some("user") => self.items.extend(parts.into_iter().map(Item::User)),
-            Some("assistant") => self.items.extend(parts.into_iter().map(Item::Model)),
+            Some("assistant") => {
+                if let Some(last) = parts.iter_mut().rfind(|part| part.text.is_some()) {
+                    last.thought_signature = signature;
+                }
+                self.items.extend(parts.into_iter().map(Item::Model));
+            }
             Some("system" | "developer") => {
                 for (n, part) in parts.into_iter().enumerate() {
                     let Some(text) = part.text else {

@@ -42,13 +42,33 @@ pub struct Page<'a> {
 }
 
 impl Kept {
-    pub(super) fn new(call: ResponsesCall, id: &str, response: Vec<u8>) -> Self {
+    pub(super) fn new(call: &ResponsesCall, id: &str, response: Vec<u8>) -> Self {
         Self {
             id: id.to_owned(),
-            previous: call.previous,
-            input: call.input,
+            previous: call.previous.clone(),
+            input: call.input.clone(),
             response,
         }
+    }
+
+    /// The same with another answer.
+    pub fn with_response(&self, response: Vec<u8>) -> Self {
+        Self {
+            id: self.id.clone(),
+            previous: self.previous.clone(),
+            input: self.input.clone(),
+            response,
+        }
+    }
+
+    /// Whether the client did not wait for the answer.
+    pub fn was_in_background(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Told {
+            #[serde(default)]
+            background: bool,
+        }
+        serde_json::from_slice::<Told>(&self.response).is_ok_and(|told| told.background)
     }
 
     /// The answer's id.

@@ -24,11 +24,13 @@ mod growing;
 mod items;
 mod kept;
 mod output;
+mod recorded;
 mod tools;
 
 pub use answer::{ResponsesStream, responses_response};
 pub use call::{ResponsesCall, responses_request, responses_request_with};
 pub use kept::{Kept, Page};
+pub use recorded::{Ended, Recorded};
 
 use serde_json::value::RawValue;
 

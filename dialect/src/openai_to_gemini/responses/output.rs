@@ -24,6 +24,9 @@ pub(super) enum Output {
         role: &'static str,
         /// At most one part.
         content: Vec<Content>,
+        /// Of the text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extra_content: Option<Extra>,
     },
     FunctionCall {
         id: String,
@@ -109,6 +112,7 @@ impl Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
+    Queued,
     InProgress,
     Completed,
     Incomplete,

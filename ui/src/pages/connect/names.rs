@@ -8,7 +8,7 @@ use yew::{
 
 use super::test_request::answered;
 use crate::app::{use_host, use_lang};
-use crate::controls::{Act, Card, ErrorNote, Kind, TextField};
+use crate::controls::{Act, Card, Kind, TextField};
 
 #[derive(PartialEq, Properties)]
 pub struct NamesCardProps {
@@ -123,13 +123,7 @@ pub fn NamesView(props: &NamesViewProps) -> Html {
                     busy={props.busy}
                 />
             </form>
-            <div aria-live="polite">
-                { match &props.answer {
-                    None => Html::default(),
-                    Some(Err(error)) => html!(<ErrorNote error={error.clone()} />),
-                    Some(Ok(answer)) => answered(lang, answer),
-                } }
-            </div>
+            { answered(lang, props.answer.as_ref()) }
         </Card>
     )
 }

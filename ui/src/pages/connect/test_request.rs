@@ -142,13 +142,7 @@ pub fn TestView(props: &TestViewProps) -> Html {
                         busy={props.busy}
                     />
                 </form>
-                <div aria-live="polite">
-                    { match &props.answer {
-                        None => Html::default(),
-                        Some(Err(error)) => html!(<ErrorNote error={error.clone()} />),
-                        Some(Ok(answer)) => answered(lang, answer),
-                    } }
-                </div>
+                { answered(lang, props.answer.as_ref()) }
             </div>
         </div>
     )
@@ -179,8 +173,20 @@ fn models(known: &LoadResult<Vec<ModelView>>, example: &str) -> Vec<Choice> {
     choices
 }
 
-/// What came back of a test.
-pub fn answered(lang: Lang, answer: &TestAnswer) -> Html {
+/// What came back of a test, once there is something; screen readers say it then.
+pub fn answered(lang: Lang, answer: Option<&Result<TestAnswer, ApiError>>) -> Html {
+    html!(
+        <div aria-live="polite">
+            { match answer {
+                None => Html::default(),
+                Some(Err(error)) => html!(<ErrorNote error={error.clone()} />),
+                Some(Ok(answer)) => shown(lang, answer),
+            } }
+        </div>
+    )
+}
+
+fn shown(lang: Lang, answer: &TestAnswer) -> Html {
     let good = (200..300).contains(&answer.status);
     let (tone, title) = if good {
         (Tone::Success, lang.t("test.works"))

@@ -1,5 +1,7 @@
 //! OpenAI's Responses API, translated by [`dialect`]; what clients want kept is in
-//! [`crate::memory::kept`].
+//! [`crate::memory::kept`], what they do not wait for in [`background`].
+
+mod background;
 
 use std::sync::Arc;
 
@@ -16,13 +18,23 @@ use serde::Deserialize;
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::translated::{EventWriter, Protocol, answer};
+use super::translated::{EventWriter, Pace, Protocol, noticed, receive, reply};
 use super::{App, admit, json, refuse, turn_away};
 use crate::Core;
 
+pub(crate) use background::Background;
+
 /// POST `/v1/responses`.
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
-    answer::<Asked>(&app, request).await
+    let (asked, meta, trace) = match receive::<Asked>(&app, request).await {
+        Ok(received) => received,
+        Err(refused) => return *refused,
+    };
+    if !asked.call.background {
+        return reply(&app, (asked, meta, trace)).await;
+    }
+    let notes = asked.call.notes.clone();
+    noticed(background::begin(&app, asked, meta, trace), &notes)
 }
 
 /// A request, and who is to keep the answer.
@@ -49,7 +61,7 @@ impl Keeper {
 impl Protocol for Asked {
     const SURFACE: Surface = Surface::Openai;
     const ID: &'static str = "resp_";
-    const IDS: IdsOf = IdsOf::Responses;
+    const IDS: Option<IdsOf> = Some(IdsOf::Responses);
     type Stream = KeptStream;
 
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
@@ -71,7 +83,8 @@ impl Protocol for Asked {
     }
 
     fn wants_stream(&self) -> bool {
-        self.call.stream
+        // Who comes back may follow it, however it was begun.
+        self.call.stream || self.call.background
     }
 
     fn notes(&self) -> &[String] {
@@ -123,34 +136,76 @@ impl EventWriter for KeptStream {
 
     fn abort(&mut self, failure: &UpstreamFailure, out: &mut Vec<u8>) {
         self.stream.abort(failure, out);
+        self.keeper.keep(self.stream.take_kept());
     }
 }
 
-/// GET `/v1/responses/{id}`.
+/// GET `/v1/responses/{id}`: the answer, or with `stream` its events, those to come included.
 pub(super) async fn retrieve(
     State(app): State<App>,
     Path(id): Path<String>,
     request: Request,
 ) -> Response {
-    about(&app, &id, request, |kept, _| Ok(kept.response().to_vec())).await
+    #[derive(Deserialize)]
+    struct Wanted {
+        #[serde(default)]
+        stream: bool,
+        starting_after: Option<usize>,
+    }
+    let wanted = Query::<Wanted>::try_from_uri(request.uri());
+    let mut trace = match let_in(&app, request).await {
+        Ok(trace) => trace,
+        Err(refused) => return *refused,
+    };
+    let job = app.core.background.of(trace.token_id(), &id);
+    let answered = match (wanted, &job) {
+        (Err(error), _) => Err(Problem::bad_request(format!(
+            "The query is not acceptable: {error}."
+        ))),
+        (Ok(Query(wanted)), Some(job)) if wanted.stream => {
+            let from = wanted
+                .starting_after
+                .map_or(0, |last| last.saturating_add(1));
+            trace.first_byte();
+            trace.succeed();
+            return job.follow(from, Pace::of(&app.core.settings()));
+        }
+        (Ok(_), Some(job)) if job.is_running() => Ok(job.now()),
+        (Ok(Query(wanted)), _) => kept(&app, &trace, &id).and_then(|kept| match wanted.stream {
+            false => Ok(kept.response().to_vec()),
+            true => Err(Problem::bad_request(
+                "The events of this response are gone: they are kept for ten minutes, and only of \
+                 responses in the background. Leave `stream` out to get the response itself.",
+            )),
+        }),
+    };
+    told(trace, answered)
 }
 
-/// DELETE `/v1/responses/{id}`.
+/// DELETE `/v1/responses/{id}`. What is under way ends.
 pub(super) async fn delete(
     State(app): State<App>,
     Path(id): Path<String>,
     request: Request,
 ) -> Response {
-    about(&app, &id, request, |kept, trace| {
+    let trace = match let_in(&app, request).await {
+        Ok(trace) => trace,
+        Err(refused) => return *refused,
+    };
+    if let Some(job) = app.core.background.of(trace.token_id(), &id) {
+        job.cancel().await;
+        app.core.background.delete(&id);
+    }
+    let answered = kept(&app, &trace, &id).map(|kept| {
         app.core.responses.delete(trace.token_id(), kept.id());
         let deleted = serde_json::json!({
             "id": kept.id(),
             "object": "response",
             "deleted": true,
         });
-        Ok(deleted.to_string().into_bytes())
-    })
-    .await
+        deleted.to_string().into_bytes()
+    });
+    told(trace, answered)
 }
 
 /// GET `/v1/responses/{id}/input_items`.
@@ -171,7 +226,11 @@ pub(super) async fn input_items(
         20
     }
     let wanted = Query::<Wanted>::try_from_uri(request.uri());
-    about(&app, &id, request, |kept, _| {
+    let trace = match let_in(&app, request).await {
+        Ok(trace) => trace,
+        Err(refused) => return *refused,
+    };
+    let answered = kept(&app, &trace, &id).and_then(|kept| {
         let Query(wanted) = wanted.map_err(|error| {
             Problem::bad_request(format!("The query is not acceptable: {error}."))
         })?;
@@ -189,44 +248,54 @@ pub(super) async fn input_items(
             after: wanted.after.as_deref(),
         };
         Ok(kept.input_items(page)?)
-    })
-    .await
+    });
+    told(trace, answered)
 }
 
-/// POST `/v1/responses/{id}/cancel`. There are no answers in the background, so nothing can be
-/// cancelled; this is what OpenAI says of an answer that was not.
+/// POST `/v1/responses/{id}/cancel`: ends what is under way in the background, and stops the call
+/// to Google. Of one that has ended it changes nothing, as at OpenAI.
 pub(super) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
     request: Request,
 ) -> Response {
-    about(&app, &id, request, |_, _| {
-        Err(Problem::bad_request(
+    let trace = match let_in(&app, request).await {
+        Ok(trace) => trace,
+        Err(refused) => return *refused,
+    };
+    if let Some(job) = app.core.background.of(trace.token_id(), &id) {
+        job.cancel().await;
+    }
+    let answered = kept(&app, &trace, &id).and_then(|kept| match kept.was_in_background() {
+        true => Ok(kept.response().to_vec()),
+        false => Err(Problem::bad_request(
             "Cannot cancel a synchronous response.",
-        ))
-    })
-    .await
+        )),
+    });
+    told(trace, answered)
 }
 
-/// Answers a question about an answer that was kept.
-async fn about(
-    app: &App,
-    id: &str,
-    request: Request,
-    answer: impl FnOnce(&Kept, &Trace) -> Result<Vec<u8>, Problem>,
-) -> Response {
+/// Lets in a question about an answer.
+async fn let_in(app: &App, request: Request) -> Result<Trace, Box<Response>> {
     let (parts, body) = request.into_parts();
-    let mut trace = match admit(app, &parts, Surface::Openai) {
-        Ok(trace) => trace,
-        Err(problem) => return turn_away(body, &problem, Surface::Openai).await,
-    };
-    let answered = match app.core.responses.get(trace.token_id(), id) {
-        Some(kept) => answer(&kept, &trace),
-        None => Err(Problem::not_found(format!(
+    match admit(app, &parts, Surface::Openai) {
+        Ok(trace) => Ok(trace),
+        Err(problem) => Err(Box::new(turn_away(body, &problem, Surface::Openai).await)),
+    }
+}
+
+/// An answer that was kept.
+fn kept(app: &App, trace: &Trace, id: &str) -> Result<Arc<Kept>, Problem> {
+    app.core.responses.get(trace.token_id(), id).ok_or_else(|| {
+        Problem::not_found(format!(
             "Response with id '{id}' not found. Responses are kept for the client token that \
              asked for them, and only for a while."
-        ))),
-    };
+        ))
+    })
+}
+
+/// Answers a question about an answer.
+fn told(mut trace: Trace, answered: Result<Vec<u8>, Problem>) -> Response {
     match answered {
         Ok(body) => {
             trace.first_byte();

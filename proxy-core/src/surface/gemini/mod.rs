@@ -1,6 +1,8 @@
 //! Google's own protocol, forwarded: bodies pass untouched in both directions, so fields
 //! this program has never heard of, and their order, survive.
 
+mod fake;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -9,9 +11,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
+use dialect::gemini::models::Page;
 use dialect::gemini::{ApiStatus, with_endings};
 use dialect::{Endings, ModelMap};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
 use serde_json::value::RawValue;
 
@@ -96,6 +99,11 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
             "&alt=sse"
         });
     }
+    let faked = expect == Expect::Stream && app.core.settings().fake_streams;
+    let (verb, query, expect) = match faked {
+        true => ("generateContent", passed_query(asked), Expect::Content),
+        false => (verb, query, expect),
+    };
     // Google counts the counting of tokens apart from the model's own quota.
     let bucket = match verb {
         COUNT_TOKENS => COUNT_TOKENS,
@@ -110,6 +118,17 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         body,
         expect,
     };
+    if faked {
+        let (app, model) = (app.clone(), model.to_owned());
+        let asked = Asked {
+            path: call.path.to_owned(),
+            query: query.clone(),
+            model,
+            headers: call.headers,
+            body: call.body,
+        };
+        return fake::stream(app, asked, trace, wants_array).await;
+    }
     match app.upstream.call(&app.core, &call, &mut trace).await {
         Ok(Answer::Whole(whole)) => forward(whole, trace),
         Ok(Answer::Stream(stream)) => {
@@ -127,6 +146,15 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
             refuse(trace, Surface::Gemini, &problem)
         }
     }
+}
+
+/// A call that outlasts the request that it came with.
+struct Asked {
+    path: String,
+    query: String,
+    model: String,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// GET `/v1beta/models`, with its pages.
@@ -198,9 +226,33 @@ async fn get(
             forward(whole, trace)
         }
         Ok(Answer::Stream(_)) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
-        Err(failure) => {
-            let problem = Problem::of(failure, &app.core);
-            refuse(trace, Surface::Gemini, &problem)
+        Err(failure) => match known(app, &path) {
+            Some(body) => {
+                let body = edited(&trace, &body).unwrap_or(body);
+                trace.first_byte();
+                trace.succeed();
+                answered_by(&trace, json(StatusCode::OK, body))
+            }
+            None => {
+                let problem = Problem::of(failure, &app.core);
+                refuse(trace, Surface::Gemini, &problem)
+            }
+        },
+    }
+}
+
+/// What this version knows of the models, when there are keys of Vertex AI's express mode only,
+/// which tell nothing of them.
+fn known(app: &App, path: &str) -> Option<Vec<u8>> {
+    if !app.core.express.are_all(&app.core.pool) {
+        return None;
+    }
+    let mut page = Page::known();
+    match path.strip_prefix("/models/") {
+        None => serde_json::to_vec(&page).ok(),
+        Some(id) => {
+            page.models.retain(|model| model.id() == id);
+            serde_json::to_vec(page.models.first()?).ok()
         }
     }
 }

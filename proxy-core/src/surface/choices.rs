@@ -1,0 +1,129 @@
+//! Several answers in one stream: one call of Google's for each, written by one writer as they
+//! come.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use dialect::gemini::{ApiStatus, Peek, Several};
+use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
+
+use super::trace::Trace;
+use super::translated::{EventWriter, Written};
+use crate::upstream::{OpenStream, Relay, Translate};
+
+/// What writes, and what it has been told.
+struct Shared<S> {
+    written: Written<S>,
+    several: Several,
+    /// How many streams have not ended.
+    left: usize,
+    /// The newest event that had counts.
+    counts: Option<Peek>,
+    /// The stream for the client has ended in an error, and why.
+    failed: Option<(u16, String)>,
+}
+
+/// One stream of several.
+struct Choice<S> {
+    shared: Arc<Mutex<Shared<S>>>,
+    number: usize,
+}
+
+/// The streams as one that ends when each has ended, or with the first error. `trace` files the
+/// request.
+pub(super) fn together<S: EventWriter>(
+    streams: Vec<(OpenStream, Trace)>,
+    written: Written<S>,
+    trace: Trace,
+) -> Body {
+    let shared = Arc::new(Mutex::new(Shared {
+        written,
+        several: Several::default(),
+        left: streams.len(),
+        counts: None,
+        failed: None,
+    }));
+    let bodies = streams
+        .into_iter()
+        .enumerate()
+        .map(|(number, (stream, beside))| {
+            let choice = Choice {
+                shared: shared.clone(),
+                number,
+            };
+            Body::new(Relay::new(stream, choice, beside)).into_data_stream()
+        });
+    let all = stream::select_all(bodies);
+    let state = Some((all, shared, trace));
+    Body::from_stream(stream::unfold(state, async |state| {
+        let (mut all, shared, mut trace) = state?;
+        let chunk = all.next().await;
+        let (counts, failed) = {
+            let mut shared = shared.lock();
+            (shared.counts.take(), shared.failed.take())
+        };
+        if let Some(counts) = counts {
+            trace.usage(&counts);
+        }
+        match (chunk, failed) {
+            // The others are dropped: nothing may follow.
+            (chunk, Some((status, why))) => {
+                trace.fail(status, &why);
+                Some((chunk.unwrap_or(Ok(Bytes::new())), None))
+            }
+            (Some(chunk), None) => Some((chunk, Some((all, shared, trace)))),
+            (None, None) => {
+                trace.succeed();
+                None
+            }
+        }
+    }))
+}
+
+impl<S: EventWriter> Translate for Choice<S> {
+    fn events(&mut self, events: &[Bytes]) -> Bytes {
+        let mut shared = self.shared.lock();
+        let numbered: Vec<Bytes> = events
+            .iter()
+            .map(|event| shared.several.event(self.number, event).into())
+            .collect();
+        let counts = numbered
+            .iter()
+            .rev()
+            .filter_map(|event| Peek::of(event).ok());
+        if let Some(counts) = counts.into_iter().find(|peek| peek.usage.is_some()) {
+            shared.counts = Some(counts);
+        }
+        shared.written.events(&numbered)
+    }
+
+    fn failed(&mut self, event: Bytes, error: &ApiStatus) -> Bytes {
+        let mut shared = self.shared.lock();
+        shared.failed = Some((error.code, error.message.clone()));
+        shared.written.failed(event, error)
+    }
+
+    fn gave_up(&mut self) -> Option<String> {
+        let mut shared = self.shared.lock();
+        let why = shared.written.gave_up()?;
+        shared.failed = Some((502, why.clone()));
+        Some(why)
+    }
+
+    fn finish(&mut self) -> Bytes {
+        let mut shared = self.shared.lock();
+        shared.left -= 1;
+        match shared.left {
+            0 => shared.written.finish(),
+            _ => Bytes::new(),
+        }
+    }
+
+    fn cut(&mut self, why: &str) -> Bytes {
+        let mut shared = self.shared.lock();
+        shared.failed = Some((502, why.to_owned()));
+        shared.written.cut(why)
+    }
+}
