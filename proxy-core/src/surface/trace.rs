@@ -166,6 +166,7 @@ impl Trace {
             attempts: Vec::new(),
             tells: false,
             fallback: None,
+            turn: None,
             agent: None,
             body: None,
             said: None,
@@ -175,6 +176,18 @@ impl Trace {
             admitted: None,
             ended: false,
             beside: true,
+        }
+    }
+
+    /// Notes that the call is over, though the request goes on: others may have its key and its way
+    /// out.
+    pub fn call_is_over(&mut self) {
+        self.turn = None;
+        if let Some(key) = &mut self.key {
+            if self.record.prompt_tokens > 0 {
+                key.had_tokens(self.record.prompt_tokens.into());
+            }
+            *key = key.without_call();
         }
     }
 
