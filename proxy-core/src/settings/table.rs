@@ -223,9 +223,9 @@ settings! {
         en "Model names" "Which Gemini model answers for another vendor's name in requests of OpenAI's and Anthropic's protocols: a JSON object, in which * stands for anything and the most specific row counts. A model may have endings: -search, -nothinking, -thinking-2048, -low, -high and others. {} maps nothing.";
     /// Whether ids of calls hold their thought signatures.
     signatures_in_ids: bool = Models "SIGNATURES_IN_IDS" "signatures-in-ids" Kind::Boolean,
-        default "true", Live;
-        zh "工具调用编号里带签名" "把 Gemini 3 的思考签名也放进工具调用的 id，客户端丢掉其他字段时仍能带回来。如果客户端会把同一段对话再发给限制 id 长度的厂商（OpenAI 最多 40 个字符），请关闭；签名仍会记在本服务里。";
-        en "Signatures in call ids" "Puts Gemini 3's thought signatures into the ids of tool calls, too, for clients that lose every other field. Turn it off when clients send the same conversation to a vendor that limits ids (OpenAI: 40 characters); signatures are remembered here all the same.";
+        default "false", Live;
+        zh "工具调用编号里带签名" "把 Gemini 3 的思考签名也放进工具调用的 id。签名本来就记在本服务里，重启后也在；只有当几个互不共享数据库的实例轮流回答同一段对话时才需要打开。打开后 id 很长，有的厂商不接受（OpenAI 最多 40 个字符）。";
+        en "Signatures in call ids" "Puts Gemini 3's thought signatures into the ids of tool calls, too. They are remembered here anyway, over a restart as well: turn it on where several instances without a common database answer one conversation in turn. Such ids are long, and some vendors refuse them (OpenAI: over 40 characters) when a client goes on there.";
 
     /// Whether streams are made of whole answers.
     fake_streams: bool = Server "FAKE_STREAM_ENABLED" "fake-stream-enabled" Kind::Boolean,

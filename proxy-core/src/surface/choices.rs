@@ -1,17 +1,71 @@
-//! Several answers in one stream: one call of Google's for each, written by one writer as they
-//! come.
+//! Several answers to one request: one call of Google's for each, at the same time. Streams are
+//! written by one writer as they come.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
+use dialect::Uploads;
 use dialect::gemini::{ApiStatus, Peek, Several};
+use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
 use parking_lot::Mutex;
 
+use super::App;
+use super::problem::Problem;
 use super::trace::Trace;
-use super::translated::{EventWriter, Written};
-use crate::upstream::{OpenStream, Relay, Translate};
+use super::translated::{EventWriter, Written, call_with};
+use crate::upstream::{Answer, Call, OpenStream, Relay, Translate, Whole};
+
+/// What Google said.
+pub(super) enum Answered {
+    /// One answer.
+    One(Answer),
+    /// Streams, each with the notes of its call.
+    Several(Vec<(OpenStream, Trace)>),
+}
+
+/// Makes a call so many times at once. Whole answers become one; the first that fails fails all.
+pub(super) async fn several(
+    app: &App,
+    (call, uploads): (&Call<'_>, Option<&Uploads>),
+    choices: u32,
+    trace: &mut Trace,
+) -> Result<Answered, Problem> {
+    let calls = (0..choices).map(|_| {
+        let mut beside = trace.branch();
+        async move {
+            let answer = call_with(app, call, uploads, &mut beside).await;
+            if !matches!(answer, Ok(Answer::Stream(_))) {
+                beside.call_is_over();
+            }
+            (answer, beside)
+        }
+    });
+    let mut answers = Vec::new();
+    for (answer, mut beside) in join_all(calls).await {
+        trace.join(&mut beside);
+        answers.push((answer, beside));
+    }
+    let mut streams = Vec::new();
+    let mut wholes: Vec<Whole> = Vec::new();
+    for (answer, beside) in answers {
+        match answer? {
+            Answer::Stream(stream) => streams.push((stream, beside)),
+            Answer::Whole(whole) => wholes.push(whole),
+        }
+    }
+    if wholes.is_empty() {
+        return Ok(Answered::Several(streams));
+    }
+    let body: Bytes = Several::whole(wholes.iter().map(|whole| &*whole.body)).into();
+    if let Ok(peek) = Peek::of(&body) {
+        trace.usage(&peek);
+    }
+    let headers = HeaderMap::new();
+    Ok(Answered::One(Answer::Whole(Whole { headers, body })))
+}
 
 /// What writes, and what it has been told.
 struct Shared<S> {

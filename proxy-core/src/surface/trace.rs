@@ -63,6 +63,8 @@ pub struct Trace {
     ended: bool,
     /// They are of one call among others of a request, which files them.
     beside: bool,
+    /// The calls have told their keys of their tokens themselves.
+    joined: bool,
 }
 
 /// The status that is filed when the client went away before the answer was complete
@@ -147,6 +149,7 @@ impl Trace {
             admitted,
             ended: false,
             beside: false,
+            joined: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl Trace {
             admitted: None,
             ended: false,
             beside: true,
+            joined: false,
         }
     }
 
@@ -193,6 +197,7 @@ impl Trace {
 
     /// Takes in what one of several calls has noted of its tries.
     pub fn join(&mut self, branch: &mut Self) {
+        self.joined = true;
         let theirs = std::mem::replace(&mut branch.record.attempts, 0);
         self.record.attempts = self.record.attempts.saturating_add(theirs);
         self.record
@@ -243,6 +248,7 @@ impl Trace {
             admitted: None,
             ended: false,
             beside: false,
+            joined: false,
         }
     }
 
@@ -642,7 +648,8 @@ fn millis(duration: Duration) -> u32 {
 impl Drop for Trace {
     fn drop(&mut self) {
         let Some(core) = self.core.take() else { return };
-        if let Some(key) = self.key.as_ref().filter(|_| self.record.prompt_tokens > 0) {
+        let counts = self.record.prompt_tokens > 0 && !self.joined;
+        if let Some(key) = self.key.as_ref().filter(|_| counts) {
             key.had_tokens(self.record.prompt_tokens.into());
         }
         if self.beside {

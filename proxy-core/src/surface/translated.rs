@@ -13,13 +13,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::fetch::{Unfilled, Wanted, fill};
-use dialect::gemini::{ApiStatus, Peek, Several, pieces};
+use dialect::gemini::{ApiStatus, pieces};
 use dialect::style::Style;
 use dialect::{IdsOf, Invalid, Malformed, ResponseMeta, SignedParts, Uploads, UpstreamFailure};
-use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::choices::together;
+use super::choices::{Answered, several, together};
 use super::flow::{Beating, Late, Paced};
 use super::problem::Problem;
 use super::trace::Trace;
@@ -28,7 +27,7 @@ use super::{
 };
 use crate::Core;
 use crate::settings::Settings;
-use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, Whole, json_headers};
+use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
 pub(super) trait Protocol: Sized + Send + 'static {
@@ -202,13 +201,6 @@ pub(super) struct Exchanged<P: Protocol> {
     answer: Result<Answered, Problem>,
 }
 
-/// What Google said.
-enum Answered {
-    One(Answer),
-    /// Streams, each with the notes of its call.
-    Several(Vec<(OpenStream, Trace)>),
-}
-
 pub(super) async fn exchange<P: Protocol>(
     app: App,
     mut asked: P,
@@ -256,43 +248,7 @@ async fn ask<P: Protocol>(
         let answer = call_with(app, &call, asked.uploads(), trace).await?;
         return Ok(Answered::One(answer));
     }
-    let (call, uploads) = (&call, asked.uploads());
-    let calls = (0..asked.choices()).map(|_| {
-        let mut beside = trace.branch();
-        async move {
-            let answer = call_with(app, call, uploads, &mut beside).await;
-            if !streams {
-                beside.call_is_over();
-            }
-            (answer, beside)
-        }
-    });
-    let mut answers = Vec::new();
-    for (answer, mut beside) in join_all(calls).await {
-        trace.join(&mut beside);
-        answers.push((answer, beside));
-    }
-    let mut streams = Vec::new();
-    let mut wholes: Vec<Whole> = Vec::new();
-    for (answer, beside) in answers {
-        match answer? {
-            Answer::Stream(stream) => streams.push((stream, beside)),
-            Answer::Whole(whole) => wholes.push(whole),
-        }
-    }
-    match wholes.pop() {
-        None => Ok(Answered::Several(streams)),
-        Some(last) => {
-            wholes.push(last);
-            let bodies = wholes.iter().map(|whole| &*whole.body);
-            let body: Bytes = Several::whole(bodies).into();
-            if let Ok(peek) = Peek::of(&body) {
-                trace.usage(&peek);
-            }
-            let headers = HeaderMap::new();
-            Ok(Answered::One(Answer::Whole(Whole { headers, body })))
-        }
-    }
+    several(app, (&call, asked.uploads()), asked.choices(), trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {

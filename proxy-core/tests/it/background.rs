@@ -46,9 +46,10 @@ async fn begin(world: &World, more: &Value) -> (String, Value) {
     )
 }
 
-/// Looks at an answer until it is no more under way.
+/// Lets Google answer, and looks at an answer until it is no more under way.
 async fn ended(world: &World, path: &str) -> Value {
     loop {
+        world.google.release();
         let now = body(get(world, path).await).await;
         if !["queued", "in_progress"].contains(&now["status"].as_str().unwrap()) {
             return now;
@@ -77,7 +78,6 @@ async fn an_answer_comes_when_it_is_looked_at_later() {
     let mut stream = get(&world, &format!("{path}?stream=true")).await;
     let first = stream.chunk().await.unwrap().unwrap();
     assert!(first.starts_with(b"event: response.created\n"), "{first:?}");
-    world.google.release();
     let done = ended(&world, &path).await;
     assert_eq!(done["status"], "completed", "{done}");
     assert_eq!(done["output"][0]["content"][0]["text"], "Hello there.");
@@ -127,7 +127,6 @@ async fn a_client_that_follows_may_go_away() {
         first[0]["response"]["id"].as_str().unwrap()
     );
     drop(stream);
-    world.google.release();
     let done = ended(&world, &path).await;
     assert_eq!(done["status"], "completed", "{done}");
 }
@@ -228,6 +227,7 @@ async fn only_so_many_go_on_at_once_and_only_of_what_is_kept() {
     assert_eq!(cancelled.status(), 200);
     begin(&world, &json!({})).await;
     // A response that was waited for can neither be cancelled nor followed.
+    world.google.clear_faults();
     world.google.release();
     let plain = json!({"model": "gemini-2.5-flash", "input": "Hi."});
     let plain = body(post(&world, "/v1/responses", &plain).await).await;

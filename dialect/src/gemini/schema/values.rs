@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{LONGEST_NOTE, Made, Schema, types};
+use super::made::Made;
+use super::{LONGEST_NOTE, Schema, types};
 
 /// Named values of one type.
 pub(super) struct Values(Vec<Value>);
