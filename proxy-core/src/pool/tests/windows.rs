@@ -221,7 +221,7 @@ fn a_key_that_rests_for_all_it_was_asked_for_is_shown_as_resting() {
     assert_eq!(made.pool.summary().next_ready_at, Some(until));
     made.answered("other", 1);
     let state = made.pool.status(0).unwrap().state;
-    assert_eq!(state, KeyState::Ready, "of use for another model");
+    assert_eq!(state, KeyState::Limited, "of use for another model");
     made.at(until);
     assert_eq!(made.pool.summary().ready, 1);
 }
