@@ -37,6 +37,9 @@ pub(super) async fn several(
         let mut beside = trace.branch();
         async move {
             let answer = call_with(app, call, uploads, &mut beside).await;
+            if !matches!(answer, Ok(Answer::Stream(_))) {
+                beside.call_is_over();
+            }
             (answer, beside)
         }
     });

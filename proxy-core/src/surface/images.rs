@@ -74,6 +74,7 @@ async fn attempt(
         let of = (&*asked.model, asked.uploads.as_ref());
         async move {
             let answer = whole(app, of, body, &mut beside).await;
+            beside.call_is_over();
             (answer, beside)
         }
     });

@@ -183,6 +183,18 @@ impl Trace {
         }
     }
 
+    /// Notes that the call is over, though the request goes on: others may have its key and its way
+    /// out.
+    pub fn call_is_over(&mut self) {
+        self.turn = None;
+        if let Some(key) = &mut self.key {
+            if self.record.prompt_tokens > 0 {
+                key.had_tokens(self.record.prompt_tokens.into());
+            }
+            *key = key.without_call();
+        }
+    }
+
     /// Takes in what one of several calls has noted of its tries.
     pub fn join(&mut self, branch: &mut Self) {
         self.joined = true;

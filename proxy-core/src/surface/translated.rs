@@ -223,7 +223,12 @@ async fn ask<P: Protocol>(
     asked: &mut P,
     trace: &mut Trace,
 ) -> Result<Answered, Problem> {
-    let streams = asked.wants_stream() && !app.core.settings().fake_streams;
+    let settings = app.core.settings();
+    // Where only so many calls may be under way, none is held open for others to begin.
+    let is_bounded = settings.key_concurrency > 0 || settings.egress_concurrency > 0;
+    let streams =
+        asked.wants_stream() && !settings.fake_streams && (asked.choices() <= 1 || !is_bounded);
+    drop(settings);
     let (verb, query, expect) = match streams {
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),

@@ -113,3 +113,25 @@ async fn models_are_listed_and_looked_up() {
     assert_eq!(none.status(), 404);
     assert_eq!(body(none).await["error"]["code"], "model_not_found");
 }
+
+#[tokio::test]
+async fn several_answers_need_no_more_calls_at_once_than_are_allowed() {
+    for bound in ["KEY_CONCURRENCY", "EGRESS_CONCURRENCY"] {
+        let world = World::start(1, |google| google, &[(bound, "1")]).await;
+        for stream in [false, true] {
+            let response = world
+                .chat(json!({
+                    "model": "gemini-2.5-flash", "n": 3, "stream": stream,
+                    "messages": [{"role": "user", "content": "hi"}],
+                }))
+                .await;
+            assert_eq!(response.status(), 200, "{bound}");
+            let said = response.text().await.unwrap();
+            for index in 0..3 {
+                assert!(said.contains(&format!("\"index\":{index}")), "{said}");
+            }
+            assert_eq!(said.trim_end().ends_with("[DONE]"), stream, "{said}");
+        }
+        assert_eq!(world.google.requests().len(), 6);
+    }
+}
