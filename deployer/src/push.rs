@@ -58,7 +58,6 @@ impl Deployer {
         };
         let report = Box::pin(self.send(&record, what, Reach::Alike)).await;
         let was_sent = report.is_ok();
-        let _changing = self.changing().await?;
         let ended = |record: &mut Record| {
             // Whether they are alike now is found out anew.
             record.watched.drift = None;
@@ -67,8 +66,18 @@ impl Deployer {
             }
             true
         };
-        document::change(self.store(), id, ended).await?;
-        report
+        let noted = async {
+            let _changing = self.changing().await?;
+            document::change(self.store(), id, ended).await
+        };
+        match (report, noted.await) {
+            (Ok(mut report), Err(error)) => {
+                // All was sent, whatever is wrong here.
+                report.problems.push(error);
+                Ok(report)
+            }
+            (report, _) => report,
+        }
     }
 
     /// Gives a remote that has lost everything with a restart what it had: its keys, and the
@@ -218,8 +227,18 @@ impl Deployer {
             ));
         }
 
-        let _changing = self.changing().await?;
-        let mut record = self.still(id).await?;
+        let noted = async {
+            let changing = self.changing().await?;
+            Ok::<_, ApiError>((changing, self.still(id).await?))
+        };
+        let (_changing, mut record) = match noted.await {
+            Ok(noted) => noted,
+            Err(error) => {
+                // What was taken over is here already.
+                report.problems.push(error);
+                return Ok(report);
+            }
+        };
         let Some(wish) = &mut record.wish else {
             if what.settings {
                 report.problems.push(crate::remotes::not_ours());

@@ -132,13 +132,18 @@ fn name_of(part: &Part<'_>) -> Option<String> {
         return call.id.as_deref().map(str::to_owned);
     }
     let text = part.text.as_deref().filter(|text| !text.trim().is_empty());
-    text.map(text_key)
+    text.and_then(text_key)
         .or_else(|| part.inline_data.as_ref().map(|blob| data_key(&blob.data)))
 }
 
-/// The name of a text. Clients trim texts.
-pub(crate) fn text_key(text: &str) -> String {
-    key("text", text.trim())
+/// The shortest text that is remembered, in bytes: a shorter one may well have been said in another
+/// conversation, whose signature is not this one's.
+const TELLING: usize = 64;
+
+/// The name of a text. Clients trim texts. `None` for one that says too little.
+pub(crate) fn text_key(text: &str) -> Option<String> {
+    let text = text.trim();
+    (text.len() >= TELLING).then(|| key("text", text))
 }
 
 /// The name of media, by their base64.

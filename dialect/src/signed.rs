@@ -213,7 +213,8 @@ impl Choice {
         if text.trim().is_empty() {
             return;
         }
-        let key = text_key(&text);
+        // What was done before a text that is too short goes with what comes next.
+        let Some(key) = text_key(&text) else { return };
         if !self.tools_after_text {
             self.end_tools(&key, found);
         }

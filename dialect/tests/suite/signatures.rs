@@ -340,11 +340,11 @@ fn signed(parts: &[Value]) -> Vec<(String, Option<&str>)> {
 fn picture() -> Value {
     json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [
         {"text": "Thinking.", "thought": true},
-        {"text": "Here is"},
+        {"text": "Here is the picture that you have asked for, as far as I understood"},
         {"text": " it: "},
         {"text": "", "thoughtSignature": "dGV4dA=="},
         {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}, "thoughtSignature": "aW1hZ2U="},
-        {"text": "Well?", "thoughtSignature": "bGFzdA=="},
+        {"text": "Well, what do you think of it? Shall it be lighter, darker, or larger?", "thoughtSignature": "bGFzdA=="},
     ]}}]})
 }
 
@@ -354,9 +354,16 @@ fn texts_and_images_get_their_signatures_from_memory() {
         let known = Known::of(protocol, &meta(), &picture());
         let sent = sent_back(protocol, &picture(), &meta(), &known, forgetful);
         let expected = [
-            ("Here is it:".to_owned(), Some("dGV4dA==")),
+            (
+                "Here is the picture that you have asked for, as far as I understood it:"
+                    .to_owned(),
+                Some("dGV4dA=="),
+            ),
             ("iVBORw0KGgo=".to_owned(), Some("aW1hZ2U=")),
-            ("Well?".to_owned(), Some("bGFzdA==")),
+            (
+                "Well, what do you think of it? Shall it be lighter, darker, or larger?".to_owned(),
+                Some("bGFzdA=="),
+            ),
         ];
         assert_eq!(signed(&sent), expected, "{protocol:?}");
         // Another token's client, say.
@@ -378,17 +385,35 @@ fn texts_and_images_keep_their_signatures_where_the_protocol_has_a_place() {
     let meta = ResponseMeta { style, ..meta() };
     let sent = sent_back(IdsOf::Chat, &picture(), &meta, &(), faithful);
     let expected = [
-        ("Here is it: Well?".to_owned(), Some("bGFzdA==")),
+        ("Here is the picture that you have asked for, as far as I understood it: Well, what do you think of it? Shall it be lighter, darker, or larger?".to_owned(), Some("bGFzdA==")),
         ("iVBORw0KGgo=".to_owned(), Some("aW1hZ2U=")),
     ];
     assert_eq!(signed(&sent), expected);
     let sent = sent_back(IdsOf::Responses, &picture(), &meta, &(), faithful);
     let expected = [
-        ("Here is it:".to_owned(), Some("dGV4dA==")),
+        (
+            "Here is the picture that you have asked for, as far as I understood it:".to_owned(),
+            Some("dGV4dA=="),
+        ),
         ("iVBORw0KGgo=".to_owned(), Some("aW1hZ2U=")),
-        ("Well?".to_owned(), Some("bGFzdA==")),
+        (
+            "Well, what do you think of it? Shall it be lighter, darker, or larger?".to_owned(),
+            Some("bGFzdA=="),
+        ),
     ];
     assert_eq!(signed(&sent), expected);
+}
+
+#[test]
+fn a_short_text_is_not_taken_for_another_conversations() {
+    let answer = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [
+        {"text": "OK.", "thoughtSignature": "dGV4dA=="},
+    ]}}]});
+    for protocol in PROTOCOL {
+        let known = Known::of(protocol, &meta(), &answer);
+        let sent = sent_back(protocol, &answer, &meta(), &known, forgetful);
+        assert_eq!(signed(&sent), [("OK.".to_owned(), None)], "{protocol:?}");
+    }
 }
 
 #[test]
@@ -397,7 +422,7 @@ fn what_googles_own_tools_did_comes_back_before_what_came_of_it() {
     let found = json!({"toolResponse": {"id": "s1", "toolType": "GOOGLE_SEARCH_WEB", "response": {"n": 1.10}}, "thoughtSignature": "cmVz"});
     let call =
         json!({"functionCall": {"id": "fc1", "name": "f", "args": {}}, "thoughtSignature": "ZnVu"});
-    let text = json!({"text": "Done."});
+    let text = json!({"text": "Done, and all of it was found where it was expected to be found, I think."});
     let answer = |parts: &[&Value]| json!({"candidates": [{"finishReason": "STOP", "content": {"parts": parts}}]});
     for protocol in PROTOCOL {
         for parts in [

@@ -31,7 +31,7 @@ use crate::pool::Dice;
 use crate::settings::Settings;
 use health::Health;
 use pace::Pace;
-pub use pace::Turn;
+pub use pace::{Full, Turn};
 pub use proxy::{Proxies, Proxy};
 use system::System;
 
@@ -137,16 +137,27 @@ impl Egress {
 
     /// Waits until a call may leave by this way, and until when it counts as under way: as long as
     /// what is given is held. `None` where the settings set no bound.
-    pub async fn turn(&self, settings: &Settings, route: &Route, clock: &Clock) -> Option<Turn> {
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub async fn turn(
+        &self,
+        settings: &Settings,
+        route: &Route,
+        clock: &Clock,
+    ) -> Result<Option<Turn>, Full> {
         let (most, gap) = (settings.egress_concurrency, settings.egress_gap_ms);
-        if most == 0 && gap == 0 {
-            return None;
-        }
         let known = self.paces.read().get(&route.id()).cloned();
-        let pace =
-            known.unwrap_or_else(|| Arc::clone(self.paces.write().entry(route.id()).or_default()));
+        let pace = match known {
+            // Once bounded, the number under way is kept up.
+            Some(known) => known,
+            None if most == 0 && gap == 0 => return Ok(None),
+            None => Arc::clone(self.paces.write().entry(route.id()).or_default()),
+        };
         let gap = Duration::from_millis(gap.into());
-        Some(pace.turn((most, gap), (clock, &self.dice)).await)
+        let queue = settings.wait_queue.try_into().unwrap_or(usize::MAX);
+        let turn = pace.turn((most, queue), gap, (clock, &self.dice)).await?;
+        Ok(Some(turn))
     }
 
     /// Whether a proxy is this program itself.

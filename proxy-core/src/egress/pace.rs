@@ -11,65 +11,99 @@ use crate::pool::Dice;
 /// How the calls by one way follow each other: no more than so many at once, and not all at the same
 /// moment.
 #[derive(Default)]
-pub(super) struct Pace(Mutex<State>);
+pub(super) struct Pace {
+    state: Mutex<State>,
+    /// When the next call may leave, by the monotonic clock. Whoever has the lock is the next.
+    leaves: tokio::sync::Mutex<Duration>,
+}
 
 #[derive(Default)]
 struct State {
     /// The calls that are under way.
     running: u32,
+    /// How many may be, as the settings said last.
+    most: u32,
     /// Those that wait for their turn, in the order in which they came.
     waiting: VecDeque<oneshot::Sender<Turn>>,
-    /// When the next call may leave, by the monotonic clock.
-    free_at: Duration,
 }
 
 /// What a call by a way holds while it is under way.
 pub struct Turn(Option<Arc<Pace>>);
 
+/// As many wait for a turn as may.
+#[derive(Debug)]
+pub struct Full;
+
+/// What came of asking for a turn.
+enum Begun {
+    Now(Turn),
+    Later(oneshot::Receiver<Turn>),
+    Full,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.most == 0 || self.running < self.most
+    }
+}
+
 impl Pace {
     /// Waits for the turn of a call: until less than `most` are under way (0: any number), and until
     /// the last one has left `gap` ago, on average.
+    ///
+    /// # Errors
+    /// When as many wait as the queue holds.
     pub async fn turn(
         self: &Arc<Self>,
-        (most, gap): (u32, Duration),
+        (most, queue): (u32, usize),
+        gap: Duration,
         (clock, dice): (&Clock, &Dice),
-    ) -> Turn {
-        let turn = self.begins(most);
-        let turn = match turn {
-            Ok(turn) => turn,
-            Err(given) => match given.await {
-                Ok(turn) => turn,
-                // Nobody drops the other end without giving.
-                Err(_) => Turn(None),
-            },
+    ) -> Result<Turn, Full> {
+        let turn = match self.begins(most, queue) {
+            Begun::Now(turn) => turn,
+            Begun::Full => return Err(Full),
+            // Nobody drops the other end without giving.
+            Begun::Later(given) => given.await.unwrap_or(Turn(None)),
         };
         if !gap.is_zero() {
-            let pause = self.pause(clock.monotonic(), dice.jittered(gap.mul_f64(4.0 / 3.0)));
+            let mut free_at = self.leaves.lock().await;
+            let pause = free_at.saturating_sub(clock.monotonic());
             if !pause.is_zero() {
                 clock.sleep(pause).await;
             }
+            // Only now: who goes before that has taken nobody's time.
+            *free_at = clock.monotonic() + dice.jittered(gap.mul_f64(4.0 / 3.0));
         }
-        turn
+        Ok(turn)
     }
 
-    /// A turn now, or where it will be given.
-    fn begins(self: &Arc<Self>, most: u32) -> Result<Turn, oneshot::Receiver<Turn>> {
-        let mut state = self.0.lock();
-        if most == 0 || (state.running < most && state.waiting.is_empty()) {
+    fn begins(self: &Arc<Self>, most: u32, queue: usize) -> Begun {
+        let mut state = self.state.lock();
+        state.most = most;
+        let mut given = Vec::new();
+        // There may be more room than before.
+        while state.has_room()
+            && let Some(next) = state.waiting.pop_front()
+        {
             state.running += 1;
-            return Ok(Turn(Some(self.clone())));
+            given.push(next);
         }
-        let (give, given) = oneshot::channel();
-        state.waiting.push_back(give);
-        Err(given)
-    }
-
-    /// How long a call waits that comes `now`; the next one leaves `gap` after it.
-    fn pause(&self, now: Duration, gap: Duration) -> Duration {
-        let mut state = self.0.lock();
-        let at = state.free_at.max(now);
-        state.free_at = at.saturating_add(gap);
-        at.saturating_sub(now)
+        let begun = if state.has_room() {
+            state.running += 1;
+            Begun::Now(Turn(Some(self.clone())))
+        } else if state.waiting.len() >= queue {
+            Begun::Full
+        } else {
+            let (give, gets) = oneshot::channel();
+            state.waiting.push_back(give);
+            Begun::Later(gets)
+        };
+        drop(state);
+        for next in given {
+            // One that nobody takes is dropped, and goes on to the next.
+            drop(next.send(Turn(Some(self.clone()))));
+        }
+        begun
     }
 }
 
@@ -80,8 +114,12 @@ impl Drop for Turn {
         };
         loop {
             let next = {
-                let mut state = pace.0.lock();
-                let next = state.waiting.pop_front();
+                let mut state = pace.state.lock();
+                // There may be less room than before.
+                let next = match state.most == 0 || state.running <= state.most {
+                    true => state.waiting.pop_front(),
+                    false => None,
+                };
                 if next.is_none() {
                     state.running = state.running.saturating_sub(1);
                 }
@@ -102,43 +140,83 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
+
+    fn now(begun: Begun) -> Turn {
+        match begun {
+            Begun::Now(turn) => turn,
+            _ => panic!("it has to wait"),
+        }
+    }
+
+    fn later(begun: Begun) -> oneshot::Receiver<Turn> {
+        match begun {
+            Begun::Later(given) => given,
+            _ => panic!("it does not wait"),
+        }
+    }
 
     #[test]
     fn turns_are_given_in_order_and_past_those_that_gave_up() {
         let pace = Arc::new(Pace::default());
-        let first = pace.begins(1).map_err(drop).unwrap();
-        let gave_up = pace.begins(1).map(drop).unwrap_err();
-        let mut second = pace.begins(1).map(drop).unwrap_err();
-        let mut third = pace.begins(1).map(drop).unwrap_err();
+        let first = now(pace.begins(1, 9));
+        let gave_up = later(pace.begins(1, 9));
+        let mut second = later(pace.begins(1, 9));
+        let mut third = later(pace.begins(1, 9));
+        assert!(matches!(pace.begins(1, 3), Begun::Full));
         drop(gave_up);
         assert!(second.try_recv().is_err(), "the first is under way");
         drop(first);
         let turn = second.try_recv().unwrap();
         assert!(third.try_recv().is_err(), "one at a time");
-        // Where there is room now, nobody overtakes.
-        let mut newcomer = pace.begins(2).map(drop).unwrap_err();
         drop(turn);
-        let turn = third.try_recv().unwrap();
-        drop(turn);
-        drop(newcomer.try_recv().unwrap());
-        assert_eq!(pace.0.lock().running, 0);
-        assert!(pace.begins(1).is_ok());
+        drop(third.try_recv().unwrap());
+        assert_eq!(pace.state.lock().running, 0);
     }
 
     #[test]
-    fn without_a_bound_nobody_waits() {
+    fn another_bound_holds_at_once() {
         let pace = Arc::new(Pace::default());
-        let turns: Vec<_> = (0..100).filter_map(|_| pace.begins(0).ok()).collect();
-        assert_eq!(turns.len(), 100);
+        let first = now(pace.begins(1, 9));
+        let mut second = later(pace.begins(1, 9));
+        let mut third = later(pace.begins(1, 9));
+        let fourth = later(pace.begins(3, 9));
+        let (second, third) = (second.try_recv().unwrap(), third.try_recv().unwrap());
+        let mut fifth = later(pace.begins(2, 9));
+        drop((first, fourth));
+        assert!(fifth.try_recv().is_err(), "two are under way");
+        drop(second);
+        let fifth = fifth.try_recv().unwrap();
+        let any = now(pace.begins(0, 9));
+        drop((third, fifth, any));
+        assert_eq!(pace.state.lock().running, 0);
     }
 
-    #[test]
-    fn calls_leave_one_after_the_other() {
-        let pace = Pace::default();
-        let ms = Duration::from_millis;
-        let pauses = [(1_000, 10), (1_000, 20), (1_001, 10), (2_000, 10)]
-            .map(|(now, gap)| pace.pause(ms(now), ms(gap)));
-        assert_eq!(pauses, [ms(0), ms(10), ms(29), ms(0)]);
+    #[tokio::test]
+    async fn calls_leave_one_after_the_other() {
+        let time = Arc::new(AtomicI64::new(1_000));
+        let (shown, moved) = (time.clone(), time.clone());
+        let clock = Clock::new(move || shown.load(Ordering::Relaxed)).sleeping(move |pause| {
+            moved.fetch_add(
+                i64::try_from(pause.as_millis()).unwrap() + 1,
+                Ordering::Relaxed,
+            );
+            std::future::ready(())
+        });
+        let (pace, dice) = (Arc::new(Pace::default()), Dice::seeded(1));
+        let gap = Duration::from_millis(300);
+        let mut left = Vec::new();
+        for _ in 0..4 {
+            let turn = pace.turn((0, 9), gap, (&clock, &dice)).await.unwrap();
+            left.push(time.load(Ordering::Relaxed));
+            drop(turn);
+        }
+        assert_eq!(left[0], 1_000, "the first waits for nobody");
+        for pair in left.windows(2) {
+            // From two thirds of the gap to four.
+            assert!((200..=402).contains(&(pair[1] - pair[0])), "{left:?}");
+        }
     }
 }

@@ -117,6 +117,11 @@ impl KeptResponses {
         known
     }
 
+    /// Forgets what was written of an answer that is not kept in memory.
+    pub fn drop_written(&self, id: &str) {
+        self.scribe.note(Note::Drop { id: id.to_owned() });
+    }
+
     /// Forgets all answers of a token, in memory.
     pub fn forget(&self, token: i64) {
         let mut shelf = self.shelf.lock();

@@ -127,10 +127,13 @@ impl Tray {
         }
     }
 
-    /// The next notes to be written in one transaction, memories before deletions.
+    /// The next notes to be written in one transaction: deletions first, for what waits beside them
+    /// is younger.
     fn take(&mut self) -> Vec<Note> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < BATCH
+        let room = self.deletions.len().min(BATCH);
+        let (mut batch, mut bytes) = (self.deletions.drain(..room).collect::<Vec<_>>(), 0);
+        while self.deletions.is_empty()
+            && batch.len() < BATCH
             && bytes < BATCH_BYTES
             && let Some(memory) = self.memories.pop_front()
         {
@@ -138,17 +141,18 @@ impl Tray {
             batch.push(memory);
         }
         self.bytes -= bytes;
-        let room = self.deletions.len().min(BATCH);
-        batch.extend(self.deletions.drain(..room));
         batch
     }
 
     /// Puts back what could not be written.
     fn put_back(&mut self, batch: Vec<Note>) {
+        // Those that came meanwhile are younger than all of the batch.
+        let younger = self.deletions.len();
         for note in batch.into_iter().rev() {
             match note {
                 Note::Keep { .. } | Note::Signature { .. } => {
-                    if !self.deletions.iter().any(|deletion| deletion.undoes(&note)) {
+                    let mut deletions = self.deletions.iter().rev().take(younger);
+                    if !deletions.any(|deletion| deletion.undoes(&note)) {
                         self.bytes += note.size();
                         self.memories.push_front(note);
                     }
@@ -250,7 +254,7 @@ mod tests {
         assert!(tray.bytes <= MOST);
         assert_eq!(tray.lost, 11);
         let first = tray.take();
-        assert_eq!(calls(&first), ["11", "12", "13", "forget"]);
+        assert_eq!(calls(&first), ["forget", "11", "12", "13"]);
         // Those that came meanwhile are younger.
         for at in 20..23 {
             tray.put(signature(1, &at.to_string(), MOST / 10));
@@ -258,7 +262,19 @@ mod tests {
         tray.put_back(first);
         assert!(tray.bytes <= MOST);
         assert_eq!(tray.lost, 14);
-        assert_eq!(calls(&tray.take()), ["14", "15", "16", "forget"]);
+        assert_eq!(calls(&tray.take()), ["forget", "14", "15", "16"]);
+    }
+
+    #[test]
+    fn what_comes_after_it_was_forgotten_stays() {
+        let mut tray = Tray::default();
+        tray.put(signature(1, "before", 10));
+        tray.put(Note::Forget { token: 1 });
+        tray.put(signature(1, "after", 10));
+        let batch = tray.take();
+        assert_eq!(calls(&batch), ["forget", "after"]);
+        tray.put_back(batch);
+        assert_eq!(calls(&tray.take()), ["forget", "after"]);
     }
 
     #[test]
@@ -272,7 +288,7 @@ mod tests {
         tray.put(Note::Forget { token: 1 });
         assert_eq!(tray.bytes, 0);
         tray.put_back(under_way);
-        assert_eq!(calls(&tray.take()), ["b", "forget"]);
+        assert_eq!(calls(&tray.take()), ["forget", "b"]);
         assert_eq!(tray.bytes, 0);
     }
 }

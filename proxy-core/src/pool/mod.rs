@@ -1,7 +1,7 @@
 //! Which key now.
 //!
 //! Quota is counted by Google for each project and model, so that is what the pool counts, too:
-//! a [`Window`](window::Window) for each says what still fits, before anything is sent. All that
+//! a [`Window`] for each says what still fits, before anything is sent. All that
 //! is known of a model is behind one lock of its own ([`lane`]), which is held for a choice and
 //! never while somebody waits. What an attempt's end means is decided by
 //! [`Outcome::consequence`] and applied by [`Pool::settle`]; nothing else changes a key or a

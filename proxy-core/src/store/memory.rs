@@ -81,6 +81,8 @@ impl Store {
         answer: &Kept,
         now: Millis,
     ) -> Result<(), StoreError> {
+        // Also what was promised of it before it had ended.
+        drop_kept(tx, answer.id()).await?;
         if answer.size() > LARGEST {
             return Ok(());
         }
@@ -89,7 +91,6 @@ impl Store {
             Err(StoreError::NoSealingKey) => return Ok(()),
             sealed => sealed?,
         };
-        drop_kept(tx, answer.id()).await?;
         let bytes = i64::try_from(sealed.len()).unwrap_or(i64::MAX);
         query("INSERT INTO kept_responses (id, token_id, bytes, at, sealed) VALUES (?, ?, ?, ?, ?)")
             .bind(answer.id())

@@ -252,8 +252,10 @@ impl Store {
                         .execute(&mut *tx)
                         .await?;
                     }
-                    if *before != masked {
-                        // Recognised by its place, and another one stands there now.
+                    let says_nothing =
+                        self.lasting_master().is_none() && token.expose().chars().count() < TELLING;
+                    if *before != masked || says_nothing {
+                        // Recognised by its place, and another one may stand there now.
                         forget_all_of(tx, *id).await?;
                     }
                     *id

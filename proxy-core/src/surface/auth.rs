@@ -151,14 +151,7 @@ impl ClientTokens {
     /// # Errors
     /// See [`Refused`]; a request that is refused counts towards no limit.
     pub fn admit(&self, token: &str, clock: &Clock) -> Result<Admitted, Refused> {
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let accepted = self
-            .by_hash
-            .load()
-            .get(&hash)
-            .cloned()
-            .ok_or(Refused::Unknown)?;
-        accepted
+        self.accepted(token)?
             .admit(clock, &self.time_zone.load())
             .map_err(|turned| Refused::Limit {
                 id: turned.token.id,
@@ -166,6 +159,23 @@ impl ClientTokens {
                 limit: turned.limit,
                 is_filed: turned.is_filed,
             })
+    }
+
+    /// Lets in a question about what was asked for earlier, which counts for nothing.
+    ///
+    /// # Errors
+    /// When the token is not known, or no longer accepted.
+    pub fn admit_beside(&self, token: &str, clock: &Clock) -> Result<Admitted, Refused> {
+        match self.accepted(token)?.admit_beside(clock) {
+            Some(admitted) => Ok(admitted),
+            None => self.admit(token, clock),
+        }
+    }
+
+    fn accepted(&self, token: &str) -> Result<Arc<Accepted>, Refused> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let known = self.by_hash.load().get(&hash).cloned();
+        known.ok_or(Refused::Unknown)
     }
 }
 

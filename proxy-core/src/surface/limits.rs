@@ -152,9 +152,23 @@ impl Accepted {
             }
             None => {
                 self.used.last_at.store(now, Ordering::Relaxed);
-                Ok(Admitted { token: self })
+                Ok(Admitted {
+                    token: self,
+                    counts: true,
+                })
             }
         }
+    }
+
+    /// Lets in a question about what was asked for earlier, which counts for nothing: whoever is
+    /// at a limit must be able to fetch, and to cancel, what is under way.
+    pub(super) fn admit_beside(self: Arc<Self>, clock: &Clock) -> Option<Admitted> {
+        let now = clock.now();
+        let expired = self.rules.expires_at.is_some_and(|at| at <= now);
+        (!expired).then(|| Admitted {
+            token: self,
+            counts: false,
+        })
     }
 
     fn count_in(&self, now: Millis, clock: &Clock, zone: &TimeZone) -> Option<Limit> {
@@ -275,9 +289,19 @@ impl Used {
 /// A request that a token let in. It counts as running until this is dropped.
 pub struct Admitted {
     token: Arc<Accepted>,
+    /// Whether it is the one that counts, and not one beside it.
+    counts: bool,
 }
 
 impl Admitted {
+    /// The same for one of several calls of the request, which counts for nothing.
+    pub fn beside(&self) -> Self {
+        Self {
+            token: self.token.clone(),
+            counts: false,
+        }
+    }
+
     /// The token's number.
     pub fn id(&self) -> i64 {
         self.token.id
@@ -335,6 +359,9 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        if !self.counts {
+            return;
+        }
         let mut tally = self.token.used.tally.lock();
         tally.running = tally.running.saturating_sub(1);
     }

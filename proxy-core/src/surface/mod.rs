@@ -49,6 +49,7 @@ use tower_http::cors::{self, CorsLayer};
 
 use self::address::speaks;
 use self::auth::{Refused, Style};
+use self::limits::Admitted;
 use self::problem::Problem;
 use self::trace::Trace;
 use crate::Core;
@@ -227,6 +228,25 @@ fn style(request: &Request) -> Style {
 
 /// Lets a request in, or says why not.
 fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
+    let_in(app, parts, surface, |token| {
+        app.core.tokens.admit(token, &app.core.clock)
+    })
+}
+
+/// Lets in a question about what was asked for earlier, which counts for nothing: whoever is at a
+/// limit must be able to fetch, and to cancel, what is under way.
+fn admit_beside(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
+    let_in(app, parts, surface, |token| {
+        app.core.tokens.admit_beside(token, &app.core.clock)
+    })
+}
+
+fn let_in(
+    app: &App,
+    parts: &Parts,
+    surface: Surface,
+    admit: impl FnOnce(&str) -> Result<Admitted, Refused>,
+) -> Result<Trace, Problem> {
     if parts.extensions.get::<Internal>().is_some() {
         return Ok(Trace::start(&app.core, surface, None, parts));
     }
@@ -235,7 +255,7 @@ fn admit(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Problem> {
         trace::refused(&app.core, surface, &problem);
         return Err(problem);
     };
-    match app.core.tokens.admit(&token, &app.core.clock) {
+    match admit(&token) {
         Ok(admitted) => Ok(Trace::start(&app.core, surface, Some(admitted), parts)),
         Err(Refused::Unknown) => {
             let problem = Problem::unauthorized(true);

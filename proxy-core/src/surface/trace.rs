@@ -176,11 +176,16 @@ impl Trace {
             first_byte: None,
             span: self.span.clone(),
             spans: Spans::none(),
-            admitted: None,
+            admitted: self.admitted.as_ref().map(Admitted::beside),
             ended: false,
             beside: true,
             joined: false,
         }
+    }
+
+    /// Whether nobody files these notes, as they are not of a client's request.
+    pub fn is_silent(&self) -> bool {
+        self.core.is_none()
     }
 
     /// Notes that the call is over, though the request goes on: others may have its key and its way
@@ -207,6 +212,9 @@ impl Trace {
         self.record.remote = branch.record.remote.take().or(self.record.remote.take());
         self.key = branch.key.clone().or(self.key.take());
         self.said = branch.said.take().or(self.said.take());
+        if branch.fallback.is_some() {
+            self.record.model = branch.record.model.clone();
+        }
         self.fallback = branch.fallback.take().or(self.fallback.take());
         let room = MOST_TRIES.saturating_sub(self.attempts.len());
         self.attempts.extend(branch.attempts.drain(..).take(room));

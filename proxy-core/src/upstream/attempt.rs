@@ -14,7 +14,7 @@ use vault::Secret;
 use super::failure::{Failure, Setback, by_route, lost, refused};
 use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Upstream, Whole, stream};
 use crate::Core;
-use crate::egress::Route;
+use crate::egress::{Full, Route};
 use crate::pool::{EgressEffect, Outcome, Picked};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
@@ -97,7 +97,15 @@ impl Upstream {
         let base = way.base_url(settings);
         let route = (core.egress).route(settings, way.bound_by(), base, core.clock.monotonic());
         trace.goes_by(&route);
-        trace.holds(core.egress.turn(settings, &route, &core.clock).await);
+        // What an earlier try held is not waited for, and a check waits for nobody.
+        trace.holds(None);
+        if !trace.is_silent() {
+            let turn = core.egress.turn(settings, &route, &core.clock).await;
+            trace.holds(turn.map_err(|Full| Setback::no_room())?);
+        }
+        if let Way::Key(key) | Way::Express(key) = way {
+            key.sent();
+        }
         let result = self.exchange(settings, call, (way, &route), trace).await;
         let now = core.clock.now();
         if result.is_err() {

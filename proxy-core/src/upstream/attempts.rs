@@ -129,6 +129,8 @@ impl Upstream {
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
         let settings = terms.settings;
+        // An earlier call of the same request keeps nothing from this one.
+        trace.call_is_over();
         let started = core.clock.now();
         let deadline = match settings.deadline {
             Duration::ZERO => Millis::MAX,
@@ -173,7 +175,6 @@ impl Upstream {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            key.sent();
             trace.attempt(call, &key, &settings.base_url);
             let left = deadline.saturating_sub(core.clock.now());
             let left = Duration::from_millis(left.max(0).unsigned_abs());

@@ -69,6 +69,16 @@ impl Setback {
         self
     }
 
+    /// As many calls wait for their way out as may.
+    pub(super) fn no_room() -> Self {
+        let what = "as many calls are under way, and as many wait, as EGRESS_CONCURRENCY and \
+                    WAIT_QUEUE allow";
+        Self {
+            outcome: Outcome::Unreachable,
+            failure: Failure::Unreachable(what.to_owned()),
+        }
+    }
+
     pub(super) fn overdue() -> Self {
         let what = "The answer did not begin in time (DEADLINE says how long that is)";
         Self {

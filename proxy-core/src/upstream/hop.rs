@@ -255,6 +255,7 @@ pub(super) async fn call(
     trace: &mut Trace,
 ) -> Option<Result<Answer, Failure>> {
     let is_held = hop.through.when_away == WhenAway::Hold;
+    trace.call_is_over();
     let mut last = None;
     for _ in 0..MOST_TRIES {
         if !hop.is_awake(core.clock.now()) {

@@ -1,6 +1,7 @@
 //! The way to Google: attempts, what their end means, and streams.
 //!
-//! [`Upstream::call`] runs the attempt loop: choose a key, send, decide the [`Outcome`], and
+//! [`Upstream::call`] runs the attempt loop: choose a key, send, decide the
+//! [`Outcome`](crate::pool::Outcome), and
 //! start again with another key as long as the table allows and the client has seen
 //! nothing. Exactly one credential goes upstream, in the `x-goog-api-key` header, so it
 //! appears in no URL. Redirects are not followed: a key must not travel elsewhere.

@@ -243,3 +243,33 @@ async fn only_so_many_go_on_at_once_and_only_of_what_is_kept() {
         400
     );
 }
+
+#[tokio::test]
+async fn a_token_at_its_limit_can_look_at_what_it_asked_for_and_cancel_it() {
+    let world = World::with_keys(1).await;
+    let rules = json!({"name": "one at a time", "rules": {"concurrency": 1, "rpd": 1}});
+    let (status, made) = world.ask_admin("POST", "/api/tokens", Some(rules)).await;
+    assert_eq!(status, 200, "{made}");
+    let token = made["secret"].as_str().unwrap();
+    let send = async |method: reqwest::Method, path: &str, request: Option<Value>| {
+        let asked = world.http.request(method, world.url(path));
+        let asked = asked.bearer_auth(token);
+        let asked = match request {
+            Some(request) => asked.body(request.to_string()),
+            None => asked,
+        };
+        let response = asked.send().await.unwrap();
+        (response.status().as_u16(), body(response).await)
+    };
+    let (get, post) = (reqwest::Method::GET, reqwest::Method::POST);
+    world.google.fault_next(Fault::StallBeforeHeaders);
+    let asked = asked(&json!({}));
+    let (status, begun) = send(post.clone(), "/v1/responses", Some(asked.clone())).await;
+    assert_eq!(status, 200, "{begun}");
+    let (status, _) = send(post.clone(), "/v1/responses", Some(asked)).await;
+    assert_eq!(status, 429);
+    let path = format!("/v1/responses/{}", begun["id"].as_str().unwrap());
+    assert_eq!(send(get, &path, None).await.0, 200);
+    let (status, ended) = send(post, &format!("{path}/cancel"), None).await;
+    assert_eq!((status, &ended["status"]), (200, &json!("cancelled")));
+}

@@ -527,7 +527,9 @@ async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
     let world = World::with_keys(1).await;
     for stream in [false, true] {
         // The fake signs the last text, as Gemini 3 does.
-        let said = format!("Hello, you. {stream}");
+        let said = format!(
+            "Hello, you. This is long enough to be told from what was said elsewhere. {stream}"
+        );
         world.google.answer_next(Answer::parts(vec![
             json!({"text": "Hello, "}),
             json!({"text": said.strip_prefix("Hello, ")}),
@@ -550,7 +552,7 @@ async fn a_signed_text_goes_back_signed_whatever_the_client_keeps() {
         let part = &asked["contents"][1]["parts"][0];
         assert!(part["thoughtSignature"].is_string(), "{asked}");
         // What Google never said is not signed.
-        request["messages"][1]["content"] = json!("Something else.");
+        request["messages"][1]["content"] = json!("Something else.".repeat(9));
         assert_eq!(post(&world, "/v1/messages", &request).await.status(), 200);
         let (asked, _) = last_asked(&world);
         let part = &asked["contents"][1]["parts"][0];

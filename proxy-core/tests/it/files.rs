@@ -330,3 +330,45 @@ async fn a_request_about_a_file_counts_for_its_key_and_has_a_deadline() {
     assert!(said.contains("DEADLINE"), "{said}");
     world.google.release();
 }
+
+#[tokio::test]
+async fn several_answers_about_a_file_find_it_as_one_does() {
+    let world = world().await;
+    let file = upload(&world, TOKEN, "1.pdf").await;
+    let content = json!([
+        {"type": "text", "text": "Read it."},
+        {"type": "file", "file": {"file_id": file["id"]}},
+    ]);
+    for stream in [false, true] {
+        let response = world
+            .chat(json!({
+                "model": "gemini-2.5-flash", "n": 2, "stream": stream,
+                "messages": [{"role": "user", "content": content}],
+            }))
+            .await;
+        assert_eq!(response.status(), 200);
+        let said = response.text().await.unwrap();
+        assert!(said.contains("\"index\":1"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_several_calls_does_not_wait_for_itself() {
+    for bound in ["KEY_CONCURRENCY", "EGRESS_CONCURRENCY"] {
+        let world = World::start(1, |google| google, &[(bound, "1"), ("PATIENCE", "0")]).await;
+        let file = upload(&world, TOKEN, "1.pdf").await;
+        let path = format!("/v1/files/{}", file["id"].as_str().unwrap());
+        // It is asked for first, and then deleted.
+        assert_eq!(ask(&world, TOKEN, "DELETE", &path).await.0, 200, "{bound}");
+        let texts: Vec<String> = (0..150).map(|number| format!("text {number}")).collect();
+        let request = world.http.post(world.url("/v1/embeddings"));
+        let asked = json!({"model": "gemini-embedding-001", "input": texts});
+        let response = request
+            .bearer_auth(TOKEN)
+            .body(asked.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "{bound}");
+    }
+}

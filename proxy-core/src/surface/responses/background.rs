@@ -83,6 +83,11 @@ impl Background {
         });
     }
 
+    /// Whether one is under way, or was until a while ago.
+    fn has(&self, id: &str) -> bool {
+        self.jobs.lock().contains_key(id)
+    }
+
     /// Forgets one.
     pub(super) fn delete(&self, id: &str) {
         self.jobs.lock().remove(id);
@@ -203,9 +208,11 @@ impl Job {
             loop {
                 let Progress { events, over } = *progress.borrow_and_update();
                 if next < events {
-                    let chunk: Vec<u8> = job.recorded.lock().from(next).concat();
-                    let chunk = Ok::<_, std::convert::Infallible>(Bytes::from(chunk));
-                    return Some((chunk, (job, progress, events)));
+                    // One at a time: whoever reads slowly holds no copy of the rest.
+                    let chunk = job.recorded.lock().from(next).first().cloned();
+                    let chunk = chunk.unwrap_or_default();
+                    let chunk = Ok::<_, std::convert::Infallible>(chunk);
+                    return Some((chunk, (job, progress, next + 1)));
                 }
                 if over.is_some() || progress.changed().await.is_err() {
                     return None;
@@ -270,6 +277,7 @@ async fn run(
     broken_off: Arc<Kept>,
 ) {
     let core = app.core.clone();
+    let meta_id = meta.id.clone();
     let _over = Over {
         job: job.clone(),
         core: core.clone(),
@@ -289,8 +297,11 @@ async fn run(
         Some(Ok(true)) => return,
     };
     let response = job.end(ended);
-    let kept = broken_off.with_response(response);
-    core.responses.keep(job.token, kept);
+    // Whoever has deleted it, or lost the token, wants nothing of it kept.
+    if core.background.has(&meta_id) {
+        let kept = broken_off.with_response(response);
+        core.responses.keep(job.token, kept);
+    }
 }
 
 /// Asks Google and records the answer; whether there was room for it.

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{EventWriter, Pace, Protocol, noticed, receive, reply};
-use super::{App, admit, json, refuse, turn_away};
+use super::{App, admit_beside, json, refuse, turn_away};
 use crate::Core;
 
 pub(crate) use background::Background;
@@ -171,6 +171,11 @@ pub(super) async fn retrieve(
             return job.follow(from, Pace::of(&app.core.settings()));
         }
         (Ok(_), Some(job)) if job.is_running() => Ok(job.now()),
+        // It may have been too large to be kept.
+        (Ok(Query(wanted)), Some(job)) if !wanted.stream => {
+            let kept = app.core.responses.get(trace.token_id(), &id);
+            Ok(kept.map_or_else(|| job.now(), |kept| kept.response().to_vec()))
+        }
         (Ok(Query(wanted)), _) => kept(&app, &trace, &id).and_then(|kept| match wanted.stream {
             false => Ok(kept.response().to_vec()),
             true => Err(Problem::bad_request(
@@ -192,14 +197,23 @@ pub(super) async fn delete(
         Ok(trace) => trace,
         Err(refused) => return *refused,
     };
-    if let Some(job) = app.core.background.of(trace.token_id(), &id) {
-        job.cancel().await;
+    let job = app.core.background.of(trace.token_id(), &id);
+    if let Some(job) = &job {
         app.core.background.delete(&id);
+        job.cancel().await;
     }
-    let answered = kept(&app, &trace, &id).map(|kept| {
-        app.core.responses.delete(trace.token_id(), kept.id());
+    let known = match job {
+        // Also what was promised of it is forgotten.
+        Some(_) => {
+            app.core.responses.drop_written(&id);
+            Ok(())
+        }
+        None => kept(&app, &trace, &id).map(drop),
+    };
+    let answered = known.map(|()| {
+        app.core.responses.delete(trace.token_id(), &id);
         let deleted = serde_json::json!({
-            "id": kept.id(),
+            "id": id,
             "object": "response",
             "deleted": true,
         });
@@ -263,10 +277,15 @@ pub(super) async fn cancel(
         Ok(trace) => trace,
         Err(refused) => return *refused,
     };
-    if let Some(job) = app.core.background.of(trace.token_id(), &id) {
+    let job = app.core.background.of(trace.token_id(), &id);
+    if let Some(job) = &job {
         job.cancel().await;
     }
-    let answered = kept(&app, &trace, &id).and_then(|kept| match kept.was_in_background() {
+    let known = match (kept(&app, &trace, &id), job) {
+        (Err(_), Some(job)) => return told(trace, Ok(job.now())),
+        (known, _) => known,
+    };
+    let answered = known.and_then(|kept| match kept.was_in_background() {
         true => Ok(kept.response().to_vec()),
         false => Err(Problem::bad_request(
             "Cannot cancel a synchronous response.",
@@ -278,7 +297,7 @@ pub(super) async fn cancel(
 /// Lets in a question about an answer.
 async fn let_in(app: &App, request: Request) -> Result<Trace, Box<Response>> {
     let (parts, body) = request.into_parts();
-    match admit(app, &parts, Surface::Openai) {
+    match admit_beside(app, &parts, Surface::Openai) {
         Ok(trace) => Ok(trace),
         Err(problem) => Err(Box::new(turn_away(body, &problem, Surface::Openai).await)),
     }
