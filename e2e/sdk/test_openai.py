@@ -302,11 +302,6 @@ def test_response_with_an_image(client, server, png):
     assert f"image/png, {len(png)} bytes" in response.output_text
 
 
-def test_a_response_in_the_background_is_a_bad_request(client, server):
-    with pytest.raises(openai.BadRequestError, match="background"):
-        client.responses.create(model=server.model, input="Hi", background=True)
-
-
 # --- embeddings ---
 
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::ResponseMeta;
 use dialect::openai_to_gemini::responses::{Ended, Kept, Recorded};
