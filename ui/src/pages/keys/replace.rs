@@ -58,7 +58,7 @@ pub fn ReplaceDialog(props: &ReplaceDialogProps) -> Html {
             actions={html!(
                 <>
                     <Act id="key-replace-save" kind={Kind::Primary} label={lang.t("keys.replace.act")} busy={*busy} disabled={typed.trim().is_empty()} onclick={save} />
-                    <Act id="key-replace-cancel" kind={Kind::Plain} label={lang.t("common.cancel")} onclick={props.onclose.clone()} />
+                    <Act id="key-replace-cancel" label={lang.t("common.cancel")} onclick={props.onclose.clone()} />
                 </>
             )}
         >

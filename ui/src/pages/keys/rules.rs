@@ -140,7 +140,7 @@ pub fn RulesDialog(props: &RulesDialogProps) -> Html {
             actions={html!(
                 <>
                     <Act id="key-rules-save" kind={Kind::Primary} label={lang.t("common.save")} disabled={rules.is_none()} onclick={save} />
-                    <Act id="key-rules-cancel" kind={Kind::Plain} label={lang.t("common.cancel")} onclick={props.onclose.clone()} />
+                    <Act id="key-rules-cancel" label={lang.t("common.cancel")} onclick={props.onclose.clone()} />
                 </>
             )}
         >
