@@ -352,7 +352,7 @@ fn merge(flat: &mut Schema, more: Schema, work: &mut Budget) {
             "required" => {
                 let mut all = list(known);
                 all.extend(list(value));
-                all.into()
+                Value::Array(all)
             }
             "properties" | "patternProperties" => both_maps(known, value),
             "items" | "additionalProperties" | "additionalItems" => both_schemas(known, value),
@@ -473,5 +473,6 @@ fn all_of(known: Value, other: Value) -> Value {
         known => vec![known],
     };
     all.push(other);
-    Value::Object(Schema::from_iter([("allOf".to_owned(), all.into())]))
+    // `into` would go through all of them each time.
+    Value::Object(Schema::from_iter([("allOf".to_owned(), Value::Array(all))]))
 }
