@@ -260,6 +260,17 @@ fn a_long_chain_ends() {
     assert!(chain.to_string().len() > 150_000);
     acceptable(&converted(&chain));
     acceptable(&parameters(&chain));
+    // Also where it stands deep, in many choices.
+    let mut deep = chain.clone();
+    for at in 0..40 {
+        let next = json!({"$ref": format!("#/$defs/d{}", at + 1)});
+        deep["$defs"][format!("d{at}")] = json!({"type": "object", "properties": {"a": {"anyOf": [next, {"type": "array", "items": next}]}}});
+    }
+    deep["$defs"]["d40"] = json!({"allOf": [{"$ref": "#/$defs/l0"}]});
+    for start in [0, 24, 28, 39] {
+        deep["properties"]["a"]["$ref"] = json!(format!("#/$defs/d{start}"));
+        acceptable(&converted(&deep));
+    }
     // A short one is followed to its end.
     let mut short = chain;
     short["properties"]["a"]["$ref"] = json!("#/$defs/l5970");
@@ -302,6 +313,25 @@ fn what_is_long_is_not_written_over_and_over() {
             assert!(made.to_string().len() < 5 * len + 512 * 1024);
         }
     }
+    // What is read and not written.
+    let nothing: Vec<Value> = vec![json!(1); 100_000];
+    for one in [
+        json!({"allOf": nothing}),
+        json!({"const": long}),
+        json!({"$ref": format!("#/$defs/{long}")}),
+        json!({"prefixItems": nothing}),
+    ] {
+        let bomb = json!({"type": "object", "properties": refs, "$defs": {"a": one}});
+        acceptable(&converted(&bomb));
+    }
+    // The parameters of many kinds.
+    let kinds: Vec<Value> = (0..3_000)
+        .map(|n| json!({"type": "object", "properties": {"a": {"const": n.to_string()}}}))
+        .collect();
+    let made = parameters(&json!({ "anyOf": kinds }));
+    acceptable(&made);
+    // Each is two schemas, of which so many are written.
+    assert!(made["properties"]["a"]["anyOf"].as_array().unwrap().len() > 1_900);
     // Each level has many, and the whole again in each of them.
     let wide: Map<String, Value> = (0..4_000)
         .map(|n| (format!("{n}"), json!({"$ref": "#/$defs/a"})))

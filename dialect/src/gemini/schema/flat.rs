@@ -188,23 +188,23 @@ impl<'a> Refs<'a> {
             }
         }
         if let Some(only) = schema.get("const") {
+            self.work.charge(size(only));
             flat.insert("enum".to_owned(), json!([only]));
         }
         if let Some(example) = schema.get("examples").and_then(|all| all.get(0)) {
+            self.work.charge(size(example));
             flat.entry("example").or_insert_with(|| example.clone());
         }
         for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
             if let Some(to) = schema.get(key).and_then(Value::as_str) {
+                self.work.charge(to.len());
                 let target = self.follow(to);
                 merge(&mut flat, target, &mut self.work);
             }
         }
-        for one in schema
-            .get("allOf")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        let all = schema.get("allOf").and_then(Value::as_array);
+        self.work.charge(all.map_or(0, Vec::len));
+        for one in all.into_iter().flatten() {
             if self.work.is_spent() {
                 break;
             }
@@ -272,6 +272,7 @@ impl<'a> Refs<'a> {
     /// Properties that exist under conditions: they may be there.
     fn conditional(&mut self, schema: &Map<String, Value>, flat: &mut Schema) {
         let dependent = schema.get("dependentSchemas").and_then(Value::as_object);
+        self.work.charge(dependent.map_or(0, Map::len));
         let branches = ["then", "else"].iter().filter_map(|key| schema.get(*key));
         for branch in branches.chain(dependent.into_iter().flat_map(Map::values)) {
             let Some(branch) = branch.as_object() else {

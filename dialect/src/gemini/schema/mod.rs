@@ -584,21 +584,20 @@ fn implied(flat: &Schema) -> Option<&'static str> {
 /// each of them requires. Google wants the parameters of a function to be one.
 fn one_object(choices: Vec<Value>, description: Option<&Value>) -> Option<Schema> {
     let mut all = Schema::new();
+    let mut known: HashSet<(&str, String)> = HashSet::new();
     let mut required: Option<Vec<Value>> = None;
     let objects = choices.iter().filter(|one| one["type"] == "OBJECT");
     for one in objects {
         let bare = one.as_object().is_some_and(is_bare);
         let properties = one["properties"].as_object().filter(|_| !bare);
         for (name, schema) in properties.into_iter().flatten() {
-            let known = all.entry(name.clone()).or_insert_with(|| schema.clone());
-            if known != schema {
-                let mut either = of_any(known.take());
-                for other in of_any(schema.clone()) {
-                    if !either.contains(&other) {
-                        either.push(other);
-                    }
+            let either = all.entry(name.clone()).or_insert_with(|| json!([]));
+            for other in of_any(schema) {
+                if let (Value::Array(either), Some(fields)) = (&mut *either, other.as_object())
+                    && known.insert((name, key_of(fields)))
+                {
+                    either.push(other.clone());
                 }
-                *known = json!({ "anyOf": either });
             }
         }
         let own = one["required"].as_array().cloned().unwrap_or_default();
@@ -611,6 +610,12 @@ fn one_object(choices: Vec<Value>, description: Option<&Value>) -> Option<Schema
         }
     }
     let required = required?;
+    for either in all.values_mut() {
+        *either = match either.take() {
+            Value::Array(mut one) if one.len() == 1 => one.remove(0),
+            several => Value::Object(Schema::from_iter([("anyOf".to_owned(), several)])),
+        };
+    }
     let ordering: Vec<Value> = all.keys().map(|name| json!(name)).collect();
     let mut made = Schema::from_iter([("type".to_owned(), json!("OBJECT"))]);
     if let Some(text) = description.filter(|text| text.is_string()) {
@@ -628,12 +633,10 @@ fn one_object(choices: Vec<Value>, description: Option<&Value>) -> Option<Schema
     Some(made)
 }
 
-fn of_any(schema: Value) -> Vec<Value> {
-    match schema {
-        Value::Object(mut one) => match one.remove("anyOf") {
-            Some(Value::Array(several)) => several,
-            _ => vec![one.into()],
-        },
-        other => vec![other],
+/// What a schema of Google's leaves the choice of; itself when it leaves none.
+fn of_any(schema: &Value) -> &[Value] {
+    match schema.get("anyOf") {
+        Some(Value::Array(several)) => several,
+        _ => std::slice::from_ref(schema),
     }
 }
