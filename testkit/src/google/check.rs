@@ -207,7 +207,8 @@ fn tools(model: &Model, body: &Value) -> Result<(), GoogleError> {
             if let Some(parameters) = parameters {
                 schema(parameters, &format!("{at}.parameters"), &mut wrong);
                 if !model.takes_json_schema() {
-                    if get(parameters, "properties").is_none() {
+                    let is_object = text(parameters, "type").eq_ignore_ascii_case("OBJECT");
+                    if !is_object && get(parameters, "properties").is_none() {
                         wrong.push_str(&format!(
                             "{at}.parameters.properties: should be non-empty for OBJECT type\n"
                         ));
@@ -405,7 +406,8 @@ fn older_schema(schema: &Value, at: &str, wrong: &mut String) {
         }
     }
     let properties = get(schema, "properties").and_then(Value::as_object);
-    if properties.is_some_and(serde_json::Map::is_empty) {
+    let is_empty = properties.is_none_or(serde_json::Map::is_empty);
+    if is_empty && (kind == "OBJECT" || properties.is_some()) {
         wrong.push_str(&format!(
             "{at}.properties: should be non-empty for OBJECT type\n"
         ));

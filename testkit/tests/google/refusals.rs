@@ -299,6 +299,10 @@ async fn older_models_take_googles_own_schemas_only() {
             wrong(json!({ "type": "OBJECT", "properties": {} })),
             "should be non-empty",
         ),
+        (
+            wrong(json!({ "type": "ARRAY", "items": { "type": "OBJECT" } })),
+            "properties[a].items.properties: should be non-empty",
+        ),
     ] {
         let (status, answer) = post(&google, old, &function("parameters", &schema)).await;
         assert_eq!(status, 400, "{schema}");

@@ -79,9 +79,8 @@ impl Made {
     }
 
     /// With the description, which stands right behind the type.
-    pub fn finish(self, flat: &Schema) -> Schema {
-        let given = flat.get("description").and_then(Value::as_str);
-        let mut text = given.unwrap_or_default().to_owned();
+    pub fn finish(self, description: &str) -> Schema {
+        let mut text = description.to_owned();
         for note in &self.notes {
             // Also a schema of ours that is converted again says it once.
             if !text.contains(&**note) {

@@ -1,5 +1,7 @@
 //! The values that a schema names: `const` and `enum`. Google knows an `enum` of texts.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::made::Made;
@@ -36,15 +38,15 @@ impl Values {
         match kind.unwrap_or_default() {
             "STRING" => {
                 let mut texts: Vec<Value> = Vec::with_capacity(self.0.len());
+                let mut known = HashSet::with_capacity(self.0.len());
                 for value in self.0 {
                     let text = match value {
                         Value::String(text) => text,
                         other => other.to_string(),
                     };
-                    let text = Value::String(text);
                     // Google refuses an empty one.
-                    if text != "" && !texts.contains(&text) {
-                        texts.push(text);
+                    if !text.is_empty() && known.insert(text.clone()) {
+                        texts.push(Value::String(text));
                     }
                 }
                 match texts.is_empty() {
@@ -94,6 +96,18 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
+    }
+}
+
+/// Whether a value is of the type that a schema of Google's says, and among the values it names.
+pub(super) fn is_of(value: &Value, made: &Schema) -> bool {
+    let kind = made.get("type").and_then(Value::as_str).unwrap_or_default();
+    let values = made.get("enum").and_then(Value::as_array);
+    match (kind_of(value), kind) {
+        ("null", _) => made.get("nullable") == Some(&Value::Bool(true)),
+        ("integer", "NUMBER") => true,
+        ("string", "STRING") => values.is_none_or(|values| values.contains(value)),
+        (own, kind) => own.eq_ignore_ascii_case(kind),
     }
 }
 
