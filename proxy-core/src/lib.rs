@@ -51,7 +51,7 @@ use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::memory::{CallSignatures, KeptResponses, Scribe};
 use crate::observe::Metrics;
-use crate::pool::{Dice, NewKey, Pool};
+use crate::pool::{Dice, NewKey, Picked, Pool};
 use crate::record::Recorder;
 use crate::settings::{Live, OnSettings, Settings};
 use crate::store::{Loaded, Store, StoreError, StoredToken};
@@ -230,12 +230,6 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     let responses = KeptResponses::new(scribe.clone());
     let signatures = CallSignatures::new(scribe.clone());
     Box::pin(memory::recall(&store, &responses, &signatures)).await;
-    let express = ExpressKeys::default();
-    match store.express_keys().await {
-        Ok(known) => express.replace(known),
-        // Then Google is asked again.
-        Err(error) => tracing::debug!(%error, "the kinds of the keys are not known"),
-    }
     let gate = Gate::open(&settings, &store).await?;
 
     let started_at = clock.now();
@@ -248,7 +242,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         signatures,
         background: surface::Background::default(),
         scribe,
-        express,
+        express: ExpressKeys::default(),
         settings: Live::new(settings, on_settings),
         environment,
         clock,
@@ -379,11 +373,20 @@ impl Core {
     }
 
     /// Notes that a key is of Vertex AI's express mode.
-    pub(crate) fn found_express(&self, key: i64) {
-        self.express.add(key);
-        let store = self.store.clone();
+    pub(crate) fn found_express(&self, key: &Picked) {
+        if !self.pool.has(key) {
+            return;
+        }
+        self.express.add(key.id());
+        // Once more: who puts another key in its place does that first, and then forgets what
+        // kind it is.
+        if !self.pool.has(key) {
+            self.express.remove(key.id());
+            return;
+        }
+        let (store, id, secret) = (self.store.clone(), key.id(), key.secret().clone());
         self.in_background(async move {
-            if let Err(error) = store.keep_express_key(key).await {
+            if let Err(error) = store.keep_express_key(id, &secret).await {
                 tracing::debug!(%error, "what kind a key is cannot be kept; it is asked again");
             }
         });
@@ -453,8 +456,9 @@ impl Core {
         if !settings.is_same(&self.settings()) {
             self.apply_settings(settings);
         }
-        self.pool
-            .replace(loaded.keys.iter().cloned().map(NewKey::from));
+        let keys = loaded.keys.iter().cloned().map(NewKey::from);
+        let exchanged = self.pool.replace(keys);
+        self.express.renew(loaded, &exchanged);
         self.show_tokens(&loaded.tokens);
     }
 

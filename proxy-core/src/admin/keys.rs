@@ -193,17 +193,13 @@ pub(super) async fn replace(
             _ => "There is more than one key in this text. Only one can take a key's place.",
         })
     })?;
-    // What the pool learned of the old one last is written first, so that it is not taken for
-    // something about the new one.
-    core.recorder.flush().await;
     let _changing = core.change.lock().await;
     let before = core.store.key(id).await?.ok_or_else(no_such_key)?;
     let key = core.store.replace_key(id, &new.secret).await?;
     let key = key.ok_or_else(no_such_key)?;
-    core.express.remove(id);
     let subject = format!("{} → {}", before.secret.masked(), key.secret.masked());
-    core.pool.remove(id);
-    core.pool.insert([key.into()]);
+    core.pool.exchange(key.into());
+    core.express.remove(id);
     core.check_new(vec![id]);
     who.did(core, AuditAction::KeyReplaced, subject, None).await;
     one(core, id).await.map(Json)

@@ -19,16 +19,24 @@ impl LaneState {
         self.go_by(lane);
         // Whose project holds what keys have asked that are gone: the first that is left.
         let mut heirs: HashMap<u32, usize> = HashMap::new();
+        // Where each key is now, and under which number.
+        let mut moved: HashMap<i64, (usize, i64)> = HashMap::new();
         for (place, project) in roster.projects.iter().enumerate() {
-            for old_place in project.keys.iter().filter_map(|key| old_place(&old, key)) {
-                heirs.entry(old_place).or_insert(place);
+            for key in &project.keys {
+                let Some(was) = old_number(&old, key) else {
+                    continue;
+                };
+                moved.insert(was, (place, key.id));
+                if let Some(old_place) = old.project_of(was) {
+                    heirs.entry(old_place).or_insert(place);
+                }
             }
         }
         for (place, project) in roster.projects.iter().enumerate() {
             let mut places: Vec<u32> = project
                 .keys
                 .iter()
-                .filter_map(|key| old_place(&old, key))
+                .filter_map(|key| old.project_of(old_number(&old, key)?))
                 .collect();
             places.sort_unstable();
             places.dedup();
@@ -37,10 +45,8 @@ impl LaneState {
                     .projects
                     .get(only as usize)
                     .filter(|was| {
-                        was.keys
-                            .iter()
-                            .map(|key| key.id)
-                            .eq(project.keys.iter().map(|key| key.id))
+                        let mut both = was.keys.iter().zip(&project.keys);
+                        was.keys.len() == project.keys.len() && both.all(|(was, key)| was.is(key))
                     })
                     .and_then(|_| before.get_mut(only as usize)?.take()),
                 _ => None,
@@ -54,15 +60,20 @@ impl LaneState {
                             continue;
                         };
                         let is_heir = heirs.get(&old_place) == Some(&place);
-                        let mut window = known.window.part(|id| match roster.project_of(id) {
-                            Some(now) => now as usize == place,
-                            None => is_heir || project.keys.iter().any(|key| key.was == Some(id)),
+                        // One that was gone before and is back.
+                        let back = |id| roster.project_of(id).filter(|_| old.key(id).is_none());
+                        let mut window = known.window.part(|id| match moved.get(&id) {
+                            Some((to, _)) => *to == place,
+                            None => back(id).map_or(is_heir, |to| to as usize == place),
                         });
-                        for key in &project.keys {
-                            if let Some(was) = key.was {
-                                window.rename(was, key.id);
+                        window.rename(|id| match moved.get(&id) {
+                            Some((_, now)) => *now,
+                            // Another key has its number.
+                            None if old.key(id).is_some() && roster.key(id).is_some() => {
+                                number_of_gone(id)
                             }
-                        }
+                            None => id,
+                        });
                         slot.follows(known, window);
                     }
                     slot
@@ -83,7 +94,17 @@ impl LaneState {
     }
 }
 
-/// Which project a key belonged to, under whatever number.
-fn old_place(old: &Roster, key: &Key) -> Option<u32> {
-    old.project_of(key.id).or_else(|| old.project_of(key.was?))
+/// The number that a key had. One that has come into another's place is not that one.
+fn old_number(old: &Roster, key: &Key) -> Option<i64> {
+    if old.has(key) {
+        return Some(key.id);
+    }
+    let was = old.key(key.was?)?;
+    (was.secret == key.secret).then_some(was.id)
+}
+
+/// What a key is called that is gone while another has its number: what it has asked is its
+/// project's, and never the other key's. No key has such a number.
+fn number_of_gone(id: i64) -> i64 {
+    id.wrapping_add(i64::MIN)
 }

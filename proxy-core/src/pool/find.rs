@@ -12,6 +12,10 @@ use super::roster::{Key, Project};
 use super::slots::{LaneState, Place, Slot};
 use super::window::{Moment, Opening};
 
+/// How many projects that rest are passed over that would not do anyway; the next counts as one
+/// that would.
+const MOST_PASSED: usize = 32;
+
 /// What of a project cannot be asked.
 enum Chosen {
     Key(Arc<Key>),
@@ -119,13 +123,33 @@ impl LaneState {
         let others_may = soonest.is_some() || tried;
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
-        // What is in the heap is closed for all; nothing there holds no more, see `wake`.
-        if let Some(Reverse((until, place))) = self.waking.peek().copied() {
-            look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
-            if let Some(opening) = self.opening(place, at, want.tokens) {
-                soonest = earlier(soonest, (opening, place));
+        // What is in the heap is closed for all, and for this one the first that will do counts.
+        let mut passed = Vec::new();
+        while let Some(Reverse((until, place))) = self.waking.peek().copied() {
+            let holds = self.is_waking(place, until);
+            let (slot, project) = (
+                self.slots.get_mut(place as usize).filter(|_| holds),
+                roster.projects.get(place as usize),
+            );
+            let (Some(slot), Some(project)) = (slot, project) else {
+                self.waking.pop();
+                continue;
+            };
+            match slot.key_for(project, want, most_running, false) {
+                chosen @ (Chosen::Tried | Chosen::None) if passed.len() < MOST_PASSED => {
+                    tried |= matches!(chosen, Chosen::Tried);
+                    passed.extend(self.waking.pop());
+                }
+                _ => {
+                    look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
+                    if let Some(opening) = self.opening(place, at, want.tokens) {
+                        soonest = earlier(soonest, (opening, place));
+                    }
+                    break;
+                }
             }
         }
+        self.waking.extend(passed);
         let why = match soonest {
             _ if roster.keys.is_empty() => Unavailable::NoKeys,
             // What is under way ends sooner than most windows open.

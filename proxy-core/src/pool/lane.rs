@@ -246,7 +246,8 @@ impl Lane {
             if call.is_trial_of_model {
                 state.trouble.trial = false;
             }
-            let Some(place) = state.roster.project_of(lease.key.id) else {
+            // Another key may be in its place.
+            let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
             };
             if first {
@@ -288,9 +289,9 @@ impl Lane {
     }
 
     /// Notes how many tokens a call really had.
-    pub(super) fn correct(self: &Arc<Self>, key: i64, number: u64, tokens: u64) {
+    pub(super) fn correct(self: &Arc<Self>, key: &Key, number: u64, tokens: u64) {
         self.serving(|state, at| {
-            let Some(place) = state.roster.project_of(key) else {
+            let Some(place) = state.roster.project_with(key) else {
                 return;
             };
             if let Some(slot) = state.slots.get_mut(place as usize) {
@@ -310,7 +311,7 @@ impl Lane {
             if call.is_trial_of_model {
                 state.trouble.trial = false;
             }
-            let Some(place) = state.roster.project_of(lease.key.id) else {
+            let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
             };
             state.ended(place, call.number);

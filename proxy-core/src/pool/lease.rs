@@ -123,7 +123,7 @@ impl Picked {
     /// Notes how many input tokens Google counted.
     pub fn had_tokens(&self, tokens: u64) {
         if let Some(call) = &self.0.call {
-            call.lane.correct(self.0.key.id, call.number, tokens);
+            call.lane.correct(&self.0.key, call.number, tokens);
         }
     }
 }

@@ -308,7 +308,9 @@ impl Pool {
         let lease = picked.lease();
         let key = &lease.key;
         let first = lease.settles();
-        if let Some(project) = project {
+        // What Google says of a key says nothing of another that has its number by now.
+        let is_exchanged = self.shared.roster.load().has_other(key);
+        if let Some(project) = project.filter(|_| !is_exchanged) {
             self.belongs_to(key, project);
         }
         // Before those that wait are given what this makes free.
@@ -351,6 +353,7 @@ impl Pool {
                 }
                 is_new
             }
+            KeyEffect::Reject(_) if self.shared.roster.load().has_other(key) => false,
             KeyEffect::Reject(reason) => {
                 let now = self.shared.clock.now();
                 if !self.shared.blame.prolong(now) {
@@ -417,21 +420,53 @@ impl Pool {
         self.open_lanes(&fresh);
     }
 
+    /// Puts another key in the place of the one with its number, of which nothing is taken over.
+    pub fn exchange(&self, new: NewKey) {
+        let id = new.id;
+        let key = Key::new(NewKey { saved: None, ..new }).map(Arc::new);
+        self.rearrange(|mut keys| {
+            let place = keys.iter().position(|old| old.id == id);
+            match (place.and_then(|place| keys.get_mut(place)), &key) {
+                (Some(old), Some(key)) => *old = key.clone(),
+                (None, Some(key)) => keys.push(key.clone()),
+                (_, None) => keys.retain(|old| old.id != id),
+            }
+            keys
+        });
+        if let Some(key) = key {
+            // Over what is on its way to be kept of the old one.
+            self.keep(&key);
+        }
+    }
+
+    /// Whether this key is there under its number: another may have come into its place.
+    pub fn has(&self, picked: &Picked) -> bool {
+        self.shared.roster.load().has(&picked.lease().key)
+    }
+
     /// Has exactly these keys from now on. One that is there already stays as it is, but for
     /// being switched on or off; one that has another number or other rules now keeps what is
-    /// known of it.
-    pub fn replace(&self, new: impl IntoIterator<Item = NewKey>) {
+    /// known of it. Gives the numbers under which there is another key than before, of which
+    /// nothing is taken over.
+    pub fn replace(&self, new: impl IntoIterator<Item = NewKey>) -> Vec<i64> {
         let old = self.shared.roster.load_full();
         let by_secret: HashMap<&str, &Arc<Key>> = old
             .keys
             .iter()
             .map(|key| (key.secret.expose().as_str(), key))
             .collect();
-        let mut switched = Vec::new();
+        let (mut switched, mut exchanged) = (Vec::new(), Vec::new());
         let keys: Vec<Arc<Key>> = new
             .into_iter()
             .filter_map(|mut new| {
                 let (id, enabled) = (new.id, new.enabled);
+                let is_other = |old: &Arc<Key>| old.secret != new.secret;
+                if old.key(id).is_some_and(is_other) {
+                    exchanged.push(id);
+                    // What is kept with its number may be about the old one: another server
+                    // exchanged it while this one was still asking with that.
+                    new.saved = None;
+                }
                 if let Some(known) = by_secret.get(new.secret.expose().as_str()) {
                     let is_off = known.knowledge.lock().health == Health::Disabled;
                     if is_off == enabled {
@@ -459,6 +494,7 @@ impl Pool {
         for (id, enabled) in switched {
             self.set_enabled(id, enabled);
         }
+        exchanged
     }
 
     /// Takes a key out.
@@ -611,7 +647,15 @@ impl Pool {
     }
 
     fn keep(&self, key: &Key) {
+        if self.shared.roster.load().has_other(key) {
+            return;
+        }
         (self.changed)(key.id, self.saved_of(key));
+        // It may have been exchanged in between, and what was kept of the new one overwritten.
+        let now = self.find(key.id).filter(|now| !now.is(key));
+        if let Some(now) = now {
+            (self.changed)(now.id, self.saved_of(&now));
+        }
     }
 
     fn saved_of(&self, key: &Key) -> SavedKeyState {

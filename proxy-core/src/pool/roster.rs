@@ -152,6 +152,11 @@ impl Key {
             .collect()
     }
 
+    /// Whether it is the same key under the same number, perhaps with other rules.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || (self.id == other.id && self.secret == other.secret)
+    }
+
     /// Changes what is known of it; true when that changes whether it is usable.
     pub(super) fn learn(&self, edit: impl FnOnce(&mut Knowledge)) -> bool {
         let mut knowledge = self.knowledge.lock();
@@ -238,7 +243,22 @@ impl Roster {
         self.keys.get(self.places.get(&id)?.0)
     }
 
-    /// Which of `projects` a key belongs to.
+    /// Whether this key is one of them: another may have its number by now.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.key(key.id).is_some_and(|now| now.is(key))
+    }
+
+    /// Whether another key has this one's number.
+    pub(super) fn has_other(&self, key: &Key) -> bool {
+        self.key(key.id).is_some_and(|now| !now.is(key))
+    }
+
+    /// Which of `projects` this very key belongs to.
+    pub(super) fn project_with(&self, key: &Key) -> Option<u32> {
+        self.project_of(key.id).filter(|_| self.has(key))
+    }
+
+    /// Which of `projects` the key with this number belongs to.
     pub(super) fn project_of(&self, id: i64) -> Option<u32> {
         self.places.get(&id).map(|(_, project)| *project)
     }

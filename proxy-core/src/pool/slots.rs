@@ -131,7 +131,7 @@ impl LaneState {
         }
     }
 
-    fn is_waking(&self, place: u32, until: Millis) -> bool {
+    pub(super) fn is_waking(&self, place: u32, until: Millis) -> bool {
         let slot = self.slots.get(place as usize);
         slot.is_some_and(|slot| slot.place == Place::Waking(until))
     }

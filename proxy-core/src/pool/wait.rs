@@ -22,8 +22,11 @@ use super::window::Moment;
 
 /// How often one that waits is overtaken by others, before a project is kept free for it.
 const MOST_OVERTAKEN: u32 = 16;
-/// How many of those that wait are looked at when the first does not fit.
+/// How many of those that wait are looked at when the first does not fit. Those that want one
+/// certain key do not count: they say nothing about what others may have, and are quick to look at.
 const MOST_LOOKED_AT: usize = 32;
+/// How many are looked at with those.
+const MOST_LOOKED_AT_IN_ALL: usize = 512;
 
 /// A [`Want`] that outlives its request's borrowings.
 #[derive(Clone, Debug)]
@@ -234,7 +237,7 @@ impl Lane {
     fn serve(self: &Arc<Self>, state: &mut LaneState, at: Moment, tell: bool) -> Served {
         let mut given = Vec::new();
         let (mut first, mut next) = (None, None::<Millis>);
-        let mut place = 0;
+        let (mut place, mut looked_at) = (0, 0);
         while let Some(waiter) = state.queue.get(place) {
             let (ticket, reserved) = (waiter.ticket, waiter.reserved);
             if waiter.is_gone() {
@@ -263,7 +266,11 @@ impl Lane {
                         state.reserve(reserved, closed.soonest, ticket);
                     }
                     place += 1;
-                    if !closed.others_may || place >= MOST_LOOKED_AT {
+                    looked_at += usize::from(want.only.is_none());
+                    if !closed.others_may
+                        || looked_at >= MOST_LOOKED_AT
+                        || place >= MOST_LOOKED_AT_IN_ALL
+                    {
                         break;
                     }
                 }

@@ -385,12 +385,17 @@ impl Window {
         self.unproven |= other.unproven;
     }
 
-    /// Calls these requests those of another key.
-    pub fn rename(&mut self, old: i64, new: i64) {
-        let sent = self.sent.iter_mut().map(|sent| &mut sent.key);
-        let keys = sent.chain(self.by_key.iter_mut().map(|(key, _)| key));
-        for key in keys.filter(|key| **key == old) {
-            *key = new;
+    /// Calls each key as `now` says.
+    pub fn rename(&mut self, now: impl Fn(i64) -> i64) {
+        for sent in &mut self.sent {
+            sent.key = now(sent.key);
+        }
+        for (key, today) in std::mem::take(&mut self.by_key) {
+            let key = now(key);
+            match self.by_key.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, sum)) => *sum += today,
+                None => self.by_key.push((key, today)),
+            }
         }
     }
 

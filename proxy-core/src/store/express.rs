@@ -1,5 +1,7 @@
 //! Which keys are of Vertex AI's express mode, as Google said when it was asked.
 
+use vault::Secret;
+
 use super::database::query;
 use super::loaded::is_unnumbered;
 use super::{Store, StoreError};
@@ -16,11 +18,16 @@ impl Store {
         rows.iter().map(|row| row.get("key_id")).collect()
     }
 
-    /// Keeps that a key is one. A key that has no lasting number yet is asked again.
+    /// Keeps that the key with this number is one, unless another has come into its place. A key
+    /// that has no lasting number yet is asked again.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(crate) async fn keep_express_key(&self, id: i64) -> Result<(), StoreError> {
+    pub(crate) async fn keep_express_key(
+        &self,
+        id: i64,
+        secret: &Secret,
+    ) -> Result<(), StoreError> {
         if is_unnumbered(id) {
             return Ok(());
         }
@@ -29,10 +36,14 @@ impl Store {
             .bind(id)
             .execute(&mut tx)
             .await?;
-        query("INSERT INTO express_keys (key_id) VALUES (?)")
-            .bind(id)
-            .execute(&mut tx)
-            .await?;
+        query(
+            "INSERT INTO express_keys (key_id) \
+             SELECT id FROM gemini_keys WHERE id = ? AND fingerprint = ?",
+        )
+        .bind(id)
+        .bind(self.fingerprint(secret).as_slice())
+        .execute(&mut tx)
+        .await?;
         tx.commit().await
     }
 }

@@ -37,6 +37,9 @@ pub struct Loaded {
     pub tokens: Vec<StoredToken>,
     /// What the panel saved.
     pub settings: SavedSettings,
+    /// The numbers of the keys of Vertex AI's express mode, as far as that was found out; also
+    /// of some that are deleted.
+    pub(crate) express: Vec<i64>,
 }
 
 /// [`Loaded`] as it is in the file.
@@ -89,6 +92,11 @@ impl Store {
             keys: self.keys().await?,
             tokens: self.tokens().await?,
             settings: self.saved_settings().await?,
+            express: self.express_keys().await.unwrap_or_else(|error| {
+                // Then Google is asked again.
+                tracing::debug!(%error, "the kinds of the keys are not known");
+                Vec::new()
+            }),
         });
         self.has_read(revision);
         self.inner.last.store(Some(loaded.clone()));
@@ -314,6 +322,8 @@ impl Store {
                     (name, SavedSetting { value, changed_at })
                 })
                 .collect(),
+            // Google is asked again.
+            express: Vec::new(),
         })
     }
 

@@ -18,6 +18,7 @@ use super::{Answer, Call, Expect, Upstream, Whole, json_headers};
 use crate::Core;
 use crate::pool::{Outcome, Picked, Pool};
 use crate::settings::Settings;
+use crate::store::Loaded;
 use crate::surface::trace::Trace;
 
 /// The model that a key is asked about. That it may be gone one day does not matter: Google looks
@@ -54,9 +55,16 @@ impl ExpressKeys {
         });
     }
 
-    /// Has exactly these from now on.
-    pub fn replace(&self, ids: impl IntoIterator<Item = i64>) {
-        self.0.store(ids.into_iter().collect::<HashSet<_>>().into());
+    /// Goes by what was read from the database. What was found out here is known on, because it
+    /// may not be there yet, but for the keys that are `exchanged` or gone.
+    pub fn renew(&self, loaded: &Loaded, exchanged: &[i64]) {
+        self.0.rcu(|known| {
+            let ids = loaded.keys.iter().map(|key| key.id);
+            let stays = |id: &i64| known.contains(id) && !exchanged.contains(id);
+            let mut renewed: HashSet<i64> = ids.filter(stays).collect();
+            renewed.extend(&loaded.express);
+            renewed
+        });
     }
 
     /// Whether there are keys, and all of them are of express mode.
@@ -104,7 +112,7 @@ impl Upstream {
                     && Box::pin(self.is_express(core, settings, key)).await =>
             {
                 tracing::info!(key = key.id(), "the key is one of Vertex AI's express mode");
-                core.found_express(key.id());
+                core.found_express(key);
                 if core.express.unable(call).contains(&key.id()) {
                     return Err(Setback {
                         outcome: Outcome::Forbidden,

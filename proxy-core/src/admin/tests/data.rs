@@ -1,10 +1,11 @@
 use contract::admin::{
-    ConnectInfo, ImportReport, KeyCheck, KeyState, KeyView, Origin, Overview, RejectReason,
-    Surface, TestAnswer, Today, TokenCreated, TokenView, Warning,
+    ConnectInfo, CooldownReason, ImportReport, KeyCheck, KeyState, KeyView, Origin, Overview,
+    RejectReason, Surface, TestAnswer, Today, TokenCreated, TokenView, Warning,
 };
 use serde_json::json;
 
 use super::*;
+use crate::pool::{Limits, Outcome, Want};
 use crate::record::RequestRecord;
 
 fn record(world: &World, key_id: Option<i64>, error: Option<&str>) -> RequestRecord {
@@ -117,7 +118,7 @@ async fn a_key_is_renamed_switched_off_deleted_and_brought_back() {
 
 #[tokio::test]
 async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
-    let world = World::signed_in(&[]).await;
+    let mut world = World::signed_in(&[]).await;
     import(&world, &format!("work: {KEY}\nother: {UNKNOWN_KEY}")).await;
     let before = world.checked_keys().await.swap_remove(0);
     let path = format!("/api/keys/{}", before.id);
@@ -140,6 +141,21 @@ async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
         assert!(said["message"].as_str().unwrap().contains(says), "{said}");
         assert!(!said.to_string().contains(UNKNOWN_KEY), "{said}");
     }
+    // Google has ended the old one, which rests for the day besides.
+    let pool = core(&world).pool.clone();
+    let pick = || pool.pick(&Want::any("gemini-2.5-flash", 0)).unwrap();
+    let (rested, refused, late) = (pick(), pick(), pick());
+    let over_day = Outcome::Quota {
+        reason: CooldownReason::PerDay,
+        limits: Limits::default(),
+        retry_after: None,
+    };
+    let ended = Outcome::KeyRefused(RejectReason::Invalid);
+    pool.settle(&rested, over_day, Some("enough"), None);
+    pool.settle(&refused, ended, Some("it has ended"), Some("77"));
+    let keys: Vec<KeyView> = world.get("/api/keys").await;
+    assert!(matches!(keys[0].state, KeyState::Rejected { .. }));
+    assert_eq!(keys[0].cooldowns.len(), 1);
     let (status, _) = replace(&format!("  {NEW_KEY}\n")).await;
     assert_eq!(status, 200);
     let keys = world.checked_keys().await;
@@ -153,6 +169,19 @@ async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
     let last = world.google.requests().pop().unwrap();
     assert_eq!(last.key.as_deref(), Some(NEW_KEY));
     assert_eq!(core(&world).pool.summary().total, 2);
+    // What the old one's last call comes to is not about the new one.
+    pool.settle(&late, over_day, Some("enough"), Some("77"));
+    pool.settle(&late, ended, Some("it has ended"), Some("77"));
+    drop((rested, refused, late, pool));
+    for restarts in [true, false] {
+        let keys: Vec<KeyView> = world.get("/api/keys").await;
+        let key = &keys[0];
+        assert_eq!((key.state, &*key.cooldowns), (KeyState::Ready, &[][..]));
+        assert_eq!((&key.last_error, &key.project), (&None, &None));
+        if restarts {
+            world.restart(&[("AUTH_TOKEN", PASSWORD)]).await;
+        }
+    }
     let audit: contract::admin::AuditPage = world.get("/api/audit").await;
     assert_eq!(
         audit.entries[0].action,
@@ -164,6 +193,40 @@ async fn another_key_takes_a_keys_place_and_keeps_what_is_its() {
     let missing = json!({ "key": KEY });
     let path = "/api/keys/999/replace";
     assert_eq!(world.call(Method::POST, path, Some(missing)).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_key_that_another_server_exchanged_is_a_new_one_here() {
+    let world = World::signed_in(&[]).await;
+    import(&world, KEY).await;
+    let id = world.checked_keys().await[0].id;
+    let core = core(&world);
+    let old = core.pool.pick_by_id(id).unwrap();
+    core.found_express(&old);
+    core.store.keep_express_key(id, old.secret()).await.unwrap();
+    assert_eq!(core.store.express_keys().await.unwrap(), [id]);
+    let ended = Outcome::KeyRefused(RejectReason::Invalid);
+    core.pool.settle(&old, ended, Some("it has ended"), None);
+    core.recorder.flush().await;
+    // As the other does it. This one still asks with the old one, and keeps what comes of that.
+    let new = vault::Secret::from(NEW_KEY);
+    core.store.replace_key(id, &new).await.unwrap().unwrap();
+    core.pool.settle(&old, ended, Some("it has ended"), None);
+    core.recorder.flush().await;
+    core.show_changed().await.unwrap();
+    for _ in 0..2 {
+        let keys: Vec<KeyView> = world.get("/api/keys").await;
+        assert_eq!(keys[0].state, KeyState::Unchecked);
+        assert!(!keys[0].express);
+        // A call with the old one ends only now.
+        core.found_express(&old);
+        core.store.keep_express_key(id, old.secret()).await.unwrap();
+        assert!(core.store.express_keys().await.unwrap().is_empty());
+    }
+    // What another server found out is known here, too.
+    core.store.keep_express_key(id, &new).await.unwrap();
+    core.show_changed().await.unwrap();
+    assert!(world.get::<Vec<KeyView>>("/api/keys").await[0].express);
 }
 
 #[tokio::test]

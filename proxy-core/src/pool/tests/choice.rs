@@ -186,3 +186,34 @@ fn what_is_one_keys_goes_to_that_key_and_counts_as_anything_else_does() {
     made.pool.remove(1);
     assert_eq!(made.pool.pick(&want).err(), Some(Unavailable::NoneUsable));
 }
+
+#[test]
+fn who_rests_and_would_not_do_anyway_is_not_waited_for() {
+    let behind = |proxy: &str| KeyRules {
+        proxy: Some(proxy.to_owned()),
+        ..KeyRules::default()
+    };
+    let judge = Judge::new(|(_, proxy)| match proxy {
+        Some("bad") => Verdict::Never,
+        _ => Verdict::May,
+    });
+    let judged = Want {
+        judge: Some(&judge),
+        ..want("m", 0)
+    };
+    let made = Made::with([behind("bad"), behind("bad"), behind("good")]);
+    let keys: Vec<Picked> = (0..3).map(|_| made.pick("m").unwrap()).collect();
+    made.settle(&keys[0], over_minute(1, 30));
+    made.settle(&keys[2], over_minute(1, 50));
+    let until = NOON + 50_000;
+    let resting = |why| matches!(why, Some(Unavailable::Resting { until: at, .. }) if at == until);
+    assert!(resting(made.pool.pick(&judged).err()));
+    made.pool.remove(2);
+    assert_eq!(made.pool.pick(&judged).err(), Some(Unavailable::AllTried));
+    // What was passed over is there for others, and wakes in time.
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_day(1));
+    assert_eq!(made.pool.pick(&judged).err(), Some(Unavailable::AllTried));
+    made.at(NOON + 31_000);
+    assert!(made.pick("m").is_ok());
+}

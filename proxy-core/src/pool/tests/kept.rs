@@ -208,3 +208,110 @@ fn however_many_models_are_asked_for_so_many_are_kept_apart() {
     let models = made.pool.models();
     assert!(models.iter().any(|model| model.model == "m2999"));
 }
+
+/// Puts another key in the place of the first, as the panel does or as what was read anew.
+fn exchanged(made: &Made, by_panel: bool) {
+    let saved = made.pool.saved(0);
+    let another = NewKey {
+        secret: Secret::new("AIzaSyAnotherKeyInTheFirstOnesPlace0000".to_owned()),
+        ..new_key(0, KeyRules::default(), saved)
+    };
+    match by_panel {
+        true => made.pool.exchange(another),
+        false => {
+            let keys = [another, new_key(1, KeyRules::default(), None)];
+            assert_eq!(made.pool.replace(keys), [0]);
+        }
+    }
+}
+
+fn only(made: &Made, id: i64) -> Result<Picked, Unavailable> {
+    let want = Want {
+        only: Some(id),
+        ..want("m", 0)
+    };
+    let picked = made.pool.pick(&want)?;
+    picked.sent();
+    Ok(picked)
+}
+
+#[test]
+fn a_key_that_comes_into_anothers_place_takes_nothing_over() {
+    let as_new = |made: &Made, when: &str| {
+        let status = made.pool.status(0).unwrap();
+        assert_eq!(status.state, KeyState::Unchecked, "{when}");
+        assert_eq!(status.cooldowns, [], "{when}");
+        assert_eq!((status.last_error, status.project), (None, None), "{when}");
+    };
+    for by_panel in [true, false] {
+        let made = plain(2);
+        let (a, b) = (only(&made, 0).unwrap(), only(&made, 0).unwrap());
+        let (late, later) = (only(&made, 0).unwrap(), only(&made, 0).unwrap());
+        let unsettled = only(&made, 0).unwrap();
+        let refused = Outcome::KeyRefused(RejectReason::Invalid);
+        made.settle(&a, over_day(1));
+        made.pool.settle(&b, refused, Some("no"), Some("77"));
+        assert!(made.kept.lock().contains_key(&0));
+        exchanged(&made, by_panel);
+        as_new(&made, "at once");
+        assert_eq!(today(&made), 0);
+        if by_panel {
+            let kept = made.kept.lock().get(&0).cloned();
+            assert_eq!(kept, Some(SavedKeyState::default()), "over the old one's");
+        }
+        made.kept.lock().clear();
+        // What is said of the old one now is not about this one.
+        late.had_tokens(7);
+        made.settle(&late, over_day(1));
+        made.pool.settle(&later, refused, Some("no"), Some("77"));
+        drop((a, b, late, later, unsettled));
+        as_new(&made, "later");
+        assert!(made.kept.lock().is_empty());
+        let key = only(&made, 0).unwrap();
+        made.settle(&key, Outcome::Answered);
+        assert_eq!(made.pool.status(0).unwrap().state, KeyState::Ready);
+        assert_eq!(today(&made), 1);
+        made.pool.keep_used();
+        let kept = made.kept.lock().get(&0).cloned().unwrap();
+        assert_eq!((kept.health, kept.windows.len()), (Health::Ready, 1));
+        assert_eq!(kept.windows[0].today, 1);
+    }
+}
+
+#[test]
+fn what_an_exchanged_key_has_asked_stays_with_its_project() {
+    let made = Made::with([of("a"), of("a")]);
+    made.answered("m", 4);
+    made.pool.exchange(NewKey {
+        secret: Secret::new("AIzaSyAnotherKeyInTheSecondOnesPlace000".to_owned()),
+        ..new_key(1, of("a"), None)
+    });
+    assert_eq!(today(&made), 4);
+    let key = only(&made, 1).unwrap();
+    made.pool
+        .settle(&key, Outcome::Forbidden, Some("no"), Some("78"));
+    assert_eq!(today(&made), 4);
+    made.pool.set_rules(capped(Caps {
+        rpd: Some(4),
+        ..Caps::default()
+    }));
+    assert!(only(&made, 0).is_err());
+    assert!(only(&made, 1).is_ok(), "it has asked nothing");
+}
+
+#[test]
+fn keys_that_change_their_numbers_keep_what_each_has_asked() {
+    let made = plain(2);
+    assert_eq!(made.answered("m", 3), [0, 1, 0]);
+    let swapped = [(0, 1), (1, 0)].map(|(old, id)| NewKey {
+        id,
+        ..new_key(old, KeyRules::default(), None)
+    });
+    made.pool.replace(swapped);
+    made.pool.set_rules(capped(Caps {
+        rpd: Some(2),
+        ..Caps::default()
+    }));
+    assert!(only(&made, 1).is_err());
+    assert!(only(&made, 0).is_ok());
+}

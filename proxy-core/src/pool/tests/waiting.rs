@@ -291,3 +291,22 @@ fn the_first_looks_again_when_one_comes_for_whom_something_opens_sooner() {
     assert!(first.as_mut().poll(&mut context).is_pending());
     assert_eq!(*slept.lock(), [60, 5]);
 }
+
+#[test]
+fn however_many_wait_for_one_key_others_have_what_is_free() {
+    let made = plain(2);
+    made.pool.set_rules(one_at_a_time());
+    let (first, second) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    made.settle(&first, over_minute(1, 50));
+    let of_first = Want {
+        only: Some(first.id()),
+        ..want("m", 0)
+    };
+    drop(first);
+    let waiting: Vec<Waiting> = (0..40).map(|_| queued(&made, &of_first)).collect();
+    let mut other = queued(&made, &want("m", 0));
+    let id = second.id();
+    drop(second);
+    assert_eq!(other.take().map(|picked| picked.id()), Some(id));
+    drop(waiting);
+}

@@ -53,8 +53,13 @@ pub enum KeyAction {
     Rename(i64, String),
     /// Choose what it may be used for.
     Rules(i64, Box<KeyRules>),
-    /// Another key, masked, has taken its place.
-    Replaced(String),
+    /// Another key has taken its place.
+    Replaced {
+        /// How the new one is shown.
+        masked: String,
+        /// It is switched off, so it is not checked.
+        is_off: bool,
+    },
     /// Forget cooldowns: of a key or of all, for a model or for all.
     Clear(Option<i64>, Option<String>),
     /// Delete it.
@@ -210,8 +215,12 @@ pub fn Keys(props: &KeysProps) -> Html {
                         changed.emit(());
                     });
                 }
-                KeyAction::Replaced(masked) => {
-                    toasts.success(lang.f("keys.replace.done", &[("key", &masked)]));
+                KeyAction::Replaced { masked, is_off } => {
+                    let said = match is_off {
+                        true => "keys.replace.done_off",
+                        false => "keys.replace.done",
+                    };
+                    toasts.success(lang.f(said, &[("key", &masked)]));
                     changed.emit(());
                 }
                 KeyAction::Clear(id, model) => {

@@ -1,5 +1,5 @@
 use contract::ApiError;
-use contract::admin::{KeyReplace, KeyView};
+use contract::admin::{KeyReplace, KeyState, KeyView};
 use wasm_bindgen_futures::spawn_local;
 use yew::{Callback, Html, Properties, component, html, use_state_eq};
 
@@ -41,7 +41,10 @@ pub fn ReplaceDialog(props: &ReplaceDialogProps) -> Html {
                 match host.post::<KeyView>(&path, &new).await {
                     Ok(key) => {
                         typed.set(String::new());
-                        act.emit(KeyAction::Replaced(key.masked));
+                        act.emit(KeyAction::Replaced {
+                            is_off: key.state == KeyState::Disabled,
+                            masked: key.masked,
+                        });
                         close.emit(());
                     }
                     Err(why) => error.set(Some(why)),
