@@ -114,9 +114,10 @@ pub(super) fn together<S: EventWriter>(
     Body::from_stream(stream::unfold(state, async |state| {
         let (mut all, shared, mut trace) = state?;
         let chunk = all.next().await;
-        let (counts, failed) = {
+        let (counts, failed, is_complete) = {
             let mut shared = shared.lock();
-            (shared.counts.take(), shared.failed.take())
+            let is_complete = shared.left == 0;
+            (shared.counts.take(), shared.failed.take(), is_complete)
         };
         if let Some(counts) = counts {
             trace.usage(&counts);
@@ -127,7 +128,13 @@ pub(super) fn together<S: EventWriter>(
                 trace.fail(status, &why);
                 Some((chunk.unwrap_or(Ok(Bytes::new())), None))
             }
-            (Some(chunk), None) => Some((chunk, Some((all, shared, trace)))),
+            (Some(chunk), None) => {
+                // The client has all, and may hang up before the end of the body.
+                if is_complete {
+                    trace.succeed();
+                }
+                Some((chunk, Some((all, shared, trace))))
+            }
             (None, None) => {
                 trace.succeed();
                 None
