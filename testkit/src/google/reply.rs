@@ -46,6 +46,51 @@ pub(super) enum Step {
     Break(Cut),
 }
 
+/// What a call comes to.
+pub(super) enum Reply {
+    /// Something that no fault of bodies applies to.
+    Json(Value),
+    /// An answer as one body.
+    Completion(Bytes),
+    /// An answer as a stream.
+    Events(Vec<Value>),
+    /// Bytes that are sent as they are.
+    Page(Page),
+    /// Nothing: the connection closes.
+    Close,
+}
+
+/// An answer that is more, or less, than JSON.
+pub(super) struct Page {
+    pub status: u16,
+    pub content_type: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+impl Page {
+    pub fn new(status: u16, content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type: content_type.into(),
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// With this header, in lower case.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl From<Page> for Reply {
+    fn from(page: Page) -> Self {
+        Self::Page(page)
+    }
+}
+
 /// What a model made of a request.
 pub(super) struct Completion<'a> {
     pub model: &'a Model,
