@@ -46,6 +46,7 @@ mod outcomes;
 #[cfg(test)]
 mod quota;
 mod records;
+mod resources;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]
