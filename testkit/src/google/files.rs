@@ -78,6 +78,7 @@ const PAGING: Paging = Paging {
     field: "files",
     usual: 10,
     most: 100,
+    coerces: false,
 };
 
 /// Answers one call of the Files API.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::answer::{self, Answer, decide};
+use super::caches;
 use super::check;
 use super::door;
 use super::error::GoogleError;
@@ -149,12 +150,11 @@ fn answer(
     };
     let call = match target.model.as_deref() {
         None => None,
-        Some(model) => Some((find_model(world, target, model)?, read(target, &body)?)),
+        Some(model) => {
+            let model = find_model(world, target, model)?;
+            Some(called(world, &caller, target, model, read(target, &body)?)?)
+        }
     };
-    if let Some((model, body)) = &call {
-        well_formed(target, model, body)?;
-        files::check(world, &caller.project, lookup::counted(body))?;
-    }
     let model_id = target.model.as_deref();
     *verdict = world
         .inner
@@ -174,43 +174,82 @@ fn answer(
     if let Some(upload) = target.upload() {
         return upload::go_on(&asked, upload);
     }
-    if target.action.starts_with("files.") {
-        return files::answer(&asked);
+    match target.action.split('.').next() {
+        Some("files") => return files::answer(&asked),
+        Some("cachedContents") => return caches::answer(&asked),
+        _ => {}
     }
-    let Some((model, body)) = call else {
+    let Some(call) = call else {
         return lookup::list_models(world, target).map(Reply::Json);
     };
+    let (model, body) = (&call.model, &call.body);
     match target.action {
         "get" => Ok(Reply::Json(model.to_json())),
-        "countTokens" => Ok(Reply::Json(lookup::count_tokens(&body))),
+        "countTokens" => Ok(Reply::Json(lookup::count_tokens(
+            call.input_tokens,
+            call.cached_tokens,
+        ))),
         "predict" => {
-            let embed = lookup::of_instance(&body);
+            let embed = lookup::of_instance(body);
             let tokens = answer::input_tokens(&lookup::embedded(&embed));
-            spend(world, &caller, &model, tokens)?;
-            Ok(Reply::Json(lookup::predict(&model, &embed, tokens)))
+            spend(world, &caller, model, tokens)?;
+            Ok(Reply::Json(lookup::predict(model, &embed, tokens)))
         }
         "embedContent" | "batchEmbedContents" => {
             spend(
                 world,
                 &caller,
-                &model,
-                answer::input_tokens(&lookup::embedded(&body)),
+                model,
+                answer::input_tokens(&lookup::embedded(body)),
             )?;
-            Ok(Reply::Json(lookup::embed(&model, target.action, &body)))
+            Ok(Reply::Json(lookup::embed(model, target.action, body)))
         }
         _ => {
-            let input_tokens = answer::input_tokens(&body);
-            spend(world, &caller, &model, input_tokens)?;
-            Ok(complete(
-                world,
-                &model,
-                &body,
-                target.form,
-                input_tokens,
-                verdict,
-            ))
+            spend(world, &caller, model, call.input_tokens)?;
+            Ok(complete(world, &call, target.form, verdict))
         }
     }
+}
+
+/// A call of a model, as the model gets it.
+struct Call {
+    model: Model,
+    body: Value,
+    /// All of them, the cached ones too.
+    input_tokens: u64,
+    cached_tokens: u64,
+}
+
+/// Refuses what a model does not take, and puts what is cached before what it is asked.
+fn called(
+    world: &World,
+    caller: &Caller,
+    target: &Target,
+    model: Model,
+    body: Value,
+) -> Result<Call, GoogleError> {
+    let asked = lookup::counted(&body);
+    let input_tokens = answer::input_tokens(asked);
+    let has_contents = matches!(
+        target.action,
+        "generateContent" | "streamGenerateContent" | "countTokens"
+    );
+    let cache = match has_contents {
+        true => caches::with_cache(world, caller, &model, asked)?,
+        false => None,
+    };
+    if cache.is_some() {
+        check::contents(asked)?;
+    }
+    let (body, cached_tokens) = cache.unwrap_or((body, 0));
+    well_formed(target, &model, &body)?;
+    files::check(world, &caller.project, lookup::counted(&body))?;
+    Ok(Call {
+        model,
+        body,
+        input_tokens: input_tokens + cached_tokens,
+        cached_tokens,
+    })
 }
 
 fn find_model(world: &World, target: &Target, id: &str) -> Result<Model, GoogleError> {
@@ -324,20 +363,14 @@ fn spend(world: &World, caller: &Caller, model: &Model, tokens: u64) -> Result<(
         .admit(now, &model.id, tokens)
 }
 
-fn complete(
-    world: &World,
-    model: &Model,
-    body: &Value,
-    form: Form,
-    input_tokens: u64,
-    verdict: &Verdict,
-) -> Reply {
+fn complete(world: &World, call: &Call, form: Form, verdict: &Verdict) -> Reply {
     let scripted = world.inner.lock().answers.pop_front();
     let mut completion = Completion {
-        model,
-        body,
-        answer: scripted.unwrap_or_else(|| decide(model, body)),
-        input_tokens,
+        model: &call.model,
+        body: &call.body,
+        answer: scripted.unwrap_or_else(|| decide(&call.model, &call.body)),
+        input_tokens: call.input_tokens,
+        cached_tokens: call.cached_tokens,
     };
     let bare =
         |completion: &Completion<'_>, response: Value| vec![completion.response(response, 0)];

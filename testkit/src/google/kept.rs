@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::shelf::{Caller, Resource};
-use super::{FakeGoogle, files};
+use super::{FakeGoogle, caches, files};
 
 impl FakeGoogle {
     /// Everything that is kept now and whose name begins so (`files/`), the oldest first of each
@@ -13,6 +13,7 @@ impl FakeGoogle {
         let now = self.world.clock.now();
         let inner = self.world.inner.lock();
         let mut all = inner.files.seen(now, files::show);
+        all.extend(inner.caches.seen(now, caches::show));
         all.retain(|resource| resource.name.starts_with(prefix));
         all
     }
@@ -48,5 +49,15 @@ impl FakeGoogle {
     /// `/download` at the same host, as Google does for videos.
     pub fn redirect_downloads(&self, redirects: bool) {
         self.world.inner.lock().redirects = redirects;
+    }
+
+    /// How many tokens a project may keep cached of one model. `None`, as at first, is no limit;
+    /// `Some(0)` is what Google gives to projects without billing.
+    pub fn set_cached_storage(&self, project: &str, limit: Option<u64>) {
+        let mut inner = self.world.inner.lock();
+        match limit {
+            Some(limit) => inner.cached_storage.insert(project.to_owned(), limit),
+            None => inner.cached_storage.remove(project),
+        };
     }
 }

@@ -3,8 +3,8 @@
 //! From the API's reference (<https://ai.google.dev/api>) and the converters of
 //! googleapis/python-genai (`files.py`, `caches.py` …), which name every field they send.
 
-use super::messages::Field;
-use super::messages::Type::{Any, Int, Message, String as Text, Struct};
+use super::messages::Type::{Any, Int, List, Message, String as Text, Struct};
+use super::messages::{CONTENT, Field, TOOL, TOOL_CONFIG};
 
 static FILE: [Field; 14] = [
     ("name", Text),
@@ -23,3 +23,18 @@ static FILE: [Field; 14] = [
     ("video_metadata", Any),
 ];
 pub(super) static CREATE_FILE: [Field; 1] = [("file", Message(&FILE))];
+
+pub(super) static CACHED_CONTENT: [Field; 12] = [
+    ("name", Text),
+    ("model", Text),
+    ("display_name", Text),
+    ("contents", List(&Message(&CONTENT))),
+    ("system_instruction", Message(&CONTENT)),
+    ("tools", List(&Message(&TOOL))),
+    ("tool_config", Message(&TOOL_CONFIG)),
+    ("ttl", Text),
+    ("expire_time", Text),
+    ("create_time", Text),
+    ("update_time", Text),
+    ("usage_metadata", Struct),
+];

@@ -30,6 +30,7 @@
 
 mod answer;
 mod bench;
+mod caches;
 mod check;
 mod door;
 mod error;
@@ -64,7 +65,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
-pub use answer::{Answer, CACHED_TOKENS, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
+pub use answer::{Answer, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
 pub use check::{SENTINELS, SIGNATURE_PREFIX};
 pub use error::{GoogleError, Refusal};
 pub use fault::{Cut, Empty, Exhaustion, Fault, Rule, Script};
@@ -169,6 +170,9 @@ struct Inner {
     script: Script,
     answers: VecDeque<Answer>,
     files: Shelf<files::File>,
+    caches: Shelf<caches::Cache>,
+    /// The tokens that a project may keep cached of one model, when there is a limit.
+    cached_storage: HashMap<String, u64>,
     uploads: upload::Uploads,
     /// Downloads of files go by way of a redirect.
     redirects: bool,

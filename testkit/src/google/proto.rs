@@ -20,6 +20,7 @@ pub(super) fn violations(action: &str, body: &Map<String, Value>) -> Vec<(String
         "embedContent" => &messages::EMBED,
         "batchEmbedContents" => &messages::BATCH_EMBED,
         "files.create" => &kept::CREATE_FILE,
+        "cachedContents.create" => &kept::CACHED_CONTENT,
         _ => &messages::GENERATE,
     };
     let mut found = Vec::new();

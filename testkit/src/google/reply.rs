@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, CACHED_TOKENS, hash, thought_signature, tokens};
+use super::answer::{Answer, hash, thought_signature, tokens};
 use super::error::GoogleError;
 use super::fault::{Cut, Fault, Verdict};
 use super::media;
@@ -97,6 +97,8 @@ pub(super) struct Completion<'a> {
     pub body: &'a Value,
     pub answer: Answer,
     pub input_tokens: u64,
+    /// How many of them were cached.
+    pub cached_tokens: u64,
 }
 
 impl Completion<'_> {
@@ -232,10 +234,10 @@ impl Completion<'_> {
             usage["candidatesTokenCount"] = json!(output_tokens);
         }
         usage["totalTokenCount"] = json!(self.input_tokens + output_tokens + thought_tokens);
-        if !text(self.body, "cached_content").is_empty() {
-            usage["cachedContentTokenCount"] = json!(CACHED_TOKENS);
+        if self.cached_tokens > 0 {
+            usage["cachedContentTokenCount"] = json!(self.cached_tokens);
             usage["cacheTokensDetails"] =
-                json!([{ "modality": "TEXT", "tokenCount": CACHED_TOKENS }]);
+                json!([{ "modality": "TEXT", "tokenCount": self.cached_tokens }]);
         }
         usage["promptTokensDetails"] =
             json!([{ "modality": "TEXT", "tokenCount": self.input_tokens }]);

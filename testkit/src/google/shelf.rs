@@ -91,6 +91,11 @@ impl<T> Shelf<T> {
         things.find(|thing| thing.is(project, name, now))
     }
 
+    pub fn get_mut(&mut self, project: &str, name: &str, now: i64) -> Option<&mut Owned<T>> {
+        let mut things = self.things.iter_mut();
+        things.find(|thing| thing.is(project, name, now))
+    }
+
     pub fn remove(&mut self, project: &str, name: &str, now: i64) -> Option<Owned<T>> {
         let mut things = self.things.iter();
         let at = things.position(|thing| thing.is(project, name, now))?;
@@ -152,6 +157,8 @@ pub(super) struct Paging {
     pub usual: usize,
     /// The largest page.
     pub most: usize,
+    /// Who asks for more gets the largest page, and no error.
+    pub coerces: bool,
 }
 
 impl Paging {
@@ -160,6 +167,7 @@ impl Paging {
         let size = match target.parameter("pageSize", "page_size").map(str::parse) {
             None | Some(Ok(0)) => self.usual,
             Some(Ok(size)) if size <= self.most => size,
+            Some(Ok(_)) if self.coerces => self.most,
             Some(Ok(_)) => {
                 return Err(GoogleError::invalid(format!(
                     "* {}.page_size: page_size must be at most {}.\n",

@@ -56,6 +56,36 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
         "files.delete",
         "FileService.DeleteFile",
     ),
+    (
+        "POST",
+        "cachedContents",
+        "cachedContents.create",
+        "CacheService.CreateCachedContent",
+    ),
+    (
+        "GET",
+        "cachedContents",
+        "cachedContents.list",
+        "CacheService.ListCachedContents",
+    ),
+    (
+        "GET",
+        "cachedContents/*",
+        "cachedContents.get",
+        "CacheService.GetCachedContent",
+    ),
+    (
+        "PATCH",
+        "cachedContents/*",
+        "cachedContents.patch",
+        "CacheService.UpdateCachedContent",
+    ),
+    (
+        "DELETE",
+        "cachedContents/*",
+        "cachedContents.delete",
+        "CacheService.DeleteCachedContent",
+    ),
 ];
 
 /// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
@@ -244,7 +274,10 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
-        "files.list" => &["pageSize", "pageToken", "page_size", "page_token"],
+        "cachedContents.patch" => &["updateMask", "update_mask"],
+        action if action.ends_with(".list") => {
+            &["pageSize", "pageToken", "page_size", "page_token"]
+        }
         _ => &[],
     };
     let unknown: Vec<(String, String)> = target

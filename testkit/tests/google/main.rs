@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod caches;
 mod faults;
 mod files;
 mod program;
