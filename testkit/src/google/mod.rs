@@ -29,8 +29,10 @@
 //! named here. They answer as a path that Google does not have.
 
 mod answer;
+mod batches;
 mod bench;
 mod caches;
+mod calling;
 mod check;
 mod door;
 mod error;
@@ -43,6 +45,7 @@ mod lookup;
 mod media;
 mod messages;
 mod model;
+mod operations;
 mod proto;
 mod quota;
 mod reply;
@@ -51,6 +54,7 @@ mod server;
 mod shelf;
 mod target;
 mod upload;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -74,6 +78,7 @@ pub use model::{Kind, Model, current as current_models};
 pub use quota::{Limit, Quota, Usage, exhausted};
 pub use server::{Body, Severed};
 pub use shelf::Resource;
+pub use work::Work;
 
 use shelf::Shelf;
 
@@ -174,6 +179,10 @@ struct Inner {
     /// The tokens that a project may keep cached of one model, when there is a limit.
     cached_storage: HashMap<String, u64>,
     uploads: upload::Uploads,
+    operations: Shelf<operations::Operation>,
+    batches: Shelf<batches::Batch>,
+    /// How long what is begun now takes.
+    work: Work,
     /// Downloads of files go by way of a redirect.
     redirects: bool,
     /// How many names were made so far.

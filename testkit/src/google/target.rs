@@ -86,6 +86,55 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
         "cachedContents.delete",
         "CacheService.DeleteCachedContent",
     ),
+    (
+        "POST",
+        "models/*:predict",
+        "predict",
+        "PredictionService.Predict",
+    ),
+    (
+        "POST",
+        "models/*:predictLongRunning",
+        "predictLongRunning",
+        "PredictionService.PredictLongRunning",
+    ),
+    (
+        "GET",
+        "models/*/operations/*",
+        "operations.get",
+        "Operations.GetOperation",
+    ),
+    (
+        "POST",
+        "models/*:batchGenerateContent",
+        "batchGenerateContent",
+        "BatchService.BatchGenerateContent",
+    ),
+    (
+        "POST",
+        "models/*:asyncBatchEmbedContent",
+        "asyncBatchEmbedContent",
+        "BatchService.AsyncBatchEmbedContent",
+    ),
+    (
+        "GET",
+        "batches",
+        "batches.list",
+        "Operations.ListOperations",
+    ),
+    ("GET", "batches/*", "batches.get", "Operations.GetOperation"),
+    (
+        "POST",
+        "batches/*:cancel",
+        "batches.cancel",
+        "Operations.CancelOperation",
+    ),
+    (
+        "DELETE",
+        "batches/*",
+        "batches.delete",
+        "Operations.DeleteOperation",
+    ),
 ];
 
 /// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
@@ -275,6 +324,15 @@ pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
         "cachedContents.patch" => &["updateMask", "update_mask"],
+        // Lists of operations take these, whatever they are lists of.
+        "batches.list" => &[
+            "pageSize",
+            "pageToken",
+            "page_size",
+            "page_token",
+            "filter",
+            "returnPartialSuccess",
+        ],
         action if action.ends_with(".list") => {
             &["pageSize", "pageToken", "page_size", "page_token"]
         }

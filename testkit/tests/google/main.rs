@@ -6,9 +6,11 @@
 )]
 
 mod answers;
+mod batches;
 mod caches;
 mod faults;
 mod files;
+mod operations;
 mod program;
 mod quotas;
 mod refusals;
