@@ -208,7 +208,7 @@ pub(super) fn complete(world: &World, call: &Call, form: Form, verdict: &Verdict
     }
     match form {
         Form::Whole => Reply::Completion(Bytes::from(format!("{:#}\n", completion.whole()))),
-        Form::Sse | Form::Array => Reply::Events(completion.events()),
+        form => Reply::Events(form, completion.events()),
     }
 }
 

@@ -18,6 +18,7 @@ use super::door;
 use super::error::GoogleError;
 use super::fault::{Fault, Verdict};
 use super::files;
+use super::interactions;
 use super::lookup;
 use super::media;
 use super::operations;
@@ -73,7 +74,7 @@ where
             json.to_owned(),
             reply::body(&whole, &verdict).ok_or(whole),
         ),
-        Ok(Reply::Events(events)) => (
+        Ok(Reply::Events(form, events)) => (
             200,
             form.content_type().to_owned(),
             Ok(reply::stream(form, &events, &verdict)),
@@ -156,13 +157,20 @@ fn answer(
             Some(called(world, &caller, how, model, read(target, &body)?)?)
         }
     };
-    let model_id = target.model.as_deref();
+    let (named, form) = match target.action {
+        "interactions.create" => interactions::asked_for(&body),
+        _ => (target.model.clone(), target.form),
+    };
+    let model_id = named.as_deref();
+    if named.is_some() {
+        world.note(id, |seen| seen.model.clone_from(&named));
+    }
     *verdict = world
         .inner
         .lock()
         .script
         .take(&caller.key, model_id, target.action);
-    if let Some(reply) = fault(verdict, &caller, target) {
+    if let Some(reply) = fault(verdict, &caller, target, (model_id, form)) {
         return reply;
     }
     let asked = Asked {
@@ -180,6 +188,7 @@ fn answer(
         Some("cachedContents") => return caches::answer(&asked),
         Some("operations") => return operations::answer(&asked),
         Some("batches") => return batches::answer(&asked),
+        Some("interactions") => return Ok(interactions::answer(&asked)),
         _ => {}
     }
     let Some(call) = call else {
@@ -230,16 +239,15 @@ fn fault(
     verdict: &Verdict,
     caller: &Caller,
     target: &Target,
+    (model, form): (Option<&str>, Form),
 ) -> Option<Result<Reply, GoogleError>> {
-    let model = target.model.as_deref().unwrap_or_default();
+    let model = model.unwrap_or_default();
     let error = match verdict.fault.as_ref()? {
         Fault::Status(code) => GoogleError::usual(*code),
         Fault::Error(error) => error.clone(),
         Fault::Refuse(refusal) => refusal.error(&caller.key, &caller.project, &target.rpc()),
         Fault::Exhausted(exhaustion) => exhaustion.error(model),
-        Fault::ErrorInStream { code, .. } if target.form == Form::Whole => {
-            GoogleError::usual(*code)
-        }
+        Fault::ErrorInStream { code, .. } if form == Form::Whole => GoogleError::usual(*code),
         Fault::Raw {
             status,
             content_type,

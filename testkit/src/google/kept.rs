@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::shelf::{Caller, Resource};
-use super::{FakeGoogle, Work, batches, caches, files, operations};
+use super::{FakeGoogle, Work, batches, caches, files, interactions, operations};
 
 impl FakeGoogle {
     /// Everything that is kept now and whose name begins so (`files/`), the oldest first of each
@@ -16,6 +16,7 @@ impl FakeGoogle {
         all.extend(inner.caches.seen(now, caches::show));
         all.extend(inner.operations.seen(now, operations::show));
         all.extend(inner.batches.seen(now, batches::show));
+        all.extend(inner.interactions.seen(now, interactions::show));
         all.retain(|resource| resource.name.starts_with(prefix));
         all
     }

@@ -39,6 +39,7 @@ mod error;
 mod fault;
 mod files;
 mod handle;
+mod interactions;
 mod kept;
 mod kept_messages;
 mod lookup;
@@ -52,6 +53,7 @@ mod reply;
 mod sample;
 mod server;
 mod shelf;
+mod steps;
 mod target;
 mod upload;
 mod work;
@@ -181,6 +183,7 @@ struct Inner {
     uploads: upload::Uploads,
     operations: Shelf<operations::Operation>,
     batches: Shelf<batches::Batch>,
+    interactions: Shelf<interactions::Interaction>,
     /// How long what is begun now takes.
     work: Work,
     /// Downloads of files go by way of a redirect.

@@ -135,6 +135,30 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
         "batches.delete",
         "Operations.DeleteOperation",
     ),
+    (
+        "POST",
+        "interactions",
+        "interactions.create",
+        "InteractionService.CreateInteraction",
+    ),
+    (
+        "GET",
+        "interactions/*",
+        "interactions.get",
+        "InteractionService.GetInteraction",
+    ),
+    (
+        "POST",
+        "interactions/*/cancel",
+        "interactions.cancel",
+        "InteractionService.CancelInteraction",
+    ),
+    (
+        "DELETE",
+        "interactions/*",
+        "interactions.delete",
+        "InteractionService.DeleteInteraction",
+    ),
 ];
 
 /// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
@@ -272,7 +296,10 @@ impl Target {
             action,
             rpc,
             model: model.map(str::to_owned),
-            resource: resource.to_owned(),
+            resource: resource
+                .strip_suffix("/cancel")
+                .unwrap_or(resource)
+                .to_owned(),
             is_upload: direction == "upload",
             is_download: direction == "download",
             form,
@@ -324,6 +351,7 @@ pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
         "cachedContents.patch" => &["updateMask", "update_mask"],
+        "interactions.get" => &["stream", "last_event_id", "include_input"],
         // Lists of operations take these, whatever they are lists of.
         "batches.list" => &[
             "pageSize",

@@ -10,6 +10,7 @@ mod batches;
 mod caches;
 mod faults;
 mod files;
+mod interactions;
 mod operations;
 mod program;
 mod quotas;
