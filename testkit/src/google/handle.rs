@@ -19,6 +19,7 @@ use super::error::GoogleError;
 use super::fault::{Fault, Verdict};
 use super::files;
 use super::interactions;
+use super::live;
 use super::lookup;
 use super::media;
 use super::operations;
@@ -42,6 +43,9 @@ where
         // The rest of the request must be read, or the connection could not be used again.
         let _ = body.collect().await;
         return Ok(response);
+    }
+    if let Some(version) = live::version(&parts) {
+        return live::respond(world, parts, version, reset).await;
     }
     let mut presence = Presence::new(Arc::clone(&world));
     let target = Target::parse(&parts);

@@ -42,6 +42,8 @@ mod handle;
 mod interactions;
 mod kept;
 mod kept_messages;
+mod live;
+mod live_turns;
 mod lookup;
 mod media;
 mod messages;
@@ -69,7 +71,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub use answer::{Answer, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
 pub use check::{SENTINELS, SIGNATURE_PREFIX};
@@ -92,6 +94,8 @@ use crate::clock::Clock;
 pub struct FakeGoogle {
     world: Arc<World>,
     listening: Listening,
+    /// Sessions, which outlive their connection's task, end when it is dropped.
+    _alive: watch::Sender<()>,
 }
 
 /// A request as the fake received it.
@@ -168,6 +172,7 @@ struct World {
     counts: watch::Sender<Counts>,
     /// Counts the calls of `release`; whoever stalls waits for the next.
     released: watch::Sender<u64>,
+    live: live::Live,
 }
 
 #[derive(Debug, Default)]
@@ -184,6 +189,10 @@ struct Inner {
     operations: Shelf<operations::Operation>,
     batches: Shelf<batches::Batch>,
     interactions: Shelf<interactions::Interaction>,
+    /// What was said in Live sessions, by the handles to go on by.
+    handles: Shelf<Vec<Value>>,
+    /// The Live sessions that are set up and have not ended.
+    live: Vec<Resource>,
     /// How long what is begun now takes.
     work: Work,
     /// Downloads of files go by way of a redirect.
@@ -572,6 +581,7 @@ impl Builder {
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn try_start(self) -> io::Result<FakeGoogle> {
+        let (alive, watched) = watch::channel(());
         let world = Arc::new(World {
             clock: self.clock,
             models: self.models,
@@ -582,11 +592,19 @@ impl Builder {
             inner: Mutex::new(self.inner),
             counts: watch::Sender::default(),
             released: watch::Sender::default(),
+            live: live::Live {
+                pushes: broadcast::Sender::new(16),
+                alive: watched,
+            },
         });
         let shared = Arc::clone(&world);
         let serve = |listener| server::serve(listener, shared);
         let listening = Listening::open(self.address, serve).await?;
         world.address.get_or_init(|| listening.address);
-        Ok(FakeGoogle { world, listening })
+        Ok(FakeGoogle {
+            world,
+            listening,
+            _alive: alive,
+        })
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn violations(action: &str, body: &Map<String, Value>) -> Vec<(String
         "files.create" => &kept::CREATE_FILE,
         "predict" | "predictLongRunning" => &kept::PREDICT,
         "batchGenerateContent" => &kept::BATCH,
+        "bidiGenerateContent" => &kept::LIVE,
         "asyncBatchEmbedContent" => &kept::EMBED_BATCH,
         "cachedContents.create" => &kept::CACHED_CONTENT,
         _ => &messages::GENERATE,

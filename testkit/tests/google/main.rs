@@ -11,6 +11,7 @@ mod caches;
 mod faults;
 mod files;
 mod interactions;
+mod live;
 mod operations;
 mod program;
 mod quotas;
