@@ -26,6 +26,7 @@ use super::operations;
 use super::reply::{self, Form, Page, Reply};
 use super::server::{Body, Presence, Reset, Severed, full, played};
 use super::shelf::{Asked, Caller};
+use super::stores;
 use super::target::{Target, not_found, unknown_parameters};
 use super::upload;
 
@@ -192,6 +193,7 @@ fn answer(
         Some("cachedContents") => return caches::answer(&asked),
         Some("operations") => return operations::answer(&asked),
         Some("batches") => return batches::answer(&asked),
+        Some("fileSearchStores") => return stores::answer(&asked),
         Some("interactions") => return Ok(interactions::answer(&asked)),
         _ => {}
     }

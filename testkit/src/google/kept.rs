@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::live::Push;
 use super::shelf::{Caller, Owned, Resource};
-use super::{FakeGoogle, Work, batches, caches, files, interactions, operations};
+use super::{FakeGoogle, Work, batches, caches, files, interactions, operations, stores};
 
 impl FakeGoogle {
     /// Everything that is kept now and whose name begins so (`files/`), the oldest first of each
@@ -22,6 +22,9 @@ impl FakeGoogle {
         all.extend(inner.operations.seen(now, operations::show));
         all.extend(inner.batches.seen(now, batches::show));
         all.extend(inner.interactions.seen(now, interactions::show));
+        all.extend(inner.stores.seen(now, stores::show));
+        all.extend(inner.documents.seen(now, stores::show_document));
+        all.extend(inner.imports.seen(now, stores::show_operation));
         let said = |handle: &Owned<Vec<Value>>| Value::Array(handle.it.clone());
         all.extend(inner.handles.seen(now, said));
         all.extend(inner.live.iter().cloned());

@@ -132,3 +132,26 @@ pub(super) static LIVE: [Field; 4] = [
         Message(&[("function_responses", List(&Message(&FUNCTION_RESPONSE)))]),
     ),
 ];
+
+pub(super) static STORE: [Field; 9] = [
+    ("name", Text),
+    ("display_name", Text),
+    ("embedding_model", Text),
+    ("create_time", Text),
+    ("update_time", Text),
+    ("active_documents_count", Int),
+    ("pending_documents_count", Int),
+    ("failed_documents_count", Int),
+    ("size_bytes", Int),
+];
+pub(super) static UPLOAD_TO_STORE: [Field; 4] = [
+    ("display_name", Text),
+    ("mime_type", Text),
+    ("custom_metadata", List(&Struct)),
+    ("chunking_config", Struct),
+];
+pub(super) static IMPORT_FILE: [Field; 3] = [
+    ("file_name", Text),
+    ("custom_metadata", List(&Struct)),
+    ("chunking_config", Struct),
+];

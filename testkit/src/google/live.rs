@@ -64,7 +64,7 @@ pub(super) fn version(parts: &Parts) -> Option<String> {
     let path = parts.uri.path().trim_start_matches('/');
     let name = path.strip_prefix("ws/google.ai.generativelanguage.")?;
     let version = name.strip_suffix(".GenerativeService.BidiGenerateContent")?;
-    matches!(version, "v1beta" | "v1alpha").then(|| version.to_owned())
+    matches!(version, "v1" | "v1beta" | "v1alpha").then(|| version.to_owned())
 }
 
 /// Opens a session.

@@ -334,7 +334,9 @@ async fn sessions_end_as_a_test_wants() {
 #[tokio::test]
 async fn it_is_a_web_socket_or_nothing() {
     let google = google().start().await;
-    assert_eq!(get(&google, PATH).await.0, 400);
+    for version in ["v1", "v1alpha", "v1beta"] {
+        assert_eq!(get(&google, &PATH.replace("v1beta", version)).await.0, 400);
+    }
     assert_eq!(get(&google, &PATH.replace("v1beta", "v2")).await.0, 404);
-    assert_eq!(google.counts().answered, 2);
+    assert_eq!(google.counts().answered, 4);
 }

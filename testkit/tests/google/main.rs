@@ -16,6 +16,7 @@ mod operations;
 mod program;
 mod quotas;
 mod refusals;
+mod stores;
 mod streams;
 
 use bytes::Bytes;
