@@ -17,6 +17,7 @@ use super::model::Model;
 use super::proto::{get, list, text};
 use super::reply::{Completion, Form, Page, Reply};
 use super::shelf::Caller;
+use super::stores;
 use super::target::Target;
 
 /// A call of a model, as the model gets it.
@@ -52,6 +53,8 @@ pub(super) fn called(
     let (body, cached_tokens) = cache.unwrap_or((body, 0));
     well_formed(action, express, &model, &body)?;
     files::check(world, &caller.project, lookup::counted(&body))?;
+    let tools = list(lookup::counted(&body), "tools");
+    stores::check(world, &caller.project, tools)?;
     let instances = list(&body, "instances").iter();
     let films = instances.filter_map(|one| get(one, "video").filter(|_| !express));
     for uri in films

@@ -80,17 +80,27 @@ pub(super) fn credential(
 
 /// Lets a call in by its key.
 pub(super) fn admit(world: &World, parts: &Parts, target: &Target) -> Result<Caller, GoogleError> {
-    let rpc = target.rpc();
-    let key = credential(parts, &target.query, &rpc)?;
+    admit_as(world, parts, &target.query, &target.rpc(), target.express)
+}
+
+/// Lets a call of this method in, at Vertex AI or not.
+pub(super) fn admit_as(
+    world: &World,
+    parts: &Parts,
+    query: &[(String, String)],
+    rpc: &str,
+    express: bool,
+) -> Result<Caller, GoogleError> {
+    let key = credential(parts, query, rpc)?;
     let inner = world.inner.lock();
     match inner.keys.get(&key) {
-        None => Err(Refusal::Invalid.error(&key, "", &rpc)),
+        None => Err(Refusal::Invalid.error(&key, "", rpc)),
         // Each kind of key is restricted to its own API.
-        Some(state) if state.express != target.express => {
-            Err(Refusal::ServiceBlocked.error(&key, &state.project, &rpc))
+        Some(state) if state.express != express => {
+            Err(Refusal::ServiceBlocked.error(&key, &state.project, rpc))
         }
         Some(state) => match state.refusal {
-            Some(refusal) => Err(refusal.error(&key, &state.project, &rpc)),
+            Some(refusal) => Err(refusal.error(&key, &state.project, rpc)),
             None => Ok(Caller {
                 project: state.project.clone(),
                 key,

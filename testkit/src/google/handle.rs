@@ -19,12 +19,14 @@ use super::error::GoogleError;
 use super::fault::{Fault, Verdict};
 use super::files;
 use super::interactions;
+use super::live;
 use super::lookup;
 use super::media;
 use super::operations;
 use super::reply::{self, Form, Page, Reply};
 use super::server::{Body, Presence, Reset, Severed, full, played};
 use super::shelf::{Asked, Caller};
+use super::stores;
 use super::target::{Target, not_found, unknown_parameters};
 use super::upload;
 
@@ -42,6 +44,9 @@ where
         // The rest of the request must be read, or the connection could not be used again.
         let _ = body.collect().await;
         return Ok(response);
+    }
+    if let Some(version) = live::version(&parts) {
+        return live::respond(world, parts, version, reset).await;
     }
     let mut presence = Presence::new(Arc::clone(&world));
     let target = Target::parse(&parts);
@@ -188,6 +193,7 @@ fn answer(
         Some("cachedContents") => return caches::answer(&asked),
         Some("operations") => return operations::answer(&asked),
         Some("batches") => return batches::answer(&asked),
+        Some("fileSearchStores") => return stores::answer(&asked),
         Some("interactions") => return Ok(interactions::answer(&asked)),
         _ => {}
     }

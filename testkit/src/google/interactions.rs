@@ -24,6 +24,7 @@ use super::proto::{get, list, text};
 use super::reply::{Form, Page, Reply};
 use super::shelf::{Asked, Owned, time};
 use super::steps;
+use super::stores;
 use super::work::Progress;
 
 /// How long an interaction is kept, in milliseconds: a day.
@@ -207,6 +208,7 @@ fn create(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
     for content in &new {
         files::check_content(world, &asked.caller.project, content)?;
     }
+    stores::check(world, &asked.caller.project, list(&body, "tools"))?;
     history.extend(new);
     let mut request = Value::Object(steps::request(&body));
     request["contents"] = json!(history);

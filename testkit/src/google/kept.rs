@@ -1,13 +1,18 @@
 //! What tests may ask and make of what the fake keeps for projects.
 
-use bytes::Bytes;
+use std::time::Duration;
 
-use super::shelf::{Caller, Resource};
-use super::{FakeGoogle, Work, batches, caches, files, interactions, operations};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::live::Push;
+use super::shelf::{Caller, Owned, Resource};
+use super::{FakeGoogle, Work, batches, caches, files, interactions, operations, stores};
 
 impl FakeGoogle {
     /// Everything that is kept now and whose name begins so (`files/`), the oldest first of each
-    /// kind; an empty prefix is everything.
+    /// kind; an empty prefix is everything. Live sessions that are open are `liveSessions/…`, and
+    /// show their setup; handles to go on by are `liveHandles/…`.
     #[must_use]
     pub fn resources(&self, prefix: &str) -> Vec<Resource> {
         let now = self.world.clock.now();
@@ -17,6 +22,12 @@ impl FakeGoogle {
         all.extend(inner.operations.seen(now, operations::show));
         all.extend(inner.batches.seen(now, batches::show));
         all.extend(inner.interactions.seen(now, interactions::show));
+        all.extend(inner.stores.seen(now, stores::show));
+        all.extend(inner.documents.seen(now, stores::show_document));
+        all.extend(inner.imports.seen(now, stores::show_operation));
+        let said = |handle: &Owned<Vec<Value>>| Value::Array(handle.it.clone());
+        all.extend(inner.handles.seen(now, said));
+        all.extend(inner.live.iter().cloned());
         all.retain(|resource| resource.name.starts_with(prefix));
         all
     }
@@ -68,5 +79,17 @@ impl FakeGoogle {
     /// from now on. At first they take one look that finds them at work.
     pub fn set_work(&self, work: Work) {
         self.world.inner.lock().work = work;
+    }
+
+    /// Tells every Live session that it ends in so much time (`goAway`). It does not.
+    pub fn live_go_away(&self, left: Duration) {
+        // Nobody listens when there is no session.
+        let _ = self.world.live.pushes.send(Push::GoAway(left));
+    }
+
+    /// Closes every Live session with this code and reason.
+    pub fn live_close(&self, code: u16, reason: &str) {
+        let push = Push::Close(code, reason.to_owned());
+        let _ = self.world.live.pushes.send(push);
     }
 }

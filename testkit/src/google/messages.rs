@@ -66,7 +66,7 @@ static SCHEMA: [Field; 22] = [
     ("default", Any),
 ];
 
-static BLOB: [Field; 3] = [("mime_type", Text), ("data", Bytes), ("display_name", Text)];
+pub(super) static BLOB: [Field; 3] = [("mime_type", Text), ("data", Bytes), ("display_name", Text)];
 static FILE_DATA: [Field; 3] = [
     ("mime_type", Text),
     ("file_uri", Text),
@@ -83,7 +83,7 @@ static FUNCTION_RESPONSE_PART: [Field; 2] = [
     ("inline_data", Message(&BLOB)),
     ("file_data", Message(&FILE_DATA)),
 ];
-static FUNCTION_RESPONSE: [Field; 6] = [
+pub(super) static FUNCTION_RESPONSE: [Field; 6] = [
     ("id", Text),
     ("name", Text),
     ("response", Struct),
@@ -212,7 +212,7 @@ pub(super) static TOOL_CONFIG: [Field; 3] = [
     ),
     ("include_server_side_tool_invocations", Bool),
 ];
-static SAFETY_SETTING: [Field; 2] = [
+pub(super) static SAFETY_SETTING: [Field; 2] = [
     (
         "category",
         Enum(

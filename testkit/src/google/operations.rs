@@ -12,7 +12,7 @@ use super::media;
 use super::model::Model;
 use super::proto::{list, text};
 use super::reply::Reply;
-use super::shelf::{Asked, Owned};
+use super::shelf::{Asked, Owned, Paging};
 use super::work::Progress;
 
 /// A film in the making.
@@ -64,12 +64,26 @@ pub(super) fn begin(asked: &Asked<'_>, model: &Model, body: &Value) -> Value {
     shown
 }
 
-/// Answers a look at an operation.
+const PAGING: Paging = Paging {
+    request: "ListOperationsRequest",
+    field: "operations",
+    usual: 100,
+    most: 1000,
+    coerces: true,
+};
+
+/// Answers a look at an operation, or at all of a model.
 pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
     let world = asked.world;
     let now = world.clock.now();
     let (name, project) = (&asked.target.resource, &asked.caller.project);
     let mut inner = world.inner.lock();
+    if asked.target.action == "operations.list" {
+        let page = inner
+            .operations
+            .page(asked.caller, now, asked.target, &PAGING, show);
+        return page.map(Reply::Json);
+    }
     let operation = inner.operations.get_mut(project, name, now);
     let operation = operation.ok_or_else(|| GoogleError::usual(404))?;
     if operation.it.film.is_none() && operation.it.progress.look(now) {

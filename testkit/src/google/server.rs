@@ -58,12 +58,22 @@ async fn serve_connection(stream: TcpStream, world: Arc<World>) {
     });
     let service = service_fn(move |request| respond(Arc::clone(&world), request, reset.clone()));
     // An error is a client that went away, or a break that a script demanded.
-    let _ = http1::Builder::new().serve_connection(io, service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(io, service)
+        .with_upgrades()
+        .await;
 }
 
 /// Whether a connection is to end with a TCP reset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reset(Arc<AtomicBool>);
+
+impl Reset {
+    /// Says how the connection is to end.
+    pub fn set(&self, with_reset: bool) {
+        self.0.store(with_reset, Ordering::Relaxed);
+    }
+}
 
 /// A connection that ends with a TCP reset if so marked.
 struct Connection {
@@ -195,7 +205,7 @@ impl Player {
                 Step::Stall => self.world.stall().await,
                 Step::Break(Cut::End) => break,
                 Step::Break(cut) => {
-                    self.reset.0.store(cut == Cut::Reset, Ordering::Relaxed);
+                    self.reset.set(cut == Cut::Reset);
                     self.steps.clear();
                     self.presence.served();
                     return Some((Err(Severed), self));

@@ -130,11 +130,13 @@ impl<T> Shelf<T> {
         show: impl Fn(&Owned<T>) -> Value,
     ) -> Result<Value, GoogleError> {
         let (from, size) = paging.read(target)?;
-        let mut mine = self
-            .things
-            .iter()
-            .rev()
-            .filter(|thing| thing.owner.project == caller.project && thing.lives_at(now));
+        // What is listed is named after the list: `files/…`, `models/…/operations/…`.
+        let prefix = format!("{}/", target.resource);
+        let mut mine = self.things.iter().rev().filter(|thing| {
+            thing.owner.project == caller.project
+                && thing.lives_at(now)
+                && thing.name.starts_with(&prefix)
+        });
         let page: Vec<Value> = mine.by_ref().skip(from).take(size).map(show).collect();
         let mut answer = json!({});
         if !page.is_empty() {

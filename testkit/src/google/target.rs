@@ -159,6 +159,72 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
         "interactions.delete",
         "InteractionService.DeleteInteraction",
     ),
+    (
+        "GET",
+        "models/*/operations",
+        "operations.list",
+        "Operations.ListOperations",
+    ),
+    (
+        "POST",
+        "fileSearchStores",
+        "fileSearchStores.create",
+        "FileSearchStoreService.CreateFileSearchStore",
+    ),
+    (
+        "GET",
+        "fileSearchStores",
+        "fileSearchStores.list",
+        "FileSearchStoreService.ListFileSearchStores",
+    ),
+    (
+        "GET",
+        "fileSearchStores/*",
+        "fileSearchStores.get",
+        "FileSearchStoreService.GetFileSearchStore",
+    ),
+    (
+        "DELETE",
+        "fileSearchStores/*",
+        "fileSearchStores.delete",
+        "FileSearchStoreService.DeleteFileSearchStore",
+    ),
+    (
+        "POST",
+        "fileSearchStores/*:importFile",
+        "fileSearchStores.importFile",
+        "FileSearchStoreService.ImportFile",
+    ),
+    (
+        "GET",
+        "fileSearchStores/*/operations/*",
+        "fileSearchStores.operation",
+        "Operations.GetOperation",
+    ),
+    (
+        "GET",
+        "fileSearchStores/*/upload/operations/*",
+        "fileSearchStores.operation",
+        "Operations.GetOperation",
+    ),
+    (
+        "GET",
+        "fileSearchStores/*/documents",
+        "fileSearchStores.documents.list",
+        "FileSearchStoreService.ListDocuments",
+    ),
+    (
+        "GET",
+        "fileSearchStores/*/documents/*",
+        "fileSearchStores.documents.get",
+        "FileSearchStoreService.GetDocument",
+    ),
+    (
+        "DELETE",
+        "fileSearchStores/*/documents/*",
+        "fileSearchStores.documents.delete",
+        "FileSearchStoreService.DeleteDocument",
+    ),
 ];
 
 /// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
@@ -166,6 +232,18 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
 const UPLOADS: &[(&str, &str, &str, &str)] = &[
     ("POST", "files", "files.create", "FileService.CreateFile"),
     ("PUT", "files", "files.create", "FileService.CreateFile"),
+    (
+        "POST",
+        "fileSearchStores/*:uploadToFileSearchStore",
+        "fileSearchStores.upload",
+        "FileSearchStoreService.UploadToFileSearchStore",
+    ),
+    (
+        "PUT",
+        "fileSearchStores/*:uploadToFileSearchStore",
+        "fileSearchStores.upload",
+        "FileSearchStoreService.UploadToFileSearchStore",
+    ),
 ];
 
 /// What is downloaded at paths that begin with `/download`.
@@ -351,9 +429,10 @@ pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
         "cachedContents.patch" => &["updateMask", "update_mask"],
+        "fileSearchStores.delete" | "fileSearchStores.documents.delete" => &["force"],
         "interactions.get" => &["stream", "last_event_id", "include_input"],
         // Lists of operations take these, whatever they are lists of.
-        "batches.list" => &[
+        "batches.list" | "operations.list" => &[
             "pageSize",
             "pageToken",
             "page_size",

@@ -23,6 +23,7 @@ use super::files;
 use super::proto::{get, int, text};
 use super::reply::{Form, Page, Reply};
 use super::shelf::{Asked, Caller};
+use super::stores;
 
 /// What all chunks but the last are multiples of, in bytes, at the Gemini API.
 pub(super) const GRANULARITY: usize = 8 * 1024 * 1024;
@@ -235,7 +236,11 @@ pub(super) fn go_on(asked: &Asked<'_>, id: &str) -> Result<Reply, GoogleError> {
     let (about, mime_type) = (upload.about.clone(), upload.mime_type.clone());
     let content = std::mem::take(&mut upload.received).freeze();
     drop(inner);
-    let (status, body) = match files::take(asked, &about, mime_type, content) {
+    let made = match asked.target.action {
+        "fileSearchStores.upload" => stores::take(asked, &about, mime_type, &content),
+        _ => files::take(asked, &about, mime_type, content),
+    };
+    let (status, body) = match made {
         Ok(made) => (200, format!("{made:#}\n")),
         Err(error) => (error.code, format!("{:#}\n", error.to_json())),
     };

@@ -11,10 +11,12 @@ mod caches;
 mod faults;
 mod files;
 mod interactions;
+mod live;
 mod operations;
 mod program;
 mod quotas;
 mod refusals;
+mod stores;
 mod streams;
 
 use bytes::Bytes;

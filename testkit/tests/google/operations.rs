@@ -80,6 +80,12 @@ async fn an_operation_is_its_projects_own() {
         (404, &json!("NOT_FOUND"))
     );
     assert_eq!(message(&gone), "Requested entity was not found.");
+    let list = |key: &'static str| {
+        let path = "/v1beta/models/veo-3.1-generate-preview/operations";
+        call_as(&google, key, "GET", path, &Value::Null)
+    };
+    assert_eq!(list(KEY).await.1["operations"], json!([begun]));
+    assert_eq!(list(OTHER).await.1, json!({}));
     let kept = google.resources("models/");
     assert_eq!((kept.len(), &*kept[0].project), (1, "p1"));
     assert_eq!(
