@@ -202,6 +202,8 @@ pub enum TryOutcome {
     Unreachable,
     /// Nothing came in time.
     TooSlow,
+    /// Another call that ran at the same time was faster, so it was broken off here.
+    Cancelled,
     /// The client went away before it had ended.
     #[serde(other)]
     BrokenOff,

@@ -48,6 +48,8 @@ pub struct Want<'a> {
     pub only: Option<i64>,
     /// What else speaks against a key.
     pub judge: Option<&'a Judge>,
+    /// The key with which the same call is under way already; see [`super::Pool::pick_beside`].
+    pub beside: Option<i64>,
 }
 
 /// Says what speaks against a key. It is asked of those only that could be chosen.
@@ -94,6 +96,7 @@ impl<'a> Want<'a> {
             prefer: None,
             only: None,
             judge: None,
+            beside: None,
         }
     }
 
@@ -104,7 +107,7 @@ impl<'a> Want<'a> {
             let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
             judge.unwrap_or(Verdict::May)
         };
-        match self.never.contains(&key.id) {
+        match self.never.contains(&key.id) || self.beside == Some(key.id) {
             true => Verdict::Never,
             false => match judged() {
                 Verdict::May if self.rather_not.contains(&key.id) => Verdict::RatherNot,
@@ -216,6 +219,19 @@ impl Lane {
             number,
             is_trial,
         )))
+    }
+
+    /// Chooses for a call that goes beside another, if nobody is worse off for it.
+    pub(super) fn choose_beside(self: &Arc<Self>, want: &Want<'_>) -> Option<Picked> {
+        self.with(|state, at| {
+            let is_calm = state.queue.is_empty()
+                && state.trouble.failures == 0
+                && !self.shared.blame.is_outage();
+            match is_calm {
+                true => self.choose(state, at, want, None).ok(),
+                false => None,
+            }
+        })
     }
 
     /// Applies how a call ended.

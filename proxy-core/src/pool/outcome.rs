@@ -44,6 +44,8 @@ pub enum Outcome {
     Unreachable,
     /// The request was sent, and nothing came for as long as the settings allow.
     TooSlow,
+    /// It was broken off here, because another attempt that ran beside it was faster.
+    Cancelled,
 }
 
 /// The limits that a 429 named, each with its value where Google told it.
@@ -148,7 +150,7 @@ pub enum Retry {
 
 impl Outcome {
     /// What all of them are called in metrics and traces.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 12] = [
         "answered",
         "empty",
         "client_fault",
@@ -160,6 +162,7 @@ impl Outcome {
         "overloaded",
         "unreachable",
         "too_slow",
+        "cancelled",
     ];
 
     /// What it is called in metrics and traces: one of [`Outcome::NAMES`].
@@ -176,6 +179,7 @@ impl Outcome {
             Self::Overloaded => 8,
             Self::Unreachable => 9,
             Self::TooSlow => 10,
+            Self::Cancelled => 11,
         };
         Self::NAMES[at]
     }
@@ -201,6 +205,8 @@ impl Outcome {
             Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Way::Blame, Again::AnyKey,   true),
             // Google may have computed the answer, and counted it.
             Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
+            // So may it have here, and that it was slower says nothing about anybody.
+            Self::Cancelled             => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
         };
         Consequence { key, window, model, egress, retry, counts }
     }

@@ -481,6 +481,14 @@ impl Window {
         Some(limit.saturating_sub(self.today))
     }
 
+    /// Whether no more than half of the requests of a day are used, as far as a limit is known.
+    /// Only after [`Window::opening`].
+    pub fn has_half_of_its_day(&self, caps: &Caps) -> bool {
+        let told = self.learned.rpd.map(|limit| limit.value);
+        let limit = caps.rpd.or(told);
+        limit.is_none_or(|limit| self.today.saturating_mul(2) <= limit)
+    }
+
     /// Whether one of the limits in which Google is not believed any more would be met now.
     pub fn is_at_old_limit(&self) -> bool {
         let is = |limit: Option<Limit>, used: u64| limit.is_some_and(|limit| limit.value == used);

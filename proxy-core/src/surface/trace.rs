@@ -41,6 +41,8 @@ pub struct Trace {
     session: Option<HeaderValue>,
     /// The tries, of which the record keeps as many as [`MOST_TRIES`].
     attempts: Vec<Attempt>,
+    /// Which of them is the newest, but for one beside it that was not accepted.
+    newest: usize,
     /// The client wants to be told of each try.
     tells: bool,
     /// The model that was asked instead of the one that the client wanted.
@@ -137,6 +139,7 @@ impl Trace {
                 .iter()
                 .find_map(|name| parts.headers.get(name).cloned()),
             attempts: Vec::new(),
+            newest: 0,
             tells: parts.headers.contains_key(TRACE_HEADER),
             fallback: None,
             turn: None,
@@ -167,6 +170,7 @@ impl Trace {
             patience: self.patience,
             session: self.session.clone(),
             attempts: Vec::new(),
+            newest: 0,
             tells: false,
             fallback: None,
             turn: None,
@@ -175,7 +179,7 @@ impl Trace {
             said: None,
             first_byte: None,
             span: self.span.clone(),
-            spans: Spans::none(),
+            spans: self.spans.beside(),
             admitted: self.admitted.as_ref().map(Admitted::beside),
             ended: false,
             beside: true,
@@ -220,6 +224,59 @@ impl Trace {
         self.attempts.extend(branch.attempts.drain(..).take(room));
     }
 
+    /// Whether these are the notes of a request as a whole, and not of one of its calls.
+    pub fn is_whole(&self) -> bool {
+        self.core.is_some() && !self.beside
+    }
+
+    /// Notes that the try under way is broken off, because one beside it was faster.
+    pub fn cancelled(&mut self) {
+        let (Some(core), Some(key)) = (&self.core, &self.key) else {
+            return;
+        };
+        core.metrics.attempted(Outcome::Cancelled);
+        core.pool.settle(key, Outcome::Cancelled, None, None);
+        self.settled(Outcome::Cancelled);
+        self.turn = None;
+    }
+
+    /// Takes in what was noted of a try that ran beside the one of these notes, and goes on with
+    /// that one if it was `accepted`.
+    pub fn takes_in(&mut self, beside: &mut Self, accepted: bool) {
+        self.record.attempts = (self.record.attempts).saturating_add(beside.record.attempts);
+        beside.record.attempts = 0;
+        let failed = |trace: &Self| {
+            let newest = trace.attempts.get(trace.newest);
+            let (at, outcome) = newest?.ended?;
+            let has_failed = !matches!(outcome, Outcome::Answered | Outcome::Cancelled);
+            has_failed.then_some(at)
+        };
+        let (this, that) = (failed(self), failed(beside));
+        if that > this {
+            // It was the later of the two.
+            self.said = beside.said.take().or(self.said.take());
+            self.record.project = beside.record.project.take();
+        }
+        if accepted {
+            let before = self.record.key_id.filter(|_| this.is_some());
+            self.record.failed_keys.extend(before);
+            self.record.key_id = beside.record.key_id;
+            self.record.prompt_tokens = beside.record.prompt_tokens;
+            self.record.output_tokens = beside.record.output_tokens;
+            self.record.thought_tokens = beside.record.thought_tokens;
+            self.record.cached_tokens = beside.record.cached_tokens;
+            self.record.project = None;
+            self.key = beside.key.take();
+            self.turn = beside.turn.take();
+            self.spans.goes_on_with(&mut beside.spans);
+            self.newest = self.attempts.len() + beside.newest;
+        } else if that.is_some() {
+            self.record.failed_keys.extend(beside.record.key_id);
+        }
+        let room = MOST_TRIES.saturating_sub(self.attempts.len());
+        self.attempts.extend(beside.attempts.drain(..).take(room));
+    }
+
     /// The notes of a request that met a limit of its token.
     pub fn turned_away(
         core: &Arc<Core>,
@@ -244,6 +301,7 @@ impl Trace {
             patience: None,
             session: None,
             attempts: Vec::new(),
+            newest: 0,
             tells: false,
             fallback: None,
             turn: None,
@@ -348,6 +406,7 @@ impl Trace {
     }
 
     fn tries(&mut self, key: Option<i64>) {
+        self.newest = self.attempts.len();
         if self.core.is_some() && self.attempts.len() < MOST_TRIES {
             let began = self.elapsed();
             self.attempts.push(Attempt {
@@ -361,7 +420,7 @@ impl Trace {
 
     /// Notes the way that the try takes.
     pub fn goes_by(&mut self, route: &Route) {
-        if let (Route::Proxy(proxy), Some(last)) = (route, self.attempts.last_mut()) {
+        if let (Route::Proxy(proxy), Some(last)) = (route, self.attempts.get_mut(self.newest)) {
             last.proxy = Some(proxy.shown().into());
         }
     }
@@ -405,7 +464,7 @@ impl Trace {
         }
         self.spans.settled(outcome);
         let now = self.elapsed();
-        if let Some(last) = self.attempts.last_mut() {
+        if let Some(last) = self.attempts.get_mut(self.newest) {
             last.ended = Some((now, outcome));
         }
     }
@@ -448,7 +507,8 @@ impl Trace {
         self.attempts.iter().map(move |attempt| {
             let ended = attempt.ended.map_or(now, |(at, _)| at);
             let waited = attempt.began.saturating_sub(before);
-            before = ended;
+            // Two may have run at the same time.
+            before = before.max(ended);
             Try {
                 key: attempt.key,
                 proxy: attempt.proxy.clone(),
@@ -517,7 +577,7 @@ impl Trace {
             core.pool.settle(key, outcome, Some(said), None);
             self.spans.settled(outcome);
         }
-        if let Some(last) = self.attempts.last_mut() {
+        if let Some(last) = self.attempts.get_mut(self.newest) {
             let ended = last.ended.map_or(last.began, |(at, _)| at);
             last.ended = Some((ended, outcome));
         }
@@ -645,6 +705,7 @@ fn shown(outcome: Option<Outcome>) -> TryOutcome {
         Some(Outcome::Overloaded) => TryOutcome::Overloaded,
         Some(Outcome::Unreachable) => TryOutcome::Unreachable,
         Some(Outcome::TooSlow) => TryOutcome::TooSlow,
+        Some(Outcome::Cancelled) => TryOutcome::Cancelled,
     }
 }
 

@@ -13,6 +13,7 @@ mod classify;
 mod conversation;
 mod express;
 mod failure;
+mod hedge;
 mod hop;
 mod stream;
 

@@ -27,6 +27,8 @@ mod fidelity;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod hedge;
+#[cfg(test)]
 mod hop;
 #[cfg(test)]
 mod images;

@@ -177,6 +177,7 @@ fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
         (Outcome::Answered, 1),
         (Outcome::Empty, 1),
         (Outcome::TooSlow, 1),
+        (Outcome::Cancelled, 1),
         (Outcome::Unreachable, 1),
         (Outcome::ClientFault, 0),
         (Outcome::Overloaded, 0),
