@@ -49,7 +49,7 @@ use vault::{MasterKey, Secret};
 use crate::admin::Gate;
 use crate::clock::Clock;
 use crate::egress::Egress;
-use crate::memory::{CallSignatures, KeptResponses, Scribe};
+use crate::memory::{CallSignatures, KeptResponses, Owners, Scribe};
 use crate::observe::Metrics;
 use crate::pool::{Dice, NewKey, Picked, Pool};
 use crate::record::Recorder;
@@ -125,6 +125,7 @@ pub struct Core {
     pub(crate) tokens: ClientTokens,
     pub(crate) responses: KeptResponses,
     pub(crate) signatures: CallSignatures,
+    pub(crate) owners: Owners,
     pub(crate) background: surface::Background,
     scribe: Scribe,
     pub(crate) express: ExpressKeys,
@@ -229,6 +230,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     tracker.spawn(memory::scribe::write(store.clone(), notes, stopped.clone()));
     let responses = KeptResponses::new(scribe.clone());
     let signatures = CallSignatures::new(scribe.clone());
+    let owners = Owners::new(scribe.clone());
     Box::pin(memory::recall(&store, &responses, &signatures)).await;
     let gate = Gate::open(&settings, &store).await?;
 
@@ -240,6 +242,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         tokens: ClientTokens::new(settings.time_zone.clone()),
         responses,
         signatures,
+        owners,
         background: surface::Background::default(),
         scribe,
         express: ExpressKeys::default(),
@@ -327,6 +330,11 @@ pub fn from_this_machine(listening: IpAddr, port: u16) -> String {
 }
 
 impl Core {
+    /// Cancelled when this core ends.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// Where clients reach it, e.g. `http://127.0.0.1:8000`. A wildcard address is shown
     /// as the loopback address, which is the one that works from here.
     pub fn address(&self) -> String {

@@ -14,9 +14,9 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -216,10 +216,14 @@ async fn work(
                     request.extensions_mut().insert(ConnectInfo(peer));
                     observe::identified(router.clone(), request)
                 });
-                let connection = http1::Builder::new()
+                let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+                builder
+                    .http1()
                     .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_PATIENCE)
-                    .serve_connection(TokioIo::new(stream), service);
+                    .header_read_timeout(HEADER_PATIENCE);
+                let connection = builder
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                    .into_owned();
                 let connection = graceful.watch(connection);
                 // How a connection ends matters to nobody: what was asked on it is recorded.
                 connections.spawn(async move {

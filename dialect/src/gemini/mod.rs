@@ -6,7 +6,9 @@ mod express;
 mod family;
 mod fields;
 pub(crate) mod image;
+mod interaction;
 pub mod models;
+mod named;
 mod peek;
 mod pieces;
 pub mod request;
@@ -20,6 +22,8 @@ pub use express::{Express, embeddings, express};
 pub use family::{
     Effort, Level, Thinking, needs_signatures, signs_texts, takes_json_schema, takes_system,
 };
+pub use interaction::Interaction;
+pub use named::{COLLECTIONS, references, resource_name, results};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
 pub use several::Several;

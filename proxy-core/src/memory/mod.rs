@@ -1,14 +1,16 @@
-//! What clients may go back to: answers of the Responses API ([`kept`]), and thought signatures
-//! of calls that clients lose ([`signatures`]).
+//! What clients may go back to: answers of the Responses API ([`kept`]), thought signatures
+//! of calls that clients lose ([`signatures`]), and what Google keeps for them ([`owners`]).
 //!
 //! Requests ask and fill the memory of the process and nothing else. One task writes what is new
 //! to the database in batches ([`scribe`]), from which the next start reads it.
 
 pub(crate) mod kept;
+pub(crate) mod owners;
 pub(crate) mod scribe;
 pub(crate) mod signatures;
 
 pub(crate) use kept::KeptResponses;
+pub(crate) use owners::{Owner, Owners};
 pub(crate) use scribe::Scribe;
 pub(crate) use signatures::CallSignatures;
 

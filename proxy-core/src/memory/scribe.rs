@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Owner;
 use crate::store::Store;
 
 /// The most that waits to be remembered, in bytes.
@@ -41,6 +42,10 @@ pub(crate) enum Note {
     },
     /// All that was remembered for a token is forgotten.
     Forget { token: i64 },
+    /// A resource at Google is whose.
+    Owns { name: String, owner: Owner },
+    /// A resource at Google is deleted.
+    Disowned { name: String },
 }
 
 impl Note {
@@ -50,8 +55,16 @@ impl Note {
             Self::Keep { token, .. } | Self::Signature { token, .. } | Self::Forget { token } => {
                 Some(*token)
             }
-            Self::Drop { .. } => None,
+            Self::Drop { .. } | Self::Owns { .. } | Self::Disowned { .. } => None,
         }
+    }
+
+    /// Whether something is to be remembered by it, and not forgotten.
+    fn remembers(&self) -> bool {
+        matches!(
+            self,
+            Self::Keep { .. } | Self::Signature { .. } | Self::Owns { .. }
+        )
     }
 
     /// About how much memory it takes, in bytes.
@@ -62,6 +75,8 @@ impl Note {
                 call, signature, ..
             } => call.len() + signature.len() + 64,
             Self::Drop { id } => id.len(),
+            Self::Owns { name, .. } => name.len() + 64,
+            Self::Disowned { name } => name.len(),
             Self::Forget { .. } => 0,
         }
     }
@@ -70,6 +85,7 @@ impl Note {
     fn undoes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Drop { id }, Self::Keep { answer, .. }) => answer.id() == id,
+            (Self::Disowned { name }, Self::Owns { name: of, .. }) => of == name,
             (Self::Forget { token }, _) => other.token() == Some(*token),
             _ => false,
         }
@@ -104,13 +120,13 @@ struct Tray {
 
 impl Tray {
     fn put(&mut self, note: Note) {
-        match note {
-            Note::Keep { .. } | Note::Signature { .. } => {
+        match note.remembers() {
+            true => {
                 self.bytes += note.size();
                 self.memories.push_back(note);
                 self.bound();
             }
-            Note::Drop { .. } | Note::Forget { .. } => {
+            false => {
                 self.memories.retain(|memory| !note.undoes(memory));
                 self.bytes = self.memories.iter().map(Note::size).sum();
                 self.deletions.push_back(note);
@@ -149,15 +165,15 @@ impl Tray {
         // Those that came meanwhile are younger than all of the batch.
         let younger = self.deletions.len();
         for note in batch.into_iter().rev() {
-            match note {
-                Note::Keep { .. } | Note::Signature { .. } => {
+            match note.remembers() {
+                true => {
                     let mut deletions = self.deletions.iter().rev().take(younger);
                     if !deletions.any(|deletion| deletion.undoes(&note)) {
                         self.bytes += note.size();
                         self.memories.push_front(note);
                     }
                 }
-                Note::Drop { .. } | Note::Forget { .. } => self.deletions.push_front(note),
+                false => self.deletions.push_front(note),
             }
         }
         self.bound();

@@ -181,6 +181,7 @@ fn route(parts: &Parts) -> String {
 fn operation(call: &Call<'_>) -> Option<&'static str> {
     match call.expect {
         Expect::Content | Expect::Stream => Some("generate_content"),
+        Expect::Raw | Expect::Live => None,
         Expect::Anything => {
             let verb = call.path.rsplit(':').next().unwrap_or_default();
             verb.to_ascii_lowercase()

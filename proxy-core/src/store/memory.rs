@@ -9,7 +9,7 @@ use vault::Secret;
 use super::database::{Tx, query};
 use super::loaded::is_unnumbered;
 use super::seal::kept_place;
-use super::{Store, StoreError};
+use super::{Store, StoreError, owners};
 use crate::memory::scribe::Note;
 
 /// The most that answers may take, in bytes; the oldest go.
@@ -68,6 +68,8 @@ impl Store {
                     .await?;
                 }
                 Note::Forget { token } => forget_all_of(&mut tx, *token).await?,
+                Note::Owns { name, owner } => owners::put(&mut tx, name, owner, now).await?,
+                Note::Disowned { name } => owners::drop_one(&mut tx, name).await?,
             }
         }
         bound(&mut tx, now).await?;
@@ -173,7 +175,8 @@ async fn bound(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
         query(old).bind(now - KEPT).execute(&mut *tx).await?;
     }
     bound_answers(tx).await?;
-    bound_signatures(tx).await
+    bound_signatures(tx).await?;
+    owners::bound(tx, now).await
 }
 
 async fn bound_answers(tx: &mut Tx) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ mod memory;
 mod mysql;
 mod original;
 mod original_log;
+mod owners;
 mod requests;
 mod retention;
 mod seal;

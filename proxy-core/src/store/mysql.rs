@@ -30,7 +30,7 @@ const MIGRATIONS_TABLE: &str = "gemini_balance_migrations";
 
 /// All tables of this program but [`MIGRATIONS_TABLE`], which is small. A database may have
 /// others, of other programs.
-const OWN: [&str; 16] = [
+const OWN: [&str; 17] = [
     "audit",
     "call_signatures",
     "client_tokens",
@@ -44,6 +44,7 @@ const OWN: [&str; 16] = [
     "panel",
     "record_writers",
     "requests",
+    "resource_owners",
     "sessions",
     "settings",
     "sums",

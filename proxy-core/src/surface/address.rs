@@ -6,13 +6,15 @@
 //! it is answered.
 
 use contract::admin::Surface;
+use dialect::gemini::COLLECTIONS;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Request, Uri, header};
 
 /// Words before an endpoint that say nothing but whose protocol is spoken.
-const PREFIXES: [&str; 7] = [
+const PREFIXES: [&str; 8] = [
     "v1",
     "v1beta",
+    "v1alpha",
     "openai",
     "gemini",
     "hf",
@@ -71,7 +73,7 @@ pub(super) fn speaks(path: &str) -> Option<Surface> {
         return None;
     }
     let mut surface = match first {
-        "v1beta" | "gemini" | "vertex-express" => Surface::Gemini,
+        "v1beta" | "v1alpha" | "gemini" | "vertex-express" => Surface::Gemini,
         _ => Surface::Openai,
     };
     for segment in segments {
@@ -110,6 +112,9 @@ fn canonical(path: &str) -> Option<String> {
     {
         return None;
     }
+    if let Some(meant) = resource(&segments) {
+        return (meant != path).then_some(meant);
+    }
     let meant = (0..segments.len()).rev().find_map(|at| {
         let (before, end) = segments.split_at(at);
         before
@@ -118,6 +123,27 @@ fn canonical(path: &str) -> Option<String> {
             .then(|| endpoint(before, end))?
     })?;
     (meant != path).then_some(meant)
+}
+
+/// The path of what Google keeps for its clients, when that is meant: its own words lead to it,
+/// whatever prefix they have. `files` are OpenAI's, too, and therefore an endpoint.
+fn resource(segments: &[&str]) -> Option<String> {
+    let leads = |segment: &&str| {
+        matches!(*segment, "upload" | "download")
+            || (*segment != "files" && COLLECTIONS.contains(segment))
+    };
+    let at = segments.iter().position(leads)?;
+    let (before, rest) = segments.split_at(at);
+    if !before.iter().all(|segment| PREFIXES.contains(segment)) {
+        return None;
+    }
+    let rest = rest.join("/");
+    if matches!(segments.get(at), Some(&("upload" | "download"))) {
+        return Some(format!("/{rest}"));
+    }
+    let version = before.iter().rfind(|segment| segment.starts_with("v1"));
+    let version = version.copied().unwrap_or("v1beta");
+    Some(format!("/{version}/{rest}"))
 }
 
 /// The path of the endpoint that `end` is, if it is one.
@@ -149,6 +175,7 @@ fn version_of_models(before: &[&str], end: &[&str]) -> &'static str {
     }
     let version = before.iter().rfind(|segment| segment.starts_with("v1"));
     match version {
+        Some(&"v1alpha") => "v1alpha",
         Some(&"v1") if !has(&["gemini", "vertex-express"]) => "v1",
         None if !is_call && !has(&["gemini", "vertex-express"]) => "v1",
         _ => "v1beta",
@@ -186,6 +213,15 @@ mod tests {
             (
                 "/vertex-express/v1beta/models/m:streamGenerateContent",
                 "/v1beta/models/m:streamGenerateContent",
+            ),
+            (
+                "/gemini/v1beta/cachedContents/x",
+                "/v1beta/cachedContents/x",
+            ),
+            ("/gemini/upload/v1beta/files", "/upload/v1beta/files"),
+            (
+                "/vertex-express/interactions/x/cancel",
+                "/v1beta/interactions/x/cancel",
             ),
             // Google's own address for OpenAI's clients.
             ("/v1beta/openai/chat/completions", "/v1/chat/completions"),

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{Protocol, answer, call_with, event_writer, filled, unreadable};
 use super::{App, admit, json, models, read_body, refuse, turn_away};
-use crate::upstream::{Answer, Call, Expect, json_headers};
+use crate::upstream::{Answer, At, Call, Expect, json_headers};
 
 /// POST `/v1/messages`.
 pub(super) async fn messages(State(app): State<App>, request: Request) -> Response {
@@ -104,12 +104,13 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
         headers: json_headers(),
         body: body.into(),
         expect: Expect::Anything,
+        at: At::Any,
     };
     match call_with(app, &call, asked.uploads.as_ref(), trace).await? {
         Answer::Whole(whole) => {
             count_tokens_response(&whole.body).map_err(|error| unreadable(&error))
         }
-        Answer::Stream(_) => Err(Problem::bug("a count streamed")),
+        _ => Err(Problem::bug("a count streamed")),
     }
 }
 

@@ -20,8 +20,10 @@ use crate::upstream::{Answer, Call, OpenStream, Relay, Translate, Whole};
 
 /// What Google said.
 pub(super) enum Answered {
-    /// One answer.
-    One(Answer),
+    /// One answer, whole.
+    Whole(Whole),
+    /// One answer, streamed.
+    Stream(OpenStream),
     /// Streams, each with the notes of its call.
     Several(Vec<(OpenStream, Trace)>),
 }
@@ -54,6 +56,7 @@ pub(super) async fn several(
         match answer? {
             Answer::Stream(stream) => streams.push((stream, beside)),
             Answer::Whole(whole) => wholes.push(whole),
+            Answer::Raw(_) | Answer::Live(_) => return Err(Problem::bug("an answer came raw")),
         }
     }
     if wholes.is_empty() {
@@ -64,7 +67,7 @@ pub(super) async fn several(
         trace.usage(&peek);
     }
     let headers = HeaderMap::new();
-    Ok(Answered::One(Answer::Whole(Whole { headers, body })))
+    Ok(Answered::Whole(Whole { headers, body }))
 }
 
 /// What writes, and what it has been told.

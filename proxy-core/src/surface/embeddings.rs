@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::unreadable;
 use super::{App, admit, answered_by, json, read_body, refuse, turn_away};
-use crate::upstream::{Answer, Call, Expect, json_headers};
+use crate::upstream::{Answer, At, Call, Expect, json_headers};
 
 /// POST `/v1/embeddings`.
 pub(super) async fn embed(State(app): State<App>, request: Request) -> Response {
@@ -49,10 +49,11 @@ async fn attempt(app: &App, body: Body, trace: &mut Trace) -> Result<Vec<u8>, Pr
             headers: json_headers(),
             body: body.into(),
             expect: Expect::Anything,
+            at: At::Any,
         };
         match app.upstream.call(&app.core, &call, trace).await {
             Ok(Answer::Whole(whole)) => answers.push(whole.body),
-            Ok(Answer::Stream(_)) => return Err(Problem::bug("embeddings streamed")),
+            Ok(_) => return Err(Problem::bug("embeddings streamed")),
             Err(failure) => return Err(Problem::of(failure, &app.core)),
         }
     }

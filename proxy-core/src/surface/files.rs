@@ -22,12 +22,13 @@ use serde_json::json;
 use sha2::Sha256;
 use vault::Secret;
 
+use super::gemini::resources::made;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{random_id, unreadable};
 use super::{App, admit, answered_by, form, json, read_body, refuse, turn_away};
 use crate::pool::Unavailable;
-use crate::upstream::{Answer, Call, Expect, Failure};
+use crate::upstream::{Answer, At, Call, Expect, Failure};
 
 /// What uploads and questions about files are counted as: Google has no quota for them that
 /// belongs to a model.
@@ -116,6 +117,7 @@ pub(super) async fn delete(
     about(&app, &id, request, async |app, trace, file| {
         let id: FileId = file.id.parse().map_err(|()| no_such_file(&file.id))?;
         ask(app, Method::DELETE, &id, trace).await?;
+        app.core.owners.forget(&format!("files/{}", id.name));
         let deleted = json!({"id": file.id, "object": "file", "deleted": true});
         Ok(deleted.to_string().into_bytes())
     })
@@ -144,24 +146,28 @@ pub(super) async fn content(
 /// # Errors
 /// When it is no file of the client's, or its key cannot be used.
 pub(super) fn may_use(app: &App, id: &FileId, trace: &Trace) -> Result<(), Problem> {
-    match app.core.pool.status(id.key).map(|status| status.state) {
-        None => {
-            return Err(Problem::not_found(
-                "The Gemini key that this file was uploaded with is no longer here, and no other \
-                 finds it. Upload the file again.",
-            ));
-        }
-        Some(KeyState::Disabled | KeyState::Rejected { .. }) => {
-            return Err(Problem::bad_request(
-                "The Gemini key that this file was uploaded with is switched off or refused by \
-                 Google, and no other finds it. Upload the file again.",
-            ));
-        }
-        Some(_) => {}
-    }
+    check_key(app, id.key, "file")?;
     match sealed(app, id.key, &id.name, trace) {
         Some(ours) if Secret::from(&*ours.seal) == Secret::from(&*id.seal) => Ok(()),
         _ => Err(no_such_file(&id.to_string())),
+    }
+}
+
+/// Whether a key that something of a client's is at can be asked.
+///
+/// # Errors
+/// When it is gone, or off; `what` says what the client has there.
+pub(super) fn check_key(app: &App, key: i64, what: &str) -> Result<(), Problem> {
+    match app.core.pool.status(key).map(|status| status.state) {
+        None => Err(Problem::not_found(format!(
+            "The Gemini key that this {what} was made with is no longer here, and no other finds \
+             it. Make it again.",
+        ))),
+        Some(KeyState::Disabled | KeyState::Rejected { .. }) => Err(Problem::bad_request(format!(
+            "The Gemini key that this {what} was made with is switched off or refused by \
+                 Google, and no other finds it. Make it again.",
+        ))),
+        Some(_) => Ok(()),
     }
 }
 
@@ -214,9 +220,12 @@ async fn attempt_upload(
         headers,
         body: asked.body.into(),
         expect: Expect::Anything,
+        at: At::Only(key),
     };
-    let answer = app.upstream.call_with(&app.core, &call, trace, key).await;
+    let answer = app.upstream.call(&app.core, &call, trace).await;
     let file = GoogleFile::parse(&whole(app, answer)?).map_err(|error| unreadable(&error))?;
+    // Google's clients may go on with it.
+    made(app, &file.name, trace);
     let shown = shown(app, key, &file, trace);
     to_json(&shown.ok_or_else(|| Problem::cut("Google's answer about the file has no name."))?)
 }
@@ -236,8 +245,9 @@ async fn all(app: &App, trace: &mut Trace) -> Result<Vec<FileOut>, Problem> {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             expect: Expect::Anything,
+            at: At::Only(key),
         };
-        let answer = app.upstream.call_with(&app.core, &call, trace, key).await;
+        let answer = app.upstream.call(&app.core, &call, trace).await;
         let page = GoogleFiles::parse(&whole(app, answer)?).map_err(|error| unreadable(&error))?;
         let mine = page.files.iter().filter(|file| is_of(file, &owner));
         found.extend(mine.filter_map(|file| shown(app, key, file, trace)));
@@ -291,12 +301,9 @@ async fn ask(app: &App, method: Method, id: &FileId, trace: &mut Trace) -> Resul
         headers: HeaderMap::new(),
         body: Bytes::new(),
         expect: Expect::Anything,
+        at: At::Only(id.key),
     };
-    match app
-        .upstream
-        .call_with(&app.core, &call, trace, id.key)
-        .await
-    {
+    match app.upstream.call(&app.core, &call, trace).await {
         // What Google says of files that are gone as well as of those of others.
         Err(Failure::Refused {
             status: StatusCode::FORBIDDEN | StatusCode::NOT_FOUND,
@@ -317,7 +324,7 @@ fn no_such_file(id: &str) -> Problem {
 fn whole(app: &App, answer: Result<Answer, Failure>) -> Result<Bytes, Problem> {
     match answer {
         Ok(Answer::Whole(whole)) => Ok(whole.body),
-        Ok(Answer::Stream(_)) => Err(Problem::bug("a file streamed")),
+        Ok(_) => Err(Problem::bug("a file streamed")),
         Err(failure) => Err(Problem::of(failure, &app.core)),
     }
 }
@@ -331,8 +338,11 @@ fn is_of(file: &GoogleFile, owner: &str) -> bool {
     file.label().is_some_and(|label| label.owner == owner)
 }
 
-/// The key that a client's files are at.
-fn home(app: &App, trace: &Trace) -> Result<i64, Problem> {
+/// The key that a client's files are at, and what else it is to use together with them.
+///
+/// # Errors
+/// When no key can have files.
+pub(super) fn home(app: &App, trace: &Trace) -> Result<i64, Problem> {
     // `new()` has fixed keys: every process finds the same.
     let mut hasher = DefaultHasher::new();
     trace.token_id().hash(&mut hasher);

@@ -36,11 +36,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use contract::admin::{DatabaseState, PoolSummary, Surface};
+use dialect::gemini::COLLECTIONS;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -139,6 +140,10 @@ pub(crate) fn router(
 
 /// The routes that clients use.
 pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
+    let app = App(Arc::new(AppParts {
+        core: core.clone(),
+        upstream: upstream.clone(),
+    }));
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/responses", post(responses::create))
@@ -158,8 +163,10 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
                 .route("/v1/files", get(files::list).post(files::upload))
                 .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
                 .route("/v1/files/{id}/content", get(files::content))
-                .route_layer(from_fn(not_googles)),
+                .route_layer(from_fn_with_state(app.clone(), files_of_google)),
         )
+        .merge(resources())
+        .route("/ws/{*path}", get(gemini::live::live))
         .route("/v1/audio/speech", post(speech::speak))
         .route("/v1/audio/transcriptions", post(transcribe::transcribe))
         .route("/v1/audio/translations", post(transcribe::translate))
@@ -174,6 +181,11 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
             "/v1beta/models/{target}",
             get(gemini::model).post(gemini::generate),
         )
+        .route("/v1alpha/models", get(gemini::models))
+        .route(
+            "/v1alpha/models/{target}",
+            get(gemini::model).post(gemini::generate),
+        )
         .method_not_allowed_fallback(wrong_method)
         // Web pages may be clients: what lets them in is the token, which a foreign page
         // does not have. The admin API has a cookie, and therefore no CORS.
@@ -185,10 +197,38 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
                 .expose_headers(cors::Any)
                 .max_age(Duration::from_secs(24 * 60 * 60)),
         )
-        .with_state(App(Arc::new(AppParts {
-            core: core.clone(),
-            upstream: upstream.clone(),
-        })))
+        .with_state(app)
+}
+
+/// What Google keeps for clients, below each version that its clients name.
+fn resources() -> Router<App> {
+    let mut router = Router::new()
+        .route(
+            "/upload/{version}/{*path}",
+            any(gemini::resources::resource),
+        )
+        .route(
+            "/download/{version}/{*path}",
+            any(gemini::resources::resource),
+        );
+    for version in ["v1", "v1beta", "v1alpha"] {
+        router = router.route(
+            &format!("/{version}/models/{{model}}/operations/{{*rest}}"),
+            any(gemini::resources::resource),
+        );
+        // `/v1/files` has OpenAI's routes, and `/v1beta/files` means it.
+        for collection in COLLECTIONS.iter().filter(|name| **name != "files") {
+            let handler = match version {
+                "v1" => any(gemini::resources::if_googles),
+                _ => any(gemini::resources::resource),
+            };
+            let path = format!("/{version}/{collection}");
+            router = router
+                .route(&path, handler.clone())
+                .route(&format!("{path}/{{*rest}}"), handler);
+        }
+    }
+    router
 }
 
 /// `/v1/models` belongs to OpenAI's clients, to Anthropic's and to Google's newest
@@ -209,10 +249,10 @@ async fn one_model(app: State<App>, request: Request) -> Response {
     }
 }
 
-/// `/v1/files` is OpenAI's here; Google's newest clients have other files by that name.
-async fn not_googles(request: Request, next: Next) -> Response {
+/// `/v1/files` is OpenAI's here, unless the token is sent as Google's clients do.
+async fn files_of_google(app: State<App>, request: Request, next: Next) -> Response {
     match style(&request) {
-        Style::Google => unknown_path(Surface::Gemini, request).await,
+        Style::Google => gemini::resources::resource(app, request).await,
         Style::Anthropic | Style::Bearer => next.run(request).await,
     }
 }
@@ -239,6 +279,12 @@ fn admit_beside(app: &App, parts: &Parts, surface: Surface) -> Result<Trace, Pro
     let_in(app, parts, surface, |token| {
         app.core.tokens.admit_beside(token, &app.core.clock)
     })
+}
+
+/// Lets in what the token with this number has begun; `None` when it is not accepted any more.
+fn admit_of(app: &App, parts: &Parts, surface: Surface, token: i64) -> Option<Trace> {
+    let admitted = app.core.tokens.admit_of(token, &app.core.clock)?;
+    Some(Trace::start(&app.core, surface, Some(admitted), parts))
 }
 
 fn let_in(

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::trace::Trace;
 use super::{App, admit, json, refuse};
 use crate::Core;
-use crate::upstream::{Answer, Call, Expect, Upstream};
+use crate::upstream::{Answer, At, Call, Expect, Upstream};
 
 /// Answers with what `write` makes of the models and of the time to give as theirs (seconds
 /// since 1970); `None` means that the model asked for is not among them.
@@ -74,6 +74,7 @@ pub(crate) async fn list(core: &Core, upstream: &Upstream) -> Result<Vec<Model>,
             headers: HeaderMap::new(),
             body: Bytes::new(),
             expect: Expect::Anything,
+            at: At::Any,
         };
         let answer = match upstream.call(core, &call, &mut Trace::silent()).await {
             Ok(answer) => answer,

@@ -355,6 +355,11 @@ impl Trace {
         self.record.token_id
     }
 
+    /// The number of the key that is tried, or has answered; `None` when another instance chose it.
+    pub fn key_id(&self) -> Option<i64> {
+        self.record.key_id
+    }
+
     /// What the client's token is called where others can read it.
     pub fn token_word(&self) -> &str {
         self.admitted.as_ref().map_or("panel", Admitted::word)

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{Written, event_writer, unreadable};
 use super::{App, admit, answered_by, event_stream, form, read_body, refuse, relay, turn_away};
-use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, json_headers};
+use crate::upstream::{Answer, At, Call, Expect, OpenStream, Relay, json_headers};
 
 /// POST `/v1/audio/transcriptions`.
 pub(super) async fn transcribe(State(app): State<App>, request: Request) -> Response {
@@ -80,10 +80,12 @@ async fn attempt(
         headers: json_headers(),
         body: std::mem::take(&mut asked.body).into(),
         expect,
+        at: At::Any,
     };
     let answer = app.upstream.call(&app.core, &call, trace).await;
     match answer.map_err(|failure| Problem::of(failure, &app.core))? {
         Answer::Stream(stream) => Ok(Answered::Stream(stream)),
+        Answer::Raw(_) | Answer::Live(_) => Err(Problem::bug("an answer came raw")),
         Answer::Whole(whole) => transcribe_response(&asked, &whole.body)
             .map(Answered::Whole)
             .map_err(|unheard| match unheard {

@@ -20,6 +20,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::choices::{Answered, several, together};
 use super::flow::{Beating, Late, Paced};
+use super::gemini::resources;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::{
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::Core;
 use crate::settings::Settings;
-use crate::upstream::{Answer, Call, Expect, Relay, Translate, json_headers};
+use crate::upstream::{Answer, At, Call, Expect, Relay, Translate, json_headers};
 
 /// One request of a protocol that is translated, and the way back.
 pub(super) trait Protocol: Sized + Send + 'static {
@@ -243,10 +244,14 @@ async fn ask<P: Protocol>(
         headers: json_headers(),
         body: body.into(),
         expect,
+        at: At::Any,
     };
     if asked.choices() <= 1 {
-        let answer = call_with(app, &call, asked.uploads(), trace).await?;
-        return Ok(Answered::One(answer));
+        return match call_with(app, &call, asked.uploads(), trace).await? {
+            Answer::Whole(whole) => Ok(Answered::Whole(whole)),
+            Answer::Stream(stream) => Ok(Answered::Stream(stream)),
+            Answer::Raw(_) | Answer::Live(_) => Err(Problem::bug("an answer came raw")),
+        };
     }
     several(app, (&call, asked.uploads()), asked.choices(), trace).await
 }
@@ -263,13 +268,13 @@ impl<P: Protocol> Exchanged<P> {
                     event_stream(pace.slow(pace.alive::<P>(body)))
                 });
             }
-            Ok(Answered::One(Answer::Stream(stream))) => {
+            Ok(Answered::Stream(stream)) => {
                 return relay(self.trace, |trace| {
                     let body = Body::new(Relay::new(stream, written, trace));
                     event_stream(pace.slow(pace.alive::<P>(body)))
                 });
             }
-            Ok(Answered::One(Answer::Whole(whole))) => whole,
+            Ok(Answered::Whole(whole)) => whole,
         };
         if self.asked.wants_stream() {
             let events = written.all(whole.body, &mut self.trace);
@@ -303,13 +308,11 @@ impl<P: Protocol> Exchanged<P> {
                 self.trace.first_byte();
                 Late::Flow(together(streams, written, self.trace))
             }
-            Ok(Answered::One(Answer::Stream(stream))) => {
+            Ok(Answered::Stream(stream)) => {
                 self.trace.first_byte();
                 Late::Flow(Body::new(Relay::new(stream, written, self.trace)))
             }
-            Ok(Answered::One(Answer::Whole(whole))) => {
-                Late::Whole(written.all(whole.body, &mut self.trace))
-            }
+            Ok(Answered::Whole(whole)) => Late::Whole(written.all(whole.body, &mut self.trace)),
         }
     }
 
@@ -352,22 +355,27 @@ impl Signed {
     }
 }
 
-/// Makes a call: with the key of the files that it names, or, when it names none, with any.
+/// Makes a call: with the key of the files and cached contents that it names, or, when it names none,
+/// with any.
 pub(super) async fn call_with(
     app: &App,
     call: &Call<'_>,
     uploads: Option<&Uploads>,
     trace: &mut Trace,
 ) -> Result<Answer, Problem> {
-    let answer = match uploads {
-        None => app.upstream.call(&app.core, call, trace).await,
+    let at = match uploads {
+        None => resources::place(app, &call.body, trace)
+            .await?
+            .unwrap_or_default(),
         Some(Uploads { key, files }) => {
             for file in files {
                 files::may_use(app, file, trace)?;
             }
-            app.upstream.call_with(&app.core, call, trace, *key).await
+            At::Only(*key)
         }
     };
+    let call = Call { at, ..call.again() };
+    let answer = app.upstream.call(&app.core, &call, trace).await;
     answer.map_err(|failure| Problem::of(failure, &app.core))
 }
 
@@ -386,10 +394,11 @@ pub(super) async fn whole(
         headers: json_headers(),
         body,
         expect: Expect::Content,
+        at: At::Any,
     };
     match call_with(app, &call, uploads, trace).await? {
         Answer::Whole(whole) => Ok(whole.body),
-        Answer::Stream(_) => Err(Problem::bug("a whole answer streamed")),
+        _ => Err(Problem::bug("a whole answer streamed")),
     }
 }
 

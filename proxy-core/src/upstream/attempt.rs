@@ -5,14 +5,14 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use dialect::gemini::Peek;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use reqwest::Url;
 use tower_http::timeout::TimeoutBody;
 use vault::Secret;
 
 use super::failure::{Failure, Setback, by_route, lost, refused};
-use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Upstream, Whole, stream};
+use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Raw, Upstream, Whole, live, stream};
 use crate::Core;
 use crate::egress::{Full, Route};
 use crate::pool::{EgressEffect, Outcome, Picked};
@@ -27,9 +27,12 @@ const ERROR_BODY_LIMIT: usize = 256 * 1024;
 /// The most that is read of an answer that is not streamed; images come inline.
 const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
 
+/// How often a download is sent elsewhere.
+const MOST_REDIRECTS: usize = 5;
+
 /// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
 /// must not move.
-pub(super) type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
+pub type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
 
 /// Where an attempt goes, and what lets it in there.
 #[derive(Clone, Copy)]
@@ -145,6 +148,10 @@ impl Upstream {
             Ok(Err(error)) => return Err(by_route(lost(error.into()), route)),
             Err(_) => return Err(Setback::too_slow()),
         };
+        if call.expect == Expect::Live && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let begun = live::begin(response, call.body.clone(), settings.timeout).await;
+            return begun.map(Answer::Live);
+        }
         let (head, body) = http::Response::from(response).into_parts();
         let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
         if !head.status.is_success() {
@@ -155,6 +162,13 @@ impl Upstream {
             Expect::Stream => stream::open(body, (way, settings), trace)
                 .await
                 .map(Answer::Stream),
+            // An answer to what asked for a WebSocket.
+            Expect::Live => Err(Setback::malformed()),
+            Expect::Raw => Ok(Answer::Raw(Raw {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })),
             expect => {
                 let headers = head.headers;
                 let body = read_up_to(body, ANSWER_LIMIT).await?;
@@ -177,21 +191,12 @@ impl Upstream {
         way: Way<'_>,
         route: &Route,
     ) -> reqwest::Result<reqwest::Response> {
-        let client = self.by(route)?;
+        let client = match call.expect {
+            Expect::Live => self.sockets_by(route)?,
+            _ => self.by(route)?,
+        };
         let base = way.base_url(settings);
-        let mut address =
-            String::with_capacity(base.len() + call.path.len() + call.query.len() + 1);
-        // `https://host/v1beta` has its uploads at `https://host/upload/v1beta`.
-        match (call.path.strip_prefix("/upload"), base.rsplit_once('/')) {
-            (Some(path), Some((host, version))) => {
-                address.extend([host, "/upload/", version, path]);
-            }
-            _ => address.extend([base, call.path]),
-        }
-        if !call.query.is_empty() {
-            address.push('?');
-            address.push_str(call.query);
-        }
+        let address = address(base, call.path, call.query);
         let Ok(url) = Url::parse(&address) else {
             return client.get(&*address).send().await;
         };
@@ -199,11 +204,73 @@ impl Upstream {
         let headers = request.headers_mut();
         *headers = call.headers.clone();
         way.sign(settings, headers);
+        if call.expect == Expect::Live {
+            live::ask_for_socket(headers);
+        }
         if call.method != Method::GET {
             *request.body_mut() = Some(call.body.clone().into());
         }
-        client.execute(request).await
+        if call.expect != Expect::Raw || call.method != Method::GET {
+            return client.execute(request).await;
+        }
+        // Only what is downloaded lies elsewhere at times.
+        let mut redirects = 0;
+        loop {
+            let again = request.try_clone();
+            let asked = request.url().clone();
+            let response = client.execute(request).await?;
+            let to = match again {
+                Some(_) if redirects == MOST_REDIRECTS => None,
+                Some(again) => target(&response, &asked).map(|to| (again, to)),
+                None => None,
+            };
+            let Some((again, to)) = to else {
+                return Ok(response);
+            };
+            request = again;
+            if to.origin() != asked.origin() {
+                // What lets one in here is nobody else's to see.
+                *request.headers_mut() = HeaderMap::new();
+            }
+            *request.url_mut() = to;
+            redirects += 1;
+        }
     }
+}
+
+/// Where an answer sends whoever asked `asked`: never from TLS to none.
+fn target(response: &reqwest::Response, asked: &Url) -> Option<Url> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let to = response.headers().get(http::header::LOCATION)?;
+    let to = asked.join(to.to_str().ok()?).ok()?;
+    let is_safe = to.scheme() == "https" || to.origin() == asked.origin();
+    is_safe.then_some(to)
+}
+
+/// Where a call goes. `https://host/v1beta` has its uploads at `https://host/upload/v1beta`, and
+/// what is newer at `https://host/v1alpha`.
+pub(super) fn address(base: &str, path: &str, query: &str) -> String {
+    let mut address = String::with_capacity(base.len() + path.len() + query.len() + 10);
+    let beside = |area: &str| path.strip_prefix(area).filter(|rest| rest.starts_with('/'));
+    match base.rsplit_once('/') {
+        Some((host, version)) if let Some(path) = beside("/upload") => {
+            address.extend([host, "/upload/", version, path]);
+        }
+        Some((host, version)) if let Some(path) = beside("/download") => {
+            address.extend([host, "/download/", version, path]);
+        }
+        Some((host, _)) if beside("/v1alpha").is_some() || beside("/ws").is_some() => {
+            address.extend([host, path])
+        }
+        _ => address.extend([base, path]),
+    }
+    if !query.is_empty() {
+        address.push('?');
+        address.push_str(query);
+    }
+    address
 }
 
 /// Whether an answer is worth giving to the client. A blocked prompt and a model that ran

@@ -9,7 +9,7 @@ use contract::Millis;
 
 use super::failure::{Failure, Setback};
 use super::hedge::{Bounds, Failed};
-use super::{Answer, Call, Expect, Upstream, conversation, express, hop};
+use super::{Answer, At, Call, Expect, Upstream, conversation, express, hop};
 use crate::Core;
 use crate::egress::{Egress, Route};
 use crate::pool::{
@@ -28,18 +28,6 @@ struct Terms<'a> {
     settings: &'a Arc<Settings>,
     /// How long one is waited for.
     patience: Duration,
-    /// The one key that will do.
-    only: Option<i64>,
-}
-
-impl<'a> Terms<'a> {
-    fn of(settings: &'a Arc<Settings>, patience: Duration) -> Self {
-        Self {
-            settings,
-            patience,
-            only: None,
-        }
-    }
 }
 
 impl Upstream {
@@ -56,14 +44,17 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
-        if let Some(hop) = core.next_hop().filter(|_| !trace.came_through()) {
+        if let Some(hop) = core
+            .next_hop()
+            .filter(|_| call.at == At::Any && !trace.came_through())
+        {
             let through = Box::pin(hop::call(self, core, &hop, (call, &settings), trace));
             if let Some(ended) = through.await {
                 return ended;
             }
         }
         let chain = match call.expect {
-            Expect::Anything => &[][..],
+            Expect::Anything | Expect::Raw | Expect::Live => &[][..],
             Expect::Content | Expect::Stream => settings.model_fallbacks.of(call.model),
         };
         let chain: Vec<&str> = chain
@@ -82,7 +73,10 @@ impl Upstream {
                 path: &path,
                 ..call.again()
             };
-            let terms = Terms::of(&settings, Duration::ZERO);
+            let terms = Terms {
+                settings: &settings,
+                patience: Duration::ZERO,
+            };
             let ended = Box::pin(self.with_keys(core, &asked, terms, trace)).await;
             if !matches!(ended, Err(Failure::NoKey { .. })) {
                 return ended;
@@ -96,28 +90,11 @@ impl Upstream {
             path: &path,
             ..call.again()
         };
-        let terms = Terms::of(&settings, patience);
-        Box::pin(self.with_keys(core, &asked, terms, trace)).await
-    }
-
-    /// Makes `call` with this key and no other, and never through another instance, whose keys
-    /// are others: for something that belongs to the key's project, which no other key would find.
-    ///
-    /// # Errors
-    /// The last attempt's failure, or why the key cannot be asked.
-    pub async fn call_with(
-        &self,
-        core: &Core,
-        call: &Call<'_>,
-        trace: &mut Trace,
-        key: i64,
-    ) -> Result<Answer, Failure> {
-        let settings = Guard::into_inner(core.settings());
         let terms = Terms {
-            only: Some(key),
-            ..Terms::of(&settings, trace.patience(settings.patience))
+            settings: &settings,
+            patience,
         };
-        Box::pin(self.with_keys(core, call, terms, trace)).await
+        Box::pin(self.with_keys(core, &asked, terms, trace)).await
     }
 
     /// Makes `call` with one key after the other.
@@ -140,19 +117,29 @@ impl Upstream {
         let tokens = tokens::estimate(&call.body);
         let is_paid = core.pool.is_paid();
         let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
-        let prefer = conversation.and_then(|conversation| {
-            Some(Prefer {
-                key: core.pool.answered_before(conversation.id)?,
-                strongly: conversation.strongly,
-            })
-        });
+        let prefer = match call.at {
+            At::Rather(key) => Some(Prefer {
+                key,
+                strongly: true,
+            }),
+            _ => conversation.and_then(|conversation| {
+                Some(Prefer {
+                    key: core.pool.answered_before(conversation.id)?,
+                    strongly: conversation.strongly,
+                })
+            }),
+        };
+        let only = match call.at {
+            At::Only(key) => Some(key),
+            At::Any | At::Here | At::Rather(_) => None,
+        };
         let mut course = Course::new(core.express.unable(call));
         for tries in 0..MOST_TRIES {
             let want = Want {
                 never: &course.never,
                 rather_not: &course.rather_not,
                 prefer,
-                only: terms.only,
+                only,
                 judge: course.judge.as_ref(),
                 ..Want::any(call.model, tokens)
             };
@@ -211,7 +198,7 @@ fn may_hedge(settings: &Settings, call: &Call<'_>, want: &Want<'_>) -> bool {
         && settings.egress_concurrency == 0
         && settings.egress_gap_ms == 0
         && matches!(call.expect, Expect::Content | Expect::Stream)
-        && want.only.is_none()
+        && call.at == At::Any
         && !want.prefer.is_some_and(|prefer| prefer.strongly)
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::attempt::Way;
-use super::{Call, Expect, Upstream, json_headers};
+use super::{At, Call, Expect, Upstream, json_headers};
 use crate::pool::{Outcome, Picked};
 use crate::surface::trace::Trace;
 use crate::{Core, KeyChecked};
@@ -21,6 +21,7 @@ impl Upstream {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             expect: Expect::Anything,
+            at: At::Any,
         };
         let started = core.clock.monotonic();
         let settings = Guard::into_inner(core.settings());
@@ -70,6 +71,7 @@ impl Upstream {
             headers: json_headers(),
             body: Bytes::from_static(br#"{"contents":[{"parts":[{"text":"hi"}]}]}"#),
             expect: Expect::Anything,
+            at: At::Any,
         };
         let settings = Guard::into_inner(core.settings());
         let mut trace = Trace::silent();

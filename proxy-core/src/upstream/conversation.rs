@@ -39,7 +39,7 @@ pub(super) fn of(
     mode: &str,
     is_paid: bool,
 ) -> Option<Conversation> {
-    if call.expect == Expect::Anything || mode == "off" {
+    if matches!(call.expect, Expect::Anything | Expect::Raw | Expect::Live) || mode == "off" {
         return None;
     }
     let mut hasher = DefaultHasher::new();

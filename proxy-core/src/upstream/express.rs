@@ -14,7 +14,7 @@ use http::{HeaderMap, Method};
 
 use super::attempt::Way;
 use super::failure::{Failure, Setback};
-use super::{Answer, Call, Expect, Upstream, Whole, json_headers};
+use super::{Answer, At, Call, Expect, Upstream, Whole, json_headers};
 use crate::Core;
 use crate::pool::{Outcome, Picked, Pool};
 use crate::settings::Settings;
@@ -152,6 +152,7 @@ impl Upstream {
             headers: json_headers(),
             body: Bytes::from_static(br#"{"contents":[{"role":"user","parts":[{"text":"?"}]}]}"#),
             expect: Expect::Anything,
+            at: At::Any,
         };
         let way = Way::Express(key);
         self.attempt_one(core, settings, &call, way, &mut Trace::silent())
@@ -176,6 +177,7 @@ impl Upstream {
             headers: call.headers.clone(),
             body: body.into(),
             expect,
+            at: call.at,
         };
         let bodies = match express(verb, &call.body) {
             Express::Same | Express::Never => {
@@ -194,7 +196,7 @@ impl Upstream {
             let call = made(&path, body, Expect::Anything);
             match self.attempt_one(core, settings, &call, way, trace).await? {
                 Answer::Whole(whole) => answers.push(whole.body),
-                Answer::Stream(_) => return Err(Setback::malformed()),
+                _ => return Err(Setback::malformed()),
             }
         }
         let body = embeddings(verb, &answers).map_err(|_| Setback::malformed())?;

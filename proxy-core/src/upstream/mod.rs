@@ -15,6 +15,7 @@ mod express;
 mod failure;
 mod hedge;
 mod hop;
+mod live;
 mod stream;
 
 use std::collections::HashMap;
@@ -22,14 +23,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
+pub use attempt::Incoming;
 pub(crate) use attempt::scrub;
 pub(crate) use express::ExpressKeys;
 pub use failure::Failure;
 pub(crate) use hop::HOP_HEADER;
 pub use hop::{NextHop, Through};
+pub(crate) use live::LARGEST_MESSAGE;
+pub use live::LiveSession;
 pub use stream::{OpenStream, Relay, Translate};
 
 use crate::StartError;
@@ -51,14 +55,16 @@ pub struct Upstream {
     pub(crate) media: Arc<Fetcher>,
     /// Those through proxies, by [`crate::egress::Proxy::id`].
     proxied: Arc<Mutex<HashMap<u64, reqwest::Client>>>,
+    /// Those that become WebSockets, by the same; `None`: straight.
+    sockets: Arc<Mutex<HashMap<Option<u64>, reqwest::Client>>>,
 }
 
 /// One call to be made, with whatever key.
 pub struct Call<'a> {
-    /// GET or POST.
+    /// As the client asked.
     pub method: Method,
-    /// The path below the base URL, e.g. `/models/gemini-2.5-flash:generateContent`. Below
-    /// `/upload/` it is where Google has its uploads: beside the base URL, not in it.
+    /// The path below the base URL, e.g. `/models/gemini-2.5-flash:generateContent`. What Google
+    /// has beside the base URL is named by its beginning: `/upload`, `/download`, `/v1alpha`.
     pub path: &'a str,
     /// The query to pass on, without a credential; may be empty.
     pub query: &'a str,
@@ -71,11 +77,28 @@ pub struct Call<'a> {
     pub body: Bytes,
     /// What counts as an answer.
     pub expect: Expect,
+    /// Which key makes it.
+    pub at: At,
+}
+
+/// Which key makes a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// Any, or another instance where calls go through one.
+    #[default]
+    Any,
+    /// Any of this instance: what comes of the call is to be found by it again.
+    Here,
+    /// This one as long as it can, or else any of this instance.
+    Rather(i64),
+    /// This one only: the call is about something that belongs to its project, which no other
+    /// finds.
+    Only(i64),
 }
 
 impl Call<'_> {
     /// The same once more; that copies no body.
-    fn again(&self) -> Call<'_> {
+    pub(crate) fn again(&self) -> Call<'_> {
         Call {
             method: self.method.clone(),
             headers: self.headers.clone(),
@@ -94,6 +117,10 @@ pub enum Expect {
     Content,
     /// A 2xx whose body is a stream of generations, the first of which hold something.
     Stream,
+    /// Any 2xx, whose body is passed on as it comes.
+    Raw,
+    /// A WebSocket, on which something has come in answer to the body.
+    Live,
 }
 
 /// What an accepted attempt gave.
@@ -102,6 +129,20 @@ pub enum Answer {
     Whole(Whole),
     /// A stream whose beginning has been seen to hold content.
     Stream(OpenStream),
+    /// A body that comes yet.
+    Raw(Raw),
+    /// A session that has begun.
+    Live(LiveSession),
+}
+
+/// An answer whose body is passed on as it comes.
+pub struct Raw {
+    /// Google's status: 200, or 206 where a part was asked for.
+    pub status: StatusCode,
+    /// Google's headers.
+    pub headers: HeaderMap,
+    /// The body, each piece within `TIME_OUT`.
+    pub body: Incoming,
 }
 
 /// A whole answer.
@@ -120,11 +161,13 @@ impl Upstream {
     pub fn new() -> Result<Self, StartError> {
         // Another part of the process may have installed the same provider; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = client(None).map_err(|error| StartError::Upstream(error.to_string()))?;
+        let client =
+            client(None, Speaks::Any).map_err(|error| StartError::Upstream(error.to_string()))?;
         Ok(Self {
             client,
             media: Arc::default(),
             proxied: Arc::default(),
+            sockets: Arc::default(),
         })
     }
 
@@ -133,22 +176,55 @@ impl Upstream {
         let Route::Proxy(proxy) = route else {
             return Ok(self.client.clone());
         };
-        let mut proxied = self.proxied.lock();
-        if let Some(known) = proxied.get(&proxy.id()) {
-            return Ok(known.clone());
-        }
-        let new = client(Some(proxy.for_client()?))?;
-        if proxied.len() >= MOST_PROXIED {
-            // Of proxies that were changed again and again; those in use are made anew.
-            proxied.clear();
-        }
-        proxied.insert(proxy.id(), new.clone());
-        Ok(new)
+        known_or_new(&self.proxied, proxy.id(), || {
+            client(Some(proxy.for_client()?), Speaks::Any)
+        })
+    }
+
+    /// The connections by a way that can become WebSockets, which only those of HTTP/1.1 can (RFC
+    /// 8441 is not Google's).
+    fn sockets_by(&self, route: &Route) -> reqwest::Result<reqwest::Client> {
+        let (id, proxy) = match route {
+            Route::Proxy(proxy) => (Some(proxy.id()), Some(proxy)),
+            Route::Direct => (None, None),
+        };
+        known_or_new(&self.sockets, id, || {
+            let proxy = proxy.map(|proxy| proxy.for_client()).transpose()?;
+            client(proxy, Speaks::Http1)
+        })
     }
 }
 
+/// Those of a proxy, made when they are first needed.
+fn known_or_new<K: Eq + std::hash::Hash>(
+    known: &Mutex<HashMap<K, reqwest::Client>>,
+    id: K,
+    new: impl FnOnce() -> reqwest::Result<reqwest::Client>,
+) -> reqwest::Result<reqwest::Client> {
+    let mut known = known.lock();
+    if let Some(client) = known.get(&id) {
+        return Ok(client.clone());
+    }
+    let client = new()?;
+    if known.len() >= MOST_PROXIED {
+        // Of proxies that were changed again and again; those in use are made anew.
+        known.clear();
+    }
+    known.insert(id, client.clone());
+    Ok(client)
+}
+
+/// Which HTTP a connection speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    /// What the other side likes best.
+    Any,
+    /// Version 1.1.
+    Http1,
+}
+
 /// Connections, through a proxy or straight.
-fn client(proxy: Option<reqwest::Proxy>) -> reqwest::Result<reqwest::Client> {
+fn client(proxy: Option<reqwest::Proxy>, speaks: Speaks) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         // The system's proxy is never baked in: `crate::egress` says which one is used.
         .no_proxy()
@@ -156,6 +232,10 @@ fn client(proxy: Option<reqwest::Proxy>) -> reqwest::Result<reqwest::Client> {
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(90));
+    let builder = match speaks {
+        Speaks::Any => builder,
+        Speaks::Http1 => builder.http1_only(),
+    };
     match proxy {
         Some(proxy) => builder.proxy(proxy),
         None => builder,

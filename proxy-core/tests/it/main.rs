@@ -48,6 +48,7 @@ mod outcomes;
 #[cfg(test)]
 mod quota;
 mod records;
+mod resources;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]

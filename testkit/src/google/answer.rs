@@ -459,9 +459,6 @@ pub fn tokens(text: &str) -> u64 {
 /// What Google counts for a picture, whatever its size (up to 384 pixels a side).
 const PICTURE_TOKENS: u64 = 258;
 
-/// Tokens of a cached content; the fake keeps no caches and takes every one to be this big.
-pub const CACHED_TOKENS: u64 = 1024;
-
 /// Tokens that a request puts in: text and media of contents and system instruction, and the declarations of tools.
 pub(super) fn input_tokens(body: &Value) -> u64 {
     let of_content = |content: &Value| -> u64 {
@@ -482,11 +479,6 @@ pub(super) fn input_tokens(body: &Value) -> u64 {
             .iter()
             .map(|tool| tokens(&tool.to_string()))
             .sum::<u64>()
-        + if text(body, "cached_content").is_empty() {
-            0
-        } else {
-            CACHED_TOKENS
-        }
 }
 
 /// The thought signature that the fake gives for this content, and accepts again.

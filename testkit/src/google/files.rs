@@ -1,67 +1,71 @@
-//! The Files API: uploads in one request (`multipart`), the list, and what each project sees.
+//! The Files API: what is uploaded, what models make, and what each project sees of it.
 //!
-//! Deliberately absent: resumable uploads, and files that models make.
+//! Names, fields and limits: <https://ai.google.dev/api/files>. That files of another project
+//! answer as files that do not exist, with 403: many reports, e.g.
+//! google-gemini/deprecated-generative-ai-python#692.
+//!
+//! Deliberately absent: files that are still `PROCESSING`, `files:register`, and the 20 GB that
+//! a project may keep.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::request::Parts;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::World;
-use super::answer::hash;
 use super::error::GoogleError;
 use super::proto::{get, list, text};
-use super::target::Target;
+use super::reply::{Page, Reply};
+use super::shelf::{Asked, Caller, Owned, Paging, time};
+use super::upload::{self, Given};
 
-/// Files last for two days.
-const LIFE: SignedDuration = SignedDuration::from_hours(48);
+/// Files last for two days, in milliseconds.
+const LIFE: i64 = 48 * 60 * 60 * 1000;
+const HOST: &str = "https://generativelanguage.googleapis.com/";
 const URI: &str = "https://generativelanguage.googleapis.com/v1beta/";
 
-/// A file that was uploaded.
+/// A file.
 #[derive(Debug)]
 pub(super) struct File {
-    /// `files/abc`
-    name: String,
-    project: String,
     display_name: String,
-    mime_type: String,
-    size: usize,
-    sha256: String,
-    /// In milliseconds since 1970.
-    created: i64,
+    pub mime_type: String,
+    pub content: Bytes,
+    /// A model made it, so it can be downloaded; what was uploaded cannot.
+    generated: bool,
 }
 
-impl File {
-    fn to_json(&self) -> Value {
-        let time = |at: Timestamp| at.to_string();
-        let created = Timestamp::from_millisecond(self.created).unwrap_or_default();
-        let expires = created.checked_add(LIFE).unwrap_or(created);
-        json!({
-            "name": self.name,
-            "displayName": self.display_name,
-            "mimeType": self.mime_type,
-            "sizeBytes": self.size.to_string(),
-            "createTime": time(created),
-            "updateTime": time(created),
-            "expirationTime": time(expires),
-            "sha256Hash": self.sha256,
-            "uri": format!("{URI}{}", self.name),
-            "state": "ACTIVE",
-            "source": "UPLOADED",
-        })
+/// The file as Google describes it.
+pub(super) fn show(file: &Owned<File>) -> Value {
+    let mut shown = json!({ "name": file.name });
+    if !file.it.display_name.is_empty() {
+        shown["displayName"] = json!(file.it.display_name);
     }
+    shown["mimeType"] = json!(file.it.mime_type);
+    shown["sizeBytes"] = json!(file.it.content.len().to_string());
+    shown["createTime"] = json!(time(file.created));
+    shown["updateTime"] = json!(time(file.created));
+    shown["expirationTime"] = json!(time(file.expires.unwrap_or_default()));
+    shown["sha256Hash"] = json!(STANDARD.encode(Sha256::digest(&file.it.content)));
+    shown["uri"] = json!(format!("{URI}{}", file.name));
+    if file.it.generated {
+        shown["downloadUri"] = json!(download_uri(&file.name));
+    }
+    shown["state"] = json!("ACTIVE");
+    shown["source"] = json!(match file.it.generated {
+        true => "GENERATED",
+        false => "UPLOADED",
+    });
+    shown
+}
 
-    fn lives_at(&self, now: i64) -> bool {
-        now < self.created + LIFE.as_millis() as i64
-    }
+/// Where a file of this name is downloaded, as Google gives it.
+pub(super) fn download_uri(name: &str) -> String {
+    format!("{URI}{name}:download?alt=media")
 }
 
 /// What Google says of a file that is not this project's, whether it exists or not.
-fn forbidden(name: &str) -> GoogleError {
+pub(super) fn forbidden(name: &str) -> GoogleError {
     let id = name.strip_prefix("files/").unwrap_or(name);
     GoogleError {
         message: format!("You do not have permission to access the File {id} or it may not exist."),
@@ -69,171 +73,214 @@ fn forbidden(name: &str) -> GoogleError {
     }
 }
 
+const PAGING: Paging = Paging {
+    request: "ListFilesRequest",
+    field: "files",
+    usual: 10,
+    most: 100,
+    coerces: false,
+};
+
 /// Answers one call of the Files API.
-pub(super) fn answer(
-    world: &World,
-    project: &str,
-    parts: &Parts,
-    target: &Target,
-    body: &Bytes,
-) -> Result<Value, GoogleError> {
+pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
+    let world = asked.world;
     let now = world.clock.now();
-    let name = format!("files/{}", target.file.as_deref().unwrap_or_default());
-    let mut inner = world.inner.lock();
-    inner.files.retain(|file| file.lives_at(now));
-    let at = |files: &[File]| {
-        let mine = |file: &File| file.name == name && file.project == project;
-        files.iter().position(mine).ok_or_else(|| forbidden(&name))
-    };
-    match target.action {
-        "files.create" => {
-            let id = hash((inner.next_id, body.len()));
-            let file = upload(parts, body, project, now, id)?;
-            let shown = json!({ "file": file.to_json() });
-            inner.files.push(file);
-            Ok(shown)
+    let (name, project) = (&asked.target.resource, &asked.caller.project);
+    match asked.target.action {
+        "files.create" => match upload::begin(asked, "files.create")? {
+            Given::Whole(about, mime_type, content) => {
+                take(asked, &about, mime_type, content).map(Reply::Json)
+            }
+            Given::Begun(reply) => Ok(reply),
+        },
+        "files.get" => {
+            let inner = world.inner.lock();
+            let file = inner.files.get(project, name, now);
+            file.map(|file| Reply::Json(show(file)))
+                .ok_or_else(|| forbidden(name))
         }
-        "files.get" => at(&inner.files).map(|at| inner.files[at].to_json()),
+        "files.download" => download(asked, now),
         "files.delete" => {
-            let at = at(&inner.files)?;
-            inner.files.remove(at);
-            Ok(json!({}))
+            let removed = world.inner.lock().files.remove(project, name, now);
+            removed.map_or_else(|| Err(forbidden(name)), |_| Ok(Reply::Json(json!({}))))
         }
         _ => {
-            let size = target.parameter("pageSize", "page_size");
-            let size: usize = size.and_then(|size| size.parse().ok()).unwrap_or(10);
-            if size > 100 {
-                return Err(GoogleError::invalid(
-                    "* ListFilesRequest.page_size: page_size must be at most 100.\n",
-                ));
-            }
-            let from = target.parameter("pageToken", "page_token");
-            let from = from.and_then(|token| token.strip_prefix("page-")?.parse().ok());
-            let from: usize = from.unwrap_or(0);
-            // The newest first.
-            let mine: Vec<&File> = inner
+            let inner = world.inner.lock();
+            let page = inner
                 .files
-                .iter()
-                .rev()
-                .filter(|file| file.project == project)
-                .collect();
-            let page: Vec<Value> = mine
-                .iter()
-                .skip(from)
-                .take(size)
-                .map(|f| f.to_json())
-                .collect();
-            let mut answer = json!({});
-            if !page.is_empty() {
-                answer["files"] = json!(page);
-            }
-            if from + size < mine.len() {
-                answer["nextPageToken"] = json!(format!("page-{}", from + size));
-            }
-            Ok(answer)
+                .page(asked.caller, now, asked.target, &PAGING, show);
+            page.map(Reply::Json)
         }
     }
 }
 
-fn upload(
-    parts: &Parts,
-    body: &Bytes,
-    project: &str,
-    created: i64,
-    id: u64,
-) -> Result<File, GoogleError> {
-    let header = |name: &str| {
-        let value = parts.headers.get(name);
-        value
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    if header("x-goog-upload-protocol") != "multipart" {
+/// The content of a file that a model made. That uploaded files cannot be downloaded is in the
+/// docs (`files.download` of googleapis/python-genai); Google's words for it are not published.
+fn download(asked: &Asked<'_>, now: i64) -> Result<Reply, GoogleError> {
+    let (world, target) = (asked.world, asked.target);
+    let inner = world.inner.lock();
+    let file = inner
+        .files
+        .get(&asked.caller.project, &target.resource, now)
+        .ok_or_else(|| forbidden(&target.resource))?;
+    if !file.it.generated {
         return Err(GoogleError::invalid(
-            "Upload protocol is not supported by the fake.",
+            "Only generated files can be downloaded, uploaded files can't be downloaded.",
         ));
     }
-    let boundary = header(CONTENT_TYPE.as_str())
-        .strip_prefix("multipart/related; boundary=")
-        .ok_or_else(|| GoogleError::invalid("Missing boundary in multipart request."))?;
-    let [about, (kind, content)] = &pieces(body, boundary)[..] else {
-        return Err(GoogleError::invalid(
-            "Multipart request must have two parts.",
-        ));
-    };
-    let about: Value = serde_json::from_slice(about.1)
-        .map_err(|_| GoogleError::invalid("The metadata of the upload is not JSON."))?;
-    let file = get(&about, "file").cloned().unwrap_or_default();
-    let display_name = text(&file, "display_name");
-    if display_name.chars().count() > 512 {
+    if target.parameter("alt", "$alt") != Some("media") {
+        return Ok(Reply::Json(json!({})));
+    }
+    if inner.redirects && !target.is_download {
+        let to = format!(
+            "{}/download/{}/{}:download?alt=media",
+            world.origin(),
+            target.version,
+            target.resource
+        );
+        let page = Page::new(302, "text/html; charset=UTF-8", "");
+        return Ok(page.header("location", to).into());
+    }
+    let page = Page::new(200, file.it.mime_type.clone(), file.it.content.clone());
+    Ok(page
+        .header("content-disposition", "attachment")
+        .header("x-goog-generation", "1")
+        .into())
+}
+
+/// Refuses what cannot be a file's metadata.
+pub(super) fn check_metadata(world: &World, file: &Value) -> Result<(), GoogleError> {
+    if text(file, "display_name").chars().count() > 512 {
         return Err(GoogleError::invalid(
             "* CreateFileRequest.file.display_name: must be at most 512 characters.\n",
         ));
     }
-    if kind.is_empty() || content.is_empty() {
-        return Err(GoogleError::invalid("The file is empty or has no type."));
+    let name = text(file, "name");
+    if name.is_empty() {
+        return Ok(());
     }
-    Ok(File {
-        name: format!("files/{id:012x}"),
-        project: project.to_owned(),
-        display_name: display_name.to_owned(),
-        mime_type: kind.clone(),
-        size: content.len(),
-        sha256: STANDARD.encode(Sha256::digest(content)),
-        created,
-    })
+    let id = name.strip_prefix("files/").unwrap_or_default();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let edge = id.starts_with('-') || id.ends_with('-');
+    if id.is_empty() || id.len() > 40 || edge || !id.chars().all(plain) {
+        return Err(GoogleError::invalid(
+            "* CreateFileRequest.file.name: The ID (name excluding the \"files/\" prefix) can contain up to 40 \
+             characters that are lowercase alphanumeric or dashes (-). The ID cannot start or end with a dash (-).\n",
+        ));
+    }
+    match world.inner.lock().files.has(name, world.clock.now()) {
+        true => Err(GoogleError {
+            status: "ALREADY_EXISTS",
+            message: "Requested entity already exists".to_owned(),
+            ..GoogleError::usual(409)
+        }),
+        false => Ok(()),
+    }
 }
 
-/// The parts of a multipart body: their types and contents.
-fn pieces<'a>(body: &'a [u8], boundary: &str) -> Vec<(String, &'a [u8])> {
-    let find = |from: usize, wanted: &[u8]| {
-        body.get(from..)?
-            .windows(wanted.len())
-            .position(|window| window == wanted)
-            .map(|at| from + at)
-    };
-    let mark = format!("--{boundary}");
-    let mut found = Vec::new();
-    let mut from = match find(0, mark.as_bytes()) {
-        Some(at) => at + mark.len(),
-        None => return found,
-    };
-    let end_mark = format!("\r\n{mark}");
-    while let (Some(head), Some(end)) = (find(from, b"\r\n\r\n"), find(from, end_mark.as_bytes())) {
-        let headers = String::from_utf8_lossy(&body[from..head]);
-        let kind = headers
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Type: "))
-            .unwrap_or_default();
-        found.push((kind.to_owned(), &body[(head + 4).min(end)..end]));
-        from = end + end_mark.len();
+/// Keeps what was uploaded, as its owner is answered.
+pub(super) fn take(
+    asked: &Asked<'_>,
+    about: &Value,
+    mime_type: String,
+    content: Bytes,
+) -> Result<Value, GoogleError> {
+    let file = get(about, "file").cloned().unwrap_or_default();
+    check_metadata(asked.world, &file)?;
+    if content.is_empty() {
+        return Err(GoogleError::invalid("The file is empty."));
     }
-    found
+    let name = Some(text(&file, "name").to_owned()).filter(|name| !name.is_empty());
+    let it = File {
+        display_name: text(&file, "display_name").to_owned(),
+        mime_type,
+        content,
+        generated: false,
+    };
+    Ok(json!({ "file": keep(asked.world, asked.caller, name, it) }))
 }
 
-/// Refuses files of other projects, and addresses that Google does not read.
-pub(super) fn check(world: &World, project: &str, body: &Value) -> Result<(), GoogleError> {
+/// Keeps what a model made, under a name of its own or this one; says which.
+pub(super) fn generated(
+    world: &World,
+    owner: &Caller,
+    name: Option<String>,
+    mime_type: &str,
+    content: Bytes,
+) -> String {
+    let it = File {
+        display_name: String::new(),
+        mime_type: mime_type.to_owned(),
+        content,
+        generated: true,
+    };
+    let shown = keep(world, owner, name, it);
+    text(&shown, "name").to_owned()
+}
+
+fn keep(world: &World, owner: &Caller, name: Option<String>, it: File) -> Value {
     let now = world.clock.now();
-    let inner = world.inner.lock();
-    for content in list(body, "contents") {
-        for part in list(content, "parts") {
-            let Some(uri) = get(part, "file_data").map(|file| text(file, "file_uri")) else {
-                continue;
-            };
-            if let Some(name) = uri.strip_prefix(URI) {
-                let mine = |file: &File| {
-                    file.name == name && file.project == project && file.lives_at(now)
-                };
-                if !inner.files.iter().any(mine) {
-                    return Err(forbidden(name));
-                }
-            } else if !uri.starts_with("https://") && !uri.starts_with("gs://") {
-                return Err(GoogleError::invalid(format!(
-                    "Unsupported file URI type: {uri}. File URI must be a File API (i.e. \
-                     {URI}files/<file-id>), Youtube (i.e. https://www.youtube.com/watch?v=<video-id>), or HTTPS \
-                     (i.e. https://path/to/file.pdf)."
-                )));
+    let mut inner = world.inner.lock();
+    let name = name.unwrap_or_else(|| format!("files/{}", inner.mint(12)));
+    let file = Owned {
+        name,
+        owner: owner.clone(),
+        created: now,
+        expires: Some(now + LIFE),
+        it,
+    };
+    let shown = show(&file);
+    inner.files.put(file);
+    shown
+}
+
+/// The name of the file that an address leads to, in any of the forms that Google takes:
+/// the file's `uri` in any version, and its bare name.
+pub(super) fn named(uri: &str) -> Option<&str> {
+    let path = match uri.strip_prefix(HOST) {
+        Some(rest) => rest.split_once('/')?.1,
+        None => uri,
+    };
+    path.starts_with("files/").then_some(path)
+}
+
+/// Refuses files of other projects, and addresses that Google does not read, in a request
+/// with contents and a system instruction.
+pub(super) fn check(world: &World, project: &str, body: &Value) -> Result<(), GoogleError> {
+    let contents = list(body, "contents").iter();
+    for content in contents.chain(get(body, "system_instruction")) {
+        check_content(world, project, content)?;
+    }
+    Ok(())
+}
+
+/// Refuses the same in one content.
+pub(super) fn check_content(
+    world: &World,
+    project: &str,
+    content: &Value,
+) -> Result<(), GoogleError> {
+    let now = world.clock.now();
+    let parts = list(content, "parts").iter();
+    let inner_parts = list(content, "parts").iter().flat_map(|part| {
+        get(part, "function_response")
+            .map(|response| list(response, "parts"))
+            .unwrap_or_default()
+    });
+    for part in parts.chain(inner_parts) {
+        let Some(uri) = get(part, "file_data").map(|file| text(file, "file_uri")) else {
+            continue;
+        };
+        if let Some(name) = named(uri) {
+            if world.inner.lock().files.get(project, name, now).is_none() {
+                return Err(forbidden(name));
             }
+        } else if !uri.starts_with("https://") && !uri.starts_with("gs://") {
+            return Err(GoogleError::invalid(format!(
+                "Unsupported file URI type: {uri}. File URI must be a File API (i.e. \
+                 {URI}files/<file-id>), Youtube (i.e. https://www.youtube.com/watch?v=<video-id>), or HTTPS \
+                 (i.e. https://path/to/file.pdf)."
+            )));
         }
     }
     Ok(())

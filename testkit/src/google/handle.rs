@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, SERVER};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, SERVER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -12,50 +12,20 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::answer::{self, Answer, decide};
+use super::caches;
 use super::check;
-use super::error::{GoogleError, Refusal};
+use super::door;
+use super::error::GoogleError;
 use super::fault::{Empty, Fault, Verdict};
 use super::files;
 use super::lookup;
 use super::model::Model;
-use super::proto::{self, get, list, text};
-use super::reply::{self, Completion, Form};
+use super::proto::{get, list, text};
+use super::reply::{self, Completion, Form, Page, Reply};
 use super::server::{Body, Presence, Reset, Severed, full, played};
+use super::shelf::{Asked, Caller};
 use super::target::{Target, not_found, unknown_parameters};
-
-/// What a call comes to.
-enum Reply {
-    /// Something that no fault of bodies applies to.
-    Json(Value),
-    /// An answer as one body.
-    Completion(Bytes),
-    /// An answer as a stream.
-    Events(Vec<Value>),
-    /// Bytes that are sent as they are.
-    Page {
-        status: u16,
-        content_type: String,
-        body: Bytes,
-    },
-    /// Nothing: the connection closes.
-    Close,
-}
-
-impl Reply {
-    fn page(status: u16, content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self::Page {
-            status,
-            content_type: content_type.into(),
-            body: body.into(),
-        }
-    }
-}
-
-/// A call that was let in.
-struct Caller {
-    key: String,
-    project: String,
-}
+use super::upload;
 
 /// Answers one request, from whatever connection it came.
 pub(super) async fn respond<B>(
@@ -73,18 +43,14 @@ where
         return Ok(response);
     }
     let mut presence = Presence::new(Arc::clone(&world));
-    let body = read_at_most(body, world.max_body).await;
+    let target = Target::parse(&parts);
+    let body = door::read_at_most(body, door::most(&world, target.as_ref())).await;
     let id = world.saw(&parts, body.as_ref());
     let mut verdict = Verdict::default();
-    let target = Target::parse(&parts);
     let form = target.as_ref().map_or(Form::Whole, |target| target.form);
     let reply = match &target {
         Some(target) => answer(&world, id, &parts, target, body, &mut verdict),
-        None => Ok(Reply::page(
-            404,
-            "text/html; charset=UTF-8",
-            not_found(&parts),
-        )),
+        None => Ok(Page::new(404, "text/html; charset=UTF-8", not_found(&parts)).into()),
     };
     // Whoever waits for the request now finds everything about it but its status.
     world.counts.send_modify(|counts| counts.received += 1);
@@ -94,6 +60,7 @@ where
     if verdict.fault == Some(Fault::StallBeforeHeaders) {
         world.stall().await;
     }
+    let mut headers = Vec::new();
     let json = Form::Whole.content_type();
     let (status, content_type, body) = match reply {
         Ok(Reply::Json(value)) => (
@@ -111,11 +78,10 @@ where
             form.content_type().to_owned(),
             Ok(reply::stream(form, &events, &verdict)),
         ),
-        Ok(Reply::Page {
-            status,
-            content_type,
-            body,
-        }) => (status, content_type, Err(body)),
+        Ok(Reply::Page(page)) => {
+            headers = page.headers;
+            (page.status, page.content_type, Err(page.body))
+        }
         Ok(Reply::Close) => {
             presence.served();
             return Err(Severed);
@@ -143,82 +109,12 @@ where
     response
         .headers_mut()
         .insert(SERVER, HeaderValue::from_static("fake-google"));
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     Ok(response)
-}
-
-/// A body of at most so many bytes; `None` when there are more (or the client broke off).
-/// The rest is read all the same, within reason, so that the client gets to read the refusal.
-async fn read_at_most<B>(body: B, most: usize) -> Option<Bytes>
-where
-    B: http_body::Body<Data = Bytes>,
-{
-    const DRAINED: usize = 256 * 1024 * 1024;
-    let mut body = std::pin::pin!(body);
-    let (mut kept, mut seen) = (BytesMut::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.ok()?.into_data() else {
-            continue;
-        };
-        seen += data.len();
-        if seen > DRAINED {
-            return None;
-        }
-        if seen <= most {
-            kept.extend_from_slice(&data);
-        } else {
-            kept.clear();
-        }
-    }
-    (seen <= most).then(|| kept.freeze())
-}
-
-/// The one credential of a call.
-pub(super) fn credential(
-    parts: &Parts,
-    query: &[(String, String)],
-    rpc: &str,
-) -> Result<String, GoogleError> {
-    let keys = parts
-        .headers
-        .get_all("x-goog-api-key")
-        .iter()
-        .map(|value| value.to_str().unwrap_or_default().to_owned());
-    let in_query = query
-        .iter()
-        .filter(|(name, _)| name == "key")
-        .map(|(_, value)| value.clone());
-    let mut keys: Vec<String> = keys.chain(in_query).filter(|key| !key.is_empty()).collect();
-    let tokens = parts.headers.get_all(AUTHORIZATION).iter().count()
-        + query
-            .iter()
-            .filter(|(name, _)| matches!(name.as_str(), "access_token" | "oauth_token"))
-            .count();
-    match (keys.len(), tokens) {
-        (0, 0) => Err(GoogleError::no_credential()),
-        (1, 0) => Ok(keys.remove(0)),
-        (0, 1) => Err(GoogleError::token_type_unsupported(rpc)),
-        _ => Err(GoogleError::several_credentials()),
-    }
-}
-
-fn admit(world: &World, parts: &Parts, target: &Target) -> Result<Caller, GoogleError> {
-    let rpc = target.rpc();
-    let key = credential(parts, &target.query, &rpc)?;
-    let inner = world.inner.lock();
-    match inner.keys.get(&key) {
-        None => Err(Refusal::Invalid.error(&key, "", &rpc)),
-        // Each kind of key is restricted to its own API.
-        Some(state) if state.express != target.express => {
-            Err(Refusal::ServiceBlocked.error(&key, &state.project, &rpc))
-        }
-        Some(state) => match state.refusal {
-            Some(refusal) => Err(refusal.error(&key, &state.project, &rpc)),
-            None => Ok(Caller {
-                project: state.project.clone(),
-                key,
-            }),
-        },
-    }
 }
 
 /// Everything that is decided before the first byte. The order is Google's: credentials,
@@ -234,9 +130,16 @@ fn answer(
     world.note(id, |seen| {
         seen.action = Some(target.action);
         seen.model.clone_from(&target.model);
-        seen.key = credential(parts, &target.query, "").ok();
+        seen.key = door::credential(parts, &target.query, "").ok();
+        seen.resource = Some(target.resource.clone()).filter(|name| name.contains('/'));
     });
-    let caller = admit(world, parts, target)?;
+    let caller = match target.upload() {
+        Some(upload) => match upload::owner(world, upload) {
+            Some(owner) => owner,
+            None => return Ok(upload::unknown()),
+        },
+        None => door::admit(world, parts, target)?,
+    };
     world.note(id, |seen| seen.project = Some(caller.project.clone()));
     unknown_parameters(target)?;
     let Some(body) = body else {
@@ -247,12 +150,11 @@ fn answer(
     };
     let call = match target.model.as_deref() {
         None => None,
-        Some(model) => Some((find_model(world, target, model)?, read(target, &body)?)),
+        Some(model) => {
+            let model = find_model(world, target, model)?;
+            Some(called(world, &caller, target, model, read(target, &body)?)?)
+        }
     };
-    if let Some((model, body)) = &call {
-        well_formed(target, model, body)?;
-        files::check(world, &caller.project, lookup::counted(body))?;
-    }
     let model_id = target.model.as_deref();
     *verdict = world
         .inner
@@ -262,44 +164,92 @@ fn answer(
     if let Some(reply) = fault(verdict, &caller, target) {
         return reply;
     }
-    if target.action.starts_with("files.") {
-        let answer = files::answer(world, &caller.project, parts, target, &body);
-        return answer.map(Reply::Json);
+    let asked = Asked {
+        world,
+        caller: &caller,
+        parts,
+        target,
+        body: &body,
+    };
+    if let Some(upload) = target.upload() {
+        return upload::go_on(&asked, upload);
     }
-    let Some((model, body)) = call else {
+    match target.action.split('.').next() {
+        Some("files") => return files::answer(&asked),
+        Some("cachedContents") => return caches::answer(&asked),
+        _ => {}
+    }
+    let Some(call) = call else {
         return lookup::list_models(world, target).map(Reply::Json);
     };
+    let (model, body) = (&call.model, &call.body);
     match target.action {
         "get" => Ok(Reply::Json(model.to_json())),
-        "countTokens" => Ok(Reply::Json(lookup::count_tokens(&body))),
+        "countTokens" => Ok(Reply::Json(lookup::count_tokens(
+            call.input_tokens,
+            call.cached_tokens,
+        ))),
         "predict" => {
-            let embed = lookup::of_instance(&body);
+            let embed = lookup::of_instance(body);
             let tokens = answer::input_tokens(&lookup::embedded(&embed));
-            spend(world, &caller, &model, tokens)?;
-            Ok(Reply::Json(lookup::predict(&model, &embed, tokens)))
+            spend(world, &caller, model, tokens)?;
+            Ok(Reply::Json(lookup::predict(model, &embed, tokens)))
         }
         "embedContent" | "batchEmbedContents" => {
             spend(
                 world,
                 &caller,
-                &model,
-                answer::input_tokens(&lookup::embedded(&body)),
+                model,
+                answer::input_tokens(&lookup::embedded(body)),
             )?;
-            Ok(Reply::Json(lookup::embed(&model, target.action, &body)))
+            Ok(Reply::Json(lookup::embed(model, target.action, body)))
         }
         _ => {
-            let input_tokens = answer::input_tokens(&body);
-            spend(world, &caller, &model, input_tokens)?;
-            Ok(complete(
-                world,
-                &model,
-                &body,
-                target.form,
-                input_tokens,
-                verdict,
-            ))
+            spend(world, &caller, model, call.input_tokens)?;
+            Ok(complete(world, &call, target.form, verdict))
         }
     }
+}
+
+/// A call of a model, as the model gets it.
+struct Call {
+    model: Model,
+    body: Value,
+    /// All of them, the cached ones too.
+    input_tokens: u64,
+    cached_tokens: u64,
+}
+
+/// Refuses what a model does not take, and puts what is cached before what it is asked.
+fn called(
+    world: &World,
+    caller: &Caller,
+    target: &Target,
+    model: Model,
+    body: Value,
+) -> Result<Call, GoogleError> {
+    let asked = lookup::counted(&body);
+    let input_tokens = answer::input_tokens(asked);
+    let has_contents = matches!(
+        target.action,
+        "generateContent" | "streamGenerateContent" | "countTokens"
+    );
+    let cache = match has_contents {
+        true => caches::with_cache(world, caller, &model, asked)?,
+        false => None,
+    };
+    if cache.is_some() {
+        check::contents(asked)?;
+    }
+    let (body, cached_tokens) = cache.unwrap_or((body, 0));
+    well_formed(target, &model, &body)?;
+    files::check(world, &caller.project, lookup::counted(&body))?;
+    Ok(Call {
+        model,
+        body,
+        input_tokens: input_tokens + cached_tokens,
+        cached_tokens,
+    })
 }
 
 fn find_model(world: &World, target: &Target, id: &str) -> Result<Model, GoogleError> {
@@ -325,46 +275,13 @@ fn find_model(world: &World, target: &Target, id: &str) -> Result<Model, GoogleE
 }
 
 fn read(target: &Target, body: &Bytes) -> Result<Value, GoogleError> {
-    if target.action == "get" {
-        return Ok(Value::Null);
-    }
-    // No body at all is an empty message to protobuf.
-    let body = if body.is_empty() { &b"{}"[..] } else { body };
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        let described = format!(
-            "Invalid JSON payload received. {}",
-            capital(&error.to_string())
-        );
-        GoogleError::fields(&[(String::new(), described)])
-    })?;
-    let Some(object) = value.as_object() else {
-        return Err(GoogleError::fields(&[(
-            String::new(),
-            "Invalid JSON payload received. Root element must be a message.".to_owned(),
-        )]));
-    };
-    let action = match (target.express, target.action) {
+    match (target.express, target.action) {
+        (_, "get") => Ok(Value::Null),
+        (true, "predict") => door::json(body).map(Value::Object),
         // Its fields are those of a request, without what wraps one.
-        (true, "countTokens") => "generateContent",
-        (_, action) => action,
-    };
-    let wrong = match action {
-        "predict" => Vec::new(),
-        action => proto::violations(action, object),
-    };
-    if wrong.is_empty() {
-        Ok(value)
-    } else {
-        Err(GoogleError::fields(&wrong))
+        (true, "countTokens") => door::message("generateContent", body),
+        (_, action) => door::message(action, body),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }
 
 fn well_formed(target: &Target, model: &Model, body: &Value) -> Result<(), GoogleError> {
@@ -425,7 +342,9 @@ fn fault(
             content_type,
             body,
         } => {
-            return Some(Ok(Reply::page(*status, content_type.clone(), body.clone())));
+            return Some(Ok(
+                Page::new(*status, content_type.clone(), body.clone()).into()
+            ));
         }
         Fault::CloseBeforeHeaders => return Some(Ok(Reply::Close)),
         _ => return None,
@@ -444,27 +363,21 @@ fn spend(world: &World, caller: &Caller, model: &Model, tokens: u64) -> Result<(
         .admit(now, &model.id, tokens)
 }
 
-fn complete(
-    world: &World,
-    model: &Model,
-    body: &Value,
-    form: Form,
-    input_tokens: u64,
-    verdict: &Verdict,
-) -> Reply {
+fn complete(world: &World, call: &Call, form: Form, verdict: &Verdict) -> Reply {
     let scripted = world.inner.lock().answers.pop_front();
     let mut completion = Completion {
-        model,
-        body,
-        answer: scripted.unwrap_or_else(|| decide(model, body)),
-        input_tokens,
+        model: &call.model,
+        body: &call.body,
+        answer: scripted.unwrap_or_else(|| decide(&call.model, &call.body)),
+        input_tokens: call.input_tokens,
+        cached_tokens: call.cached_tokens,
     };
     let bare =
         |completion: &Completion<'_>, response: Value| vec![completion.response(response, 0)];
     let candidate = |content: Value, reason: &str| json!({ "candidates": [{ "content": content, "finishReason": reason, "index": 0 }] });
     match &verdict.fault {
         Some(Fault::Empty(Empty::NoBody)) => {
-            return Reply::page(200, form.content_type(), Bytes::new());
+            return Page::new(200, form.content_type(), Bytes::new()).into();
         }
         Some(Fault::Empty(empty)) => {
             let response = match empty {

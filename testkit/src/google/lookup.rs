@@ -48,12 +48,17 @@ pub(super) fn counted(body: &Value) -> &Value {
     get(body, "generate_content_request").unwrap_or(body)
 }
 
-pub(super) fn count_tokens(body: &Value) -> Value {
-    let tokens = answer::input_tokens(counted(body));
-    json!({
-        "totalTokens": tokens,
-        "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": tokens }],
-    })
+pub(super) fn count_tokens(tokens: u64, cached: u64) -> Value {
+    let details = |count: u64| json!([{ "modality": "TEXT", "tokenCount": count }]);
+    let mut counted = json!({ "totalTokens": tokens });
+    if cached > 0 {
+        counted["cachedContentTokenCount"] = json!(cached);
+    }
+    counted["promptTokensDetails"] = details(tokens);
+    if cached > 0 {
+        counted["cacheTokensDetails"] = details(cached);
+    }
+    counted
 }
 
 pub(super) fn embed_requests<'a>(action: &str, body: &'a Value) -> &'a [Value] {

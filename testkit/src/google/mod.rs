@@ -22,32 +22,40 @@
 //! wants; then the script of faults; then the quota; then the answer, which depends on
 //! the request alone unless [`FakeGoogle::answer_next`] said otherwise.
 //!
-//! Files are there as far as uploads in one request go.
+//! What Google keeps for somebody (files …) belongs to the project of the key that made it,
+//! and to other projects' keys it does not exist. [`FakeGoogle::resources`] lists it.
 //!
-//! Deliberately absent: caches, batches, the Live API, Interactions, and Google's
-//! OpenAI-compatible paths. They answer as a path that Google does not have.
+//! Deliberately absent: Google's OpenAI-compatible paths, tuned models, and whatever is not
+//! named here. They answer as a path that Google does not have.
 
 mod answer;
 mod bench;
+mod caches;
 mod check;
+mod door;
 mod error;
 mod fault;
 mod files;
 mod handle;
+mod kept;
+mod kept_messages;
 mod lookup;
 mod media;
+mod messages;
 mod model;
 mod proto;
 mod quota;
 mod reply;
 mod sample;
 mod server;
+mod shelf;
 mod target;
+mod upload;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,7 +65,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
-pub use answer::{Answer, CACHED_TOKENS, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
+pub use answer::{Answer, CHARS_PER_TOKEN, PICTURE, thought_signature, tokens};
 pub use check::{SENTINELS, SIGNATURE_PREFIX};
 pub use error::{GoogleError, Refusal};
 pub use fault::{Cut, Empty, Exhaustion, Fault, Rule, Script};
@@ -65,6 +73,9 @@ pub use media::SPEECH_RATE;
 pub use model::{Kind, Model, current as current_models};
 pub use quota::{Limit, Quota, Usage, exhausted};
 pub use server::{Body, Severed};
+pub use shelf::Resource;
+
+use shelf::Shelf;
 
 use crate::accept::{ANY_PORT, Listening, starts};
 use crate::clock::Clock;
@@ -99,6 +110,8 @@ pub struct SeenRequest {
     pub project: Option<String>,
     /// The model in the path, without `models/`.
     pub model: Option<String>,
+    /// What the path names, e.g. `files/abc` or `models/gemini-2.5-flash`.
+    pub resource: Option<String>,
     /// `generateContent`, `models` (the list), `get` …; `None` for a path that is not Google's.
     pub action: Option<&'static str>,
     /// HTTP status of the answer; `None` while there is none.
@@ -139,7 +152,11 @@ struct World {
     clock: Clock,
     models: Vec<Model>,
     max_body: usize,
+    /// What chunks of uploads are multiples of, in bytes.
+    granularity: usize,
     record: bool,
+    /// Where it listens; set before anybody can ask.
+    address: OnceLock<SocketAddr>,
     inner: Mutex<Inner>,
     counts: watch::Sender<Counts>,
     /// Counts the calls of `release`; whoever stalls waits for the next.
@@ -152,7 +169,15 @@ struct Inner {
     projects: HashMap<String, quota::Project>,
     script: Script,
     answers: VecDeque<Answer>,
-    files: Vec<files::File>,
+    files: Shelf<files::File>,
+    caches: Shelf<caches::Cache>,
+    /// The tokens that a project may keep cached of one model, when there is a limit.
+    cached_storage: HashMap<String, u64>,
+    uploads: upload::Uploads,
+    /// Downloads of files go by way of a redirect.
+    redirects: bool,
+    /// How many names were made so far.
+    minted: u64,
     seen: Vec<SeenRequest>,
     next_id: u64,
 }
@@ -165,7 +190,31 @@ struct Key {
     express: bool,
 }
 
+impl Inner {
+    /// A new name of so many letters and digits.
+    fn mint(&mut self, length: usize) -> String {
+        const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        self.minted += 1;
+        let mut word = 0;
+        let letters = (0..length).map(|at| {
+            if at % 8 == 0 {
+                word = answer::hash((self.minted, at));
+            }
+            let letter = LETTERS[(word % 36) as usize];
+            word /= 36;
+            char::from(letter)
+        });
+        letters.collect()
+    }
+}
+
 impl World {
+    /// `http://127.0.0.1:PORT`.
+    fn origin(&self) -> String {
+        let address = self.address.get().copied().unwrap_or(ANY_PORT);
+        format!("http://{address}")
+    }
+
     /// Records a request and gives it a number.
     fn saw(&self, parts: &Parts, body: Option<&Bytes>) -> u64 {
         let mut inner = self.inner.lock();
@@ -183,6 +232,7 @@ impl World {
                 key: None,
                 project: None,
                 model: None,
+                resource: None,
                 action: None,
                 status: None,
             });
@@ -387,6 +437,7 @@ pub struct Builder {
     clock: Clock,
     models: Vec<Model>,
     max_body: usize,
+    granularity: usize,
     record: bool,
     inner: Inner,
     address: SocketAddr,
@@ -398,6 +449,7 @@ impl Default for Builder {
             clock: Clock::System,
             models: model::current(),
             max_body: 20 * 1024 * 1024,
+            granularity: upload::GRANULARITY,
             record: true,
             inner: Inner::default(),
             address: ANY_PORT,
@@ -488,6 +540,14 @@ impl Builder {
         self
     }
 
+    /// What all chunks of a resumable upload but the last are whole multiples of, in bytes.
+    /// Google's, and the default, is 8 MiB.
+    #[must_use]
+    pub const fn upload_granularity(mut self, bytes: usize) -> Self {
+        self.granularity = bytes;
+        self
+    }
+
     /// Whether requests are kept for [`FakeGoogle::requests`]. Without, memory stays bounded.
     #[must_use]
     pub const fn record(mut self, record: bool) -> Self {
@@ -504,7 +564,9 @@ impl Builder {
             clock: self.clock,
             models: self.models,
             max_body: self.max_body,
+            granularity: self.granularity,
             record: self.record,
+            address: OnceLock::new(),
             inner: Mutex::new(self.inner),
             counts: watch::Sender::default(),
             released: watch::Sender::default(),
@@ -512,6 +574,7 @@ impl Builder {
         let shared = Arc::clone(&world);
         let serve = |listener| server::serve(listener, shared);
         let listening = Listening::open(self.address, serve).await?;
+        world.address.get_or_init(|| listening.address);
         Ok(FakeGoogle { world, listening })
     }
 }

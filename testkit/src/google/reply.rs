@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, CACHED_TOKENS, hash, thought_signature, tokens};
+use super::answer::{Answer, hash, thought_signature, tokens};
 use super::error::GoogleError;
 use super::fault::{Cut, Fault, Verdict};
 use super::media;
@@ -46,12 +46,59 @@ pub(super) enum Step {
     Break(Cut),
 }
 
+/// What a call comes to.
+pub(super) enum Reply {
+    /// Something that no fault of bodies applies to.
+    Json(Value),
+    /// An answer as one body.
+    Completion(Bytes),
+    /// An answer as a stream.
+    Events(Vec<Value>),
+    /// Bytes that are sent as they are.
+    Page(Page),
+    /// Nothing: the connection closes.
+    Close,
+}
+
+/// An answer that is more, or less, than JSON.
+pub(super) struct Page {
+    pub status: u16,
+    pub content_type: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+impl Page {
+    pub fn new(status: u16, content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type: content_type.into(),
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// With this header, in lower case.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl From<Page> for Reply {
+    fn from(page: Page) -> Self {
+        Self::Page(page)
+    }
+}
+
 /// What a model made of a request.
 pub(super) struct Completion<'a> {
     pub model: &'a Model,
     pub body: &'a Value,
     pub answer: Answer,
     pub input_tokens: u64,
+    /// How many of them were cached.
+    pub cached_tokens: u64,
 }
 
 impl Completion<'_> {
@@ -187,10 +234,10 @@ impl Completion<'_> {
             usage["candidatesTokenCount"] = json!(output_tokens);
         }
         usage["totalTokenCount"] = json!(self.input_tokens + output_tokens + thought_tokens);
-        if !text(self.body, "cached_content").is_empty() {
-            usage["cachedContentTokenCount"] = json!(CACHED_TOKENS);
+        if self.cached_tokens > 0 {
+            usage["cachedContentTokenCount"] = json!(self.cached_tokens);
             usage["cacheTokensDetails"] =
-                json!([{ "modality": "TEXT", "tokenCount": CACHED_TOKENS }]);
+                json!([{ "modality": "TEXT", "tokenCount": self.cached_tokens }]);
         }
         usage["promptTokensDetails"] =
             json!([{ "modality": "TEXT", "tokenCount": self.input_tokens }]);

@@ -1,39 +1,134 @@
 //! What a call asks for: the paths, methods and parameters that the API has.
 
 use bytes::Bytes;
-use http::Method;
 use http::request::Parts;
 
 use super::error::GoogleError;
 use super::reply::Form;
 
-/// A method of the API: its name in the path (or the fake's name for it), and its full name without the version.
-const METHODS: &[(&str, &str)] = &[
-    ("models", "ModelService.ListModels"),
-    ("get", "ModelService.GetModel"),
-    ("generateContent", "GenerativeService.GenerateContent"),
+/// The methods of the API: HTTP method, path after the version, the action (the fake's name, and
+/// the verb where the path has one), and the method's full name without the version. `*` is any
+/// one segment. Of several that fit, the first counts.
+const METHODS: &[(&str, &str, &str, &str)] = &[
+    ("GET", "models", "models", "ModelService.ListModels"),
+    ("GET", "models/*", "get", "ModelService.GetModel"),
     (
+        "POST",
+        "models/*:generateContent",
+        "generateContent",
+        "GenerativeService.GenerateContent",
+    ),
+    (
+        "POST",
+        "models/*:streamGenerateContent",
         "streamGenerateContent",
         "GenerativeService.StreamGenerateContent",
     ),
-    ("countTokens", "GenerativeService.CountTokens"),
-    ("embedContent", "GenerativeService.EmbedContent"),
-    ("batchEmbedContents", "GenerativeService.BatchEmbedContents"),
-    ("files.create", "FileService.CreateFile"),
-    ("files.list", "FileService.ListFiles"),
-    ("files.get", "FileService.GetFile"),
-    ("files.delete", "FileService.DeleteFile"),
+    (
+        "POST",
+        "models/*:countTokens",
+        "countTokens",
+        "GenerativeService.CountTokens",
+    ),
+    (
+        "POST",
+        "models/*:embedContent",
+        "embedContent",
+        "GenerativeService.EmbedContent",
+    ),
+    (
+        "POST",
+        "models/*:batchEmbedContents",
+        "batchEmbedContents",
+        "GenerativeService.BatchEmbedContents",
+    ),
+    ("GET", "files", "files.list", "FileService.ListFiles"),
+    (
+        "GET",
+        "files/*:download",
+        "files.download",
+        "FileService.DownloadFile",
+    ),
+    ("GET", "files/*", "files.get", "FileService.GetFile"),
+    (
+        "DELETE",
+        "files/*",
+        "files.delete",
+        "FileService.DeleteFile",
+    ),
+    (
+        "POST",
+        "cachedContents",
+        "cachedContents.create",
+        "CacheService.CreateCachedContent",
+    ),
+    (
+        "GET",
+        "cachedContents",
+        "cachedContents.list",
+        "CacheService.ListCachedContents",
+    ),
+    (
+        "GET",
+        "cachedContents/*",
+        "cachedContents.get",
+        "CacheService.GetCachedContent",
+    ),
+    (
+        "PATCH",
+        "cachedContents/*",
+        "cachedContents.patch",
+        "CacheService.UpdateCachedContent",
+    ),
+    (
+        "DELETE",
+        "cachedContents/*",
+        "cachedContents.delete",
+        "CacheService.DeleteCachedContent",
+    ),
 ];
 
+/// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
+/// is the call; all others go to the address that its answer gave.
+const UPLOADS: &[(&str, &str, &str, &str)] = &[
+    ("POST", "files", "files.create", "FileService.CreateFile"),
+    ("PUT", "files", "files.create", "FileService.CreateFile"),
+];
+
+/// What is downloaded at paths that begin with `/download`.
+const DOWNLOADS: &[(&str, &str, &str, &str)] = &[(
+    "GET",
+    "files/*:download",
+    "files.download",
+    "FileService.DownloadFile",
+)];
+
 /// Those of Vertex AI's express mode.
-const EXPRESS_METHODS: &[(&str, &str)] = &[
-    ("generateContent", "PredictionService.GenerateContent"),
+const EXPRESS_METHODS: &[(&str, &str, &str, &str)] = &[
     (
+        "POST",
+        "models/*:generateContent",
+        "generateContent",
+        "PredictionService.GenerateContent",
+    ),
+    (
+        "POST",
+        "models/*:streamGenerateContent",
         "streamGenerateContent",
         "PredictionService.StreamGenerateContent",
     ),
-    ("countTokens", "LlmUtilityService.CountTokens"),
-    ("predict", "PredictionService.Predict"),
+    (
+        "POST",
+        "models/*:countTokens",
+        "countTokens",
+        "LlmUtilityService.CountTokens",
+    ),
+    (
+        "POST",
+        "models/*:predict",
+        "predict",
+        "PredictionService.Predict",
+    ),
 ];
 
 /// Parameters that every method takes beside its own fields.
@@ -52,6 +147,7 @@ const SYSTEM_PARAMETERS: &[&str] = &[
     "$.xgafv",
     "uploadType",
     "upload_protocol",
+    "upload_id",
 ];
 
 /// What a call asks for.
@@ -59,9 +155,14 @@ pub(super) struct Target {
     pub version: String,
     pub action: &'static str,
     rpc: &'static str,
+    /// The model that is called, without `models/`.
     pub model: Option<String>,
-    /// Without `files/`.
-    pub file: Option<String>,
+    /// What the path names, e.g. `files/abc`, without a verb.
+    pub resource: String,
+    /// Its path begins with `/upload`.
+    pub is_upload: bool,
+    /// Its path begins with `/download`.
+    pub is_download: bool,
     pub form: Form,
     pub query: Vec<(String, String)>,
     /// It goes to Vertex AI, as express mode is called.
@@ -83,40 +184,32 @@ impl Target {
         let path = percent_encoding::percent_decode_str(parts.uri.path())
             .decode_utf8()
             .ok()?;
-        let (is_upload, path) = match path.strip_prefix("/upload/") {
-            Some(rest) => (true, rest),
-            None => (false, path.strip_prefix('/')?),
+        let path = path.strip_prefix('/')?;
+        let (direction, path) = match path.split_once('/')? {
+            (way @ ("upload" | "download"), rest) => (way, rest),
+            _ => ("", path),
         };
         let (version, rest) = path.split_once('/')?;
         let vertex = rest
             .strip_prefix("publishers/google/")
-            .filter(|_| matches!(version, "v1" | "v1beta1") && !is_upload);
+            .filter(|_| matches!(version, "v1" | "v1beta1") && direction.is_empty());
         if vertex.is_none() && !matches!(version, "v1" | "v1beta" | "v1alpha") {
             return None;
         }
-        let (methods, rest) = match vertex {
-            Some(rest) => (EXPRESS_METHODS, rest),
-            None => (METHODS, rest),
+        let (methods, rest) = match (direction, vertex) {
+            ("upload", _) => (UPLOADS, rest),
+            ("download", _) => (DOWNLOADS, rest),
+            (_, Some(rest)) => (EXPRESS_METHODS, rest),
+            (_, None) => (METHODS, rest),
         };
-        let mut file = None;
-        let (method, model) = match (&parts.method, rest) {
-            (&Method::POST, "files") if is_upload => ("files.create", None),
-            _ if is_upload => return None,
-            (&Method::GET, "files") => ("files.list", None),
-            (method @ (&Method::GET | &Method::DELETE), rest) if rest.starts_with("files/") => {
-                file = rest.strip_prefix("files/").map(str::to_owned);
-                let get = method == Method::GET;
-                (if get { "files.get" } else { "files.delete" }, None)
-            }
-            (&Method::GET, "models") => ("models", None),
-            (&Method::GET, rest) => ("get", Some(rest.strip_prefix("models/")?)),
-            (&Method::POST, rest) => {
-                let (model, action) = rest.strip_prefix("models/")?.rsplit_once(':')?;
-                (action, Some(model))
-            }
-            _ => return None,
-        };
-        let (action, rpc) = methods.iter().find(|(action, _)| *action == method)?;
+        let mut fitting = methods.iter().filter_map(|(method, pattern, action, rpc)| {
+            let resource = fits(pattern, rest)?;
+            (parts.method.as_str() == *method).then_some((pattern, resource, action, rpc))
+        });
+        let (pattern, resource, action, rpc) = fitting.next()?;
+        let model = (pattern.starts_with("models/*") && !pattern.contains("/operations"))
+            .then(|| resource.strip_prefix("models/"))
+            .flatten();
         let sse = query
             .iter()
             .any(|(name, value)| matches!(name.as_str(), "alt" | "$alt") && value == "sse");
@@ -130,11 +223,19 @@ impl Target {
             action,
             rpc,
             model: model.map(str::to_owned),
-            file,
+            resource: resource.to_owned(),
+            is_upload: direction == "upload",
+            is_download: direction == "download",
             form,
             query,
             express: vertex.is_some(),
         })
+    }
+
+    /// The upload that a command goes on with.
+    pub fn upload(&self) -> Option<&str> {
+        self.parameter("upload_id", "upload_id")
+            .filter(|_| self.is_upload)
     }
 
     pub fn rpc(&self) -> String {
@@ -153,10 +254,30 @@ impl Target {
     }
 }
 
+/// What a path names, without its verb, when it is of this pattern.
+fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (pattern, verb) = pattern.split_once(':').unwrap_or((pattern, ""));
+    let path = match verb {
+        "" => path,
+        verb => path.strip_suffix(verb)?.strip_suffix(':')?,
+    };
+    let mut given = path.split('/');
+    let fit = pattern.split('/').all(|wanted| {
+        given.next().is_some_and(|given| match wanted {
+            "*" => !given.is_empty(),
+            wanted => given == wanted,
+        })
+    });
+    (fit && given.next().is_none()).then_some(path)
+}
+
 pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
-        "files.list" => &["pageSize", "pageToken", "page_size", "page_token"],
+        "cachedContents.patch" => &["updateMask", "update_mask"],
+        action if action.ends_with(".list") => {
+            &["pageSize", "pageToken", "page_size", "page_token"]
+        }
         _ => &[],
     };
     let unknown: Vec<(String, String)> = target

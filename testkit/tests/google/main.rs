@@ -6,7 +6,9 @@
 )]
 
 mod answers;
+mod caches;
 mod faults;
+mod files;
 mod program;
 mod quotas;
 mod refusals;
@@ -60,6 +62,27 @@ async fn get(google: &FakeGoogle, path: &str) -> (u16, Value) {
             .unwrap(),
     )
     .await
+}
+
+/// Any call with JSON (`null` is no body) and this key, in-process.
+async fn call_as(
+    google: &FakeGoogle,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let bytes = match body {
+        Value::Null => Bytes::new(),
+        body => Bytes::from(body.to_string()),
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("x-goog-api-key", key)
+        .body(Full::new(bytes))
+        .unwrap();
+    exchange(google, request).await
 }
 
 /// Status and JSON body (or the body as a JSON string) of an in-process call.

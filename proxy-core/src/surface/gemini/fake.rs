@@ -81,10 +81,11 @@ async fn ask(app: &App, asked: &Asked, trace: &mut Trace) -> Result<Bytes, Probl
         headers: asked.headers.clone(),
         body: asked.body.clone(),
         expect: Expect::Content,
+        at: asked.at,
     };
     match app.upstream.call(&app.core, &call, trace).await {
         Ok(Answer::Whole(whole)) => Ok(whole.body),
-        Ok(Answer::Stream(_)) => Err(Problem::bug("a whole answer streamed")),
+        Ok(_) => Err(Problem::bug("a whole answer streamed")),
         Err(failure) => Err(Problem::of(failure, &app.core)),
     }
 }

@@ -2,6 +2,8 @@
 //! this program has never heard of, and their order, survive.
 
 mod fake;
+pub(in crate::surface) mod live;
+pub(in crate::surface) mod resources;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
 use dialect::gemini::models::Page;
-use dialect::gemini::{ApiStatus, with_endings};
+use dialect::gemini::{ApiStatus, results, with_endings};
 use dialect::{Endings, ModelMap};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
@@ -20,17 +22,28 @@ use serde_json::value::RawValue;
 
 use super::problem::Problem;
 use super::trace::Trace;
-use super::{App, admit, answered_by, event_stream, json, read_body, refuse, relay, turn_away};
-use crate::upstream::{Answer, Call, Expect, Relay, Translate, Whole, passed_on};
+use super::{
+    App, admit, answered_by, event_stream, files, json, read_body, refuse, relay, turn_away,
+};
+use crate::upstream::{Answer, At, Call, Expect, Relay, Translate, Whole, passed_on};
 
 /// The verbs that are forwarded, and what counts as an answer to each.
-const VERBS: [(&str, Expect); 5] = [
+const VERBS: [(&str, Expect); 9] = [
     ("generateContent", Expect::Content),
     ("streamGenerateContent", Expect::Stream),
     (COUNT_TOKENS, Expect::Anything),
     ("embedContent", Expect::Anything),
     ("batchEmbedContents", Expect::Anything),
+    ("predict", Expect::Anything),
+    (LONG, Expect::Anything),
+    (BATCH_GENERATE, Expect::Anything),
+    (BATCH_EMBED, Expect::Anything),
 ];
+
+/// The verbs whose answers name an operation, which is asked about later.
+const LONG: &str = "predictLongRunning";
+const BATCH_GENERATE: &str = "batchGenerateContent";
+const BATCH_EMBED: &str = "asyncBatchEmbedContent";
 
 /// The verb that counts tokens, and the name its cooldowns are counted by.
 pub(super) const COUNT_TOKENS: &str = "countTokens";
@@ -104,19 +117,29 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         true => ("generateContent", passed_query(asked), Expect::Content),
         false => (verb, query, expect),
     };
-    // Google counts the counting of tokens apart from the model's own quota.
+    // Google counts the counting of tokens, and batches, apart from the model's own quota.
     let bucket = match verb {
         COUNT_TOKENS => COUNT_TOKENS,
+        BATCH_GENERATE | BATCH_EMBED => resources::BATCHES,
         _ => model,
+    };
+    let at = match whom(&app, verb, &body, &trace).await {
+        Ok(at) => at,
+        Err(problem) => return refuse(trace, Surface::Gemini, &problem),
+    };
+    let area = match parts.uri.path().starts_with("/v1alpha/") {
+        true => "/v1alpha",
+        false => "",
     };
     let call = Call {
         method: Method::POST,
-        path: &format!("/models/{model}:{verb}"),
+        path: &format!("{area}/models/{model}:{verb}"),
         query: &query,
         model: bucket,
         headers: passed_on(&parts.headers),
         body,
         expect,
+        at,
     };
     if faked {
         let (app, model) = (app.clone(), model.to_owned());
@@ -126,11 +149,20 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
             model,
             headers: call.headers,
             body: call.body,
+            at,
         };
         return fake::stream(app, asked, trace, wants_array).await;
     }
     match app.upstream.call(&app.core, &call, &mut trace).await {
-        Ok(Answer::Whole(whole)) => forward(whole, trace),
+        Ok(Answer::Whole(whole)) => {
+            if matches!(verb, LONG | BATCH_GENERATE | BATCH_EMBED) {
+                resources::mentioned(&app, &results(&whole.body), &trace).await;
+            }
+            forward(whole, trace)
+        }
+        Ok(Answer::Raw(_) | Answer::Live(_)) => {
+            refuse(trace, Surface::Gemini, &Problem::bug("an answer came raw"))
+        }
         Ok(Answer::Stream(stream)) => {
             trace.first_byte();
             relay(trace, |trace| match wants_array {
@@ -155,6 +187,19 @@ struct Asked {
     model: String,
     headers: HeaderMap,
     body: Bytes,
+    at: At,
+}
+
+/// Which key is asked: the one that has what the body refers to, or any that has room.
+async fn whom(app: &App, verb: &str, body: &[u8], trace: &Trace) -> Result<At, Problem> {
+    if let Some(at) = resources::place(app, body, trace).await? {
+        return Ok(at);
+    }
+    Ok(match verb {
+        LONG => At::Here,
+        BATCH_GENERATE | BATCH_EMBED => At::Rather(files::home(app, trace)?),
+        _ => At::Any,
+    })
 }
 
 /// GET `/v1beta/models`, with its pages.
@@ -217,6 +262,7 @@ async fn get(
         headers: passed_on(&parts.headers),
         body: Bytes::new(),
         expect: Expect::Anything,
+        at: At::Any,
     };
     match app.upstream.call(&app.core, &call, &mut trace).await {
         Ok(Answer::Whole(mut whole)) => {
@@ -225,7 +271,7 @@ async fn get(
             }
             forward(whole, trace)
         }
-        Ok(Answer::Stream(_)) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
+        Ok(_) => refuse(trace, Surface::Gemini, &Problem::bug("a list streamed")),
         Err(failure) => match known(app, &path) {
             Some(body) => {
                 let body = edited(&trace, &body).unwrap_or(body);

@@ -30,7 +30,7 @@ use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::unreadable;
 use super::{App, admit, event_stream, read_body, refuse, relay, turn_away};
-use crate::upstream::{Answer, Call, Expect, OpenStream, Relay, Translate, json_headers};
+use crate::upstream::{Answer, At, Call, Expect, OpenStream, Relay, Translate, json_headers};
 
 /// POST `/v1/audio/speech`.
 pub(super) async fn speak(State(app): State<App>, request: Request) -> Response {
@@ -86,11 +86,12 @@ async fn attempt(
         headers: json_headers(),
         body: std::mem::take(&mut asked.body).into(),
         expect: Expect::Stream,
+        at: At::Any,
     };
     let answer = app.upstream.call(&app.core, &call, trace).await;
     let stream = match answer.map_err(|failure| Problem::of(failure, &app.core))? {
         Answer::Stream(stream) => stream,
-        Answer::Whole(_) => return Err(Problem::bug("a stream came whole")),
+        _ => return Err(Problem::bug("a stream came whole")),
     };
     // As long as nothing was sent, a refusal can still be told as an error.
     for event in stream.seen() {

@@ -1,0 +1,180 @@
+//! Sessions of the Live API: a WebSocket whose first message says what is wanted
+//! (<https://ai.google.dev/api/live>).
+//!
+//! Google lets any key in at first and says by closing what it has against it, in words only: a
+//! session counts as begun when the first message has come.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use reqwest::Upgraded;
+use serde_json::json;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::failure::{Failure, Setback, refused};
+use crate::pool::Outcome;
+
+/// The largest message that is passed on, in bytes: media comes in small pieces.
+pub(crate) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// A session that has begun.
+pub struct LiveSession {
+    /// The way to Google and back.
+    pub socket: Box<WebSocketStream<Upgraded>>,
+    /// What Google said first.
+    pub first: Message,
+}
+
+/// The headers that ask for a WebSocket (RFC 6455 §4.1).
+pub(super) fn ask_for_socket(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(
+        header::SEC_WEBSOCKET_VERSION,
+        HeaderValue::from_static("13"),
+    );
+    if let Ok(key) = HeaderValue::from_str(&generate_key()) {
+        headers.insert(header::SEC_WEBSOCKET_KEY, key);
+    }
+}
+
+/// Sends the client's first message and waits for Google's.
+pub(super) async fn begin(
+    response: reqwest::Response,
+    setup: Bytes,
+    patience: Duration,
+) -> Result<LiveSession, Setback> {
+    let upgraded = response.upgrade().await;
+    let upgraded = upgraded.map_err(|error| super::failure::lost(error.into()))?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(LARGEST_MESSAGE))
+        .max_frame_size(Some(LARGEST_MESSAGE));
+    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config));
+    let mut socket = Box::new(socket.await);
+    let setup = Utf8Bytes::try_from(setup).map_err(|_| Setback::malformed())?;
+    let first = tokio::time::timeout(patience, async {
+        if let Err(error) = socket.send(Message::Text(setup)).await {
+            return Err(broken(&error));
+        }
+        loop {
+            match socket.next().await {
+                Some(Ok(first @ (Message::Text(_) | Message::Binary(_)))) => return Ok(first),
+                Some(Ok(Message::Close(said))) => return Err(closed(said)),
+                // A ping is answered by the library.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(broken(&error)),
+                None => return Err(closed(None)),
+            }
+        }
+    });
+    match first.await {
+        Ok(first) => first.map(|first| LiveSession { socket, first }),
+        Err(_) => Err(Setback::too_slow()),
+    }
+}
+
+fn broken(error: &tokio_tungstenite::tungstenite::Error) -> Setback {
+    Setback {
+        outcome: Outcome::Unreachable,
+        failure: Failure::Unreachable(format!("the connection to Google broke ({error})")),
+    }
+}
+
+/// What a session that was closed before it began says of its key: the close codes say little
+/// (RFC 6455 §7.4.1), so Google's words are read as those of the same refusal over HTTP.
+fn closed(said: Option<CloseFrame>) -> Setback {
+    let Some(said) = said else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, Bytes::new());
+    };
+    let reason = said.reason.as_str();
+    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    let status = match said.code {
+        _ if has(&["API key"]) && has(&["not valid", "expired"]) => StatusCode::BAD_REQUEST,
+        _ if has(&[
+            "leaked",
+            "suspended",
+            "PERMISSION_DENIED",
+            "ermission denied",
+        ]) =>
+        {
+            StatusCode::FORBIDDEN
+        }
+        _ if has(&["quota", "exhausted"]) => StatusCode::TOO_MANY_REQUESTS,
+        CloseCode::Policy if has(&["not found"]) => StatusCode::NOT_FOUND,
+        CloseCode::Policy | CloseCode::Invalid | CloseCode::Unsupported | CloseCode::Protocol => {
+            StatusCode::BAD_REQUEST
+        }
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let details = match has(&["suspended"]) {
+        true => json!([{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "CONSUMER_SUSPENDED",
+        }]),
+        false => json!([]),
+    };
+    let body = json!({"error": {
+        "code": status.as_u16(),
+        "message": reason,
+        "details": details,
+    }});
+    refused(status, body.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::admin::RejectReason;
+
+    use super::*;
+
+    #[test]
+    fn what_google_says_by_closing() {
+        for (code, reason, outcome) in [
+            (
+                1007,
+                "API key not valid. Please pass a valid API key.",
+                Outcome::KeyRefused(RejectReason::Invalid),
+            ),
+            (
+                1008,
+                "Your API key was reported as leaked. Please use another API key.",
+                Outcome::KeyRefused(RejectReason::Leaked),
+            ),
+            (
+                1008,
+                "Permission denied: Consumer 'api_key:…' has been suspended.",
+                Outcome::KeyRefused(RejectReason::Suspended),
+            ),
+            (
+                1011,
+                "You exceeded your current quota, please check your plan and billing details.",
+                Outcome::Overloaded,
+            ),
+            (1011, "Internal error encountered.", Outcome::Overloaded),
+            (
+                1008,
+                "models/x is not found for API version v1beta, or is not supported for bidiGenerateContent.",
+                Outcome::ClientFault,
+            ),
+            (
+                1007,
+                "Request contains an invalid argument.",
+                Outcome::ClientFault,
+            ),
+        ] {
+            let said = CloseFrame {
+                code: code.into(),
+                reason: reason.into(),
+            };
+            assert_eq!(closed(Some(said)).outcome, outcome, "{reason}");
+        }
+        assert_eq!(closed(None).outcome, Outcome::Overloaded);
+    }
+}

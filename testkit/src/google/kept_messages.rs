@@ -1,0 +1,40 @@
+//! The messages of what Google keeps for somebody, field by field, in protobuf's own names.
+//!
+//! From the API's reference (<https://ai.google.dev/api>) and the converters of
+//! googleapis/python-genai (`files.py`, `caches.py` …), which name every field they send.
+
+use super::messages::Type::{Any, Int, List, Message, String as Text, Struct};
+use super::messages::{CONTENT, Field, TOOL, TOOL_CONFIG};
+
+static FILE: [Field; 14] = [
+    ("name", Text),
+    ("display_name", Text),
+    ("mime_type", Text),
+    ("size_bytes", Int),
+    ("create_time", Text),
+    ("update_time", Text),
+    ("expiration_time", Text),
+    ("sha256_hash", Text),
+    ("uri", Text),
+    ("download_uri", Text),
+    ("state", Text),
+    ("source", Text),
+    ("error", Struct),
+    ("video_metadata", Any),
+];
+pub(super) static CREATE_FILE: [Field; 1] = [("file", Message(&FILE))];
+
+pub(super) static CACHED_CONTENT: [Field; 12] = [
+    ("name", Text),
+    ("model", Text),
+    ("display_name", Text),
+    ("contents", List(&Message(&CONTENT))),
+    ("system_instruction", Message(&CONTENT)),
+    ("tools", List(&Message(&TOOL))),
+    ("tool_config", Message(&TOOL_CONFIG)),
+    ("ttl", Text),
+    ("expire_time", Text),
+    ("create_time", Text),
+    ("update_time", Text),
+    ("usage_metadata", Struct),
+];
