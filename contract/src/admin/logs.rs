@@ -198,6 +198,8 @@ pub enum TryOutcome {
     LocationRefused,
     /// The model was overloaded or broken.
     Overloaded,
+    /// It did not leave: as many calls were under way by its way out as may be.
+    NoTurn,
     /// No connection, or it broke.
     Unreachable,
     /// Nothing came in time.

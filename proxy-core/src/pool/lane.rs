@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use vault::Secret;
 
 use super::find::Closed;
-use super::lease::{Lease, Picked};
+use super::lease::{LaneCall, Lease, Picked};
 use super::outcome::{ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
@@ -213,12 +213,13 @@ impl Lane {
         state.trouble.trial |= is_trial;
         self.asked_at.store(at.now, Ordering::Relaxed);
         key.last_used_at.store(at.now, Ordering::Relaxed);
-        Ok(Picked::new(Lease::of_lane(
-            key,
-            self.clone(),
+        let call = LaneCall {
+            lane: self.clone(),
             number,
-            is_trial,
-        )))
+            tokens: want.tokens,
+            is_trial_of_model: is_trial,
+        };
+        Ok(Picked::new(Lease::of_lane(key, call)))
     }
 
     /// Chooses for a call that goes beside another, if nobody is worse off for it.
@@ -302,6 +303,19 @@ impl Lane {
             state.put(place, at);
         });
         settled
+    }
+
+    /// A call leaves only now.
+    pub(super) fn leaves(self: &Arc<Self>, key: &Key, call: &LaneCall) {
+        self.serving(|state, at| {
+            let Some(place) = state.roster.project_with(key) else {
+                return;
+            };
+            if let Some(slot) = state.slots.get_mut(place as usize) {
+                slot.window.leaves(at, call.number, key.id, call.tokens);
+                state.put(place, at);
+            }
+        });
     }
 
     /// Notes how many tokens a call really had.

@@ -232,6 +232,12 @@ impl Window {
         }
     }
 
+    /// Notes that a request leaves only now: it had to wait after it was counted.
+    pub fn leaves(&mut self, at: Moment, number: u64, key: i64, tokens: u64) {
+        self.take_back(at, number, key);
+        self.send(at, number, key, tokens);
+    }
+
     /// Notes how many tokens a request really had.
     pub fn correct(&mut self, number: u64, tokens: u64) {
         let found = self.sent.iter_mut().rfind(|sent| sent.number == number);

@@ -168,8 +168,8 @@ settings! {
         en "Calls of one key" "How many calls one key may have under way at the same time; 0 means any number.";
     /// How many calls may be under way by one way out; 0: any number.
     egress_concurrency: u32 = Upstream "EGRESS_CONCURRENCY" "egress-concurrency" Kind::Integer(0, 10_000), default "0", Live;
-        zh "单出口并发" "经由同一个代理（或直连）最多同时进行多少个请求，超出的按顺序等待；0 表示不限。";
-        en "Calls of one way out" "How many calls may be under way through the same proxy (or straight) at the same time; more of them wait in turn. 0 means any number.";
+        zh "单出口并发" "经由同一个代理（或直连）最多同时进行多少个请求，超出的按顺序等待，最久等到 PATIENCE；0 表示不限。";
+        en "Calls of one way out" "How many calls may be under way through the same proxy (or straight) at the same time; more of them wait in turn, for as long as PATIENCE says. 0 means any number.";
     /// How long after each other calls leave by one way out, on average, in milliseconds.
     egress_gap_ms: u32 = Upstream "EGRESS_GAP_MS" "egress-gap-ms" Kind::Integer(0, 60_000), default "0", Live;
         zh "单出口间隔（毫秒）" "经由同一个代理（或直连）的请求之间平均隔多久，带有随机变化，避免许多请求在同一时刻发出；0 表示不隔。";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract::Millis;
 use contract::admin::{Surface, TryOutcome};
 use dialect::gemini::Peek;
 use dialect::style::Style;
@@ -37,6 +38,8 @@ pub struct Trace {
     came_through: bool,
     /// How long the client wants to wait for a key at most.
     patience: Option<Duration>,
+    /// Until when the call under way may wait for its turn to leave.
+    waits_until: Millis,
     /// What the client says that the request belongs to.
     session: Option<HeaderValue>,
     /// The tries, of which the record keeps as many as [`MOST_TRIES`].
@@ -135,6 +138,7 @@ impl Trace {
             key: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
             patience: patience_of(parts),
+            waits_until: Millis::MAX,
             session: SESSION_HEADERS
                 .iter()
                 .find_map(|name| parts.headers.get(name).cloned()),
@@ -168,6 +172,7 @@ impl Trace {
             key: None,
             came_through: self.came_through,
             patience: self.patience,
+            waits_until: self.waits_until,
             session: self.session.clone(),
             attempts: Vec::new(),
             newest: 0,
@@ -299,6 +304,7 @@ impl Trace {
             key: None,
             came_through: false,
             patience: None,
+            waits_until: Millis::MAX,
             session: None,
             attempts: Vec::new(),
             newest: 0,
@@ -443,6 +449,16 @@ impl Trace {
     /// How long to wait for a key: as the settings say, or less where the client wants that.
     pub fn patience(&self, most: Duration) -> Duration {
         self.patience.map_or(most, |patience| patience.min(most))
+    }
+
+    /// Notes until when a call may wait for its turn to leave.
+    pub fn may_wait_until(&mut self, until: Millis) {
+        self.waits_until = until;
+    }
+
+    /// Until when the call under way may wait for its turn to leave.
+    pub fn waits_until(&self) -> Millis {
+        self.waits_until
     }
 
     /// Notes why a try failed.
@@ -708,6 +724,7 @@ fn shown(outcome: Option<Outcome>) -> TryOutcome {
         Some(Outcome::Forbidden) => TryOutcome::Forbidden,
         Some(Outcome::LocationRefused) => TryOutcome::LocationRefused,
         Some(Outcome::Overloaded) => TryOutcome::Overloaded,
+        Some(Outcome::NoTurn) => TryOutcome::NoTurn,
         Some(Outcome::Unreachable) => TryOutcome::Unreachable,
         Some(Outcome::TooSlow) => TryOutcome::TooSlow,
         Some(Outcome::Cancelled) => TryOutcome::Cancelled,

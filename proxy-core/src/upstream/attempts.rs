@@ -44,6 +44,8 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
+        let patience = trace.patience(settings.patience);
+        trace.may_wait_until(later(core.clock.now(), patience));
         if let Some(hop) = core
             .next_hop()
             .filter(|_| call.at == At::Any && !trace.came_through())
@@ -62,7 +64,6 @@ impl Upstream {
             .map(String::as_str)
             .filter(|model| trace.may_use(model).is_ok())
             .collect();
-        let patience = trace.patience(settings.patience);
         let (_, verb) = call.path.rsplit_once(':').unwrap_or_default();
         let mut model = call.model;
         let mut path = call.path.to_owned();
@@ -259,7 +260,7 @@ impl Course {
         {
             return Some(setback.failure.with_keys(self.unreached.len()));
         }
-        if consequence.egress == EgressEffect::Blame {
+        if matches!(consequence.egress, EgressEffect::Blame | EgressEffect::Full) {
             if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
                 self.judge = Some(self.ways.failed(settings, way, consequence.retry));
             } else if consequence.retry == Retry::OtherWay {

@@ -179,10 +179,10 @@ impl Upstream {
         let left = bounds.deadline.saturating_sub(core.clock.now());
         let left = Duration::from_millis(left.max(0).unsigned_abs());
         let attempt = self.attempt(core, settings, call, Way::Key(&key), trace);
-        let result = match tokio::time::timeout(left, attempt).await {
-            Ok(Err(setback)) => Err(setback.seen_with(bounds.tokens)),
-            Ok(answered) => answered,
-            Err(_) => Err(Setback::overdue()),
+        let result = match core.clock.within(left, attempt).await {
+            Some(Err(setback)) => Err(setback.seen_with(bounds.tokens)),
+            Some(answered) => answered,
+            None => Err(Setback::overdue()),
         };
         let outcome = match &result {
             Ok(_) => Outcome::Answered,

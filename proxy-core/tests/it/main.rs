@@ -48,6 +48,7 @@ mod outcomes;
 #[cfg(test)]
 mod quota;
 mod records;
+#[cfg(test)]
 mod resources;
 #[cfg(test)]
 mod responses;
