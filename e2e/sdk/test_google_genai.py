@@ -132,3 +132,89 @@ def test_an_unknown_model_is_not_found(client):
     with pytest.raises(errors.ClientError) as caught:
         client.models.generate_content(model="gemini-0", contents="Hi")
     assert caught.value.code == 404
+
+
+# What Google keeps for a client: every call about a thing must reach the key that made it, and
+# there are two keys here, each in a project of its own.
+
+
+def test_a_file_is_uploaded_used_and_deleted(client, server, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("Keys have quotas. " * 1000)
+    file = client.files.upload(
+        file=path, config=types.UploadFileConfig(display_name="notes", mime_type="text/plain")
+    )
+    assert file.state == types.FileState.ACTIVE
+    assert file.size_bytes == path.stat().st_size
+    assert client.files.get(name=file.name).uri == file.uri
+    for _ in range(4):
+        answer = client.models.generate_content(
+            model=server.model, contents=["What do the notes say?", file]
+        )
+        assert answer.text
+    assert file.name in [listed.name for listed in client.files.list()]
+    client.files.delete(name=file.name)
+    assert file.name not in [listed.name for listed in client.files.list()]
+
+
+def test_a_cache_is_made_used_and_deleted(client, server):
+    cache = client.caches.create(
+        model=server.model,
+        config=types.CreateCachedContentConfig(contents="Keys have quotas. " * 2000, ttl="600s"),
+    )
+    for _ in range(3):
+        answer = client.models.generate_content(
+            model=server.model,
+            contents="What was that?",
+            config=types.GenerateContentConfig(cached_content=cache.name),
+        )
+        assert answer.usage_metadata.cached_content_token_count > 1024
+    updated = client.caches.update(
+        name=cache.name, config=types.UpdateCachedContentConfig(ttl="1200s")
+    )
+    assert updated.expire_time > cache.expire_time
+    assert cache.name in [listed.name for listed in client.caches.list()]
+    client.caches.delete(name=cache.name)
+    with pytest.raises(errors.ClientError):
+        client.caches.get(name=cache.name)
+
+
+def test_a_film_is_made_and_downloaded(client):
+    operation = client.models.generate_videos(
+        model="veo-3.1-generate-preview", prompt="A cat on a roof."
+    )
+    while not operation.done:
+        operation = client.operations.get(operation)
+    video = operation.response.generated_videos[0].video
+    assert len(client.files.download(file=video)) > 0
+    assert video.video_bytes
+
+
+def test_a_batch_is_found_again(client, server):
+    batch = client.batches.create(
+        model=server.model,
+        src=[{"contents": [{"parts": [{"text": "One?"}], "role": "user"}]}],
+        config={"display_name": "one"},
+    )
+    while batch.state.name not in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"):
+        batch = client.batches.get(name=batch.name)
+    assert "One?" in batch.dest.inlined_responses[0].response.text
+    assert batch.name in [listed.name for listed in client.batches.list()]
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental")
+def test_interactions_go_on_from_one_another(client):
+    model = "gemini-3.8-flash"
+    first = client.interactions.create(model=model, input="My name is Ada.")
+    second = client.interactions.create(
+        model=model, input="Who am I?", previous_interaction_id=first.id
+    )
+    assert client.interactions.get(id=second.id).status == "completed"
+    events = list(
+        client.interactions.create(
+            model=model, input="And now?", previous_interaction_id=second.id, stream=True
+        )
+    )
+    kinds = [event.event_type for event in events]
+    assert kinds[0] == "interaction.created" and "interaction.completed" in kinds
+    client.interactions.delete(id=first.id)

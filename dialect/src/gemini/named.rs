@@ -313,8 +313,8 @@ mod tests {
             references(body.to_string().as_bytes()),
             [
                 "cachedContents/c",
-                "files/a",
                 "files/s",
+                "files/a",
                 "fileSearchStores/t"
             ]
         );

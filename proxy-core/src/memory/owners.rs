@@ -76,6 +76,27 @@ impl Owners {
         });
     }
 
+    /// The keys that a client has resources of a collection at: those in memory, and those that the
+    /// database knows as long as it answers. In no order, each perhaps several times.
+    pub async fn keys(&self, store: &Store, client: &str, collection: &str) -> Vec<i64> {
+        let mut keys = match store.resource_keys(client, collection).await {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::warn!(%error, "the keys of resources cannot be read");
+                Vec::new()
+            }
+        };
+        let is_of = |name: &str| {
+            let rest = name.strip_prefix(collection);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let generations = self.generations.lock();
+        let all = generations.young.iter().chain(&generations.old);
+        let own = all.filter(|(name, owner)| *owner.client == *client && is_of(name));
+        keys.extend(own.map(|(_, owner)| owner.key));
+        keys
+    }
+
     /// Whose the resources of these names are, each that is known with its name. The database is
     /// asked only for what is not in memory; while it is away, that is nobody's.
     pub async fn find(&self, store: &Store, names: &[&str]) -> HashMap<String, Owner> {

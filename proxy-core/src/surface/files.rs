@@ -146,7 +146,7 @@ pub(super) async fn content(
 /// # Errors
 /// When it is no file of the client's, or its key cannot be used.
 pub(super) fn may_use(app: &App, id: &FileId, trace: &Trace) -> Result<(), Problem> {
-    check_key(app, id.key, "file")?;
+    check_key(app, id.key, "this file", "Upload the file again.")?;
     match sealed(app, id.key, &id.name, trace) {
         Some(ours) if Secret::from(&*ours.seal) == Secret::from(&*id.seal) => Ok(()),
         _ => Err(no_such_file(&id.to_string())),
@@ -156,19 +156,19 @@ pub(super) fn may_use(app: &App, id: &FileId, trace: &Trace) -> Result<(), Probl
 /// Whether a key that something of a client's is at can be asked.
 ///
 /// # Errors
-/// When it is gone, or off; `what` says what the client has there.
-pub(super) fn check_key(app: &App, key: i64, what: &str) -> Result<(), Problem> {
-    match app.core.pool.status(key).map(|status| status.state) {
-        None => Err(Problem::not_found(format!(
-            "The Gemini key that this {what} was made with is no longer here, and no other finds \
-             it. Make it again.",
-        ))),
-        Some(KeyState::Disabled | KeyState::Rejected { .. }) => Err(Problem::bad_request(format!(
-            "The Gemini key that this {what} was made with is switched off or refused by \
-                 Google, and no other finds it. Make it again.",
-        ))),
-        Some(_) => Ok(()),
-    }
+/// When it is gone, or off; `what` says what the client has there, and `again` what to do then.
+pub(super) fn check_key(app: &App, key: i64, what: &str, again: &str) -> Result<(), Problem> {
+    let (why, problem): (_, fn(String) -> Problem) =
+        match app.core.pool.status(key).map(|status| status.state) {
+            None => ("no longer here", Problem::not_found),
+            Some(KeyState::Disabled | KeyState::Rejected { .. }) => {
+                ("switched off or refused by Google", Problem::bad_request)
+            }
+            Some(_) => return Ok(()),
+        };
+    Err(problem(format!(
+        "The Gemini key that {what} was made with is {why}, and no other finds it. {again}"
+    )))
 }
 
 /// What a client knows a file by that Google calls `name`, uploaded with `key`; `None` when it is

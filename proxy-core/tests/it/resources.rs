@@ -10,7 +10,12 @@ const OTHER_TOKEN: &str = "sk-test-other-client-token";
 
 async fn ground() -> Ground {
     let tokens = format!("{TOKEN},{OTHER_TOKEN}");
-    Ground::new(3, |google| google, &[("ALLOWED_TOKENS", &tokens)]).await
+    Ground::new(
+        3,
+        |google| google.upload_granularity(1),
+        &[("ALLOWED_TOKENS", &tokens)],
+    )
+    .await
 }
 
 /// Asks in the style of Google's clients.
@@ -178,7 +183,7 @@ async fn what_one_client_has_is_not_there_for_another() {
     let file = upload(&world, TOKEN).await;
     let path = format!("/v1beta/{}", file["name"].as_str().unwrap());
     let (_, list) = get(&world, OTHER_TOKEN, "/v1beta/files").await;
-    assert_eq!(list["files"], json!([]));
+    assert_eq!(list, json!({}));
     world.google.clear_requests();
     let (status, error) = get(&world, OTHER_TOKEN, &path).await;
     assert_eq!(
@@ -203,7 +208,7 @@ async fn what_one_client_has_is_not_there_for_another() {
         format!("{others}&gb_upload={pass}"),
         format!("{before}&gb_upload={key}.1.00"),
         format!("{before}&gb_upload=nonsense"),
-        format!("{before}x&gb_upload={pass}"),
+        address.replace("upload_id=", "upload_id=x"),
     ] {
         let response = piece(&world, &wrong, "upload, finalize", 0, "hello").await;
         assert_eq!(response.status(), 400, "{wrong}");
@@ -279,18 +284,6 @@ async fn a_list_has_what_is_at_all_keys() {
     assert_eq!(seen, all);
     let (status, _) = get(&world, TOKEN, "/v1beta/files?pageToken=nonsense").await;
     assert_eq!(status, 400);
-
-    // A key that is gone takes its files with it.
-    let id = id_of(&world, &keys[0]).await;
-    let (status, said) = world
-        .ask_admin("DELETE", &format!("/api/keys/{id}"), None)
-        .await;
-    assert!(status < 300, "{said}");
-    let path = format!("/v1beta/{}", files[0]["name"].as_str().unwrap());
-    let (status, error) = get(&world, TOKEN, &path).await;
-    let message = error["error"]["message"].as_str().unwrap();
-    assert_eq!(status, 404);
-    assert!(message.contains("no longer here"), "{message}");
 }
 
 #[tokio::test]
@@ -345,7 +338,7 @@ async fn what_openai_s_clients_upload_is_there_for_google_s() {
     let response = request.bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let (_, list) = get(&world, TOKEN, "/v1beta/files").await;
-    assert_eq!(list["files"], json!([]));
+    assert_eq!(list, json!({}));
 }
 
 #[tokio::test]
@@ -473,10 +466,7 @@ async fn a_cache_is_used_in_every_protocol_with_the_key_that_has_it() {
             .status(),
         200
     );
-    assert_eq!(
-        get(&world, TOKEN, "/v1/cachedContents").await.1["cachedContents"],
-        json!([])
-    );
+    assert_eq!(get(&world, TOKEN, "/v1/cachedContents").await.1, json!({}));
 }
 
 #[tokio::test]
@@ -508,4 +498,157 @@ async fn a_cache_is_made_where_there_is_room_for_one() {
         (status, &error["error"]["status"]),
         (400, &json!("INVALID_ARGUMENT"))
     );
+}
+
+#[tokio::test]
+async fn an_operation_is_asked_about_with_the_key_that_began_it() {
+    let ground = ground().await;
+    let mut world = ground.start().await;
+    let mut keys = Vec::new();
+    for round in 0..3 {
+        let path = "/v1beta/models/veo-3.1-generate-preview:predictLongRunning";
+        let asked = json!({"instances": [{"prompt": "A cat."}], "parameters": {}});
+        let (status, begun) = post(&world, path, asked).await;
+        assert_eq!(status, 200, "{begun}");
+        keys.push(maker(&world, &begun["name"]));
+        let path = format!("/v1beta/{}", begun["name"].as_str().unwrap());
+        assert_eq!(get(&world, OTHER_TOKEN, &path).await.0, 404);
+        if round == 1 {
+            drop(world);
+            world = ground.start().await;
+        }
+        let (status, waits) = get(&world, TOKEN, &path).await;
+        assert_eq!((status, waits.get("done")), (200, None));
+        let (_, done) = get(&world, TOKEN, &path).await;
+        assert_eq!(done["done"], true);
+        let sample = &done["response"]["generateVideoResponse"]["generatedSamples"][0];
+        let uri = sample["video"]["uri"].as_str().unwrap();
+        let (_, file) = uri.split_once("/v1beta/").unwrap();
+        let path = format!("/v1beta/{file}");
+        let response = send(&world, TOKEN, Method::GET, &path, None).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "video/mp4");
+        let theirs = send(&world, OTHER_TOKEN, Method::GET, &path, None).await;
+        assert_eq!(theirs.status(), 404);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    assert!(keys.len() > 1, "each was begun where there was room");
+}
+
+#[tokio::test]
+async fn a_batch_is_found_again_with_its_results() {
+    let world = ground().await.start().await;
+    let asked = json!({"batch": {"displayName": "two", "inputConfig": {"requests": {"requests": [
+        {"request": {"contents": [{"role": "user", "parts": [{"text": "One?"}]}]}, "metadata": {"key": "1"}},
+        {"request": {"contents": [{"role": "user", "parts": [{"text": "Two?"}]}]}, "metadata": {"key": "2"}},
+    ]}}}});
+    let path = "/v1beta/models/gemini-2.5-flash:batchGenerateContent";
+    let (status, begun) = post(&world, path, asked).await;
+    assert_eq!(status, 200, "{begun}");
+    let path = format!("/v1beta/{}", begun["name"].as_str().unwrap());
+    let (_, list) = get(&world, TOKEN, "/v1beta/batches").await;
+    assert_eq!(list["operations"][0]["name"], begun["name"]);
+    assert_eq!(
+        get(&world, OTHER_TOKEN, "/v1beta/batches").await.1,
+        json!({})
+    );
+    assert_eq!(get(&world, OTHER_TOKEN, &path).await.0, 404);
+    let done = loop {
+        let (status, batch) = get(&world, TOKEN, &path).await;
+        assert_eq!(status, 200, "{batch}");
+        if batch["done"] == true {
+            break batch;
+        }
+    };
+    assert!(done.to_string().contains("Two?"), "{done}");
+    assert_eq!(
+        send(&world, TOKEN, Method::DELETE, &path, None)
+            .await
+            .status(),
+        200
+    );
+}
+
+async fn interact(world: &World, asked: Value) -> Value {
+    let (status, said) = post(world, "/v1beta/interactions", asked).await;
+    assert_eq!(status, 200, "{said}");
+    said
+}
+
+#[tokio::test]
+async fn a_conversation_of_interactions_stays_where_it_began() {
+    let ground = ground().await;
+    let mut world = ground.start().await;
+    let mut keys = Vec::new();
+    for round in 0..3 {
+        let first = interact(
+            &world,
+            json!({"model": "gemini-3.8-flash", "input": "My name is Ada."}),
+        )
+        .await;
+        let id = first["id"].as_str().unwrap().to_owned();
+        keys.push(maker(&world, &json!(format!("interactions/{id}"))));
+        if round == 1 {
+            drop(world);
+            world = ground.start().await;
+        }
+        world.google.clear_requests();
+        // Streamed, whose id comes in its first event.
+        let asked = json!({
+            "model": "gemini-3.8-flash", "input": "And who am I?",
+            "previous_interaction_id": id, "stream": true,
+        });
+        let response = send(&world, TOKEN, Method::POST, "/v1/interactions", Some(asked)).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let events = response.text().await.unwrap();
+        assert!(events.ends_with("data: [DONE]\n\n"), "{events}");
+        let (_, rest) = events.split_once("\"id\":\"").unwrap();
+        let (second, _) = rest.split_once('"').unwrap();
+        let path = format!("/v1beta/interactions/{second}");
+        let (status, got) = get(&world, TOKEN, &path).await;
+        assert_eq!((status, &got["status"]), (200, &json!("completed")));
+        let path = format!("{path}?stream=true");
+        let again = send(&world, TOKEN, Method::GET, &path, None).await;
+        assert_eq!(again.headers()["content-type"], "text/event-stream");
+        assert!(
+            again
+                .text()
+                .await
+                .unwrap()
+                .contains("interaction.completed")
+        );
+        assert_eq!(world.keys_used(), vec![keys[round].clone(); 3]);
+
+        let other = json!({
+            "model": "gemini-3.8-flash", "input": "Who?", "previous_interaction_id": second,
+        });
+        let path = "/v1beta/interactions";
+        let response = send(&world, OTHER_TOKEN, Method::POST, path, Some(other)).await;
+        assert_eq!(response.status(), 404);
+        let path = format!("/v1beta/interactions/{second}");
+        let deleted = send(&world, TOKEN, Method::DELETE, &path, None).await;
+        assert_eq!(deleted.status(), 200);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    assert!(keys.len() > 1, "each began where there was room");
+    let record: Value = world.admin("/api/requests?limit=100").await;
+    let record = record.to_string();
+    assert!(record.contains("gemini-3.8-flash"), "{record}");
+}
+
+#[tokio::test]
+async fn an_interaction_in_the_background_is_cancelled() {
+    let world = ground().await.start().await;
+    let asked = json!({"model": "gemini-3.8-flash", "input": "Think.", "background": true});
+    let begun = interact(&world, asked).await;
+    assert_eq!(begun["status"], "in_progress");
+    let path = format!(
+        "/v1beta/interactions/{}/cancel",
+        begun["id"].as_str().unwrap()
+    );
+    let (status, ended) = post(&world, &path, json!({})).await;
+    assert_eq!((status, &ended["status"]), (200, &json!("cancelled")));
 }

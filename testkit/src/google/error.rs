@@ -183,6 +183,33 @@ impl GoogleError {
         }
     }
 
+    /// The number of the `google.rpc.Code`, by which errors within answers name it.
+    pub(super) fn grpc_code(&self) -> u16 {
+        const CODES: [&str; 17] = [
+            "OK",
+            "CANCELLED",
+            "UNKNOWN",
+            "INVALID_ARGUMENT",
+            "DEADLINE_EXCEEDED",
+            "NOT_FOUND",
+            "ALREADY_EXISTS",
+            "PERMISSION_DENIED",
+            "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION",
+            "ABORTED",
+            "OUT_OF_RANGE",
+            "UNIMPLEMENTED",
+            "INTERNAL",
+            "UNAVAILABLE",
+            "DATA_LOSS",
+            "UNAUTHENTICATED",
+        ];
+        (0..)
+            .zip(CODES)
+            .find(|(_, name)| *name == self.status)
+            .map_or(2, |(code, _)| code)
+    }
+
     /// The body as Google sends it.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -241,6 +241,8 @@ pub(super) fn named(uri: &str) -> Option<&str> {
         Some(rest) => rest.split_once('/')?.1,
         None => uri,
     };
+    // The address of what a model made may be the one that it is downloaded at.
+    let path = path.split_once(':').map_or(path, |(name, _)| name);
     path.starts_with("files/").then_some(path)
 }
 
@@ -260,28 +262,33 @@ pub(super) fn check_content(
     project: &str,
     content: &Value,
 ) -> Result<(), GoogleError> {
-    let now = world.clock.now();
     let parts = list(content, "parts").iter();
     let inner_parts = list(content, "parts").iter().flat_map(|part| {
         get(part, "function_response")
             .map(|response| list(response, "parts"))
             .unwrap_or_default()
     });
-    for part in parts.chain(inner_parts) {
-        let Some(uri) = get(part, "file_data").map(|file| text(file, "file_uri")) else {
-            continue;
+    parts
+        .chain(inner_parts)
+        .filter_map(|part| get(part, "file_data"))
+        .try_for_each(|file| check_uri(world, project, text(file, "file_uri")))
+}
+
+/// Refuses the address of a file that is another project's, or that Google does not read.
+pub(super) fn check_uri(world: &World, project: &str, uri: &str) -> Result<(), GoogleError> {
+    if let Some(name) = named(uri) {
+        let now = world.clock.now();
+        return match world.inner.lock().files.get(project, name, now) {
+            Some(_) => Ok(()),
+            None => Err(forbidden(name)),
         };
-        if let Some(name) = named(uri) {
-            if world.inner.lock().files.get(project, name, now).is_none() {
-                return Err(forbidden(name));
-            }
-        } else if !uri.starts_with("https://") && !uri.starts_with("gs://") {
-            return Err(GoogleError::invalid(format!(
-                "Unsupported file URI type: {uri}. File URI must be a File API (i.e. \
-                 {URI}files/<file-id>), Youtube (i.e. https://www.youtube.com/watch?v=<video-id>), or HTTPS \
-                 (i.e. https://path/to/file.pdf)."
-            )));
-        }
     }
-    Ok(())
+    if uri.starts_with("https://") || uri.starts_with("gs://") {
+        return Ok(());
+    }
+    Err(GoogleError::invalid(format!(
+        "Unsupported file URI type: {uri}. File URI must be a File API (i.e. \
+         {URI}files/<file-id>), Youtube (i.e. https://www.youtube.com/watch?v=<video-id>), or HTTPS \
+         (i.e. https://path/to/file.pdf)."
+    )))
 }

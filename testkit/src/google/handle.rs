@@ -8,20 +8,21 @@ use http::header::{CONTENT_TYPE, SERVER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
 
 use super::World;
-use super::answer::{self, Answer, decide};
+use super::answer;
+use super::batches;
 use super::caches;
-use super::check;
+use super::calling::{called, complete, find_model, read, spend};
 use super::door;
 use super::error::GoogleError;
-use super::fault::{Empty, Fault, Verdict};
+use super::fault::{Fault, Verdict};
 use super::files;
+use super::interactions;
 use super::lookup;
-use super::model::Model;
-use super::proto::{get, list, text};
-use super::reply::{self, Completion, Form, Page, Reply};
+use super::media;
+use super::operations;
+use super::reply::{self, Form, Page, Reply};
 use super::server::{Body, Presence, Reset, Severed, full, played};
 use super::shelf::{Asked, Caller};
 use super::target::{Target, not_found, unknown_parameters};
@@ -73,7 +74,7 @@ where
             json.to_owned(),
             reply::body(&whole, &verdict).ok_or(whole),
         ),
-        Ok(Reply::Events(events)) => (
+        Ok(Reply::Events(form, events)) => (
             200,
             form.content_type().to_owned(),
             Ok(reply::stream(form, &events, &verdict)),
@@ -152,16 +153,24 @@ fn answer(
         None => None,
         Some(model) => {
             let model = find_model(world, target, model)?;
-            Some(called(world, &caller, target, model, read(target, &body)?)?)
+            let how = (target.action, target.express);
+            Some(called(world, &caller, how, model, read(target, &body)?)?)
         }
     };
-    let model_id = target.model.as_deref();
+    let (named, form) = match target.action {
+        "interactions.create" => interactions::asked_for(&body),
+        _ => (target.model.clone(), target.form),
+    };
+    let model_id = named.as_deref();
+    if named.is_some() {
+        world.note(id, |seen| seen.model.clone_from(&named));
+    }
     *verdict = world
         .inner
         .lock()
         .script
         .take(&caller.key, model_id, target.action);
-    if let Some(reply) = fault(verdict, &caller, target) {
+    if let Some(reply) = fault(verdict, &caller, target, (model_id, form)) {
         return reply;
     }
     let asked = Asked {
@@ -177,6 +186,9 @@ fn answer(
     match target.action.split('.').next() {
         Some("files") => return files::answer(&asked),
         Some("cachedContents") => return caches::answer(&asked),
+        Some("operations") => return operations::answer(&asked),
+        Some("batches") => return batches::answer(&asked),
+        Some("interactions") => return Ok(interactions::answer(&asked)),
         _ => {}
     }
     let Some(call) = call else {
@@ -189,11 +201,22 @@ fn answer(
             call.input_tokens,
             call.cached_tokens,
         ))),
-        "predict" => {
+        "predict" if target.express => {
             let embed = lookup::of_instance(body);
             let tokens = answer::input_tokens(&lookup::embedded(&embed));
             spend(world, &caller, model, tokens)?;
             Ok(Reply::Json(lookup::predict(model, &embed, tokens)))
+        }
+        "predict" => {
+            spend(world, &caller, model, call.input_tokens)?;
+            Ok(Reply::Json(media::drawn(body)))
+        }
+        "predictLongRunning" => {
+            spend(world, &caller, model, call.input_tokens)?;
+            Ok(Reply::Json(operations::begin(&asked, model, body)))
+        }
+        "batchGenerateContent" | "asyncBatchEmbedContent" => {
+            batches::create(&asked, model, body).map(Reply::Json)
         }
         "embedContent" | "batchEmbedContents" => {
             spend(
@@ -211,132 +234,20 @@ fn answer(
     }
 }
 
-/// A call of a model, as the model gets it.
-struct Call {
-    model: Model,
-    body: Value,
-    /// All of them, the cached ones too.
-    input_tokens: u64,
-    cached_tokens: u64,
-}
-
-/// Refuses what a model does not take, and puts what is cached before what it is asked.
-fn called(
-    world: &World,
-    caller: &Caller,
-    target: &Target,
-    model: Model,
-    body: Value,
-) -> Result<Call, GoogleError> {
-    let asked = lookup::counted(&body);
-    let input_tokens = answer::input_tokens(asked);
-    let has_contents = matches!(
-        target.action,
-        "generateContent" | "streamGenerateContent" | "countTokens"
-    );
-    let cache = match has_contents {
-        true => caches::with_cache(world, caller, &model, asked)?,
-        false => None,
-    };
-    if cache.is_some() {
-        check::contents(asked)?;
-    }
-    let (body, cached_tokens) = cache.unwrap_or((body, 0));
-    well_formed(target, &model, &body)?;
-    files::check(world, &caller.project, lookup::counted(&body))?;
-    Ok(Call {
-        model,
-        body,
-        input_tokens: input_tokens + cached_tokens,
-        cached_tokens,
-    })
-}
-
-fn find_model(world: &World, target: &Target, id: &str) -> Result<Model, GoogleError> {
-    let model = world.models.iter().find(|model| model.id == id);
-    match (model, target.action) {
-        (Some(model), "get") => Ok(model.clone()),
-        (None, "get") => Err(GoogleError {
-            message: format!(
-                "Model is not found: models/{id} for api version {}",
-                target.version
-            ),
-            ..GoogleError::usual(404)
-        }),
-        (Some(model), "predict") if model.supports("embedContent") => Ok(model.clone()),
-        (Some(model), action) if model.supports(action) => Ok(model.clone()),
-        (_, "streamGenerateContent") => Err(GoogleError::model_not_found(
-            &target.version,
-            id,
-            "generateContent",
-        )),
-        (_, action) => Err(GoogleError::model_not_found(&target.version, id, action)),
-    }
-}
-
-fn read(target: &Target, body: &Bytes) -> Result<Value, GoogleError> {
-    match (target.express, target.action) {
-        (_, "get") => Ok(Value::Null),
-        (true, "predict") => door::json(body).map(Value::Object),
-        // Its fields are those of a request, without what wraps one.
-        (true, "countTokens") => door::message("generateContent", body),
-        (_, action) => door::message(action, body),
-    }
-}
-
-fn well_formed(target: &Target, model: &Model, body: &Value) -> Result<(), GoogleError> {
-    if target.express {
-        check::express(target.action, body)?;
-    }
-    match target.action {
-        "generateContent" | "streamGenerateContent" => check::generate(model, body),
-        "countTokens" => check::contents(lookup::counted(body)),
-        "embedContent" | "batchEmbedContents" => {
-            let requests = lookup::embed_requests(target.action, body);
-            if requests.is_empty() {
-                return Err(GoogleError::invalid(
-                    "* BatchEmbedContentsRequest.requests: requests is not specified\n".to_owned(),
-                ));
-            }
-            for request in requests {
-                let parts = get(request, "content")
-                    .map(|content| list(content, "parts"))
-                    .unwrap_or_default();
-                if parts.is_empty() {
-                    return Err(GoogleError::invalid(
-                        "* EmbedContentRequest.content: content is not specified\n",
-                    ));
-                }
-                let named = text(request, "model");
-                if target.action == "batchEmbedContents"
-                    && named.trim_start_matches("models/") != model.id
-                {
-                    return Err(GoogleError::invalid(
-                        "* BatchEmbedContentsRequest.requests[].model: must match the model of the batch\n",
-                    ));
-                }
-            }
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The faults that stand in place of an answer, whatever was asked.
 fn fault(
     verdict: &Verdict,
     caller: &Caller,
     target: &Target,
+    (model, form): (Option<&str>, Form),
 ) -> Option<Result<Reply, GoogleError>> {
-    let model = target.model.as_deref().unwrap_or_default();
+    let model = model.unwrap_or_default();
     let error = match verdict.fault.as_ref()? {
         Fault::Status(code) => GoogleError::usual(*code),
         Fault::Error(error) => error.clone(),
         Fault::Refuse(refusal) => refusal.error(&caller.key, &caller.project, &target.rpc()),
         Fault::Exhausted(exhaustion) => exhaustion.error(model),
-        Fault::ErrorInStream { code, .. } if target.form == Form::Whole => {
-            GoogleError::usual(*code)
-        }
+        Fault::ErrorInStream { code, .. } if form == Form::Whole => GoogleError::usual(*code),
         Fault::Raw {
             status,
             content_type,
@@ -350,65 +261,4 @@ fn fault(
         _ => return None,
     };
     Some(Err(error))
-}
-
-fn spend(world: &World, caller: &Caller, model: &Model, tokens: u64) -> Result<(), GoogleError> {
-    let now = world.clock.now();
-    world
-        .inner
-        .lock()
-        .projects
-        .entry(caller.project.clone())
-        .or_default()
-        .admit(now, &model.id, tokens)
-}
-
-fn complete(world: &World, call: &Call, form: Form, verdict: &Verdict) -> Reply {
-    let scripted = world.inner.lock().answers.pop_front();
-    let mut completion = Completion {
-        model: &call.model,
-        body: &call.body,
-        answer: scripted.unwrap_or_else(|| decide(&call.model, &call.body)),
-        input_tokens: call.input_tokens,
-        cached_tokens: call.cached_tokens,
-    };
-    let bare =
-        |completion: &Completion<'_>, response: Value| vec![completion.response(response, 0)];
-    let candidate = |content: Value, reason: &str| json!({ "candidates": [{ "content": content, "finishReason": reason, "index": 0 }] });
-    match &verdict.fault {
-        Some(Fault::Empty(Empty::NoBody)) => {
-            return Page::new(200, form.content_type(), Bytes::new()).into();
-        }
-        Some(Fault::Empty(empty)) => {
-            let response = match empty {
-                Empty::NoCandidates | Empty::NoBody => json!({}),
-                Empty::NoParts => candidate(json!({ "role": "model" }), "STOP"),
-                Empty::EmptyText => candidate(
-                    json!({ "parts": [{ "text": "" }], "role": "model" }),
-                    "STOP",
-                ),
-            };
-            completion.answer = Answer::verbatim(bare(&completion, response));
-        }
-        Some(Fault::Blocked) => {
-            let response = json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } });
-            completion.answer = Answer::verbatim(bare(&completion, response));
-        }
-        Some(Fault::Finished(reason)) => {
-            completion.answer = Answer::verbatim(bare(
-                &completion,
-                candidate(json!({ "role": "model" }), reason),
-            ));
-        }
-        Some(Fault::ThoughtOnly) => {
-            let thought = json!({ "text": "**Thinking**\n\nI think, and then say nothing.\n\n", "thought": true });
-            let content = json!({ "parts": [thought], "role": "model" });
-            completion.answer = Answer::verbatim(bare(&completion, candidate(content, "STOP")));
-        }
-        _ => {}
-    }
-    match form {
-        Form::Whole => Reply::Completion(Bytes::from(format!("{:#}\n", completion.whole()))),
-        Form::Sse | Form::Array => Reply::Events(completion.events()),
-    }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::shelf::{Caller, Resource};
-use super::{FakeGoogle, caches, files};
+use super::{FakeGoogle, Work, batches, caches, files, interactions, operations};
 
 impl FakeGoogle {
     /// Everything that is kept now and whose name begins so (`files/`), the oldest first of each
@@ -14,6 +14,9 @@ impl FakeGoogle {
         let inner = self.world.inner.lock();
         let mut all = inner.files.seen(now, files::show);
         all.extend(inner.caches.seen(now, caches::show));
+        all.extend(inner.operations.seen(now, operations::show));
+        all.extend(inner.batches.seen(now, batches::show));
+        all.extend(inner.interactions.seen(now, interactions::show));
         all.retain(|resource| resource.name.starts_with(prefix));
         all
     }
@@ -59,5 +62,11 @@ impl FakeGoogle {
             Some(limit) => inner.cached_storage.insert(project.to_owned(), limit),
             None => inner.cached_storage.remove(project),
         };
+    }
+
+    /// How long the operations, batches and interactions in the background take that are begun
+    /// from now on. At first they take one look that finds them at work.
+    pub fn set_work(&self, work: Work) {
+        self.world.inner.lock().work = work;
     }
 }

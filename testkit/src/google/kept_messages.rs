@@ -4,7 +4,7 @@
 //! googleapis/python-genai (`files.py`, `caches.py` …), which name every field they send.
 
 use super::messages::Type::{Any, Int, List, Message, String as Text, Struct};
-use super::messages::{CONTENT, Field, TOOL, TOOL_CONFIG};
+use super::messages::{CONTENT, EMBED, Field, GENERATE, TOOL, TOOL_CONFIG};
 
 static FILE: [Field; 14] = [
     ("name", Text),
@@ -38,3 +38,50 @@ pub(super) static CACHED_CONTENT: [Field; 12] = [
     ("update_time", Text),
     ("usage_metadata", Struct),
 ];
+
+pub(super) static PREDICT: [Field; 2] = [("instances", List(&Any)), ("parameters", Any)];
+
+static GENERATE_REQUESTS: [Field; 1] = [(
+    "requests",
+    List(&Message(&[
+        ("request", Message(&GENERATE)),
+        ("metadata", Struct),
+    ])),
+)];
+static EMBED_REQUESTS: [Field; 1] = [(
+    "requests",
+    List(&Message(&[
+        ("request", Message(&EMBED)),
+        ("metadata", Struct),
+    ])),
+)];
+pub(super) static BATCH: [Field; 1] = [(
+    "batch",
+    Message(&[
+        ("name", Text),
+        ("model", Text),
+        ("display_name", Text),
+        ("priority", Int),
+        ("webhook_config", Struct),
+        (
+            "input_config",
+            Message(&[
+                ("file_name", Text),
+                ("requests", Message(&GENERATE_REQUESTS)),
+            ]),
+        ),
+    ]),
+)];
+pub(super) static EMBED_BATCH: [Field; 1] = [(
+    "batch",
+    Message(&[
+        ("name", Text),
+        ("model", Text),
+        ("display_name", Text),
+        ("priority", Int),
+        (
+            "input_config",
+            Message(&[("file_name", Text), ("requests", Message(&EMBED_REQUESTS))]),
+        ),
+    ]),
+)];

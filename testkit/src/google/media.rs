@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::answer::PICTURE;
 use super::error::GoogleError;
 use super::model::{Kind, Model};
-use super::proto::{get, list, text};
+use super::proto::{get, int, list, text};
 
 /// Samples a second of what a model says.
 pub const SPEECH_RATE: u32 = 24_000;
@@ -200,4 +201,45 @@ fn samples(part: &Value) -> Option<Vec<u8>> {
         return None;
     }
     STANDARD.decode(text(blob, "data")).ok()
+}
+
+/// Refuses what models that draw or film do not take in a prediction. The shapes are those of
+/// <https://ai.google.dev/gemini-api/docs/imagen> and <https://ai.google.dev/gemini-api/docs/video>.
+pub(super) fn check_prediction(model: &Model, body: &Value) -> Result<(), GoogleError> {
+    let [instance] = list(body, "instances") else {
+        return Err(GoogleError::invalid(
+            "Only one instance is supported for this model.",
+        ));
+    };
+    let has = |name: &str| get(instance, name).is_some();
+    if text(instance, "prompt").is_empty() && !(has("image") || has("video")) {
+        return Err(GoogleError::invalid("The prompt is empty."));
+    }
+    let most = if model.kind == Kind::Film { 1 } else { 4 };
+    match samples_wanted(body) {
+        wanted if (1..=most).contains(&wanted) => Ok(()),
+        wanted => Err(GoogleError::invalid(format!(
+            "sampleCount {wanted} is not supported; it must be between 1 and {most}."
+        ))),
+    }
+}
+
+fn samples_wanted(body: &Value) -> i64 {
+    get(body, "parameters")
+        .and_then(|parameters| int(parameters, "sample_count"))
+        .unwrap_or(1)
+}
+
+/// What a model that only draws predicts.
+pub(super) fn drawn(body: &Value) -> Value {
+    let picture = json!({ "mimeType": "image/png", "bytesBase64Encoded": PICTURE });
+    let pictures: Vec<Value> = (0..samples_wanted(body)).map(|_| picture.clone()).collect();
+    json!({ "predictions": pictures })
+}
+
+/// The bytes of a film about this: no film, but no two prompts have the same.
+pub(super) fn film(prompt: &str) -> Vec<u8> {
+    let mut bytes = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
+    bytes.extend_from_slice(prompt.as_bytes());
+    bytes
 }

@@ -29,28 +29,34 @@
 //! named here. They answer as a path that Google does not have.
 
 mod answer;
+mod batches;
 mod bench;
 mod caches;
+mod calling;
 mod check;
 mod door;
 mod error;
 mod fault;
 mod files;
 mod handle;
+mod interactions;
 mod kept;
 mod kept_messages;
 mod lookup;
 mod media;
 mod messages;
 mod model;
+mod operations;
 mod proto;
 mod quota;
 mod reply;
 mod sample;
 mod server;
 mod shelf;
+mod steps;
 mod target;
 mod upload;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -74,6 +80,7 @@ pub use model::{Kind, Model, current as current_models};
 pub use quota::{Limit, Quota, Usage, exhausted};
 pub use server::{Body, Severed};
 pub use shelf::Resource;
+pub use work::Work;
 
 use shelf::Shelf;
 
@@ -174,6 +181,11 @@ struct Inner {
     /// The tokens that a project may keep cached of one model, when there is a limit.
     cached_storage: HashMap<String, u64>,
     uploads: upload::Uploads,
+    operations: Shelf<operations::Operation>,
+    batches: Shelf<batches::Batch>,
+    interactions: Shelf<interactions::Interaction>,
+    /// How long what is begun now takes.
+    work: Work,
     /// Downloads of files go by way of a redirect.
     redirects: bool,
     /// How many names were made so far.

@@ -24,6 +24,12 @@ pub enum Kind {
     Speech,
     /// Turns text into vectors.
     Embedding,
+    /// Draws by `predict` (Imagen).
+    Draw,
+    /// Makes films by `predictLongRunning` (Veo).
+    Film,
+    /// Talks over a WebSocket only.
+    Live,
 }
 
 /// A model as `models.get` shows it.
@@ -183,6 +189,27 @@ const CURRENT: &[(&str, &str, u64, u64, Kind)] = &[
         1,
         Kind::Embedding,
     ),
+    (
+        "gemini-3.1-flash-live-preview",
+        "Gemini 3.1 Flash Live Preview",
+        131_072,
+        65_536,
+        Kind::Live,
+    ),
+    (
+        "imagen-4.0-generate-001",
+        "Imagen 4",
+        480,
+        8_192,
+        Kind::Draw,
+    ),
+    (
+        "veo-3.1-generate-preview",
+        "Veo 3.1",
+        480,
+        8_192,
+        Kind::Film,
+    ),
 ];
 
 /// The models the fake offers unless told otherwise.
@@ -212,6 +239,12 @@ impl Model {
         }
         let kind = if id.contains("embedding") {
             Kind::Embedding
+        } else if id.starts_with("imagen-") {
+            Kind::Draw
+        } else if id.starts_with("veo-") {
+            Kind::Film
+        } else if id.contains("-live") || id.contains("native-audio") {
+            Kind::Live
         } else if id.contains("image") {
             Kind::Image
         } else if id.contains("-tts") {
@@ -266,7 +299,15 @@ impl Model {
 
     const fn methods(&self) -> &'static [&'static str] {
         match self.kind {
-            Kind::Embedding => &["embedContent", "batchEmbedContents", "countTokens"],
+            Kind::Embedding => &[
+                "embedContent",
+                "batchEmbedContents",
+                "countTokens",
+                "asyncBatchEmbedContent",
+            ],
+            Kind::Draw => &["predict"],
+            Kind::Film => &["predictLongRunning"],
+            Kind::Live => &["countTokens", "bidiGenerateContent"],
             _ => &[
                 "generateContent",
                 "countTokens",
@@ -288,7 +329,7 @@ impl Model {
             "outputTokenLimit": self.output_tokens,
             "supportedGenerationMethods": self.methods(),
         });
-        if self.kind != Kind::Embedding {
+        if !matches!(self.kind, Kind::Embedding | Kind::Draw | Kind::Film) {
             shown["temperature"] = json!(1);
             shown["topP"] = json!(0.95);
             shown["topK"] = json!(64);

@@ -20,6 +20,9 @@ pub(super) fn violations(action: &str, body: &Map<String, Value>) -> Vec<(String
         "embedContent" => &messages::EMBED,
         "batchEmbedContents" => &messages::BATCH_EMBED,
         "files.create" => &kept::CREATE_FILE,
+        "predict" | "predictLongRunning" => &kept::PREDICT,
+        "batchGenerateContent" => &kept::BATCH,
+        "asyncBatchEmbedContent" => &kept::EMBED_BATCH,
         "cachedContents.create" => &kept::CACHED_CONTENT,
         _ => &messages::GENERATE,
     };

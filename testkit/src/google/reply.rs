@@ -23,12 +23,14 @@ pub(super) enum Form {
     Sse,
     /// `streamGenerateContent`: one JSON array, element by element.
     Array,
+    /// The stream of an interaction: server-sent events with names, and an end of its own.
+    Steps,
 }
 
 impl Form {
     pub const fn content_type(self) -> &'static str {
         match self {
-            Self::Sse => "text/event-stream",
+            Self::Sse | Self::Steps => "text/event-stream",
             Self::Whole | Self::Array => "application/json; charset=UTF-8",
         }
     }
@@ -53,7 +55,7 @@ pub(super) enum Reply {
     /// An answer as one body.
     Completion(Bytes),
     /// An answer as a stream.
-    Events(Vec<Value>),
+    Events(Form, Vec<Value>),
     /// Bytes that are sent as they are.
     Page(Page),
     /// Nothing: the connection closes.
@@ -302,6 +304,7 @@ fn encode(form: Form, index: usize, event: &Value) -> Bytes {
     let bytes = match form {
         Form::Whole => format!("{event:#}\n"),
         Form::Sse => format!("data: {event}\r\n\r\n"),
+        Form::Steps => format!("event: {}\ndata: {event}\n\n", text(event, "event_type")),
         Form::Array if index == 0 => format!("[{event:#}"),
         Form::Array => format!(",\r\n{event:#}"),
     };
@@ -312,7 +315,7 @@ fn encode(form: Form, index: usize, event: &Value) -> Bytes {
 pub(super) fn error_body(form: Form, error: &GoogleError) -> Bytes {
     match form {
         Form::Array => Bytes::from(format!("[{:#}\n]\n", error.to_json())),
-        Form::Whole | Form::Sse => Bytes::from(format!("{:#}\n", error.to_json())),
+        Form::Whole | Form::Sse | Form::Steps => Bytes::from(format!("{:#}\n", error.to_json())),
     }
 }
 
@@ -326,11 +329,15 @@ pub(super) fn stream(form: Form, events: &[Value], verdict: &Verdict) -> VecDequ
     for (i, event) in events.iter().enumerate() {
         match fault {
             Some(Fault::ErrorInStream { after, code }) if early(*after) == i => {
-                steps.push_back(Step::Send(encode(
-                    form,
-                    sent,
-                    &GoogleError::usual(*code).to_json(),
-                )));
+                let error = GoogleError::usual(*code);
+                let event = match form {
+                    Form::Steps => json!({
+                        "error": { "code": error.status.to_ascii_lowercase(), "message": error.message },
+                        "event_type": "error",
+                    }),
+                    _ => error.to_json(),
+                };
+                steps.push_back(Step::Send(encode(form, sent, &event)));
                 break;
             }
             Some(Fault::CutAfter { events, cut }) if early(*events) == i => {
@@ -345,6 +352,7 @@ pub(super) fn stream(form: Form, events: &[Value], verdict: &Verdict) -> VecDequ
                 let broken = r#"{"candidates": [{"content": {"parts": [{"text": "#;
                 let bytes = match form {
                     Form::Sse => format!("data: {broken}\r\n\r\n"),
+                    Form::Steps => format!("event: step.delta\ndata: {broken}\n\n"),
                     _ if sent == 0 => format!("[{broken}"),
                     _ => format!(",\r\n{broken}"),
                 };
@@ -359,8 +367,12 @@ pub(super) fn stream(form: Form, events: &[Value], verdict: &Verdict) -> VecDequ
         steps.extend([Step::Send(encode(form, sent, event)), Step::Flush]);
         sent += 1;
     }
-    if form == Form::Array {
-        steps.push_back(Step::Send(Bytes::from_static(b"\r\n]\r\n")));
+    match form {
+        Form::Array => steps.push_back(Step::Send(Bytes::from_static(b"\r\n]\r\n"))),
+        Form::Steps => steps.push_back(Step::Send(Bytes::from_static(
+            b"event: done\ndata: [DONE]\n\n",
+        ))),
+        Form::Whole | Form::Sse => {}
     }
     steps
 }

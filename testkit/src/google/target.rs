@@ -86,6 +86,79 @@ const METHODS: &[(&str, &str, &str, &str)] = &[
         "cachedContents.delete",
         "CacheService.DeleteCachedContent",
     ),
+    (
+        "POST",
+        "models/*:predict",
+        "predict",
+        "PredictionService.Predict",
+    ),
+    (
+        "POST",
+        "models/*:predictLongRunning",
+        "predictLongRunning",
+        "PredictionService.PredictLongRunning",
+    ),
+    (
+        "GET",
+        "models/*/operations/*",
+        "operations.get",
+        "Operations.GetOperation",
+    ),
+    (
+        "POST",
+        "models/*:batchGenerateContent",
+        "batchGenerateContent",
+        "BatchService.BatchGenerateContent",
+    ),
+    (
+        "POST",
+        "models/*:asyncBatchEmbedContent",
+        "asyncBatchEmbedContent",
+        "BatchService.AsyncBatchEmbedContent",
+    ),
+    (
+        "GET",
+        "batches",
+        "batches.list",
+        "Operations.ListOperations",
+    ),
+    ("GET", "batches/*", "batches.get", "Operations.GetOperation"),
+    (
+        "POST",
+        "batches/*:cancel",
+        "batches.cancel",
+        "Operations.CancelOperation",
+    ),
+    (
+        "DELETE",
+        "batches/*",
+        "batches.delete",
+        "Operations.DeleteOperation",
+    ),
+    (
+        "POST",
+        "interactions",
+        "interactions.create",
+        "InteractionService.CreateInteraction",
+    ),
+    (
+        "GET",
+        "interactions/*",
+        "interactions.get",
+        "InteractionService.GetInteraction",
+    ),
+    (
+        "POST",
+        "interactions/*/cancel",
+        "interactions.cancel",
+        "InteractionService.CancelInteraction",
+    ),
+    (
+        "DELETE",
+        "interactions/*",
+        "interactions.delete",
+        "InteractionService.DeleteInteraction",
+    ),
 ];
 
 /// What is uploaded, at paths that begin with `/upload`. The first command of a resumable upload
@@ -223,7 +296,10 @@ impl Target {
             action,
             rpc,
             model: model.map(str::to_owned),
-            resource: resource.to_owned(),
+            resource: resource
+                .strip_suffix("/cancel")
+                .unwrap_or(resource)
+                .to_owned(),
             is_upload: direction == "upload",
             is_download: direction == "download",
             form,
@@ -275,6 +351,16 @@ pub(super) fn unknown_parameters(target: &Target) -> Result<(), GoogleError> {
     let own: &[&str] = match target.action {
         "models" => &["pageSize", "pageToken", "page_size", "page_token", "filter"],
         "cachedContents.patch" => &["updateMask", "update_mask"],
+        "interactions.get" => &["stream", "last_event_id", "include_input"],
+        // Lists of operations take these, whatever they are lists of.
+        "batches.list" => &[
+            "pageSize",
+            "pageToken",
+            "page_size",
+            "page_token",
+            "filter",
+            "returnPartialSuccess",
+        ],
         action if action.ends_with(".list") => {
             &["pageSize", "pageToken", "page_size", "page_token"]
         }

@@ -6,9 +6,12 @@
 )]
 
 mod answers;
+mod batches;
 mod caches;
 mod faults;
 mod files;
+mod interactions;
+mod operations;
 mod program;
 mod quotas;
 mod refusals;

@@ -18,6 +18,9 @@ use crate::upstream::{Answer, At, Call, Expect, Whole};
 
 /// The most pages of Google's that one of ours is made of.
 const MOST_PAGES: usize = 50;
+/// How many a page has when the client does not say; Google's of files have as many
+/// (<https://ai.google.dev/api/files#method:-files.list>).
+const USUAL: usize = 10;
 /// Begins our tokens of a page, which say the key and Google's token.
 const PAGE: &str = "gb";
 
@@ -42,30 +45,36 @@ pub(super) async fn list(
             Problem::bad_request("The page token is none of this list. Begin with no token.")
         })?,
     };
-    let others: Vec<String> = passed_query(asked)
-        .split('&')
-        .filter(|pair| {
-            !pair.is_empty() && !pair.starts_with("page")
-                || pair.starts_with("pageSize")
-                || pair.starts_with("page_size")
-        })
-        .map(str::to_owned)
-        .collect();
+    let passed = passed_query(asked);
+    let is_page = |pair: &&str| pair.starts_with("pageToken") || pair.starts_with("page_token");
+    let is_size = |pair: &&str| pair.starts_with("pageSize") || pair.starts_with("page_size");
+    let pairs = || {
+        passed
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !is_page(pair))
+    };
+    let size = parameter(asked, &["pageSize", "page_size"]);
+    let size = size.and_then(|size| size.parse::<usize>().ok());
     let mut keys = keys.into_iter().filter(|key| *key >= first).peekable();
     if keys.peek() != Some(&first) {
         token.clear();
     }
-    let mut page = empty(target);
+    let (mut lists, mut count, mut next) = (Lists::new(), 0, None);
     for _ in 0..MOST_PAGES {
         let Some(key) = keys.peek().copied() else {
             break;
         };
-        let mut query = others.clone();
+        let mut query: Vec<String> = match size {
+            None => pairs().map(str::to_owned).collect(),
+            Some(size) => {
+                let others = pairs().filter(|pair| !is_size(pair)).map(str::to_owned);
+                let left = size.saturating_sub(count);
+                others.chain([format!("pageSize={left}")]).collect()
+            }
+        };
         if !token.is_empty() {
-            query.push(format!(
-                "pageToken={}",
-                utf8_percent_encode(&token, NON_ALPHANUMERIC)
-            ));
+            let token = utf8_percent_encode(&token, NON_ALPHANUMERIC);
+            query.push(format!("pageToken={token}"));
         }
         let query = query.join("&");
         let call = Call {
@@ -83,22 +92,24 @@ pub(super) async fn list(
         else {
             return Err(Problem::bug("a list streamed"));
         };
-        let (found, next) = own(app, &whole.body, trace).await?;
-        token = next.unwrap_or_default();
+        let (found, more) = own(app, &whole.body, trace).await?;
+        token = more.unwrap_or_default();
         if token.is_empty() {
             keys.next();
         }
-        let next = keys.peek().map(|key| format!("{PAGE}{key}.{token}"));
-        let is_last = next.is_none();
-        let has_some = found.iter().any(|(_, items)| !items.is_empty());
-        page = write(&found, next.as_deref())?;
-        if has_some || is_last {
+        for (field, items) in found {
+            count += items.len();
+            lists.entry(field).or_default().extend(items);
+        }
+        next = keys.peek().map(|key| format!("{PAGE}{key}.{token}"));
+        // An empty page makes some clients stumble.
+        if count >= size.unwrap_or(USUAL).max(1) {
             break;
         }
     }
     Ok(Whole {
         headers: HeaderMap::new(),
-        body: page.into(),
+        body: write(&lists, next.as_deref())?.into(),
     })
 }
 
@@ -106,18 +117,14 @@ pub(super) async fn list(
 /// Those that cannot be asked are left out.
 async fn keys(app: &App, target: &Target, trace: &Trace) -> Result<Vec<i64>, Problem> {
     let home = files::home(app, trace)?;
-    let others = app
-        .core
-        .store
-        .resource_keys(trace.token_word(), target.collection());
-    let mut keys = others.await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the keys of resources cannot be read");
-        Vec::new()
-    });
+    let owners = &app.core.owners;
+    let mut keys = owners
+        .keys(&app.core.store, trace.token_word(), target.collection())
+        .await;
     keys.push(home);
     keys.sort_unstable();
     keys.dedup();
-    keys.retain(|key| files::check_key(app, *key, "resource").is_ok());
+    keys.retain(|key| files::check_key(app, *key, "", "").is_ok());
     Ok(keys)
 }
 
@@ -126,8 +133,9 @@ fn read_token(token: &str) -> Option<(i64, String)> {
     Some((key.parse().ok()?, token.to_owned()))
 }
 
-/// The lists in a page of Google's, by the names of their fields.
-type Lists = Vec<(String, Vec<Box<RawValue>>)>;
+/// The lists in a page of Google's, by the names of their fields. Empty ones are left out, as Google
+/// leaves them out.
+type Lists = BTreeMap<String, Vec<Box<RawValue>>>;
 
 /// What of a page is the client's, and Google's token of the next.
 async fn own(app: &App, page: &[u8], trace: &Trace) -> Result<(Lists, Option<String>), Problem> {
@@ -160,18 +168,12 @@ async fn own(app: &App, page: &[u8], trace: &Trace) -> Result<(Lists, Option<Str
             owner.is_some_and(|owner| *owner.client == *trace.token_word())
         };
         let own = named.iter().filter(|(name, _)| is_own(name));
-        let own = own.map(|(_, item)| (*item).to_owned()).collect();
-        lists.push((field.clone().into_owned(), own));
+        let own: Vec<Box<RawValue>> = own.map(|(_, item)| (*item).to_owned()).collect();
+        if !own.is_empty() {
+            lists.insert(field.clone().into_owned(), own);
+        }
     }
     Ok((lists, next.filter(|next: &String| !next.is_empty())))
-}
-
-fn empty(target: &Target) -> Vec<u8> {
-    let field = match target.collection() {
-        "batches" => "operations",
-        collection => collection,
-    };
-    format!("{{\"{field}\":[]}}").into_bytes()
 }
 
 fn write(lists: &Lists, next: Option<&str>) -> Result<Vec<u8>, Problem> {

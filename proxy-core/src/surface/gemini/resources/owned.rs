@@ -59,7 +59,7 @@ pub(in crate::surface) async fn at(
     }
     let key = match found {
         Some((name, key)) => {
-            files::check_key(app, key, &format!("resource ({name})"))?;
+            files::check_key(app, key, name, "Make it again.")?;
             key
         }
         None if first.starts_with("interactions/") || first.starts_with("sessions/") => {

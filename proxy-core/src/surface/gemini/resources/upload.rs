@@ -78,7 +78,7 @@ pub(super) async fn upload(app: &App, target: Target, request: Request) -> Respo
         }
         let key = match key {
             Some(key) => {
-                files::check_key(app, key, "upload")?;
+                files::check_key(app, key, "this upload", "Begin it again.")?;
                 key
             }
             None => match owned::at(app, &target.names(), &trace).await? {
