@@ -334,6 +334,15 @@ impl Problem {
         problem
     }
 
+    /// Whether Google refused a thought signature, or misses one. It has no code for that.
+    pub fn is_about_signatures(&self) -> bool {
+        let said = self.message.to_ascii_lowercase();
+        let names_one = ["thought signature", "thought_signature", "thoughtsignature"];
+        self.status == StatusCode::BAD_REQUEST
+            && self.google.is_some()
+            && names_one.iter().any(|name| said.contains(name))
+    }
+
     /// The body in a protocol's own shape.
     pub fn body(&self, surface: Surface) -> Vec<u8> {
         if let (Surface::Gemini, Some(google)) = (surface, &self.google) {

@@ -16,6 +16,7 @@ use tracing::Span;
 use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
+use super::recall::Recall;
 use crate::Core;
 use crate::egress::{Route, Turn};
 use crate::observe::spans::Spans;
@@ -70,6 +71,7 @@ pub struct Trace {
     beside: bool,
     /// The calls have told their keys of their tokens themselves.
     joined: bool,
+    recall: Recall,
 }
 
 /// The status that is filed when the client went away before the answer was complete
@@ -157,6 +159,7 @@ impl Trace {
             ended: false,
             beside: false,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -189,6 +192,7 @@ impl Trace {
             ended: false,
             beside: true,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -321,6 +325,7 @@ impl Trace {
             ended: false,
             beside: false,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -602,6 +607,23 @@ impl Trace {
             let ended = last.ended.map_or(last.began, |(at, _)| at);
             last.ended = Some((ended, outcome));
         }
+    }
+
+    pub(super) fn core(&self) -> Option<&Core> {
+        self.core.as_deref()
+    }
+
+    pub(super) fn recall(&self) -> &Recall {
+        &self.recall
+    }
+
+    pub(super) fn recall_mut(&mut self) -> &mut Recall {
+        &mut self.recall
+    }
+
+    /// Notes that the key of the last try has not failed.
+    pub(super) fn is_not_blamed(&mut self) {
+        self.record.key_id = None;
     }
 
     /// The span that lines about this request belong to.
