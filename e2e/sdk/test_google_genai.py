@@ -179,17 +179,6 @@ def test_a_cache_is_made_used_and_deleted(client, server):
         client.caches.get(name=cache.name)
 
 
-def test_a_film_is_made_and_downloaded(client):
-    operation = client.models.generate_videos(
-        model="veo-3.1-generate-preview", prompt="A cat on a roof."
-    )
-    while not operation.done:
-        operation = client.operations.get(operation)
-    video = operation.response.generated_videos[0].video
-    assert len(client.files.download(file=video)) > 0
-    assert video.video_bytes
-
-
 def test_a_batch_is_found_again(client, server):
     batch = client.batches.create(
         model=server.model,

@@ -66,6 +66,15 @@ impl Clock {
         (self.sleep)(time)
     }
 
+    /// What comes of `future`, if it does before this clock shows that much more.
+    pub async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.sleep(time) => None,
+        }
+    }
+
     /// The time of day: milliseconds since the Unix epoch. May jump when the user sets it.
     pub fn now(&self) -> Millis {
         (self.wall)()

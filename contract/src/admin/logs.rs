@@ -198,10 +198,14 @@ pub enum TryOutcome {
     LocationRefused,
     /// The model was overloaded or broken.
     Overloaded,
+    /// It did not leave: as many calls were under way by its way out as may be.
+    NoTurn,
     /// No connection, or it broke.
     Unreachable,
     /// Nothing came in time.
     TooSlow,
+    /// Another call that ran at the same time was faster, so it was broken off here.
+    Cancelled,
     /// The client went away before it had ended.
     #[serde(other)]
     BrokenOff,

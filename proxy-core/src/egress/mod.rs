@@ -31,7 +31,7 @@ use crate::pool::Dice;
 use crate::settings::Settings;
 use health::Health;
 use pace::Pace;
-pub use pace::{Full, Turn};
+pub use pace::{NoTurn, Turn};
 pub use proxy::{Proxies, Proxy};
 use system::System;
 
@@ -139,13 +139,13 @@ impl Egress {
     /// what is given is held. `None` where the settings set no bound.
     ///
     /// # Errors
-    /// When too many wait already.
+    /// When too many wait already, or it is not its turn by `until`.
     pub async fn turn(
         &self,
         settings: &Settings,
         route: &Route,
-        clock: &Clock,
-    ) -> Result<Option<Turn>, Full> {
+        (clock, until): (&Clock, Millis),
+    ) -> Result<Option<Turn>, NoTurn> {
         let (most, gap) = (settings.egress_concurrency, settings.egress_gap_ms);
         let known = self.paces.read().get(&route.id()).cloned();
         let pace = match known {
@@ -156,8 +156,10 @@ impl Egress {
         };
         let gap = Duration::from_millis(gap.into());
         let queue = settings.wait_queue.try_into().unwrap_or(usize::MAX);
-        let turn = pace.turn((most, queue), gap, (clock, &self.dice)).await?;
-        Ok(Some(turn))
+        let left = until.saturating_sub(clock.now()).max(0).unsigned_abs();
+        let turn = pace.turn((most, queue), gap, (clock, &self.dice));
+        let turn = clock.within(Duration::from_millis(left), turn).await;
+        turn.unwrap_or(Err(NoTurn)).map(Some)
     }
 
     /// Whether a proxy is this program itself.

@@ -30,9 +30,9 @@ struct State {
 /// What a call by a way holds while it is under way.
 pub struct Turn(Option<Arc<Pace>>);
 
-/// As many wait for a turn as may.
+/// As many wait for a turn as may, or it took too long.
 #[derive(Debug)]
-pub struct Full;
+pub struct NoTurn;
 
 /// What came of asking for a turn.
 enum Begun {
@@ -58,10 +58,10 @@ impl Pace {
         (most, queue): (u32, usize),
         gap: Duration,
         (clock, dice): (&Clock, &Dice),
-    ) -> Result<Turn, Full> {
+    ) -> Result<Turn, NoTurn> {
         let turn = match self.begins(most, queue) {
             Begun::Now(turn) => turn,
-            Begun::Full => return Err(Full),
+            Begun::Full => return Err(NoTurn),
             // Nobody drops the other end without giving.
             Begun::Later(given) => given.await.unwrap_or(Turn(None)),
         };

@@ -79,6 +79,16 @@ impl CallSignatures {
         }
     }
 
+    /// Forgets what a token was told under these names.
+    pub fn forget_named(&self, token: i64, names: &[String]) {
+        let mut generations = self.generations.lock();
+        for name in names {
+            let call = (token, name.as_str().into());
+            generations.young.remove(&call);
+            generations.old.remove(&call);
+        }
+    }
+
     /// Forgets all signatures of a token.
     pub fn forget(&self, token: i64) {
         let mut generations = self.generations.lock();
@@ -140,6 +150,8 @@ mod tests {
         assert_eq!(known.of(None).named("first"), None);
         assert!(known.of(Some(2)).named("call119").is_some());
         assert!(known.generations.lock().bytes <= GENERATION);
+        known.forget_named(1, &["first".to_owned()]);
+        assert_eq!(known.of(Some(1)).named("first"), None);
         known.forget(2);
         assert_eq!(known.of(Some(2)).named("call119"), None);
     }

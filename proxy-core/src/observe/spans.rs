@@ -42,6 +42,19 @@ impl Spans {
         }
     }
 
+    /// Those of one of several calls of the same request.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            attempt: Span::none(),
+        }
+    }
+
+    /// Goes on with the call of another of the request's calls as the newest.
+    pub(crate) fn goes_on_with(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.attempt, &mut other.attempt);
+    }
+
     /// Begins the span of a request, below the client's own when it names one
     /// (`traceparent`).
     pub(crate) fn begin(parts: &Parts) -> Self {
@@ -99,8 +112,15 @@ impl Spans {
 
     /// Notes how the newest call to Google ended.
     pub(crate) fn settled(&self, outcome: Outcome) {
-        if outcome != Outcome::Answered && !self.attempt.is_disabled() {
-            fail(&self.attempt, outcome.name());
+        match outcome {
+            _ if self.attempt.is_disabled() => {}
+            Outcome::Answered => {}
+            // Nothing failed, so it is no error.
+            Outcome::Cancelled => {
+                let attribute = "gemini_balance.cancelled";
+                self.attempt.set_attribute(attribute, true);
+            }
+            _ => fail(&self.attempt, outcome.name()),
         }
     }
 

@@ -44,6 +44,11 @@ impl Blame {
         (until > now).then_some(until)
     }
 
+    /// Whether all are refused at once, as far as is known.
+    pub(super) fn is_outage(&self) -> bool {
+        self.held_until.load(Ordering::Relaxed) > 0
+    }
+
     /// A call is tried: while all are refused, only one at a time.
     ///
     /// # Errors

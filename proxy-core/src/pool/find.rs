@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use contract::Millis;
+use contract::admin::Tier;
 
 use super::Unavailable;
 use super::lane::{Lane, Verdict, Want};
@@ -13,7 +14,7 @@ use super::slots::{LaneState, Place, Slot};
 use super::window::{Moment, Opening};
 
 /// How many projects that rest are passed over that would not do anyway; the next counts as one
-/// that would.
+/// that would. As many that have nothing to spare are looked at.
 const MOST_PASSED: usize = 32;
 
 /// What of a project cannot be asked.
@@ -83,6 +84,9 @@ impl LaneState {
             let is_paid = order.is_paid() && first.is_paid();
             (prefer.strongly || is_paid).then_some(place)
         });
+        // The project that is asked already, where the call is one that is made twice.
+        let first = want.beside.and_then(|key| roster.project_of(key));
+        let mut scarce = 0;
         let ready = std::mem::take(&mut self.ready);
         let in_turn = ready.iter().map(|(_, place)| *place);
         for place in preferred.into_iter().chain(in_turn) {
@@ -99,11 +103,28 @@ impl LaneState {
                 busy = true;
                 continue;
             }
+            if want.beside.is_some() {
+                let is_paid = |place: Option<u32>| {
+                    let project = place.and_then(|place| roster.projects.get(place as usize));
+                    project.is_some_and(|project| project.tier == Tier::Paid)
+                };
+                let is_dearer = is_paid(Some(place)) && !is_paid(first);
+                if is_dearer || !slot.has_to_spare(at, &self.caps, &self.hints) {
+                    scarce += 1;
+                    if scarce >= MOST_PASSED {
+                        break;
+                    }
+                    continue;
+                }
+            }
             let is_open = opening.until <= at.now;
             match slot.key_for(project, want, most_running, is_open) {
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
                 _ if !is_open => soonest = earlier(soonest, (opening, place)),
+                Chosen::Key(key) if first == Some(place) => {
+                    spare = spare.or(Some((place, key)));
+                }
                 Chosen::Key(key) => {
                     spare = Some((place, key));
                     break;

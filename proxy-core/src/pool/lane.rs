@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use vault::Secret;
 
 use super::find::Closed;
-use super::lease::{Lease, Picked};
+use super::lease::{LaneCall, Lease, Picked};
 use super::outcome::{ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
@@ -48,6 +48,8 @@ pub struct Want<'a> {
     pub only: Option<i64>,
     /// What else speaks against a key.
     pub judge: Option<&'a Judge>,
+    /// The key with which the same call is under way already; see [`super::Pool::pick_beside`].
+    pub beside: Option<i64>,
 }
 
 /// Says what speaks against a key. It is asked of those only that could be chosen.
@@ -94,6 +96,7 @@ impl<'a> Want<'a> {
             prefer: None,
             only: None,
             judge: None,
+            beside: None,
         }
     }
 
@@ -104,7 +107,7 @@ impl<'a> Want<'a> {
             let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
             judge.unwrap_or(Verdict::May)
         };
-        match self.never.contains(&key.id) {
+        match self.never.contains(&key.id) || self.beside == Some(key.id) {
             true => Verdict::Never,
             false => match judged() {
                 Verdict::May if self.rather_not.contains(&key.id) => Verdict::RatherNot,
@@ -210,12 +213,26 @@ impl Lane {
         state.trouble.trial |= is_trial;
         self.asked_at.store(at.now, Ordering::Relaxed);
         key.last_used_at.store(at.now, Ordering::Relaxed);
-        Ok(Picked::new(Lease::of_lane(
-            key,
-            self.clone(),
+        let call = LaneCall {
+            lane: self.clone(),
             number,
-            is_trial,
-        )))
+            tokens: want.tokens,
+            is_trial_of_model: is_trial,
+        };
+        Ok(Picked::new(Lease::of_lane(key, call)))
+    }
+
+    /// Chooses for a call that goes beside another, if nobody is worse off for it.
+    pub(super) fn choose_beside(self: &Arc<Self>, want: &Want<'_>) -> Option<Picked> {
+        self.with(|state, at| {
+            let is_calm = state.queue.is_empty()
+                && state.trouble.failures == 0
+                && !self.shared.blame.is_outage();
+            match is_calm {
+                true => self.choose(state, at, want, None).ok(),
+                false => None,
+            }
+        })
     }
 
     /// Applies how a call ended.
@@ -286,6 +303,19 @@ impl Lane {
             state.put(place, at);
         });
         settled
+    }
+
+    /// A call leaves only now.
+    pub(super) fn leaves(self: &Arc<Self>, key: &Key, call: &LaneCall) {
+        self.serving(|state, at| {
+            let Some(place) = state.roster.project_with(key) else {
+                return;
+            };
+            if let Some(slot) = state.slots.get_mut(place as usize) {
+                slot.window.leaves(at, call.number, key.id, call.tokens);
+                state.put(place, at);
+            }
+        });
     }
 
     /// Notes how many tokens a call really had.

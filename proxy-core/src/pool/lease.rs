@@ -26,19 +26,17 @@ pub(super) struct LaneCall {
     pub(super) lane: Arc<Lane>,
     /// What the window knows it by.
     pub(super) number: u64,
+    /// How many input tokens it has, estimated.
+    pub(super) tokens: u64,
     /// It is the one that sees whether the model works again.
     pub(super) is_trial_of_model: bool,
 }
 
 impl Lease {
-    pub(super) fn of_lane(key: Arc<Key>, lane: Arc<Lane>, number: u64, is_trial: bool) -> Self {
+    pub(super) fn of_lane(key: Arc<Key>, call: LaneCall) -> Self {
         Self {
             key,
-            call: Some(LaneCall {
-                lane,
-                number,
-                is_trial_of_model: is_trial,
-            }),
+            call: Some(call),
             sent: AtomicBool::new(false),
             settled: AtomicBool::new(false),
         }
@@ -118,6 +116,14 @@ impl Picked {
     /// Notes that the call leaves: from now on it counts, however it ends.
     pub fn sent(&self) {
         self.0.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the call leaves only now and not when the key was chosen, so that its window
+    /// counts it from now.
+    pub fn waited(&self) {
+        if let Some(call) = &self.0.call {
+            call.lane.leaves(&self.0.key, call);
+        }
     }
 
     /// Notes how many input tokens Google counted.

@@ -250,6 +250,15 @@ impl Pool {
         }
     }
 
+    /// Chooses a key for a call that is under way with another (`want.beside`) and slow, so that it
+    /// may be made twice: of another project, if one can be had. Only of one that has it to
+    /// spare: it can be asked now, at least half of its day is left, nothing about it is doubted,
+    /// and it is not paid for where the other is free. None while anybody waits for a key of
+    /// the model, or the model or Google is in trouble.
+    pub fn pick_beside(&self, want: &Want<'_>) -> Option<Picked> {
+        self.lane(want.model).choose_beside(want)
+    }
+
     /// Gives what has opened for a model since to those that wait; for who keeps the time
     /// himself. Gives when to call again, if anybody waits on.
     pub fn serve(&self, model: &str) -> Option<Millis> {

@@ -40,10 +40,15 @@ pub enum Outcome {
     /// 500, 503, 504, or a 429 that names no limit: the model is overloaded or broken for
     /// everybody.
     Overloaded,
+    /// It did not leave: as many calls were under way by its way out as may be, for as long as it
+    /// could wait.
+    NoTurn,
     /// No connection, or it broke before any content.
     Unreachable,
     /// The request was sent, and nothing came for as long as the settings allow.
     TooSlow,
+    /// It was broken off here, because another attempt that ran beside it was faster.
+    Cancelled,
 }
 
 /// The limits that a 429 named, each with its value where Google told it.
@@ -129,6 +134,8 @@ pub enum EgressEffect {
     None,
     /// It leads there.
     Good,
+    /// It has no room now, and nothing is wrong with it.
+    Full,
     /// It is what failed, and not the key.
     Blame,
 }
@@ -148,7 +155,7 @@ pub enum Retry {
 
 impl Outcome {
     /// What all of them are called in metrics and traces.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 13] = [
         "answered",
         "empty",
         "client_fault",
@@ -160,6 +167,8 @@ impl Outcome {
         "overloaded",
         "unreachable",
         "too_slow",
+        "cancelled",
+        "no_turn",
     ];
 
     /// What it is called in metrics and traces: one of [`Outcome::NAMES`].
@@ -176,6 +185,8 @@ impl Outcome {
             Self::Overloaded => 8,
             Self::Unreachable => 9,
             Self::TooSlow => 10,
+            Self::Cancelled => 11,
+            Self::NoTurn => 12,
         };
         Self::NAMES[at]
     }
@@ -198,9 +209,12 @@ impl Outcome {
             Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Way::Good,  Again::OtherKey, true),
             Self::LocationRefused       => (Key::None,           Window::TakenBack, Model::None,    Way::Blame, Again::OtherWay, true),
             Self::Overloaded            => (Key::None,           Window::TakenBack, Model::BackOff, Way::Good,  Again::AnyKey,   true),
+            Self::NoTurn                => (Key::None,           Window::TakenBack, Model::None,    Way::Full,  Again::OtherWay, true),
             Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Way::Blame, Again::AnyKey,   true),
             // Google may have computed the answer, and counted it.
             Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
+            // So may it have here, and that it was slower says nothing about anybody.
+            Self::Cancelled             => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
         };
         Consequence { key, window, model, egress, retry, counts }
     }

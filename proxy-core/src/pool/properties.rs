@@ -37,6 +37,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::Empty),
         1 => Just(Outcome::ClientFault),
         1 => Just(Outcome::TooSlow),
+        1 => Just(Outcome::Cancelled),
         1 => (1..5_u32, 0..40_u64).prop_map(move |(value, seconds)| {
             over(CooldownReason::PerMinute, limits(Some(value), None, None), seconds)
         }),

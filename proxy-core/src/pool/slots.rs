@@ -24,7 +24,7 @@ pub(super) struct LaneState {
     /// The roster that `slots` belong to.
     pub(super) roster: Arc<Roster>,
     /// The limits that the user has set for this model.
-    caps: Caps,
+    pub(super) caps: Caps,
     strategy: Strategy,
     /// One for each project of the roster.
     pub(super) slots: Vec<Slot>,
@@ -32,7 +32,7 @@ pub(super) struct LaneState {
     pub(super) ready: BTreeSet<(Order, u32)>,
     /// Those that cannot, by when they can; also entries that hold no more.
     pub(super) waking: BinaryHeap<Reverse<(Millis, u32)>>,
-    hints: Hints,
+    pub(super) hints: Hints,
     /// The day for which `hints` were counted last.
     day_ends: Millis,
     /// How many slots have a trial under way.
@@ -211,9 +211,7 @@ impl LaneState {
                     slot.turn = self.turn + STRIDE / weight;
                 }
             }
-            let used = slot.window.used(at, &self.caps);
-            let is_doubted = slot.window.is_at_old_limit()
-                || self.hints.doubt(used.limits, used.requests, used.today);
+            let is_doubted = slot.is_doubted(at, &self.caps, &self.hints);
             slot.window.send(at, self.numbers, key, tokens);
             slot.running += 1;
             slot.reserved = None;
@@ -330,6 +328,21 @@ impl Slot {
 
     pub(super) fn is_on_trial(&self) -> bool {
         self.trial.is_some()
+    }
+
+    /// Whether nobody knows whether it may be asked more.
+    fn is_doubted(&mut self, at: Moment, caps: &Caps, hints: &Hints) -> bool {
+        let used = self.window.used(at, caps);
+        self.window.is_at_old_limit() || hints.doubt(used.limits, used.requests, used.today)
+    }
+
+    /// Whether a request that is not needed may be sent to it: it takes no part of a project's
+    /// last, and answers no question that is open.
+    pub(super) fn has_to_spare(&mut self, at: Moment, caps: &Caps, hints: &Hints) -> bool {
+        !self.is_on_trial()
+            && !self.window.is_on_trial()
+            && !self.is_doubted(at, caps, hints)
+            && self.window.has_half_of_its_day(caps)
     }
 
     /// The same project in another roster.

@@ -49,6 +49,8 @@ impl OwnedWant {
             prefer: self.prefer,
             only: self.only,
             judge: self.judge.as_ref(),
+            // Whoever goes beside another never waits.
+            beside: None,
         }
     }
 

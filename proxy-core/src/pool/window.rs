@@ -232,6 +232,12 @@ impl Window {
         }
     }
 
+    /// Notes that a request leaves only now: it had to wait after it was counted.
+    pub fn leaves(&mut self, at: Moment, number: u64, key: i64, tokens: u64) {
+        self.take_back(at, number, key);
+        self.send(at, number, key, tokens);
+    }
+
     /// Notes how many tokens a request really had.
     pub fn correct(&mut self, number: u64, tokens: u64) {
         let found = self.sent.iter_mut().rfind(|sent| sent.number == number);
@@ -479,6 +485,14 @@ impl Window {
         let told = self.learned.rpd.map(|limit| limit.value);
         let limit = caps.rpd.or(told)?;
         Some(limit.saturating_sub(self.today))
+    }
+
+    /// Whether no more than half of the requests of a day are used, as far as a limit is known.
+    /// Only after [`Window::opening`].
+    pub fn has_half_of_its_day(&self, caps: &Caps) -> bool {
+        let told = self.learned.rpd.map(|limit| limit.value);
+        let limit = caps.rpd.or(told);
+        limit.is_none_or(|limit| self.today.saturating_mul(2) <= limit)
     }
 
     /// Whether one of the limits in which Google is not believed any more would be met now.

@@ -145,6 +145,10 @@ settings! {
     deadline: Duration = Upstream "DEADLINE" "deadline" Kind::Integer(0, 86400), default "600", Live;
         zh "总时限（秒）" "一个请求从到达到开始回答最多多久，等待和所有尝试都算在内；0 表示不限。";
         en "Deadline (seconds)" "How long a request may take until its answer begins, waiting and all attempts included; 0 means any time.";
+    /// After how many milliseconds without content a second call is made; 0: never.
+    hedge_after_ms: u32 = Upstream "HEDGE_AFTER_MS" "hedge-after-ms" Kind::Integer(0, 600_000), default "0", Live;
+        zh "慢时再问一次（毫秒）" "第一次尝试过了这么久还没有任何内容时，用另一个密钥（尽量是另一个项目）再问一次，先答的算数，另一次立即取消。它会多用配额：被取消的那次 Google 可能也计入。每个请求最多一次，计入“最多尝试次数”，只用当天限额还剩一半以上、现在就可用的项目；必须由某个密钥回答的请求、一次要几个回答的请求，以及限制了单出口并发或间隔时不会再问。0 表示关闭。";
+        en "Ask again when slow (ms)" "When the first attempt has given no content for so long, the same is asked with another key, of another project if possible; the first that answers counts, and the other is cancelled at once. It costs quota, because Google may count the cancelled one, too. At most once for a request, as one of its attempts (MAX_RETRIES), and only with a project that is ready now and has half of its day's requests left; not for a request that belongs to one key or wants several answers at once, nor where EGRESS_CONCURRENCY or EGRESS_GAP_MS hold calls back. 0 means never.";
     /// In which order projects are asked; see [`Settings::pool_rules`].
     pool_strategy: String = Upstream "POOL_STRATEGY" "pool-strategy"
         Kind::Choice(&["spread", "drain", "weighted"]), default "spread", Live;
@@ -164,8 +168,8 @@ settings! {
         en "Calls of one key" "How many calls one key may have under way at the same time; 0 means any number.";
     /// How many calls may be under way by one way out; 0: any number.
     egress_concurrency: u32 = Upstream "EGRESS_CONCURRENCY" "egress-concurrency" Kind::Integer(0, 10_000), default "0", Live;
-        zh "单出口并发" "经由同一个代理（或直连）最多同时进行多少个请求，超出的按顺序等待；0 表示不限。";
-        en "Calls of one way out" "How many calls may be under way through the same proxy (or straight) at the same time; more of them wait in turn. 0 means any number.";
+        zh "单出口并发" "经由同一个代理（或直连）最多同时进行多少个请求，超出的按顺序等待，最久等到 PATIENCE；0 表示不限。";
+        en "Calls of one way out" "How many calls may be under way through the same proxy (or straight) at the same time; more of them wait in turn, for as long as PATIENCE says. 0 means any number.";
     /// How long after each other calls leave by one way out, on average, in milliseconds.
     egress_gap_ms: u32 = Upstream "EGRESS_GAP_MS" "egress-gap-ms" Kind::Integer(0, 60_000), default "0", Live;
         zh "单出口间隔（毫秒）" "经由同一个代理（或直连）的请求之间平均隔多久，带有随机变化，避免许多请求在同一时刻发出；0 表示不隔。";

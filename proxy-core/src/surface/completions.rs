@@ -27,7 +27,7 @@ impl Protocol for CompletionCall {
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
         let reading = Reading {
             models: &app.core.settings().model_map,
-            signatures: &app.core.signatures.of(trace.token_id()),
+            signatures: &trace.signatures(),
         };
         completion_request_with(body, &reading)
     }

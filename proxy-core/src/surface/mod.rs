@@ -19,6 +19,7 @@ pub(crate) mod limits;
 mod models;
 mod openai;
 pub(crate) mod problem;
+mod recall;
 mod responses;
 mod speech;
 pub mod test;

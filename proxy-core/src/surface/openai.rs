@@ -25,7 +25,7 @@ impl Protocol for ChatCall {
     fn read(body: &[u8], app: &App, trace: &Trace) -> Result<Self, Invalid> {
         let reading = Reading {
             models: &app.core.settings().model_map,
-            signatures: &app.core.signatures.of(trace.token_id()),
+            signatures: &trace.signatures(),
         };
         chat_request_with(body, &reading)
     }

@@ -229,6 +229,15 @@ impl Problem {
                 "Google answered several times without any content. Ask again, or change the \
                  question.",
             ),
+            Failure::NoTurn => {
+                let mut problem = Self::too_many(
+                    "As many requests leave here as may at the same time (EGRESS_CONCURRENCY, \
+                     EGRESS_GAP_MS), and it was not this one's turn within the time that it may \
+                     wait (PATIENCE, or the header x-patience). Ask again in a moment.",
+                );
+                problem.retry_after = Some(Duration::from_secs(1));
+                problem
+            }
             Failure::TooSlow(why) => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("{why}. It may be busy; ask again, or ask for a shorter answer."),
@@ -323,6 +332,15 @@ impl Problem {
             None => None,
         };
         problem
+    }
+
+    /// Whether Google refused a thought signature, or misses one. It has no code for that.
+    pub fn is_about_signatures(&self) -> bool {
+        let said = self.message.to_ascii_lowercase();
+        let names_one = ["thought signature", "thought_signature", "thoughtsignature"];
+        self.status == StatusCode::BAD_REQUEST
+            && self.google.is_some()
+            && names_one.iter().any(|name| said.contains(name))
     }
 
     /// The body in a protocol's own shape.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract::Millis;
 use contract::admin::{Surface, TryOutcome};
 use dialect::gemini::Peek;
 use dialect::style::Style;
@@ -15,6 +16,7 @@ use tracing::Span;
 use super::AnsweredBy;
 use super::limits::Admitted;
 use super::problem::Problem;
+use super::recall::Recall;
 use crate::Core;
 use crate::egress::{Route, Turn};
 use crate::observe::spans::Spans;
@@ -37,10 +39,14 @@ pub struct Trace {
     came_through: bool,
     /// How long the client wants to wait for a key at most.
     patience: Option<Duration>,
+    /// Until when the call under way may wait for its turn to leave.
+    waits_until: Millis,
     /// What the client says that the request belongs to.
     session: Option<HeaderValue>,
     /// The tries, of which the record keeps as many as [`MOST_TRIES`].
     attempts: Vec<Attempt>,
+    /// Which of them is the newest, but for one beside it that was not accepted.
+    newest: usize,
     /// The client wants to be told of each try.
     tells: bool,
     /// The model that was asked instead of the one that the client wanted.
@@ -65,6 +71,7 @@ pub struct Trace {
     beside: bool,
     /// The calls have told their keys of their tokens themselves.
     joined: bool,
+    recall: Recall,
 }
 
 /// The status that is filed when the client went away before the answer was complete
@@ -133,10 +140,12 @@ impl Trace {
             key: None,
             came_through: parts.headers.contains_key(HOP_HEADER),
             patience: patience_of(parts),
+            waits_until: Millis::MAX,
             session: SESSION_HEADERS
                 .iter()
                 .find_map(|name| parts.headers.get(name).cloned()),
             attempts: Vec::new(),
+            newest: 0,
             tells: parts.headers.contains_key(TRACE_HEADER),
             fallback: None,
             turn: None,
@@ -150,6 +159,7 @@ impl Trace {
             ended: false,
             beside: false,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -165,8 +175,10 @@ impl Trace {
             key: None,
             came_through: self.came_through,
             patience: self.patience,
+            waits_until: self.waits_until,
             session: self.session.clone(),
             attempts: Vec::new(),
+            newest: 0,
             tells: false,
             fallback: None,
             turn: None,
@@ -175,11 +187,12 @@ impl Trace {
             said: None,
             first_byte: None,
             span: self.span.clone(),
-            spans: Spans::none(),
+            spans: self.spans.beside(),
             admitted: self.admitted.as_ref().map(Admitted::beside),
             ended: false,
             beside: true,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -220,6 +233,59 @@ impl Trace {
         self.attempts.extend(branch.attempts.drain(..).take(room));
     }
 
+    /// Whether these are the notes of a request as a whole, and not of one of its calls.
+    pub fn is_whole(&self) -> bool {
+        self.core.is_some() && !self.beside
+    }
+
+    /// Notes that the try under way is broken off, because one beside it was faster.
+    pub fn cancelled(&mut self) {
+        let (Some(core), Some(key)) = (&self.core, &self.key) else {
+            return;
+        };
+        core.metrics.attempted(Outcome::Cancelled);
+        core.pool.settle(key, Outcome::Cancelled, None, None);
+        self.settled(Outcome::Cancelled);
+        self.turn = None;
+    }
+
+    /// Takes in what was noted of a try that ran beside the one of these notes, and goes on with
+    /// that one if it was `accepted`.
+    pub fn takes_in(&mut self, beside: &mut Self, accepted: bool) {
+        self.record.attempts = (self.record.attempts).saturating_add(beside.record.attempts);
+        beside.record.attempts = 0;
+        let failed = |trace: &Self| {
+            let newest = trace.attempts.get(trace.newest);
+            let (at, outcome) = newest?.ended?;
+            let has_failed = !matches!(outcome, Outcome::Answered | Outcome::Cancelled);
+            has_failed.then_some(at)
+        };
+        let (this, that) = (failed(self), failed(beside));
+        if that > this {
+            // It was the later of the two.
+            self.said = beside.said.take().or(self.said.take());
+            self.record.project = beside.record.project.take();
+        }
+        if accepted {
+            let before = self.record.key_id.filter(|_| this.is_some());
+            self.record.failed_keys.extend(before);
+            self.record.key_id = beside.record.key_id;
+            self.record.prompt_tokens = beside.record.prompt_tokens;
+            self.record.output_tokens = beside.record.output_tokens;
+            self.record.thought_tokens = beside.record.thought_tokens;
+            self.record.cached_tokens = beside.record.cached_tokens;
+            self.record.project = None;
+            self.key = beside.key.take();
+            self.turn = beside.turn.take();
+            self.spans.goes_on_with(&mut beside.spans);
+            self.newest = self.attempts.len() + beside.newest;
+        } else if that.is_some() {
+            self.record.failed_keys.extend(beside.record.key_id);
+        }
+        let room = MOST_TRIES.saturating_sub(self.attempts.len());
+        self.attempts.extend(beside.attempts.drain(..).take(room));
+    }
+
     /// The notes of a request that met a limit of its token.
     pub fn turned_away(
         core: &Arc<Core>,
@@ -242,8 +308,10 @@ impl Trace {
             key: None,
             came_through: false,
             patience: None,
+            waits_until: Millis::MAX,
             session: None,
             attempts: Vec::new(),
+            newest: 0,
             tells: false,
             fallback: None,
             turn: None,
@@ -257,6 +325,7 @@ impl Trace {
             ended: false,
             beside: false,
             joined: false,
+            recall: Recall::default(),
         }
     }
 
@@ -353,6 +422,7 @@ impl Trace {
     }
 
     fn tries(&mut self, key: Option<i64>) {
+        self.newest = self.attempts.len();
         if self.core.is_some() && self.attempts.len() < MOST_TRIES {
             let began = self.elapsed();
             self.attempts.push(Attempt {
@@ -366,7 +436,7 @@ impl Trace {
 
     /// Notes the way that the try takes.
     pub fn goes_by(&mut self, route: &Route) {
-        if let (Route::Proxy(proxy), Some(last)) = (route, self.attempts.last_mut()) {
+        if let (Route::Proxy(proxy), Some(last)) = (route, self.attempts.get_mut(self.newest)) {
             last.proxy = Some(proxy.shown().into());
         }
     }
@@ -384,6 +454,16 @@ impl Trace {
     /// How long to wait for a key: as the settings say, or less where the client wants that.
     pub fn patience(&self, most: Duration) -> Duration {
         self.patience.map_or(most, |patience| patience.min(most))
+    }
+
+    /// Notes until when a call may wait for its turn to leave.
+    pub fn may_wait_until(&mut self, until: Millis) {
+        self.waits_until = until;
+    }
+
+    /// Until when the call under way may wait for its turn to leave.
+    pub fn waits_until(&self) -> Millis {
+        self.waits_until
     }
 
     /// Notes why a try failed.
@@ -410,7 +490,7 @@ impl Trace {
         }
         self.spans.settled(outcome);
         let now = self.elapsed();
-        if let Some(last) = self.attempts.last_mut() {
+        if let Some(last) = self.attempts.get_mut(self.newest) {
             last.ended = Some((now, outcome));
         }
     }
@@ -453,7 +533,8 @@ impl Trace {
         self.attempts.iter().map(move |attempt| {
             let ended = attempt.ended.map_or(now, |(at, _)| at);
             let waited = attempt.began.saturating_sub(before);
-            before = ended;
+            // Two may have run at the same time.
+            before = before.max(ended);
             Try {
                 key: attempt.key,
                 proxy: attempt.proxy.clone(),
@@ -522,10 +603,27 @@ impl Trace {
             core.pool.settle(key, outcome, Some(said), None);
             self.spans.settled(outcome);
         }
-        if let Some(last) = self.attempts.last_mut() {
+        if let Some(last) = self.attempts.get_mut(self.newest) {
             let ended = last.ended.map_or(last.began, |(at, _)| at);
             last.ended = Some((ended, outcome));
         }
+    }
+
+    pub(super) fn core(&self) -> Option<&Core> {
+        self.core.as_deref()
+    }
+
+    pub(super) fn recall(&self) -> &Recall {
+        &self.recall
+    }
+
+    pub(super) fn recall_mut(&mut self) -> &mut Recall {
+        &mut self.recall
+    }
+
+    /// Notes that the key of the last try has not failed.
+    pub(super) fn is_not_blamed(&mut self) {
+        self.record.key_id = None;
     }
 
     /// The span that lines about this request belong to.
@@ -648,8 +746,10 @@ fn shown(outcome: Option<Outcome>) -> TryOutcome {
         Some(Outcome::Forbidden) => TryOutcome::Forbidden,
         Some(Outcome::LocationRefused) => TryOutcome::LocationRefused,
         Some(Outcome::Overloaded) => TryOutcome::Overloaded,
+        Some(Outcome::NoTurn) => TryOutcome::NoTurn,
         Some(Outcome::Unreachable) => TryOutcome::Unreachable,
         Some(Outcome::TooSlow) => TryOutcome::TooSlow,
+        Some(Outcome::Cancelled) => TryOutcome::Cancelled,
     }
 }
 

@@ -180,6 +180,7 @@ async fn read<P: Protocol>(
     let body = read_body(app, body).await?;
     trace.sent(&body);
     let asked = P::read(&body, app, trace)?;
+    trace.may_read_again(&body);
     drop(body);
     trace.asked(asked.model(), asked.wants_stream())?;
     let meta = ResponseMeta {
@@ -218,8 +219,23 @@ pub(super) async fn exchange<P: Protocol>(
     }
 }
 
-/// Asks Google, as often as the client wants answers.
+/// Asks Google, and once more without what was remembered of thought signatures if it is that
+/// which Google does not take.
 async fn ask<P: Protocol>(
+    app: &App,
+    asked: &mut P,
+    trace: &mut Trace,
+) -> Result<Answered, Problem> {
+    let answered = ask_as_read(app, asked, trace).await;
+    let Some(body) = trace.forgets(answered.as_ref().err()) else {
+        return answered;
+    };
+    *asked = P::read(&body, app, trace)?;
+    ask_as_read(app, asked, trace).await
+}
+
+/// Asks Google, as often as the client wants answers.
+async fn ask_as_read<P: Protocol>(
     app: &App,
     asked: &mut P,
     trace: &mut Trace,

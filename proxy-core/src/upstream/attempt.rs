@@ -1,20 +1,18 @@
 //! One attempt: where it goes, what lets it in there, and what of the answer is read before it is
 //! accepted.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
 use dialect::gemini::Peek;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use reqwest::Url;
-use tower_http::timeout::TimeoutBody;
 use vault::Secret;
 
 use super::failure::{Failure, Setback, by_route, lost, refused};
+use super::timely::Timely;
 use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Raw, Upstream, Whole, live, stream};
 use crate::Core;
-use crate::egress::{Full, Route};
+use crate::egress::{NoTurn, Route};
 use crate::pool::{EgressEffect, Outcome, Picked};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
@@ -29,10 +27,6 @@ const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
 
 /// How often a download is sent elsewhere.
 const MOST_REDIRECTS: usize = 5;
-
-/// Google's answer as it comes, each piece within `TIME_OUT`. Boxed, because its clock
-/// must not move.
-pub type Incoming = Pin<Box<TimeoutBody<reqwest::Body>>>;
 
 /// Where an attempt goes, and what lets it in there.
 #[derive(Clone, Copy)]
@@ -102,14 +96,25 @@ impl Upstream {
         trace.goes_by(&route);
         // What an earlier try held is not waited for, and a check waits for nobody.
         trace.holds(None);
+        let mut has_waited = false;
         if !trace.is_silent() {
-            let turn = core.egress.turn(settings, &route, &core.clock).await;
-            trace.holds(turn.map_err(|Full| Setback::no_room())?);
+            let came = core.clock.now();
+            let until = trace.waits_until();
+            let turn = core.egress.turn(settings, &route, (&core.clock, until));
+            let turn = turn.await.map_err(|NoTurn| Setback::no_turn())?;
+            has_waited = turn.is_some() && core.clock.now() > came;
+            trace.holds(turn);
         }
         if let Way::Key(key) | Way::Express(key) = way {
+            if has_waited {
+                // Google counts it from now.
+                key.waited();
+            }
             key.sent();
         }
-        let result = self.exchange(settings, call, (way, &route), trace).await;
+        let result = self
+            .exchange(core, settings, call, (way, &route), trace)
+            .await;
         let now = core.clock.now();
         if result.is_err() {
             // Nobody waits for the pause before the next try as well.
@@ -123,7 +128,7 @@ impl Upstream {
                 ..
             }) if matches!(way, Way::Through(_)) => {}
             Err(setback) => match setback.outcome.consequence().egress {
-                EgressEffect::None => {}
+                EgressEffect::None | EgressEffect::Full => {}
                 EgressEffect::Good => core.egress.noted(&route, now, Ok(())),
                 EgressEffect::Blame => {
                     let why = setback.failure.in_short();
@@ -137,23 +142,24 @@ impl Upstream {
     /// Sends a call and reads as much of the answer as is needed to accept it.
     async fn exchange(
         &self,
+        core: &Core,
         settings: &Settings,
         call: &Call<'_>,
         (way, route): (Way<'_>, &Route),
         trace: &mut Trace,
     ) -> Result<Answer, Setback> {
         let asked = self.send(settings, call, way, route);
-        let response = match tokio::time::timeout(settings.timeout, asked).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(by_route(lost(error.into()), route)),
-            Err(_) => return Err(Setback::too_slow()),
+        let response = match core.clock.within(settings.timeout, asked).await {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => return Err(by_route(lost(error.into()), route)),
+            None => return Err(Setback::too_slow()),
         };
         if call.expect == Expect::Live && response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let begun = live::begin(response, call.body.clone(), settings.timeout).await;
             return begun.map(Answer::Live);
         }
         let (head, body) = http::Response::from(response).into_parts();
-        let body: Incoming = Box::pin(TimeoutBody::new(settings.timeout, body));
+        let body = Timely::new(body, &core.clock, settings.timeout);
         if !head.status.is_success() {
             let body = read_up_to(body, ERROR_BODY_LIMIT).await.unwrap_or_default();
             return Err(refused(head.status, way.scrub(settings, body)));
@@ -286,7 +292,7 @@ pub(super) fn answers(peek: &Peek) -> bool {
 }
 
 /// The next piece of an answer; `None` at its end.
-async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Setback> {
+async fn next_piece(body: &mut Timely) -> Result<Option<Bytes>, Setback> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(lost)?.into_data() {
             return Ok(Some(data));
@@ -295,7 +301,7 @@ async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Setback> {
     Ok(None)
 }
 
-async fn read_up_to(mut body: Incoming, limit: usize) -> Result<Bytes, Setback> {
+async fn read_up_to(mut body: Timely, limit: usize) -> Result<Bytes, Setback> {
     let Some(first) = next_piece(&mut body).await? else {
         return Ok(Bytes::new());
     };

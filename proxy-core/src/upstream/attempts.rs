@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::Guard;
 use contract::Millis;
 
-use super::attempt::Way;
 use super::failure::{Failure, Setback};
+use super::hedge::{Bounds, Failed};
 use super::{Answer, At, Call, Expect, Upstream, conversation, express, hop};
 use crate::Core;
 use crate::egress::{Egress, Route};
@@ -44,6 +44,8 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
+        let patience = trace.patience(settings.patience);
+        trace.may_wait_until(later(core.clock.now(), patience));
         if let Some(hop) = core
             .next_hop()
             .filter(|_| call.at == At::Any && !trace.came_through())
@@ -62,7 +64,6 @@ impl Upstream {
             .map(String::as_str)
             .filter(|model| trace.may_use(model).is_ok())
             .collect();
-        let patience = trace.patience(settings.patience);
         let (_, verb) = call.path.rsplit_once(':').unwrap_or_default();
         let mut model = call.model;
         let mut path = call.path.to_owned();
@@ -133,105 +134,147 @@ impl Upstream {
             At::Only(key) => Some(key),
             At::Any | At::Here | At::Rather(_) => None,
         };
-        // Keys that are tried again when there is no other, and those that are not.
-        let (mut rather_not, mut never) = (Vec::new(), core.express.unable(call));
-        let (mut ways, mut judge) = (FailedWays::default(), None);
-        let mut last: Option<Setback> = None;
-        // The keys with which Google could not be reached, one after the other.
-        let mut unreached = Vec::new();
-        let mut counted = 0;
-        let mut pause = SAME_KEY_PAUSE;
-        for _ in 0..MOST_TRIES {
+        let mut course = Course::new(core.express.unable(call));
+        for tries in 0..MOST_TRIES {
             let want = Want {
-                model: call.model,
-                tokens,
-                never: &never,
-                rather_not: &rather_not,
+                never: &course.never,
+                rather_not: &course.rather_not,
                 prefer,
                 only,
-                judge: judge.as_ref(),
+                judge: course.judge.as_ref(),
+                ..Want::any(call.model, tokens)
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,
-                Err(Unavailable::AllTried) if last.is_none() => {
+                Err(Unavailable::AllTried) if course.last.is_none() => {
                     return Err(express::unable_failure());
                 }
-                Err(why) => return Err(Failure::without_key(call, why, last)),
+                Err(why) => return Err(Failure::without_key(call, why, course.last)),
             };
-            if rather_not.contains(&key.id()) {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
+            if course.rather_not.contains(&key.id()) {
+                tokio::time::sleep(course.pause).await;
+                course.pause *= 2;
             }
-            trace.attempt(call, &key, &settings.base_url);
-            let left = deadline.saturating_sub(core.clock.now());
-            let left = Duration::from_millis(left.max(0).unsigned_abs());
-            let attempt = self.attempt(core, settings, call, Way::Key(&key), trace);
-            let result = match tokio::time::timeout(left, attempt).await {
-                Ok(Err(setback)) => Err(setback.seen_with(tokens)),
-                Ok(answered) => answered,
-                Err(_) => Err(Setback::overdue()),
+            let is_hedged = tries == 0 && may_hedge(settings, call, &want) && trace.is_whole();
+            let beside = is_hedged.then_some(Want {
+                prefer: None,
+                beside: Some(key.id()),
+                ..want
+            });
+            let bounds = Bounds {
+                core,
+                settings,
+                deadline,
+                tokens,
             };
-            let outcome = match &result {
-                Ok(_) => Outcome::Answered,
-                Err(setback) => setback.outcome,
-            };
-            core.metrics.attempted(outcome);
-            trace.settled(outcome);
-            let setback = match result {
-                Ok(answer) => {
-                    core.pool.settle(&key, outcome, None, None);
-                    if let Some(conversation) = conversation {
-                        core.pool.answers(conversation.id, &key);
-                    }
-                    return Ok(answer);
+            let round = self.round(&bounds, call, key, beside, trace).await;
+            if let Some((key, answer)) = round.answered {
+                if let Some(conversation) = conversation {
+                    core.pool.answers(conversation.id, &key);
                 }
-                Err(setback) => setback,
-            };
-            let said = setback.failure.in_short();
-            trace.failed(&setback.failure);
-            tracing::debug!(
-                key = key.id(),
-                key_masked = key.masked(),
-                outcome = setback.outcome.name(),
-                "an attempt failed"
-            );
-            match outcome {
-                Outcome::Unreachable if unreached.contains(&key.id()) => {}
-                Outcome::Unreachable => unreached.push(key.id()),
-                _ => unreached.clear(),
+                return Ok(answer);
             }
-            let project = setback.failure.project();
-            let settled = core.pool.settle(&key, outcome, Some(&said), project);
-            let consequence = outcome.consequence();
-            counted += u32::from(consequence.counts);
-            if consequence.retry == Retry::No
-                || counted >= settings.max_attempts
-                || later(core.clock.now(), settled.pause) >= deadline
-            {
-                return Err(setback.failure.with_keys(unreached.len()));
-            }
-            if consequence.egress == EgressEffect::Blame {
-                if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
-                    judge = Some(ways.failed(settings, way, consequence.retry));
-                } else if consequence.retry == Retry::OtherWay {
-                    return Err(setback.failure);
+            let mut pause = Duration::ZERO;
+            for failed in round.failed {
+                pause = pause.max(failed.settled.pause);
+                let has_time = |pause| later(core.clock.now(), pause) < deadline;
+                if let Some(failure) = course.failed(settings, failed, has_time) {
+                    return Err(failure);
                 }
             }
-            match consequence.retry {
-                Retry::AnyKey => rather_not.push(key.id()),
-                Retry::OtherKey if consequence.counts => never.push(key.id()),
-                // It cannot be chosen before that makes sense.
-                Retry::OtherKey | Retry::OtherWay | Retry::No => {}
-            }
-            // Whoever waits for this key need not wait for the pause as well.
-            drop(key);
-            tokio::time::sleep(settled.pause).await;
-            last = Some(setback);
+            tokio::time::sleep(pause).await;
         }
-        Err(match last {
+        Err(match course.last {
             Some(setback) => setback.failure,
             None => Failure::without_key(call, Unavailable::AllTried, None),
         })
+    }
+}
+
+/// Whether a call may be made twice at the same time: a generation that any key can answer, where
+/// the settings say so and hold no calls back, and no conversation is to stay where it is.
+fn may_hedge(settings: &Settings, call: &Call<'_>, want: &Want<'_>) -> bool {
+    settings.hedge_after_ms > 0
+        && settings.max_attempts > 1
+        && settings.egress_concurrency == 0
+        && settings.egress_gap_ms == 0
+        && matches!(call.expect, Expect::Content | Expect::Stream)
+        && call.at == At::Any
+        && !want.prefer.is_some_and(|prefer| prefer.strongly)
+}
+
+/// What the attempts of one request have come to so far.
+struct Course {
+    /// Keys that are tried again when there is no other.
+    rather_not: Vec<i64>,
+    /// Those that are not.
+    never: Vec<i64>,
+    ways: FailedWays,
+    judge: Option<Judge>,
+    last: Option<Setback>,
+    /// The keys with which Google could not be reached, one after the other.
+    unreached: Vec<i64>,
+    /// How many attempts the settings count.
+    counted: u32,
+    /// How long is waited before the same key is tried again.
+    pause: Duration,
+}
+
+impl Course {
+    fn new(never: Vec<i64>) -> Self {
+        Self {
+            rather_not: Vec::new(),
+            never,
+            ways: FailedWays::default(),
+            judge: None,
+            last: None,
+            unreached: Vec::new(),
+            counted: 0,
+            pause: SAME_KEY_PAUSE,
+        }
+    }
+
+    /// Notes an attempt that failed. Gives why the request has, when there is no sense in another
+    /// attempt, for which there must be time after the pause.
+    fn failed(
+        &mut self,
+        settings: &Arc<Settings>,
+        failed: Failed,
+        has_time: impl FnOnce(Duration) -> bool,
+    ) -> Option<Failure> {
+        let Failed {
+            key,
+            setback,
+            settled,
+        } = failed;
+        match setback.outcome {
+            Outcome::Unreachable if self.unreached.contains(&key.id()) => {}
+            Outcome::Unreachable => self.unreached.push(key.id()),
+            _ => self.unreached.clear(),
+        }
+        let consequence = setback.outcome.consequence();
+        self.counted += u32::from(consequence.counts);
+        if consequence.retry == Retry::No
+            || self.counted >= settings.max_attempts
+            || !has_time(settled.pause)
+        {
+            return Some(setback.failure.with_keys(self.unreached.len()));
+        }
+        if matches!(consequence.egress, EgressEffect::Blame | EgressEffect::Full) {
+            if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
+                self.judge = Some(self.ways.failed(settings, way, consequence.retry));
+            } else if consequence.retry == Retry::OtherWay {
+                return Some(setback.failure);
+            }
+        }
+        match consequence.retry {
+            Retry::AnyKey => self.rather_not.push(key.id()),
+            Retry::OtherKey if consequence.counts => self.never.push(key.id()),
+            // It cannot be chosen before that makes sense.
+            Retry::OtherKey | Retry::OtherWay | Retry::No => {}
+        }
+        self.last = Some(setback);
+        None
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Failure {
     },
     /// Google answered 200 each time, but with nothing in it.
     Empty,
+    /// As many calls are under way by the way out as may be.
+    NoTurn,
     /// No connection, or it broke.
     Unreachable(String),
     /// No answer in time.
@@ -69,13 +71,11 @@ impl Setback {
         self
     }
 
-    /// As many calls wait for their way out as may.
-    pub(super) fn no_room() -> Self {
-        let what = "as many calls are under way, and as many wait, as EGRESS_CONCURRENCY and \
-                    WAIT_QUEUE allow";
+    /// It did not leave, as many calls were under way by its way out, or wait, as may.
+    pub(super) fn no_turn() -> Self {
         Self {
-            outcome: Outcome::Unreachable,
-            failure: Failure::Unreachable(what.to_owned()),
+            outcome: Outcome::NoTurn,
+            failure: Failure::NoTurn,
         }
     }
 
@@ -157,6 +157,7 @@ impl Failure {
                 None => format!("{}", status.as_u16()),
             },
             Self::NoKey { why, .. } => format!("no key: {why:?}"),
+            Self::NoTurn => "no room at the way out".to_owned(),
             Self::Empty => "Google answered without any content".to_owned(),
             Self::Unreachable(why) | Self::TooSlow(why) | Self::Remote(why) => why.clone(),
         }

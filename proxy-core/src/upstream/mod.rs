@@ -13,9 +13,11 @@ mod classify;
 mod conversation;
 mod express;
 mod failure;
+mod hedge;
 mod hop;
 mod live;
 mod stream;
+mod timely;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +27,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
-pub use attempt::Incoming;
 pub(crate) use attempt::scrub;
 pub(crate) use express::ExpressKeys;
 pub use failure::Failure;
@@ -34,6 +35,7 @@ pub use hop::{NextHop, Through};
 pub(crate) use live::LARGEST_MESSAGE;
 pub use live::LiveSession;
 pub use stream::{OpenStream, Relay, Translate};
+pub use timely::Timely;
 
 use crate::StartError;
 use crate::egress::Route;
@@ -141,7 +143,7 @@ pub struct Raw {
     /// Google's headers.
     pub headers: HeaderMap,
     /// The body, each piece within `TIME_OUT`.
-    pub body: Incoming,
+    pub body: Timely,
 }
 
 /// A whole answer.

@@ -12,9 +12,10 @@ use dialect::sse::Events;
 use http::StatusCode;
 use http_body::{Body, Frame};
 
-use super::attempt::{Incoming, Way, answers};
+use super::attempt::{Way, answers};
 use super::classify;
 use super::failure::{Setback, lost, refused};
+use super::timely::Timely;
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
 
@@ -30,7 +31,7 @@ const HOLD_THOUGHTS: Duration = Duration::from_secs(3);
 /// A stream that has shown content, with what came so far.
 pub struct OpenStream {
     held: VecDeque<Bytes>,
-    rest: Incoming,
+    rest: Timely,
 }
 
 impl OpenStream {
@@ -71,7 +72,7 @@ pub trait Translate: Send + Unpin + 'static {
 /// Waits until the stream holds content. Until then, nothing was sent to the client and
 /// everything that goes wrong can be tried again.
 pub(super) async fn open(
-    mut rest: Incoming,
+    mut rest: Timely,
     (way, settings): (Way<'_>, &Settings),
     trace: &mut Trace,
 ) -> Result<OpenStream, Setback> {
@@ -81,7 +82,7 @@ pub(super) async fn open(
     let mut thoughts_seen = false;
     let mut patience = Box::pin(tokio::time::sleep(HOLD_THOUGHTS));
     loop {
-        let frame = std::future::poll_fn(|context| rest.as_mut().poll_frame(context));
+        let frame = std::future::poll_fn(|context| Pin::new(&mut rest).poll_frame(context));
         let chunk = tokio::select! {
             biased;
             frame = frame => match frame {
@@ -169,7 +170,7 @@ impl<T: Translate> Relay<T> {
             return Poll::Ready(Some(Ok(chunk)));
         }
         loop {
-            match ready!(self.stream.rest.as_mut().poll_frame(context)) {
+            match ready!(Pin::new(&mut self.stream.rest).poll_frame(context)) {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

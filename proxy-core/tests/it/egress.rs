@@ -1,6 +1,7 @@
 //! Ways to Google through proxies, and the check-up.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use contract::admin::{
     DoctorReport, EgressView, EgressWay, FindingCode as Code, FindingState as State, KeyState,
@@ -297,4 +298,50 @@ async fn so_many_calls_leave_by_a_way_at_once_and_a_client_that_goes_makes_room(
     assert_eq!(next.await, 200);
     let many = futures_util::future::join_all((0..6).map(|_| generates(&world))).await;
     assert_eq!(many, [200; 6]);
+}
+
+#[tokio::test]
+async fn a_call_waits_for_its_turn_no_longer_than_the_client_wants() {
+    const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+    let settings = [("EGRESS_CONCURRENCY", "1"), ("PATIENCE", "30")];
+    let world = World::start(2, |google| google, &settings).await;
+    let counted = async || {
+        let pool: serde_json::Value = world.admin("/api/pool").await;
+        pool["models"][0]["requests_today"].as_u64()
+    };
+    world.google.fault_next(Fault::StallAfter { events: 1 });
+    let stalled = world.gemini(STREAM, ask("tell me a story")).await;
+    assert_eq!(stalled.status(), 200);
+    for (header, patience) in [("x-other", 30), ("x-patience", 5)] {
+        assert_eq!(counted().await, Some(1));
+        let asked = world.http.post(world.url(GENERATE));
+        let asked = asked.header("x-goog-api-key", crate::world::TOKEN);
+        let asked = asked.header(header, patience).body(ask("hi")).send();
+        let passes = async {
+            while counted().await != Some(2) {
+                tokio::task::yield_now().await;
+            }
+            world.clock.advance(Duration::from_secs(patience));
+        };
+        let (answer, ()) = tokio::join!(asked, passes);
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 429);
+        assert_eq!(answer.headers()["retry-after"], "1");
+        let said = answer.text().await.unwrap();
+        assert!(
+            said.contains("EGRESS_CONCURRENCY") && said.contains("PATIENCE"),
+            "{said}"
+        );
+        let page: RequestPage = world.admin("/api/requests").await;
+        let path = format!("/api/requests/{}", page.requests[0].id);
+        let detail: RequestDetail = world.admin(&path).await;
+        let ends: Vec<_> = detail.tries.iter().map(|one| one.outcome).collect();
+        assert_eq!(ends, [TryOutcome::NoTurn]);
+    }
+    assert_eq!(world.google.requests().len(), 1, "nothing else left");
+    assert_eq!(counted().await, Some(1), "so nothing else was counted");
+    let ways: Vec<EgressView> = world.admin("/api/egress").await;
+    assert_eq!(ways[0].health.error, None, "the way is not to blame");
+    drop(stalled);
+    assert_eq!(generates(&world).await, 200);
 }

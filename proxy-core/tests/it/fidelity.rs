@@ -1,5 +1,6 @@
 //! What clients that lose things, or that know other names, get all the same.
 
+use contract::admin::{RequestDetail, RequestPage, TryOutcome};
 use serde_json::{Value, json};
 use testkit::google::{Answer, Fault, Quota};
 
@@ -120,6 +121,49 @@ async fn a_client_that_keeps_nothing_but_ids_loses_no_signature() {
     // Another server knows nothing of it but the id.
     let other = ground.clone().elsewhere().start().await;
     assert_eq!(signature_sent(&other, &call).await, signature);
+}
+
+#[tokio::test]
+async fn a_remembered_signature_that_google_does_not_take_breaks_no_conversation() {
+    for said in [
+        "Thought signature is not valid.",
+        "Function call is missing a thought_signature in functionCall parts.",
+    ] {
+        let world = World::start(2, |google| google, &[]).await;
+        let refuses = || {
+            world.google.fault_next(Fault::Raw {
+                status: 400,
+                content_type: "application/json".into(),
+                body: json!({"error": {
+                    "code": 400, "message": said, "status": "INVALID_ARGUMENT",
+                }})
+                .to_string(),
+            });
+        };
+        let (call, signature) = called(&world).await;
+        assert_eq!(signature_sent(&world, &call).await, signature);
+        let before = world.google.requests().len();
+        refuses();
+        let sentinel = dialect::gemini::FOREIGN_SIGNATURE;
+        assert_eq!(signature_sent(&world, &call).await, sentinel, "{said}");
+        assert_eq!(world.google.requests().len(), before + 2);
+        let page: RequestPage = world.admin("/api/requests").await;
+        let path = format!("/api/requests/{}", page.requests[0].id);
+        let detail: RequestDetail = world.admin(&path).await;
+        let ends: Vec<_> = detail.tries.iter().map(|one| one.outcome).collect();
+        assert_eq!(ends, [TryOutcome::ClientFault, TryOutcome::Answered]);
+        assert!(detail.failed_keys.is_empty(), "no key is at fault");
+        // It was forgotten, so that the next turn costs no call more.
+        assert_eq!(signature_sent(&world, &call).await, sentinel);
+        assert_eq!(world.google.requests().len(), before + 3);
+        // What nothing was remembered for is refused at once.
+        refuses();
+        let request = json!({
+            "model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello."}],
+        });
+        assert_eq!(world.chat(request).await.status(), 400);
+        assert_eq!(world.google.requests().len(), before + 4);
+    }
 }
 
 #[tokio::test]

@@ -321,7 +321,14 @@ async fn a_request_about_a_file_counts_for_its_key_and_has_a_deadline() {
     world.clock.advance(std::time::Duration::from_secs(61));
     let stall = Rule::new(Fault::StallBeforeHeaders);
     world.google.script(Script::new().rule(stall));
-    let late = chat_about(&world, &[&file["id"]]).await;
+    let passes = async {
+        while world.google.requests().len() == sent {
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(std::time::Duration::from_secs(1));
+    };
+    let asked = [&file["id"]];
+    let (late, ()) = tokio::join!(chat_about(&world, &asked), passes);
     assert_eq!(late.status(), 504);
     let said = body(late).await["error"]["message"].to_string();
     assert!(said.contains("DEADLINE"), "{said}");

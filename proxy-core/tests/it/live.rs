@@ -106,7 +106,7 @@ async fn address_headers_attempts_and_patience_hold_for_the_next_request() {
             r#"{"X-Team": "blue", "X-Goog-Api-Client": "ours"}"#,
         ),
         ("MAX_RETRIES", "1"),
-        ("TIME_OUT", "1"),
+        ("TIME_OUT", "7"),
     ]);
     assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
     let seen = elsewhere.requests();
@@ -119,7 +119,11 @@ async fn address_headers_attempts_and_patience_hold_for_the_next_request() {
     assert_eq!(elsewhere.requests().len(), 2, "one attempt");
 
     elsewhere.fault_next(Fault::StallBeforeHeaders);
-    let slow = world.gemini(GENERATE, ask("hi")).await;
+    let passes = async {
+        assert!(elsewhere.wait_for_requests(3).await);
+        world.clock.advance(std::time::Duration::from_secs(7));
+    };
+    let (slow, ()) = tokio::join!(world.gemini(GENERATE, ask("hi")), passes);
     assert_eq!(slow.status(), 504);
     let said = slow.text().await.unwrap();
     assert!(said.contains("TIME_OUT"), "{said}");

@@ -27,6 +27,8 @@ mod fidelity;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod hedge;
+#[cfg(test)]
 mod hop;
 #[cfg(test)]
 mod images;
@@ -46,6 +48,7 @@ mod outcomes;
 #[cfg(test)]
 mod quota;
 mod records;
+#[cfg(test)]
 mod resources;
 #[cfg(test)]
 mod responses;

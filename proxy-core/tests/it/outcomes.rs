@@ -10,6 +10,8 @@ use testkit::google::{Empty, Exhaustion, Fault, Refusal, Rule, Script};
 use crate::world::{KEYS, TOKEN, World};
 
 const MODEL: &str = "gemini-2.5-flash";
+/// How long Google may be silent.
+const TIME_OUT: Duration = Duration::from_secs(300);
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +161,31 @@ fn table() -> Vec<(Fault, u16, usize, Keys)> {
         ),
         (Fault::Blocked, 200, 1, Keys::Untouched),
         (Fault::CloseBeforeHeaders, 502, 2, Keys::Untouched),
+        (Fault::StallBeforeHeaders, 504, 1, Keys::Untouched),
+        (Fault::StallAfter { events: 0 }, 504, 1, Keys::Untouched),
     ]
+}
+
+/// Asks, and lets time pass when Google falls silent.
+async fn asks_in_time(
+    (world, fault): (&World, &Fault),
+    protocol: Protocol,
+    stream: bool,
+) -> reqwest::Response {
+    let passes = async {
+        if !matches!(fault, Fault::StallBeforeHeaders | Fault::StallAfter { .. }) {
+            std::future::pending::<()>().await;
+        }
+        assert!(world.google.wait_for_requests(1).await);
+        loop {
+            world.clock.advance(TIME_OUT);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = asks(world, protocol, stream) => answer,
+        () = passes => unreachable!("it goes on for ever"),
+    }
 }
 
 async fn every_row(protocol: Protocol, stream: bool) {
@@ -169,7 +195,7 @@ async fn every_row(protocol: Protocol, stream: bool) {
         world
             .google
             .script(Script::new().rule(Rule::new(fault.clone())));
-        let answer = asks(&world, protocol, stream).await;
+        let answer = asks_in_time((&world, &fault), protocol, stream).await;
         let which = format!("{fault:?} in {protocol:?}, streamed: {stream}");
         assert_eq!(answer.status(), status, "{which}");
         let said = answer.text().await.unwrap();

@@ -250,7 +250,7 @@ fn every_end_of_a_call_has_a_text() {
             T::KeyRefused => T::KeyRefused, T::Forbidden => T::Forbidden,
             T::LocationRefused => T::LocationRefused, T::Overloaded => T::Overloaded,
             T::Unreachable => T::Unreachable, T::TooSlow => T::TooSlow,
-            T::BrokenOff => T::BrokenOff,
+            T::NoTurn => T::NoTurn, T::Cancelled => T::Cancelled, T::BrokenOff => T::BrokenOff,
         ),
     );
 }

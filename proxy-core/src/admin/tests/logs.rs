@@ -22,7 +22,7 @@ fn record(at: Millis) -> RequestRecord {
 
 /// A world with a token and with `count` requests of it, the last of which failed.
 async fn with_requests(count: i64) -> (World, i64) {
-    let world = World::signed_in(&[("API_KEYS", KEY)]).await;
+    let world = Box::pin(World::signed_in(&[("API_KEYS", KEY)])).await;
     let token: TokenCreated = world.post("/api/tokens", json!({"name": "phone"})).await;
     let id = token.token.id;
     for number in 0..count {

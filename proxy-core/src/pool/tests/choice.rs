@@ -217,3 +217,97 @@ fn who_rests_and_would_not_do_anyway_is_not_waited_for() {
     made.at(NOON + 31_000);
     assert!(made.pick("m").is_ok());
 }
+
+/// Keys of these rules; the first is asked, and another is wanted beside it.
+fn beside(made: &Made) -> Option<i64> {
+    let first = made.pick("m").unwrap();
+    let want = Want {
+        beside: Some(first.id()),
+        ..want("m", 0)
+    };
+    let picked = made.pool.pick_beside(&want);
+    let id = picked.as_ref().map(Picked::id);
+    for picked in [Some(first), picked].into_iter().flatten() {
+        made.settle(&picked, Outcome::Cancelled);
+    }
+    id
+}
+
+#[test]
+fn a_call_is_made_twice_with_another_project_if_there_is_one_else_with_another_key() {
+    assert_eq!(beside(&plain(1)), None, "there is one key");
+    assert_eq!(beside(&Made::with([of("a"), of("a"), of("b")])), Some(2));
+    let made = Made::with([of("a"), of("a")]);
+    assert_eq!(beside(&made), Some(1));
+    let shown = made.pool.models();
+    assert_eq!(shown[0].requests_today, 2, "both count");
+}
+
+#[test]
+fn a_call_is_made_twice_only_with_what_a_project_has_to_spare() {
+    let caps = Caps {
+        rpd: Some(4),
+        ..Caps::default()
+    };
+    let made = plain(2);
+    made.pool.set_rules(capped(caps));
+    for other in [Some(1), Some(1), Some(1), None] {
+        assert_eq!(beside(&made), other);
+    }
+    // What is paid for does not stand in for what is free.
+    let paid = KeyRules {
+        tier: Tier::Paid,
+        ..KeyRules::default()
+    };
+    let made = Made::with([KeyRules::default(), paid.clone()]);
+    assert_eq!(beside(&made), None);
+    assert_eq!(beside(&Made::with([paid.clone(), paid])), Some(1));
+    // One that comes back from a rest is seen by one request, which somebody needs.
+    let made = plain(2);
+    let rests = made.pick("m").unwrap();
+    made.settle(&rests, over_minute(5, 30));
+    assert_eq!(beside(&made), None, "it rests");
+    made.at(NOON + 60_000);
+    let besides = || {
+        let never = [rests.id()];
+        let first = made.pool.pick(&Want {
+            never: &never,
+            ..want("m", 0)
+        });
+        let twice = Want {
+            beside: Some(first.unwrap().id()),
+            ..want("m", 0)
+        };
+        made.pool.pick_beside(&twice).map(|picked| picked.id())
+    };
+    assert_eq!(besides(), None, "nobody knows whether it works again");
+    assert_eq!(made.answered("m", 1), [rests.id()]);
+    assert_eq!(besides(), Some(rests.id()));
+}
+
+#[test]
+fn no_call_is_made_twice_while_others_wait_or_the_model_is_in_trouble() {
+    let made = plain(3);
+    let busy = made.pick("m").unwrap();
+    made.settle(&busy, Outcome::Overloaded);
+    assert_eq!(beside(&made), None, "it is overloaded");
+    made.answered("m", 1);
+    assert!(beside(&made).is_some());
+
+    let made = plain(2);
+    made.pool.set_rules(one_at_a_time());
+    let (one, two) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    let only = Want {
+        only: Some(one.id()),
+        ..want("m", 0)
+    };
+    let waits = queued(&made, &only);
+    drop(two);
+    let twice = Want {
+        beside: Some(one.id()),
+        ..want("m", 0)
+    };
+    assert!(made.pool.pick_beside(&twice).is_none(), "one waits");
+    drop(waits);
+    assert!(made.pool.pick_beside(&twice).is_some());
+}

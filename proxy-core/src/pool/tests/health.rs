@@ -12,6 +12,8 @@ fn mistakes_of_the_client_and_bad_days_of_google_cost_no_key_anything() {
         Outcome::LocationRefused,
         Outcome::Forbidden,
         Outcome::TooSlow,
+        Outcome::Cancelled,
+        Outcome::NoTurn,
         Outcome::PromptTooLarge { limit: 10 },
     ] {
         let made = plain(1);

@@ -177,6 +177,8 @@ fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
         (Outcome::Answered, 1),
         (Outcome::Empty, 1),
         (Outcome::TooSlow, 1),
+        (Outcome::Cancelled, 1),
+        (Outcome::NoTurn, 0),
         (Outcome::Unreachable, 1),
         (Outcome::ClientFault, 0),
         (Outcome::Overloaded, 0),
@@ -192,6 +194,32 @@ fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
         assert_eq!(shown[0].requests_today, 1 + counted, "{outcome:?}");
         assert_eq!(shown[0].requests_minute, 1 + counted, "{outcome:?}");
     }
+}
+
+#[test]
+fn a_call_that_waits_for_its_turn_counts_from_when_it_leaves() {
+    let made = plain(1);
+    made.pool.set_rules(capped(Caps {
+        rpm: Some(1),
+        ..Caps::default()
+    }));
+    let leaves = MIDNIGHT + 30_000;
+    made.at(MIDNIGHT - 20_000);
+    let key = made.pool.pick(&want("m", 10)).unwrap();
+    made.at(leaves);
+    key.waited();
+    key.sent();
+    made.settle(&key, Outcome::Answered);
+    made.at(leaves + 50_000);
+    let until = leaves + 60_250;
+    let reason = CooldownReason::PerMinute;
+    assert_eq!(
+        made.pick("m").err(),
+        Some(Unavailable::Resting { until, reason })
+    );
+    assert_eq!(made.pool.models()[0].requests_today, 1);
+    made.at(until);
+    assert!(made.pick("m").is_ok());
 }
 
 #[test]

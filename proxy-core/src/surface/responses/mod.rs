@@ -72,7 +72,7 @@ impl Protocol for Asked {
         let memory = app.core.responses.of(keeper.token);
         let reading = Reading {
             models: &app.core.settings().model_map,
-            signatures: &app.core.signatures.of(keeper.token),
+            signatures: &trace.signatures(),
         };
         let call = responses_request_with(body, &memory, &reading)?;
         Ok(Self { call, keeper })

@@ -15,7 +15,7 @@ use memchr::memmem;
 use super::super::super::trace::Trace;
 use super::super::super::{App, relay};
 use super::{interaction, told};
-use crate::upstream::{Incoming, Raw};
+use crate::upstream::{Raw, Timely};
 
 /// The longest event that is looked into; a longer one is passed on unread.
 const LONGEST_EVENT: usize = 64 * 1024 * 1024;
@@ -75,7 +75,7 @@ impl Watch {
 
 /// The body; dropping it, which hyper does when the client goes away, closes Google's.
 struct Passing {
-    body: Incoming,
+    body: Timely,
     trace: Trace,
     watch: Option<Watch>,
 }
@@ -89,7 +89,7 @@ impl http_body::Body for Passing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        let frame = ready!(this.body.as_mut().poll_frame(context));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         match &frame {
             None => this.trace.succeed(),
             Some(Err(_)) => this
