@@ -157,7 +157,7 @@ fn look(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
         }
         return Ok(Reply::Json(it.shown()));
     }
-    if target.parameter("stream", "stream") == Some("true") {
+    if target.flag("stream") {
         // Whoever listens stays until the end.
         it.progress = None;
         let mut events = events(&it.done, true);
@@ -178,7 +178,7 @@ fn look(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
         it.progress = None;
     }
     let mut shown = it.shown();
-    if target.parameter("include_input", "include_input") == Some("true") {
+    if target.flag("include_input") {
         shown["input"] = it.input.clone();
     }
     Ok(Reply::Json(shown))

@@ -246,6 +246,8 @@ impl Session {
                 Message::Binary(bytes) => bytes,
                 Message::Close(_) => {
                     self.presence.served();
+                    // Reading on sends the close that answers it.
+                    while let Some(Ok(_)) = self.receive().await {}
                     return Err(End::Client);
                 }
                 Message::Ping(_) | Message::Pong(_) => continue,

@@ -158,7 +158,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, GoogleError> {
     if action == "importFile" {
         return import(asked, now).map(Reply::Json);
     }
-    let forced = target.parameter("force", "force") == Some("true");
+    let forced = target.flag("force");
     let mut inner = world.inner.lock();
     let shown = match action {
         "create" => {

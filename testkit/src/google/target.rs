@@ -399,6 +399,12 @@ impl Target {
         }
     }
 
+    /// A parameter that is true. Python's SDK writes `True`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.parameter(name, name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// A parameter of the query, in either spelling.
     pub fn parameter(&self, camel: &str, snake: &str) -> Option<&str> {
         self.query

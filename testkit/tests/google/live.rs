@@ -153,7 +153,9 @@ async fn turns_are_answered() {
         Some("gemini-3.1-flash-live-preview")
     );
     live.0.close(None).await.unwrap();
-    while live.0.next().await.is_some() {}
+    let answered = live.0.next().await.unwrap().unwrap();
+    assert!(answered.is_close(), "{answered:?}");
+    assert!(live.0.next().await.is_none());
     assert!(google.wait_for(|counts| counts.answered == 1).await);
     assert_eq!(google.counts().disconnects, 0);
 }

@@ -132,7 +132,7 @@ async fn documents_come_into_a_store() {
         &google,
         KEY,
         "DELETE",
-        &format!("{store}?force=true"),
+        &format!("{store}?force=True"),
         &Value::Null,
     )
     .await;
