@@ -44,6 +44,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
@@ -135,6 +136,10 @@ pub struct Core {
     tracker: TaskTracker,
     /// Cancelled when the core ends.
     stop: CancellationToken,
+    /// Cancelled before that, when the workers still run.
+    leaving: CancellationToken,
+    /// Those who talk to clients over connections that the workers know nothing of.
+    sessions: TaskTracker,
     /// Where tasks go on that a worker's request begins.
     runtime: tokio::runtime::Handle,
     /// The instance that calls go through instead of to Google.
@@ -161,6 +166,9 @@ pub struct Running {
     /// Ends the writer of records.
     stop: DropGuard,
 }
+
+/// How long clients have to hear that their sessions end.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How long a list of models is good for.
 const MODELS_KEPT: Duration = Duration::from_secs(600);
@@ -256,6 +264,8 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         egress: Egress::new(own),
         tracker,
         stop: stopped.clone(),
+        leaving: CancellationToken::new(),
+        sessions: TaskTracker::new(),
         runtime: tokio::runtime::Handle::current(),
         next_hop: ArcSwapOption::empty(),
         gate,
@@ -309,6 +319,9 @@ impl Running {
     /// Stops listening, lets running answers end for at most `patience`, writes what is
     /// left to write.
     pub async fn shutdown(self, patience: Duration) {
+        self.core.leaving.cancel();
+        self.core.sessions.close();
+        let _ = tokio::time::timeout(patience.min(GOODBYE), self.core.sessions.wait()).await;
         self.server.shutdown(patience).await;
         self.core.pool.keep_used();
         drop(self.stop);
@@ -330,9 +343,10 @@ pub fn from_this_machine(listening: IpAddr, port: u16) -> String {
 }
 
 impl Core {
-    /// Cancelled when this core ends.
-    pub(crate) fn stopping(&self) -> &CancellationToken {
-        &self.stop
+    /// Cancelled when this core begins to end. Until what is given with it is dropped, or nobody has
+    /// patience any more, it does not go on ending.
+    pub(crate) fn session(&self) -> (CancellationToken, TaskTrackerToken) {
+        (self.leaving.clone(), self.sessions.token())
     }
 
     /// Where clients reach it, e.g. `http://127.0.0.1:8000`. A wildcard address is shown

@@ -14,10 +14,11 @@ use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::{Peek, Usage};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::Method;
+use http::{HeaderMap, Method};
 use memchr::memmem;
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::{Message as Theirs, protocol::CloseFrame as TheirClose};
+use tokio_util::sync::CancellationToken;
 
 use super::super::problem::Problem;
 use super::super::trace::Trace;
@@ -63,12 +64,13 @@ pub(in crate::surface) async fn live(State(app): State<App>, request: Request) -
             .max_frame_size(LARGEST_MESSAGE)
             .on_upgrade(move |client| async move {
                 let mut client = client;
+                let (leaving, _listed) = app.core.session();
                 let session = Session {
                     app: &app,
                     trace,
                     usage: Usage::default(),
                 };
-                let (code, reason) = session.run(&mut client, &path, headers).await;
+                let (code, reason) = session.run(&mut client, (&path, headers), &leaving).await;
                 let _ = client
                     .send(Message::Close(Some(close(code, &reason))))
                     .await;
@@ -174,8 +176,8 @@ impl Session<'_> {
     async fn run(
         mut self,
         client: &mut WebSocket,
-        path: &str,
-        headers: http::HeaderMap,
+        (path, headers): (&str, HeaderMap),
+        leaving: &CancellationToken,
     ) -> (u16, String) {
         let mut session = match self.begin(client, path, headers).await {
             Ok(session) => session,
@@ -196,10 +198,9 @@ impl Session<'_> {
         {
             return (NORMAL, String::new());
         }
-        let stop = self.app.core.stopping();
         loop {
             let turn = tokio::select! {
-                () = stop.cancelled() => {
+                () = leaving.cancelled() => {
                     Turn::Over(GOING_AWAY, "This server is being stopped. Connect again.".into())
                 }
                 said = client.next() => self.client_said(said, &mut session).await,
@@ -217,7 +218,7 @@ impl Session<'_> {
         &mut self,
         client: &mut WebSocket,
         path: &str,
-        headers: http::HeaderMap,
+        headers: HeaderMap,
     ) -> Result<LiveSession, Problem> {
         let setup = match tokio::time::timeout(PATIENCE, first(client)).await {
             Ok(Some(setup)) => setup,
