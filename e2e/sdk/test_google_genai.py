@@ -1,6 +1,8 @@
 """The official `google-genai` package against the real server, on both API versions: it
 calls `/v1` unless told otherwise, and most programs tell it `/v1beta`."""
 
+import asyncio
+
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -207,3 +209,34 @@ def test_interactions_go_on_from_one_another(client):
     kinds = [event.event_type for event in events]
     assert kinds[0] == "interaction.created" and "interaction.completed" in kinds
     client.interactions.delete(id=first.id)
+
+
+def test_a_session_talks_and_is_taken_up_again(client):
+    async def talk():
+        handle = None
+        for question in ("My name is Ada.", "And who am I?"):
+            config = types.LiveConnectConfig(
+                response_modalities=[types.Modality.TEXT],
+                session_resumption=types.SessionResumptionConfig(handle=handle),
+            )
+            model = "gemini-3.1-flash-live-preview"
+            async with client.aio.live.connect(model=model, config=config) as session:
+                await session.send_client_content(
+                    turns=types.Content(role="user", parts=[types.Part(text=question)])
+                )
+                text = ""
+                async for message in session.receive():
+                    text += message.text or ""
+                    update = message.session_resumption_update
+                    if update and update.new_handle:
+                        handle = update.new_handle
+                assert question in text
+                if handle is None:
+                    async for message in session.receive():
+                        update = message.session_resumption_update
+                        if update and update.new_handle:
+                            handle = update.new_handle
+                            break
+        return handle
+
+    assert asyncio.run(asyncio.wait_for(talk(), 60))

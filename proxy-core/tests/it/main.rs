@@ -53,6 +53,7 @@ mod resources;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]
+mod sessions;
 mod speech;
 #[cfg(test)]
 mod streams;
