@@ -8,7 +8,9 @@ use super::quota::{self, Limit};
 /// Something that goes wrong, in the place of (or on top of) the ordinary answer.
 ///
 /// Faults that say "event" apply to streams; a call that is not streamed has one event,
-/// its body.
+/// its body. In a Live session every message of the fake's is one, `setupComplete` the first.
+/// The faults of content (`Empty`, `ThoughtOnly`, `Blocked`, `Finished`) are for calls that
+/// generate content; interactions and Live sessions pass them by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// Waits before it answers as usual. It is the fake's own clock that passes: with a
@@ -191,7 +193,10 @@ impl Rule {
         self
     }
 
-    /// Only for calls of this method, e.g. `streamGenerateContent`, or `models` for the list of models.
+    /// Only for calls of this method, e.g. `streamGenerateContent`, or `models` for the list of
+    /// models. Methods of what is kept have its collection's name before theirs: `files.create`
+    /// (every command of an upload), `cachedContents.get`, `operations.get`, `batches.cancel`,
+    /// `interactions.create`; a Live session is `bidiGenerateContent`.
     #[must_use]
     pub fn action(mut self, action: impl Into<String>) -> Self {
         self.action = Some(action.into());

@@ -125,7 +125,8 @@ pub struct SeenRequest {
     pub model: Option<String>,
     /// What the path names, e.g. `files/abc` or `models/gemini-2.5-flash`.
     pub resource: Option<String>,
-    /// `generateContent`, `models` (the list), `get` …; `None` for a path that is not Google's.
+    /// `generateContent`, `models` (the list), `get`, `files.create` …; `None` for a path that is
+    /// not Google's.
     pub action: Option<&'static str>,
     /// HTTP status of the answer; `None` while there is none.
     pub status: Option<u16>,
