@@ -165,3 +165,66 @@ test('a chat keeps its history', async () => {
   assert.deepEqual(roles.slice(0, 4), ['user', 'model', 'user', 'model']);
   assert.match((await chat.sendMessage({ message: 'Third.' })).text, /Third\./);
 });
+
+for (const apiVersion of [undefined, 'v1beta']) {
+  const on = apiVersion ?? 'the default version';
+  const connect = () => {
+    const httpOptions = { baseUrl: world.address, ...(apiVersion && { apiVersion }) };
+    return new GoogleGenAI({ apiKey: world.token, httpOptions });
+  };
+
+  test(`a file is uploaded, used and deleted on ${on}`, async () => {
+    const client = connect();
+    const blob = new Blob(['Keys have quotas. '.repeat(1000)], { type: 'text/plain' });
+    const file = await client.files.upload({ file: blob, config: { displayName: 'notes' } });
+    assert.equal(Number(file.sizeBytes), blob.size);
+    for (let round = 0; round < 4; round += 1) {
+      const parts = [{ text: 'What do the notes say?' }, { fileData: { fileUri: file.uri, mimeType: file.mimeType } }];
+      const answer = await client.models.generateContent({ model: MODEL, contents: [{ role: 'user', parts }] });
+      assert.ok(answer.text);
+    }
+    const names = async () => {
+      const all = [];
+      for await (const listed of await client.files.list({ config: { pageSize: 1 } })) all.push(listed.name);
+      return all;
+    };
+    assert.ok((await names()).includes(file.name));
+    await client.files.delete({ name: file.name });
+    assert.ok(!(await names()).includes(file.name));
+  });
+
+  test(`a cache is used with the key that has it on ${on}`, async () => {
+    const client = connect();
+    const contents = [{ role: 'user', parts: [{ text: 'Keys have quotas. '.repeat(2000) }] }];
+    const cache = await client.caches.create({ model: MODEL, config: { contents, ttl: '600s' } });
+    for (let round = 0; round < 3; round += 1) {
+      const asked = { model: MODEL, contents: 'What was that?', config: { cachedContent: cache.name } };
+      const answer = await client.models.generateContent(asked);
+      assert.ok(answer.usageMetadata.cachedContentTokenCount > 1024);
+    }
+    await client.caches.delete({ name: cache.name });
+    await assert.rejects(client.caches.get({ name: cache.name }), ApiError);
+  });
+
+  test(`a session of the Live API on ${on}`, { timeout: 60_000 }, async () => {
+    const client = connect();
+    const heard = [];
+    let over;
+    const turn = new Promise((resolve) => { over = resolve; });
+    const session = await client.live.connect({
+      model: 'gemini-3.1-flash-live-preview',
+      config: { responseModalities: ['TEXT'] },
+      callbacks: {
+        onmessage: (message) => {
+          heard.push(message.text ?? '');
+          if (message.serverContent?.turnComplete) over('complete');
+        },
+        onclose: (event) => over(`closed: ${event.reason}`),
+      },
+    });
+    session.sendClientContent({ turns: [{ role: 'user', parts: [{ text: 'Are you there?' }] }] });
+    assert.equal(await turn, 'complete');
+    assert.match(heard.join(''), /Are you there/);
+    session.close();
+  });
+}

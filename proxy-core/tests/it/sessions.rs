@@ -266,7 +266,8 @@ async fn a_session_ends_when_the_client_goes_and_when_the_server_does() {
     let world = world().await;
     let client = Client::begin(&world, None).await;
     drop(client);
-    assert!(world.google.wait_for_disconnects(1).await);
+    let closed = world.google.wait_for(|counts| counts.answered == 1);
+    assert!(closed.await, "Google's side is closed, too");
     let mut client = Client::begin(&world, None).await;
     let heard = tokio::spawn(async move { client.hear().await });
     world.core.shutdown(Duration::from_secs(5)).await;
