@@ -47,6 +47,7 @@ mod outage;
 mod outcomes;
 #[cfg(test)]
 mod quota;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod resources;
@@ -54,6 +55,7 @@ mod resources;
 mod responses;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod speech;
 #[cfg(test)]
 mod streams;

@@ -269,9 +269,9 @@ async fn a_session_ends_when_the_client_goes_and_when_the_server_does() {
     let closed = world.google.wait_for(|counts| counts.answered == 1);
     assert!(closed.await, "Google's side is closed, too");
     let mut client = Client::begin(&world, None).await;
-    let heard = tokio::spawn(async move { client.hear().await });
-    world.core.shutdown(Duration::from_secs(5)).await;
-    let (code, reason) = heard.await.unwrap().unwrap_err();
+    let ends = world.core.shutdown(Duration::from_secs(5));
+    let (heard, _) = tokio::join!(client.hear(), ends);
+    let (code, reason) = heard.unwrap_err();
     assert_eq!(code, 1001);
     assert!(reason.contains("Connect again"), "{reason}");
 }
