@@ -215,6 +215,7 @@ def test_a_session_talks_and_is_taken_up_again(client, server, monkeypatch):
     # This SDK asks for TLS whatever the base URL says; the one for JavaScript does not.
     address = server.address.replace("http://", "ws://")
     monkeypatch.setattr(client._api_client, "_websocket_base_url", lambda *_: address)
+    monkeypatch.setattr(client._api_client, "_websocket_ssl_ctx", {})
 
     async def talk():
         handle = None

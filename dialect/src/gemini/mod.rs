@@ -23,7 +23,7 @@ pub use family::{
     Effort, Level, Thinking, needs_signatures, signs_texts, takes_json_schema, takes_system,
 };
 pub use interaction::Interaction;
-pub use named::{COLLECTIONS, references, resource_name, results};
+pub use named::{COLLECTIONS, created, references, resource_name, results};
 pub use peek::{FinishReason, Peek, Usage};
 pub use pieces::pieces;
 pub use several::Several;

@@ -10,7 +10,7 @@ use std::fmt;
 
 use memchr::memmem;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserializer, de};
+use serde::{Deserialize, Deserializer, de};
 
 /// The collections whose members belong to the project of the key that made them.
 pub const COLLECTIONS: [&str; 8] = [
@@ -72,28 +72,62 @@ const FOREIGN: [&str; 14] = [
     "thoughtSignature",
 ];
 
-/// The names of resources that a request's body refers to, each once. Empty for what is no JSON.
+/// The names of resources that a request's body refers to, each once.
 ///
 /// Most bodies refer to none, which is found out without reading them as JSON.
-pub fn references(body: &[u8]) -> Vec<String> {
-    const SIGNS: [&[u8]; 5] = [
+///
+/// # Errors
+/// When it may refer to one and is no JSON: Google's reader takes more than that, so what it would
+/// read is not known here.
+pub fn references(body: &[u8]) -> serde_json::Result<Vec<String>> {
+    match may_refer(body) {
+        true => read(body, &REFERENCES, &FOREIGN),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Whether there is a sign of a name in a body, however it is written.
+fn may_refer(body: &[u8]) -> bool {
+    const SIGNS: [&[u8]; 8] = [
         b"files/",
         b"cachedContents/",
         b"fileSearchStores/",
+        // As PHP writes it.
+        b"files\\/",
+        b"cachedContents\\/",
+        b"fileSearchStores\\/",
         b"revious_interaction_id",
         b"reviousInteractionId",
     ];
-    let may_have = SIGNS.iter().any(|sign| memmem::find(body, sign).is_some());
-    match may_have {
-        true => read(body, &REFERENCES, &FOREIGN),
-        false => Vec::new(),
-    }
+    // Letters that need no escape.
+    let is_escaped = |at: usize| matches!(body.get(at + 4), Some(b'2' | b'4'..=b'7'));
+    SIGNS.iter().any(|sign| memmem::find(body, sign).is_some())
+        || memmem::find_iter(body, b"\\u00").any(is_escaped)
 }
 
 /// The names of resources that an answer about one tells, its own among them, each once. Empty for
 /// what is no JSON.
 pub fn results(body: &[u8]) -> Vec<String> {
-    read(body, &RESULTS, &["text", "data", "bytesBase64Encoded"])
+    read(body, &RESULTS, &["text", "data", "bytesBase64Encoded"]).unwrap_or_default()
+}
+
+/// The name of what was made, by the answer to that: its own, or that of the file in it.
+pub fn created(answer: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        name: Option<Cow<'a, str>>,
+    }
+    #[derive(Deserialize)]
+    struct Made<'a> {
+        #[serde(borrow, default)]
+        name: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        file: Option<Named<'a>>,
+    }
+    let made: Made<'_> = serde_json::from_slice(answer).ok()?;
+    let name = made.name.or(made.file.and_then(|file| file.name))?;
+    resource_name(&name).map(str::to_owned)
 }
 
 /// The name that a text is, bare or as an address, without a verb, a query, or a fragment.
@@ -105,8 +139,11 @@ pub fn results(body: &[u8]) -> Vec<String> {
 /// ```
 pub fn resource_name(text: &str) -> Option<&str> {
     let path = match text.split_once("://") {
-        Some(("https" | "http", rest)) => {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") =>
+        {
             let (_, path) = rest.split_once('/')?;
+            let path = path.trim_start_matches('/');
             let path = path.strip_prefix("download/").unwrap_or(path);
             let (version, path) = path.split_once('/')?;
             version.starts_with("v1").then_some(path)?
@@ -135,7 +172,7 @@ pub fn resource_name(text: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-fn read(body: &[u8], fields: &[&str], foreign: &[&str]) -> Vec<String> {
+fn read(body: &[u8], fields: &[&str], foreign: &[&str]) -> serde_json::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut json = serde_json::Deserializer::from_slice(body);
     let walk = Walk {
@@ -144,10 +181,9 @@ fn read(body: &[u8], fields: &[&str], foreign: &[&str]) -> Vec<String> {
         foreign,
         field: "",
     };
-    // What was read before the place where it is no JSON any more counts, too: Google decides what
-    // it takes.
-    let _ = walk.deserialize(&mut json);
-    names
+    walk.deserialize(&mut json)?;
+    json.end()?;
+    Ok(names)
 }
 
 /// Goes through JSON and takes the names out of it.
@@ -310,7 +346,7 @@ mod tests {
             ],
         });
         assert_eq!(
-            references(body.to_string().as_bytes()),
+            references(body.to_string().as_bytes()).unwrap(),
             [
                 "cachedContents/c",
                 "files/s",
@@ -320,18 +356,36 @@ mod tests {
         );
         let interaction = json!({"previous_interaction_id": "v1_abc", "input": "files/x"});
         assert_eq!(
-            references(interaction.to_string().as_bytes()),
+            references(interaction.to_string().as_bytes()).unwrap(),
             ["interactions/v1_abc"]
         );
-        assert!(references(b"not JSON with files/abc").is_empty());
-        assert_eq!(
-            references(br#"{"fileUri":"files/a","broken":"#),
-            ["files/a"]
-        );
+        assert!(references(b"not JSON with files/abc").is_err());
+        assert!(references(b"not JSON").unwrap().is_empty());
+        for escaped in [r"files\/abc", r"\u0066iles/abc", r"file\u0073\u002fabc"] {
+            let body = format!(r#"{{"fileUri":"{escaped}"}}"#);
+            assert_eq!(
+                references(body.as_bytes()).unwrap(),
+                ["files/abc"],
+                "{body}"
+            );
+        }
+        assert!(references(br#"{"fileUri":"files/a","broken":"#).is_err());
+        assert!(references(br#"{"fileUri":'files/a'}"#).is_err());
     }
 
     #[test]
     fn an_answer_tells_what_was_made() {
+        for (answer, name) in [
+            (
+                r#"{"name":"cachedContents/c","metadata":{"name":"files/x"}}"#,
+                Some("cachedContents/c"),
+            ),
+            (r#"{"file":{"name":"files/a"}}"#, Some("files/a")),
+            (r#"{"metadata":{"name":"files/x"}}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(created(answer.as_bytes()).as_deref(), name, "{answer}");
+        }
         let video = json!({
             "name": "models/veo-3/operations/o",
             "done": true,

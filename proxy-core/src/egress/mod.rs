@@ -139,12 +139,12 @@ impl Egress {
     /// what is given is held. `None` where the settings set no bound.
     ///
     /// # Errors
-    /// When too many wait already, or it is not its turn by `until`.
+    /// When too many wait already, or none of those under way ends within `patience`.
     pub async fn turn(
         &self,
         settings: &Settings,
         route: &Route,
-        (clock, until): (&Clock, Millis),
+        (clock, patience): (&Clock, Duration),
     ) -> Result<Option<Turn>, NoTurn> {
         let (most, gap) = (settings.egress_concurrency, settings.egress_gap_ms);
         let known = self.paces.read().get(&route.id()).cloned();
@@ -156,10 +156,8 @@ impl Egress {
         };
         let gap = Duration::from_millis(gap.into());
         let queue = settings.wait_queue.try_into().unwrap_or(usize::MAX);
-        let left = until.saturating_sub(clock.now()).max(0).unsigned_abs();
-        let turn = pace.turn((most, queue), gap, (clock, &self.dice));
-        let turn = clock.within(Duration::from_millis(left), turn).await;
-        turn.unwrap_or(Err(NoTurn)).map(Some)
+        let turn = pace.turn((most, queue), patience, gap, (clock, &self.dice));
+        turn.await.map(Some)
     }
 
     /// Whether a proxy is this program itself.

@@ -45,17 +45,26 @@ impl State {
     fn has_room(&self) -> bool {
         self.most == 0 || self.running < self.most
     }
+
+    /// Whether as many wait as may. Those that have given up are in nobody's way.
+    fn is_full(&mut self, queue: usize) -> bool {
+        if self.waiting.len() >= queue {
+            self.waiting.retain(|waiting| !waiting.is_closed());
+        }
+        self.waiting.len() >= queue
+    }
 }
 
 impl Pace {
-    /// Waits for the turn of a call: until less than `most` are under way (0: any number), and until
-    /// the last one has left `gap` ago, on average.
+    /// Waits for the turn of a call: until less than `most` are under way (0: any number), for no
+    /// longer than `patience`, and then until the last one has left `gap` ago, on average.
     ///
     /// # Errors
-    /// When as many wait as the queue holds.
+    /// When as many wait as the queue holds, or none of those under way ends in time.
     pub async fn turn(
         self: &Arc<Self>,
         (most, queue): (u32, usize),
+        patience: Duration,
         gap: Duration,
         (clock, dice): (&Clock, &Dice),
     ) -> Result<Turn, NoTurn> {
@@ -63,7 +72,10 @@ impl Pace {
             Begun::Now(turn) => turn,
             Begun::Full => return Err(NoTurn),
             // Nobody drops the other end without giving.
-            Begun::Later(given) => given.await.unwrap_or(Turn(None)),
+            Begun::Later(given) => match clock.within(patience, given).await {
+                Some(given) => given.unwrap_or(Turn(None)),
+                None => return Err(NoTurn),
+            },
         };
         if !gap.is_zero() {
             let mut free_at = self.leaves.lock().await;
@@ -91,7 +103,7 @@ impl Pace {
         let begun = if state.has_room() {
             state.running += 1;
             Begun::Now(Turn(Some(self.clone())))
-        } else if state.waiting.len() >= queue {
+        } else if state.is_full(queue) {
             Begun::Full
         } else {
             let (give, gets) = oneshot::channel();
@@ -167,6 +179,8 @@ mod tests {
         let mut third = later(pace.begins(1, 9));
         assert!(matches!(pace.begins(1, 3), Begun::Full));
         drop(gave_up);
+        let fourth = later(pace.begins(1, 3));
+        drop(fourth);
         assert!(second.try_recv().is_err(), "the first is under way");
         drop(first);
         let turn = second.try_recv().unwrap();
@@ -209,7 +223,8 @@ mod tests {
         let gap = Duration::from_millis(300);
         let mut left = Vec::new();
         for _ in 0..4 {
-            let turn = pace.turn((0, 9), gap, (&clock, &dice)).await.unwrap();
+            let turn = pace.turn((0, 9), Duration::ZERO, gap, (&clock, &dice));
+            let turn = turn.await.unwrap();
             left.push(time.load(Ordering::Relaxed));
             drop(turn);
         }

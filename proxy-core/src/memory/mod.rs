@@ -10,7 +10,7 @@ pub(crate) mod scribe;
 pub(crate) mod signatures;
 
 pub(crate) use kept::KeptResponses;
-pub(crate) use owners::{Owner, Owners};
+pub(crate) use owners::{Owner, Owners, Unknown};
 pub(crate) use scribe::Scribe;
 pub(crate) use signatures::CallSignatures;
 

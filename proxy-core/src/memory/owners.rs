@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,6 +17,12 @@ use crate::store::Store;
 
 /// The most that one of the two generations holds.
 const GENERATION: usize = 10_000;
+/// How long the database may take to answer a request that waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The database does not answer.
+#[derive(Debug)]
+pub(crate) struct Unknown;
 
 /// Whose something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +105,15 @@ impl Owners {
     }
 
     /// Whose the resources of these names are, each that is known with its name. The database is
-    /// asked only for what is not in memory; while it is away, that is nobody's.
-    pub async fn find(&self, store: &Store, names: &[&str]) -> HashMap<String, Owner> {
+    /// asked only for what is not in memory.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn find(
+        &self,
+        store: &Store,
+        names: &[&str],
+    ) -> Result<HashMap<String, Owner>, Unknown> {
         let mut found = HashMap::with_capacity(names.len());
         let mut missing = Vec::new();
         {
@@ -114,19 +128,32 @@ impl Owners {
             }
         }
         if missing.is_empty() {
-            return found;
+            return Ok(found);
         }
-        match store.resource_owners(&missing).await {
-            Ok(owners) => {
-                let mut generations = self.generations.lock();
-                for (name, owner) in owners {
-                    generations.put(name.as_str().into(), owner.clone());
-                    found.insert(name, owner);
-                }
+        let owners = tokio::time::timeout(PATIENCE, store.resource_owners(&missing)).await;
+        let owners = match owners {
+            Ok(Ok(owners)) => owners,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the owners of resources cannot be read");
+                return Err(Unknown);
             }
-            Err(error) => tracing::warn!(%error, "the owners of resources cannot be read"),
+            Err(_) => {
+                tracing::warn!("the database takes too long to tell the owners of resources");
+                return Err(Unknown);
+            }
+        };
+        let mut generations = self.generations.lock();
+        for known in owners {
+            generations.put(known.name.as_str().into(), known.owner.clone());
+            if known.is_old {
+                self.scribe.note(Note::Owns {
+                    name: known.name.clone(),
+                    owner: known.owner.clone(),
+                });
+            }
+            found.insert(known.name, known.owner);
         }
-        found
+        Ok(found)
     }
 }
 

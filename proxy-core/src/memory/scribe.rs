@@ -40,6 +40,8 @@ pub(crate) enum Note {
         call: String,
         signature: String,
     },
+    /// What calls of a token came with is forgotten.
+    Unsigned { token: i64, calls: Vec<String> },
     /// All that was remembered for a token is forgotten.
     Forget { token: i64 },
     /// A resource at Google is whose.
@@ -52,9 +54,10 @@ impl Note {
     /// The token that it is about, if it names one.
     pub fn token(&self) -> Option<i64> {
         match self {
-            Self::Keep { token, .. } | Self::Signature { token, .. } | Self::Forget { token } => {
-                Some(*token)
-            }
+            Self::Keep { token, .. }
+            | Self::Signature { token, .. }
+            | Self::Unsigned { token, .. }
+            | Self::Forget { token } => Some(*token),
             Self::Drop { .. } | Self::Owns { .. } | Self::Disowned { .. } => None,
         }
     }
@@ -77,6 +80,7 @@ impl Note {
             Self::Drop { id } => id.len(),
             Self::Owns { name, .. } => name.len() + 64,
             Self::Disowned { name } => name.len(),
+            Self::Unsigned { calls, .. } => calls.iter().map(String::len).sum(),
             Self::Forget { .. } => 0,
         }
     }
@@ -85,6 +89,12 @@ impl Note {
     fn undoes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Drop { id }, Self::Keep { answer, .. }) => answer.id() == id,
+            (
+                Self::Unsigned { token, calls },
+                Self::Signature {
+                    token: of, call, ..
+                },
+            ) => of == token && calls.contains(call),
             (Self::Disowned { name }, Self::Owns { name: of, .. }) => of == name,
             (Self::Forget { token }, _) => other.token() == Some(*token),
             _ => false,

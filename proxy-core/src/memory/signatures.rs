@@ -80,13 +80,19 @@ impl CallSignatures {
     }
 
     /// Forgets what a token was told under these names.
-    pub fn forget_named(&self, token: i64, names: &[String]) {
-        let mut generations = self.generations.lock();
-        for name in names {
-            let call = (token, name.as_str().into());
-            generations.young.remove(&call);
-            generations.old.remove(&call);
+    pub fn forget_named(&self, token: i64, names: Vec<String>) {
+        {
+            let mut generations = self.generations.lock();
+            for name in &names {
+                let call = (token, name.as_str().into());
+                generations.young.remove(&call);
+                generations.old.remove(&call);
+            }
         }
+        self.scribe.note(Note::Unsigned {
+            token,
+            calls: names,
+        });
     }
 
     /// Forgets all signatures of a token.
@@ -150,7 +156,7 @@ mod tests {
         assert_eq!(known.of(None).named("first"), None);
         assert!(known.of(Some(2)).named("call119").is_some());
         assert!(known.generations.lock().bytes <= GENERATION);
-        known.forget_named(1, &["first".to_owned()]);
+        known.forget_named(1, vec!["first".to_owned()]);
         assert_eq!(known.of(Some(1)).named("first"), None);
         known.forget(2);
         assert_eq!(known.of(Some(2)).named("call119"), None);

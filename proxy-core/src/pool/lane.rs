@@ -305,17 +305,21 @@ impl Lane {
         settled
     }
 
-    /// A call leaves only now.
-    pub(super) fn leaves(self: &Arc<Self>, key: &Key, call: &LaneCall) {
+    /// A call leaves only now. Whether its window still has room for it, when it is counted anew.
+    pub(super) fn leaves(self: &Arc<Self>, key: &Key, call: &LaneCall) -> bool {
+        let mut fits = true;
         self.serving(|state, at| {
             let Some(place) = state.roster.project_with(key) else {
                 return;
             };
+            let caps = state.caps;
             if let Some(slot) = state.slots.get_mut(place as usize) {
-                slot.window.leaves(at, call.number, key.id, call.tokens);
+                let call = (call.number, key.id, call.tokens);
+                fits = slot.window.leaves(at, &caps, call);
                 state.put(place, at);
             }
         });
+        fits
     }
 
     /// Notes how many tokens a call really had.

@@ -119,11 +119,10 @@ impl Picked {
     }
 
     /// Notes that the call leaves only now and not when the key was chosen, so that its window
-    /// counts it from now.
-    pub fn waited(&self) {
-        if let Some(call) = &self.0.call {
-            call.lane.leaves(&self.0.key, call);
-        }
+    /// counts it from now. Whether it may leave: while it waited, others may have taken its room.
+    pub fn waited(&self) -> bool {
+        let call = self.0.call.as_ref();
+        call.is_none_or(|call| call.lane.leaves(&self.0.key, call))
     }
 
     /// Notes how many input tokens Google counted.

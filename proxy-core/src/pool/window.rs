@@ -232,10 +232,18 @@ impl Window {
         }
     }
 
-    /// Notes that a request leaves only now: it had to wait after it was counted.
-    pub fn leaves(&mut self, at: Moment, number: u64, key: i64, tokens: u64) {
+    /// Notes that a request leaves only now: it had to wait after it was counted. Whether there is
+    /// still room for it: others may have come meanwhile.
+    pub fn leaves(
+        &mut self,
+        at: Moment,
+        caps: &Caps,
+        (number, key, tokens): (u64, i64, u64),
+    ) -> bool {
         self.take_back(at, number, key);
+        let fits = self.opening(at, caps, tokens).until <= at.now;
         self.send(at, number, key, tokens);
+        fits
     }
 
     /// Notes how many tokens a request really had.

@@ -67,12 +67,20 @@ impl Store {
                     .execute(&mut tx)
                     .await?;
                 }
+                Note::Unsigned { token, calls } => {
+                    for call in calls {
+                        drop_signature(&mut tx, *token, call).await?;
+                    }
+                }
                 Note::Forget { token } => forget_all_of(&mut tx, *token).await?,
                 Note::Owns { name, owner } => owners::put(&mut tx, name, owner, now).await?,
                 Note::Disowned { name } => owners::drop_one(&mut tx, name).await?,
             }
         }
         bound(&mut tx, now).await?;
+        if notes.iter().any(|note| matches!(note, Note::Owns { .. })) {
+            owners::bound(&mut tx, now).await?;
+        }
         tx.commit().await
     }
 
@@ -175,8 +183,7 @@ async fn bound(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
         query(old).bind(now - KEPT).execute(&mut *tx).await?;
     }
     bound_answers(tx).await?;
-    bound_signatures(tx).await?;
-    owners::bound(tx, now).await
+    bound_signatures(tx).await
 }
 
 async fn bound_answers(tx: &mut Tx) -> Result<(), StoreError> {

@@ -15,9 +15,23 @@ use crate::memory::Owner;
 const MOST: i64 = 50_000;
 /// How many of one client are kept; its oldest go.
 const MOST_OF_A_CLIENT: i64 = 10_000;
-/// How long one is kept after it was last made known. Google keeps interactions for 55 days
-/// (<https://ai.google.dev/gemini-api/docs/interactions>), files for two.
+/// How long one is kept after it was last made known, unless Google keeps it without end. Google
+/// keeps interactions for 55 days (<https://ai.google.dev/gemini-api/docs/interactions>), files for
+/// two.
 const KEPT: Millis = 60 * 24 * 60 * 60 * 1_000;
+
+const DAY: Millis = 24 * 60 * 60 * 1_000;
+
+/// A resource that is somebody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownOwner {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// It was not made known today, so that one who uses it should do that.
+    pub is_old: bool,
+}
 
 /// What a name is found by.
 fn id_of(name: &str) -> String {
@@ -38,16 +52,20 @@ impl Store {
     pub(crate) async fn resource_owners(
         &self,
         names: &[&str],
-    ) -> Result<Vec<(String, Owner)>, StoreError> {
+    ) -> Result<Vec<KnownOwner>, StoreError> {
         let by_id: HashMap<String, &str> = names.iter().map(|name| (id_of(name), *name)).collect();
+        if by_id.is_empty() {
+            return Ok(Vec::new());
+        }
         let places = vec!["?"; by_id.len()].join(", ");
         let mut statement = query_built(format!(
-            "SELECT id, owner, key_id FROM resource_owners WHERE id IN ({places})"
+            "SELECT id, owner, key_id, at FROM resource_owners WHERE id IN ({places})"
         ));
         for id in by_id.keys() {
             statement = statement.bind(id);
         }
         let rows = statement.fetch_all(self.db()?.read()).await?;
+        let now = self.inner.clock.now();
         let mut owners = Vec::with_capacity(rows.len());
         for row in &rows {
             let id: String = row.get("id")?;
@@ -56,8 +74,13 @@ impl Store {
                 client: client.into(),
                 key: row.get("key_id")?,
             };
+            let at: Millis = row.get("at")?;
             if let Some(name) = by_id.get(&id) {
-                owners.push(((*name).to_owned(), owner));
+                owners.push(KnownOwner {
+                    name: (*name).to_owned(),
+                    owner,
+                    is_old: now.saturating_sub(at) > DAY,
+                });
             }
         }
         Ok(owners)
@@ -91,11 +114,11 @@ pub(super) async fn put(
     owner: &Owner,
     now: Millis,
 ) -> Result<(), StoreError> {
-    drop_one(tx, name).await?;
     // The number that it has after the next start is another one.
     if is_unnumbered(owner.key) {
         return Ok(());
     }
+    drop_one(tx, name).await?;
     query("INSERT INTO resource_owners (id, owner, kind, key_id, at) VALUES (?, ?, ?, ?, ?)")
         .bind(id_of(name))
         .bind(&*owner.client)
@@ -122,10 +145,13 @@ async fn drop_id(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
 
 /// Deletes what is too old or too much.
 pub(super) async fn bound(tx: &mut Tx, now: Millis) -> Result<(), StoreError> {
-    query("DELETE FROM resource_owners WHERE at < ?")
-        .bind(now - KEPT)
-        .execute(&mut *tx)
-        .await?;
+    query(
+        "DELETE FROM resource_owners WHERE at < ? \
+         AND kind NOT IN ('corpora', 'fileSearchStores', 'tunedModels')",
+    )
+    .bind(now - KEPT)
+    .execute(&mut *tx)
+    .await?;
     let counts = query("SELECT owner, COUNT(*) AS n FROM resource_owners GROUP BY owner")
         .fetch_all(&mut *tx)
         .await?;

@@ -43,6 +43,9 @@ const ENDPOINTS: [&[&str]; 17] = [
     &["messages", "count_tokens"],
 ];
 
+/// What Google has beside its versions.
+const BESIDE: [&str; 3] = ["upload", "download", "ws"];
+
 /// Endpoints that OpenAI and Google both have.
 const MODELS: [&[&str]; 2] = [&["models"], &["models", "*"]];
 
@@ -93,10 +96,15 @@ pub(super) fn asked_for(headers: &HeaderMap) -> String {
         return "…".to_owned();
     };
     // What a proxy in front that does TLS says.
-    let scheme = match header(HeaderName::from_static("x-forwarded-proto")) {
+    let first = |list: &str| list.split(',').next().unwrap_or_default().trim().to_owned();
+    let scheme = header(HeaderName::from_static("x-forwarded-proto")).map(first);
+    let scheme = match scheme.as_deref() {
         Some("https") => "https",
         _ => "http",
     };
+    let forwarded = header(HeaderName::from_static("x-forwarded-host")).map(first);
+    let forwarded = forwarded.filter(|host| !host.is_empty());
+    let host = forwarded.as_deref().unwrap_or(host);
     format!("{scheme}://{host}")
 }
 
@@ -129,16 +137,25 @@ fn canonical(path: &str) -> Option<String> {
 /// whatever prefix they have. `files` are OpenAI's, too, and therefore an endpoint.
 fn resource(segments: &[&str]) -> Option<String> {
     let leads = |segment: &&str| {
-        matches!(*segment, "upload" | "download")
-            || (*segment != "files" && COLLECTIONS.contains(segment))
+        BESIDE.contains(segment) || (*segment != "files" && COLLECTIONS.contains(segment))
     };
     let at = segments.iter().position(leads)?;
+    // An operation may be one of a model's.
+    let at = match segments.get(..at) {
+        Some([.., "models", _]) if segments.get(at) == Some(&"operations") => at - 2,
+        _ => at,
+    };
     let (before, rest) = segments.split_at(at);
-    if !before.iter().all(|segment| PREFIXES.contains(segment)) {
+    let is_openais = before
+        .iter()
+        .any(|segment| matches!(*segment, "openai" | "hf"))
+        || (before.is_empty() && rest.first() == Some(&"batches"));
+    if is_openais || !before.iter().all(|segment| PREFIXES.contains(segment)) {
         return None;
     }
+    let is_beside = rest.first().is_some_and(|first| BESIDE.contains(first));
     let rest = rest.join("/");
-    if matches!(segments.get(at), Some(&("upload" | "download"))) {
+    if is_beside {
         return Some(format!("/{rest}"));
     }
     let version = before.iter().rfind(|segment| segment.starts_with("v1"));
@@ -219,6 +236,16 @@ mod tests {
                 "/v1beta/cachedContents/x",
             ),
             ("/gemini/upload/v1beta/files", "/upload/v1beta/files"),
+            ("//ws/google.x", "/ws/google.x"),
+            ("/gemini/ws/google.x", "/ws/google.x"),
+            (
+                "/gemini/v1beta/models/veo/operations/o",
+                "/v1beta/models/veo/operations/o",
+            ),
+            (
+                "/models/veo/operations/o",
+                "/v1beta/models/veo/operations/o",
+            ),
             (
                 "/vertex-express/interactions/x/cancel",
                 "/v1beta/interactions/x/cancel",

@@ -48,6 +48,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use tower::ServiceExt as _;
 use tower_http::cors::{self, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
 
 use self::address::speaks;
 use self::auth::{Refused, Style};
@@ -198,6 +199,8 @@ pub(crate) fn clients(core: &Arc<Core>, upstream: &Upstream) -> Router {
                 .expose_headers(cors::Any)
                 .max_age(Duration::from_secs(24 * 60 * 60)),
         )
+        // What is in a body decides where it goes, so nobody passes it on unread.
+        .layer(RequestDecompressionLayer::new())
         .with_state(app)
 }
 

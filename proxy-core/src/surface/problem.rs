@@ -157,6 +157,11 @@ impl Problem {
         problem
     }
 
+    /// Something that this server needs is away.
+    pub fn away(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
     /// So many are not possible at once.
     pub fn too_many(message: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, message);

@@ -59,13 +59,13 @@ impl Trace {
         let body = recall.body.take();
         let names = std::mem::take(recall.found.get_mut());
         let body = body.filter(|_| problem.is_some_and(Problem::is_about_signatures))?;
-        if let (Some(core), Some(token)) = (self.core(), self.token_id()) {
-            core.signatures.forget_named(token, &names);
-        }
         tracing::info!(
             signatures = names.len(),
             "Google refused a thought signature, so the request is made without what was remembered"
         );
+        if let (Some(core), Some(token)) = (self.core(), self.token_id()) {
+            core.signatures.forget_named(token, names);
+        }
         // It was not the key's fault.
         self.is_not_blamed();
         Some(body)

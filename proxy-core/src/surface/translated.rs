@@ -379,15 +379,21 @@ pub(super) async fn call_with(
     uploads: Option<&Uploads>,
     trace: &mut Trace,
 ) -> Result<Answer, Problem> {
+    for file in uploads.iter().flat_map(|uploads| &uploads.files) {
+        files::may_use(app, file, trace)?;
+    }
+    // The files are in the body by now, and a cache may be, too.
+    let place = resources::place(app, &call.body, trace).await?;
     let at = match uploads {
-        None => resources::place(app, &call.body, trace)
-            .await?
-            .unwrap_or_default(),
-        Some(Uploads { key, files }) => {
-            for file in files {
-                files::may_use(app, file, trace)?;
-            }
+        None => place.unwrap_or_default(),
+        Some(Uploads { key, .. }) if place.is_none_or(|place| place == At::Only(*key)) => {
             At::Only(*key)
+        }
+        Some(_) => {
+            return Err(Problem::bad_request(
+                "The files and the cached content that this names were made with different Gemini \
+                 keys, and no key reaches both. Make one of them again.",
+            ));
         }
     };
     let call = Call { at, ..call.again() };

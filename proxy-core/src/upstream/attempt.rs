@@ -98,17 +98,18 @@ impl Upstream {
         trace.holds(None);
         let mut has_waited = false;
         if !trace.is_silent() {
-            let came = core.clock.now();
-            let until = trace.waits_until();
-            let turn = core.egress.turn(settings, &route, (&core.clock, until));
+            let came = core.clock.monotonic();
+            let patience = trace.patience(settings.patience);
+            let turn = core.egress.turn(settings, &route, (&core.clock, patience));
             let turn = turn.await.map_err(|NoTurn| Setback::no_turn())?;
-            has_waited = turn.is_some() && core.clock.now() > came;
+            has_waited = turn.is_some() && core.clock.monotonic() > came;
             trace.holds(turn);
         }
         if let Way::Key(key) | Way::Express(key) = way {
-            if has_waited {
-                // Google counts it from now.
-                key.waited();
+            // Google counts it from now.
+            if has_waited && !key.waited() {
+                trace.holds(None);
+                return Err(Setback::no_turn());
             }
             key.sent();
         }
@@ -155,8 +156,14 @@ impl Upstream {
             None => return Err(Setback::too_slow()),
         };
         if call.expect == Expect::Live && response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let begun = live::begin(response, call.body.clone(), settings.timeout).await;
-            return begun.map(Answer::Live);
+            let begun = live::begin(response, call.body.clone(), |said| {
+                way.scrub(settings, said)
+            });
+            let begun = core.clock.within(settings.timeout, begun).await;
+            return match begun {
+                Some(begun) => begun.map(Answer::Live),
+                None => Err(Setback::too_slow()),
+            };
         }
         let (head, body) = http::Response::from(response).into_parts();
         let body = Timely::new(body, &core.clock, settings.timeout);
@@ -236,7 +243,12 @@ impl Upstream {
             request = again;
             if to.origin() != asked.origin() {
                 // What lets one in here is nobody else's to see.
-                *request.headers_mut() = HeaderMap::new();
+                let given = std::mem::take(request.headers_mut());
+                for name in [http::header::ACCEPT, http::header::RANGE] {
+                    if let Some(value) = given.get(&name) {
+                        request.headers_mut().insert(name, value.clone());
+                    }
+                }
             }
             *request.url_mut() = to;
             redirects += 1;

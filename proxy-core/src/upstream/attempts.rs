@@ -45,7 +45,6 @@ impl Upstream {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
         let patience = trace.patience(settings.patience);
-        trace.may_wait_until(later(core.clock.now(), patience));
         if let Some(hop) = core
             .next_hop()
             .filter(|_| call.at == At::Any && !trace.came_through())
@@ -155,7 +154,7 @@ impl Upstream {
                 tokio::time::sleep(course.pause).await;
                 course.pause *= 2;
             }
-            let is_hedged = tries == 0 && may_hedge(settings, call, &want) && trace.is_whole();
+            let is_hedged = tries == 0 && trace.may_hedge() && may_hedge(settings, call, &want);
             let beside = is_hedged.then_some(Want {
                 prefer: None,
                 beside: Some(key.id()),
@@ -260,11 +259,14 @@ impl Course {
         {
             return Some(setback.failure.with_keys(self.unreached.len()));
         }
+        let has_no_turn = setback.outcome == Outcome::NoTurn;
         if matches!(consequence.egress, EgressEffect::Blame | EgressEffect::Full) {
             if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
                 self.judge = Some(self.ways.failed(settings, way, consequence.retry));
             } else if consequence.retry == Retry::OtherWay {
-                return Some(setback.failure);
+                // What came of a call that was made says more than that none could be made again.
+                let last = self.last.take().filter(|_| has_no_turn);
+                return Some(last.unwrap_or(setback).failure);
             }
         }
         match consequence.retry {
@@ -273,7 +275,9 @@ impl Course {
             // It cannot be chosen before that makes sense.
             Retry::OtherKey | Retry::OtherWay | Retry::No => {}
         }
-        self.last = Some(setback);
+        if !has_no_turn || self.last.is_none() {
+            self.last = Some(setback);
+        }
         None
     }
 }

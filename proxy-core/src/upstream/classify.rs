@@ -30,11 +30,14 @@ pub fn classify(status: StatusCode, said: Option<&ApiStatus>) -> Outcome {
     let message = said.map_or("", |said| said.message.as_str());
     match status.as_u16() {
         400 if message.contains("location is not supported") => Outcome::LocationRefused,
-        400 if message.contains("API key") && message.contains("not valid") => {
+        // Only where the words are Google's: it quotes what clients have sent.
+        400 if message.starts_with("API key not valid") => {
             Outcome::KeyRefused(RejectReason::Invalid)
         }
         401 => Outcome::KeyRefused(RejectReason::Refused),
-        403 if message.contains("reported as leaked") => Outcome::KeyRefused(RejectReason::Leaked),
+        403 if message.starts_with("Your API key was reported as leaked") => {
+            Outcome::KeyRefused(RejectReason::Leaked)
+        }
         // A tuned model or a file of another project: another key may be allowed.
         403 => Outcome::Forbidden,
         429 => quota(said),

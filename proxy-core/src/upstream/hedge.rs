@@ -127,6 +127,7 @@ impl Upstream {
         let Some(other) = other else {
             return first.await.into();
         };
+        both.second.hedges();
         tracing::debug!(
             key = other.id(),
             key_masked = other.masked(),
@@ -155,13 +156,13 @@ impl Upstream {
                 round.add(second.await);
                 both.second_accepted = round.answered.is_some();
             }
-            (false, _) if round.answered.is_some() => {
+            (false, true) => {
                 drop(first);
                 both.first.cancelled();
-                both.second_accepted = true;
+                both.second_accepted = round.answered.is_some();
             }
             // It is none the worse for this.
-            (false, _) => round.add(first.await),
+            (false, false) => round.add(first.await),
         }
         round
     }

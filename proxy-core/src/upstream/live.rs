@@ -4,8 +4,6 @@
 //! Google lets any key in at first and says by closing what it has against it, in words only: a
 //! session counts as begun when the first message has come.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -45,11 +43,12 @@ pub(super) fn ask_for_socket(headers: &mut HeaderMap) {
     }
 }
 
-/// Sends the client's first message and waits for Google's.
+/// Sends the client's first message and waits for Google's. `scrub` takes the key out of what is
+/// said.
 pub(super) async fn begin(
     response: reqwest::Response,
     setup: Bytes,
-    patience: Duration,
+    scrub: impl Fn(Bytes) -> Bytes,
 ) -> Result<LiveSession, Setback> {
     let upgraded = response.upgrade().await;
     let upgraded = upgraded.map_err(|error| super::failure::lost(error.into()))?;
@@ -59,24 +58,20 @@ pub(super) async fn begin(
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config));
     let mut socket = Box::new(socket.await);
     let setup = Utf8Bytes::try_from(setup).map_err(|_| Setback::malformed())?;
-    let first = tokio::time::timeout(patience, async {
-        if let Err(error) = socket.send(Message::Text(setup)).await {
-            return Err(broken(&error));
-        }
-        loop {
-            match socket.next().await {
-                Some(Ok(first @ (Message::Text(_) | Message::Binary(_)))) => return Ok(first),
-                Some(Ok(Message::Close(said))) => return Err(closed(said)),
-                // A ping is answered by the library.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(broken(&error)),
-                None => return Err(closed(None)),
+    if let Err(error) = socket.send(Message::Text(setup)).await {
+        return Err(broken(&error));
+    }
+    loop {
+        match socket.next().await {
+            Some(Ok(first @ (Message::Text(_) | Message::Binary(_)))) => {
+                return Ok(LiveSession { socket, first });
             }
+            Some(Ok(Message::Close(said))) => return Err(closed(said, scrub)),
+            // A ping is answered by the library.
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(broken(&error)),
+            None => return Err(closed(None, scrub)),
         }
-    });
-    match first.await {
-        Ok(first) => first.map(|first| LiveSession { socket, first }),
-        Err(_) => Err(Setback::too_slow()),
     }
 }
 
@@ -89,43 +84,50 @@ fn broken(error: &tokio_tungstenite::tungstenite::Error) -> Setback {
 
 /// What a session that was closed before it began says of its key: the close codes say little
 /// (RFC 6455 §7.4.1), so Google's words are read as those of the same refusal over HTTP.
-fn closed(said: Option<CloseFrame>) -> Setback {
+fn closed(said: Option<CloseFrame>, scrub: impl Fn(Bytes) -> Bytes) -> Setback {
     let Some(said) = said else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, Bytes::new());
     };
+    // Google quotes what the client has sent, so words count only where they are Google's.
     let reason = said.reason.as_str();
-    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    let status = match said.code {
-        _ if has(&["API key"]) && has(&["not valid", "expired"]) => StatusCode::BAD_REQUEST,
-        _ if has(&[
-            "leaked",
-            "suspended",
-            "PERMISSION_DENIED",
-            "ermission denied",
+    let begins = |words: &[&str]| words.iter().any(|words| reason.starts_with(words));
+    let (status, why) = match said.code {
+        _ if begins(&["API key not valid", "API key expired", "API Key not found"]) => {
+            (StatusCode::BAD_REQUEST, Some("API_KEY_INVALID"))
+        }
+        _ if begins(&["Your API key was reported as leaked"]) => (StatusCode::FORBIDDEN, None),
+        _ if begins(&["Permission denied: Consumer"]) => {
+            (StatusCode::FORBIDDEN, Some("CONSUMER_SUSPENDED"))
+        }
+        _ if begins(&[
+            "You exceeded your current quota",
+            "Resource has been exhausted",
+            "Quota exceeded",
         ]) =>
         {
-            StatusCode::FORBIDDEN
+            (StatusCode::TOO_MANY_REQUESTS, None)
         }
-        _ if has(&["quota", "exhausted"]) => StatusCode::TOO_MANY_REQUESTS,
-        CloseCode::Policy if has(&["not found"]) => StatusCode::NOT_FOUND,
+        CloseCode::Policy if reason.contains(" is not found for API version") => {
+            (StatusCode::NOT_FOUND, None)
+        }
         CloseCode::Policy | CloseCode::Invalid | CloseCode::Unsupported | CloseCode::Protocol => {
-            StatusCode::BAD_REQUEST
+            (StatusCode::BAD_REQUEST, None)
         }
-        _ => StatusCode::SERVICE_UNAVAILABLE,
+        _ => (StatusCode::SERVICE_UNAVAILABLE, None),
     };
-    let details = match has(&["suspended"]) {
-        true => json!([{
+    let details = match why {
+        Some(why) => json!([{
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": "CONSUMER_SUSPENDED",
+            "reason": why,
         }]),
-        false => json!([]),
+        None => json!([]),
     };
     let body = json!({"error": {
         "code": status.as_u16(),
         "message": reason,
         "details": details,
     }});
-    refused(status, body.to_string().into())
+    refused(status, scrub(body.to_string().into()))
 }
 
 #[cfg(test)]
@@ -168,13 +170,30 @@ mod tests {
                 "Request contains an invalid argument.",
                 Outcome::ClientFault,
             ),
+            (
+                1007,
+                "API key expired. Please renew the API key.",
+                Outcome::KeyRefused(RejectReason::Invalid),
+            ),
+            // What a client wrote, quoted.
+            (
+                1008,
+                "models/suspended API key not valid is not found for API version v1beta, or is not \
+                 supported for bidiGenerateContent.",
+                Outcome::ClientFault,
+            ),
+            (
+                1007,
+                "Invalid JSON payload received. Unknown name \"API key not valid\": Cannot find field.",
+                Outcome::ClientFault,
+            ),
         ] {
             let said = CloseFrame {
                 code: code.into(),
                 reason: reason.into(),
             };
-            assert_eq!(closed(Some(said)).outcome, outcome, "{reason}");
+            assert_eq!(closed(Some(said), |said| said).outcome, outcome, "{reason}");
         }
-        assert_eq!(closed(None).outcome, Outcome::Overloaded);
+        assert_eq!(closed(None, |said| said).outcome, Outcome::Overloaded);
     }
 }

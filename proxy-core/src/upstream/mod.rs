@@ -4,7 +4,7 @@
 //! [`Outcome`](crate::pool::Outcome), and
 //! start again with another key as long as the table allows and the client has seen
 //! nothing. Exactly one credential goes upstream, in the `x-goog-api-key` header, so it
-//! appears in no URL. Redirects are not followed: a key must not travel elsewhere.
+//! appears in no URL. Redirects are followed for downloads only, and a key goes to no other host.
 
 mod attempt;
 mod attempts;

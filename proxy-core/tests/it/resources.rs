@@ -1,6 +1,8 @@
 //! What Google keeps for its clients: each thing is found by the key that made it, and by the client
 //! that has it.
 
+use std::io::Write as _;
+
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -206,7 +208,9 @@ async fn what_one_client_has_is_not_there_for_another() {
     world.google.clear_requests();
     for wrong in [
         format!("{others}&gb_upload={pass}"),
-        format!("{before}&gb_upload={key}.1.00"),
+        format!("{before}&gb_upload={key}.1.9999999999999.00"),
+        format!("{before}&upload_id=x&gb_upload={pass}"),
+        address.replace("/files?", "/fileSearchStores/s:uploadToFileSearchStore?"),
         format!("{before}&gb_upload=nonsense"),
         address.replace("upload_id=", "upload_id=x"),
     ] {
@@ -651,4 +655,114 @@ async fn an_interaction_in_the_background_is_cancelled() {
     );
     let (status, ended) = post(&world, &path, json!({})).await;
     assert_eq!((status, &ended["status"]), (200, &json!("cancelled")));
+}
+
+#[tokio::test]
+async fn a_complete_download_is_recorded_as_one() {
+    let world = ground().await.start().await;
+    let file = upload(&world, TOKEN).await;
+    let key = maker(&world, &file["name"]);
+    let name = world
+        .google
+        .generate_file(&key, "video/mp4", "video".repeat(10_000))
+        .unwrap();
+    let path = format!("/v1beta/{name}:download?alt=media");
+    let response = send(&world, TOKEN, Method::GET, &path, None).await;
+    assert_eq!(response.text().await.unwrap().len(), 50_000);
+    let records = loop {
+        let records: Value = world.admin("/api/requests?limit=10").await;
+        let all = records["requests"].as_array().unwrap().clone();
+        // Beginning, piece, download.
+        if all.len() == 3 {
+            break all;
+        }
+        tokio::task::yield_now().await;
+    };
+    for record in records {
+        assert_eq!(record["status"], 200, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_in_another_way_is_read_all_the_same() {
+    let world = ground().await.start().await;
+    let file = upload(&world, TOKEN).await;
+    let uri = file["uri"].as_str().unwrap().replace('/', r"\/");
+    let asked = format!(
+        r#"{{"contents":[{{"role":"user","parts":[{{"text":"Read."}},{{"fileData":{{"fileUri":"{uri}","mimeType":"text/plain"}}}}]}}]}}"#
+    );
+    world.google.clear_requests();
+    for _ in 0..3 {
+        assert_eq!(world.gemini(GENERATE, asked.clone()).await.status(), 200);
+    }
+    assert_eq!(world.keys_used(), vec![maker(&world, &file["name"]); 3]);
+    let ask_as_other = |asked: Vec<u8>, encoding: Option<&'static str>| {
+        let mut request = world
+            .http
+            .post(world.url(GENERATE))
+            .header("x-goog-api-key", OTHER_TOKEN)
+            .header("content-type", "application/json");
+        if let Some(encoding) = encoding {
+            request = request.header("content-encoding", encoding);
+        }
+        request.body(asked).send()
+    };
+    world.google.clear_requests();
+    let response = ask_as_other(asked.clone().into_bytes(), None)
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 404);
+    // Google's own reader takes such; ours does not know what is in it.
+    let loose = asked.replace('"', "'").into_bytes();
+    let response = ask_as_other(loose, None).await.unwrap();
+    assert_eq!(response.status(), 400);
+    let mut packed = Vec::new();
+    flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast())
+        .write_all(asked.as_bytes())
+        .unwrap();
+    let response = ask_as_other(packed, Some("gzip")).await.unwrap();
+    assert_eq!(response.status(), 404, "it was read");
+    let response = ask_as_other(asked.into_bytes(), Some("br")).await.unwrap();
+    assert_eq!(response.status(), 415);
+    assert_eq!(world.google.requests().len(), 0);
+    for wrong in [
+        json!({"model": "gemini-3.8-flash", "stream": "true", "input": "Hi."}),
+        json!({"input": "Hi."}),
+    ] {
+        let (status, _) = post(&world, "/v1beta/interactions", wrong).await;
+        assert_eq!(status, 400);
+    }
+    assert_eq!(world.google.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_file_and_a_cache_of_another_client_s_do_not_go_together() {
+    let world = ground().await.start().await;
+    let asked = json!({"model": "models/gemini-2.5-flash", "contents": long()});
+    let (_, cache) = post(&world, "/v1beta/cachedContents", asked).await;
+    let form = reqwest::multipart::Form::new()
+        .part(
+            "file",
+            reqwest::multipart::Part::bytes(b"%PDF-1.7".to_vec()).file_name("a.pdf"),
+        )
+        .text("purpose", "user_data");
+    let request = world.http.post(world.url("/v1/files"));
+    let request = request.bearer_auth(OTHER_TOKEN).multipart(form);
+    let id = body(request.send().await.unwrap()).await["id"].take();
+    let chat = json!({
+        "model": "gemini-2.5-flash",
+        "messages": [{"role": "user", "content": [
+            {"type": "text", "text": "Read."}, {"type": "file", "file": {"file_id": id}},
+        ]}],
+        "extra_body": {"google": {"cached_content": cache["name"]}},
+    });
+    let request = world.http.post(world.url("/v1/chat/completions"));
+    let response = request
+        .bearer_auth(OTHER_TOKEN)
+        .header("content-type", "application/json")
+        .body(chat.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 404);
 }

@@ -197,6 +197,25 @@ fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
 }
 
 #[test]
+fn a_call_that_waited_too_long_for_its_turn_does_not_leave_when_its_room_is_taken() {
+    let made = plain(1);
+    made.pool.set_rules(capped(Caps {
+        rpm: Some(1),
+        ..Caps::default()
+    }));
+    made.at(NOON);
+    let waits = made.pool.pick(&want("m", 10)).unwrap();
+    made.at(NOON + 61_000);
+    let other = made.pool.pick(&want("m", 10)).unwrap();
+    other.sent();
+    made.settle(&other, Outcome::Answered);
+    made.at(NOON + 62_000);
+    assert!(!waits.waited(), "two would be sent in a minute");
+    made.settle(&waits, Outcome::NoTurn);
+    assert_eq!(made.pool.models()[0].requests_today, 1);
+}
+
+#[test]
 fn a_call_that_waits_for_its_turn_counts_from_when_it_leaves() {
     let made = plain(1);
     made.pool.set_rules(capped(Caps {
@@ -207,7 +226,7 @@ fn a_call_that_waits_for_its_turn_counts_from_when_it_leaves() {
     made.at(MIDNIGHT - 20_000);
     let key = made.pool.pick(&want("m", 10)).unwrap();
     made.at(leaves);
-    key.waited();
+    assert!(key.waited());
     key.sent();
     made.settle(&key, Outcome::Answered);
     made.at(leaves + 50_000);

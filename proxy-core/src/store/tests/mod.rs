@@ -224,6 +224,7 @@ use on_both;
 mod documents;
 mod memory;
 mod original;
+mod owners;
 mod rotation;
 mod taken;
 

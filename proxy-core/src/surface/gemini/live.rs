@@ -23,11 +23,14 @@ use tokio_util::sync::CancellationToken;
 use super::super::problem::Problem;
 use super::super::trace::Trace;
 use super::super::{App, admit, turn_away};
-use super::resources::{made, whose};
+use super::is_model_id;
+use super::resources::{made, named_in, whose};
 use crate::upstream::{Answer, At, Call, Expect, LARGEST_MESSAGE, LiveSession, passed_on};
 
 /// How long the client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long either side may take to hear that it is over.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// What the addresses of sessions begin with, below `/ws/`.
 const SERVICE: &str = "google.ai.generativelanguage.";
 /// The methods that are forwarded. Tokens of a session (`…Constrained`) are not: they are Google's
@@ -164,6 +167,19 @@ enum Turn {
     On,
 }
 
+/// Why a session has not begun.
+enum Unbegun {
+    /// The client went away.
+    Gone,
+    Refused(Problem),
+}
+
+impl From<Problem> for Unbegun {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
 /// A session under way.
 struct Session<'a> {
     app: &'a App,
@@ -179,9 +195,14 @@ impl Session<'_> {
         (path, headers): (&str, HeaderMap),
         leaving: &CancellationToken,
     ) -> (u16, String) {
-        let mut session = match self.begin(client, path, headers).await {
+        let begun = tokio::select! {
+            begun = self.begin(client, path, headers) => begun,
+            () = leaving.cancelled() => return self.leave(),
+        };
+        let mut session = match begun {
             Ok(session) => session,
-            Err(problem) => {
+            Err(Unbegun::Gone) => return (NORMAL, String::new()),
+            Err(Unbegun::Refused(problem)) => {
                 let code = match problem.status.is_client_error() {
                     true => POLICY,
                     false => INTERNAL,
@@ -194,20 +215,22 @@ impl Session<'_> {
         self.hear(&session.first);
         let first = std::mem::replace(&mut session.first, Theirs::Text("".into()));
         if let Some(message) = to_client(first)
-            && client.send(message).await.is_err()
+            && !self.gives(client.send(message)).await
         {
             return (NORMAL, String::new());
         }
         loop {
             let turn = tokio::select! {
                 () = leaving.cancelled() => {
-                    Turn::Over(GOING_AWAY, "This server is being stopped. Connect again.".into())
+                    let (code, reason) = self.leave();
+                    Turn::Over(code, reason)
                 }
                 said = client.next() => self.client_said(said, &mut session).await,
                 said = session.socket.next() => self.google_said(said, client).await,
             };
             if let Turn::Over(code, reason) = turn {
-                let _ = (*session.socket).close(None).await;
+                let goodbye = (*session.socket).close(None);
+                let _ = tokio::time::timeout(GOODBYE, goodbye).await;
                 return (code, reason);
             }
         }
@@ -219,20 +242,29 @@ impl Session<'_> {
         client: &mut WebSocket,
         path: &str,
         headers: HeaderMap,
-    ) -> Result<LiveSession, Problem> {
+    ) -> Result<LiveSession, Unbegun> {
         let setup = match tokio::time::timeout(PATIENCE, first(client)).await {
             Ok(Some(setup)) => setup,
-            Ok(None) => {
-                return Err(Problem::bad_request(
-                    "The connection ended before its first message, which says what is wanted.",
-                ));
-            }
+            Ok(None) => return Err(Unbegun::Gone),
             Err(_) => {
-                return Err(Problem::bad_request(
+                return Err(Unbegun::Refused(Problem::bad_request(
                     "No first message came within a minute. Send `setup`, as Google's clients do.",
-                ));
+                )));
             }
         };
+        Ok(self.open(setup, path, headers).await?)
+    }
+
+    /// Begins what the client's first message asks for.
+    async fn open(
+        &mut self,
+        setup: Bytes,
+        path: &str,
+        headers: HeaderMap,
+    ) -> Result<LiveSession, Problem> {
+        if std::str::from_utf8(&setup).is_err() {
+            return Err(Problem::bad_request("The first message is not UTF-8."));
+        }
         let asked: First<'_> = serde_json::from_slice(&setup).unwrap_or_default();
         let asked = asked.setup.unwrap_or_default();
         let Some(model) = asked.model else {
@@ -241,12 +273,15 @@ impl Session<'_> {
             ));
         };
         let model = model.strip_prefix("models/").unwrap_or(&model);
+        if !is_model_id(model) {
+            return Err(Problem::no_such_model(model));
+        }
         self.trace.asked(model, true)?;
         let handle = asked.resumption.and_then(|asked| asked.handle);
-        let at = match handle {
-            Some(handle) => whose(self.app, &[session_name(&handle)], &self.trace).await?,
-            None => None,
-        };
+        let mut names = named_in(&setup)?;
+        // First, so that it decides where nobody knows any more whose it is.
+        names.splice(0..0, handle.map(|handle| session_name(&handle)));
+        let at = whose(self.app, &names, &self.trace).await?;
         let call = Call {
             method: Method::GET,
             path,
@@ -290,9 +325,13 @@ impl Session<'_> {
             }
             Some(Err(_)) => return Turn::Over(NORMAL, String::new()),
         };
-        match session.socket.send(message).await {
-            Ok(()) => Turn::On,
-            Err(_) => self.broken(),
+        if let Err(problem) = self.may_say(&message).await {
+            self.trace.fail(problem.status.as_u16(), &problem.message);
+            return Turn::Over(POLICY, problem.message);
+        }
+        match self.gives(session.socket.send(message)).await {
+            true => Turn::On,
+            false => self.broken(),
         }
     }
 
@@ -323,13 +362,39 @@ impl Session<'_> {
                 let Some(message) = to_client(message) else {
                     return Turn::On;
                 };
-                match client.send(message).await {
-                    Ok(()) => Turn::On,
-                    Err(_) => Turn::Over(NORMAL, String::new()),
+                match self.gives(client.send(message)).await {
+                    true => Turn::On,
+                    false => Turn::Over(NORMAL, String::new()),
                 }
             }
             Some(Err(_)) | None => self.broken(),
         }
+    }
+
+    /// Whether a message could be given to a side: one that takes none for as long as an answer may
+    /// take has gone.
+    async fn gives<E>(&self, sending: impl Future<Output = Result<(), E>>) -> bool {
+        let patience = self.app.core.settings().timeout;
+        let sent = self.app.core.clock.within(patience, sending).await;
+        matches!(sent, Some(Ok(())))
+    }
+
+    /// Whether the client has what a message of its refers to.
+    async fn may_say(&self, message: &Theirs) -> Result<(), Problem> {
+        let said: &[u8] = match message {
+            Theirs::Text(text) => text.as_bytes(),
+            Theirs::Binary(bytes) => bytes,
+            _ => return Ok(()),
+        };
+        let names = named_in(said)?;
+        whose(self.app, &names, &self.trace).await.map(drop)
+    }
+
+    /// Ends because the server does.
+    fn leave(&mut self) -> (u16, String) {
+        self.trace.succeed();
+        let why = "This server is being stopped. Connect again.";
+        (GOING_AWAY, why.to_owned())
     }
 
     fn broken(&mut self) -> Turn {

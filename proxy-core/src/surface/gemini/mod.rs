@@ -14,7 +14,7 @@ use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::admin::Surface;
 use dialect::gemini::models::Page;
-use dialect::gemini::{ApiStatus, results, with_endings};
+use dialect::gemini::{ApiStatus, with_endings};
 use dialect::{Endings, ModelMap};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use memchr::memmem;
@@ -156,7 +156,7 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
     match app.upstream.call(&app.core, &call, &mut trace).await {
         Ok(Answer::Whole(whole)) => {
             if matches!(verb, LONG | BATCH_GENERATE | BATCH_EMBED) {
-                resources::mentioned(&app, &results(&whole.body), &trace).await;
+                resources::told_of(&app, true, &whole.body, &trace).await;
             }
             forward(whole, trace)
         }

@@ -12,8 +12,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::super::super::problem::Problem;
 use super::super::super::trace::Trace;
 use super::super::super::{App, files};
+use super::owned::cannot_be_known;
 use super::target::Target;
 use super::{NOTHING, bucket, headers, parameter, passed_query};
+use crate::memory::Unknown;
 use crate::upstream::{Answer, At, Call, Expect, Whole};
 
 /// The most pages of Google's that one of ours is made of.
@@ -60,6 +62,7 @@ pub(super) async fn list(
         token.clear();
     }
     let (mut lists, mut count, mut next) = (Lists::new(), 0, None);
+    let (mut failed, mut listed) = (None, false);
     for _ in 0..MOST_PAGES {
         let Some(key) = keys.peek().copied() else {
             break;
@@ -81,17 +84,26 @@ pub(super) async fn list(
             method: http::Method::GET,
             path: &target.path,
             query: &query,
-            model: bucket(target),
+            model: bucket(target, false),
             headers: headers(&parts.headers),
             body: NOTHING,
             expect: Expect::Anything,
             at: At::Only(key),
         };
         let answer = app.upstream.call(&app.core, &call, trace).await;
-        let Answer::Whole(whole) = answer.map_err(|failure| Problem::of(failure, &app.core))?
-        else {
-            return Err(Problem::bug("a list streamed"));
+        let whole = match answer.map_err(|failure| Problem::of(failure, &app.core)) {
+            Ok(Answer::Whole(whole)) => whole,
+            Ok(_) => return Err(Problem::bug("a list streamed")),
+            // What is at other keys is there all the same.
+            Err(problem) => {
+                failed = Some(problem);
+                token.clear();
+                keys.next();
+                next = keys.peek().map(|key| format!("{PAGE}{key}."));
+                continue;
+            }
         };
+        listed = true;
         let (found, more) = own(app, &whole.body, trace).await?;
         token = more.unwrap_or_default();
         if token.is_empty() {
@@ -106,6 +118,9 @@ pub(super) async fn list(
         if count >= size.unwrap_or(USUAL).max(1) {
             break;
         }
+    }
+    if let Some(problem) = failed.filter(|_| !listed) {
+        return Err(problem);
     }
     Ok(Whole {
         headers: HeaderMap::new(),
@@ -163,6 +178,7 @@ async fn own(app: &App, page: &[u8], trace: &Trace) -> Result<(Lists, Option<Str
             .filter_map(|(name, _)| name.as_deref())
             .collect();
         let owners = app.core.owners.find(&app.core.store, &names).await;
+        let owners = owners.map_err(|Unknown| cannot_be_known())?;
         let is_own = |name: &Option<String>| {
             let owner = name.as_ref().and_then(|name| owners.get(name));
             owner.is_some_and(|owner| *owner.client == *trace.token_word())

@@ -19,7 +19,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use contract::admin::Surface;
-use dialect::gemini::{Interaction, Peek, results};
+use dialect::gemini::{Interaction, Peek, created, results};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 use serde::Deserialize;
@@ -35,12 +35,15 @@ use super::super::{
 use super::forward;
 use crate::upstream::{Answer, At, Call, Expect, passed_on};
 
-pub(in crate::surface) use owned::{at as whose, made, mentioned, place};
+pub(in crate::surface) use owned::{at as whose, made, named_in, place};
 
 /// What calls are counted as that no model's quota is used for.
 const FILES: &str = "files";
 /// Those whose quota is their own.
 pub(super) const BATCHES: &str = "batches";
+
+/// The longest answer that is looked into for names, in bytes. Those that have many are short.
+const LONGEST_READ: usize = 8 * 1024 * 1024;
 
 /// The query parameters that are forwarded, see [`super::PARAMETERS`].
 const PARAMETERS: [&str; 20] = [
@@ -82,8 +85,10 @@ pub(in crate::surface) async fn resource(State(app): State<App>, request: Reques
         return upload::upload(&app, target, request).await;
     }
     let (parts, body) = request.into_parts();
-    // Whoever is at a limit must be able to fetch what was made, and to cancel what goes on.
-    let counts = parts.method == Method::POST && target.verb != "cancel";
+    // Whoever is at a limit must be able to fetch what was made, and to end what goes on.
+    let is_list = parts.method == Method::GET && target.is_collection();
+    let counts =
+        is_list || !matches!(parts.method, Method::GET | Method::DELETE) && target.verb != "cancel";
     let admitted = match counts {
         true => admit(&app, &parts, Surface::Gemini),
         false => admit_beside(&app, &parts, Surface::Gemini),
@@ -96,8 +101,9 @@ pub(in crate::surface) async fn resource(State(app): State<App>, request: Reques
     match asked {
         Ok(Answer::Whole(whole)) => forward(whole, trace),
         Ok(Answer::Raw(raw)) => {
-            let watches = target.collection() == "interactions";
-            passed(raw, trace, watches.then(|| Watch::new(app)))
+            // One that is looked at again has taken nothing more.
+            let is_new = parts.method == Method::POST && target.is_collection();
+            passed(raw, trace, is_new.then(|| Watch::new(app)))
         }
         Ok(Answer::Stream(_) | Answer::Live(_)) => {
             refuse(trace, Surface::Gemini, &Problem::bug("a file streamed"))
@@ -146,16 +152,20 @@ async fn ask(
         let listed = list::list(app, (parts, target), trace).await;
         return listed.map(Answer::Whole);
     }
-    let asked: Asked<'_> = serde_json::from_slice(&body).unwrap_or_default();
     let is_interaction = target.collection() == "interactions";
     let makes = parts.method == Method::POST && target.is_collection();
+    let asked = match makes && matches!(target.collection(), "interactions" | "cachedContents") {
+        true => Asked::read(&body)?,
+        false => Asked::default(),
+    };
     let streams = match is_interaction && makes {
         true => asked.stream == Some(true),
         false => has(query, "stream", "true"),
     };
-    let model = asked.model.as_deref().or(asked.agent.as_deref());
-    let model = model.map(|model| model.strip_prefix("models/").unwrap_or(model));
-    let model = model.filter(|_| makes).unwrap_or_default();
+    let model = asked.model();
+    if let Some(agent) = &asked.agent {
+        trace.asked(agent, streams)?;
+    }
     if !model.is_empty() {
         trace.asked(model, streams)?;
     }
@@ -168,7 +178,7 @@ async fn ask(
         model: match is_interaction && makes {
             // Its quota is the model's.
             true => model,
-            false => bucket(target),
+            false => bucket(target, makes),
         },
         headers: headers(&parts.headers),
         expect: match streams || downloads {
@@ -186,19 +196,43 @@ async fn ask(
     Ok(answer)
 }
 
-/// What calls about a resource are counted as.
-fn bucket(target: &Target) -> &str {
+/// What calls about a resource are counted as. Whoever may make no more of something must be able to
+/// look at it, and to delete it.
+fn bucket(target: &Target, makes: bool) -> &str {
     match target.collection() {
-        "cachedContents" => "cachedContents",
-        BATCHES => BATCHES,
-        _ => FILES,
+        "cachedContents" | BATCHES if !makes => FILES,
+        collection => collection,
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// Reads what decides about who may ask, and where.
+    fn read(body: &'a [u8]) -> Result<Self, Problem> {
+        let read: Self = serde_json::from_slice(body).map_err(|error| {
+            Problem::bad_request(format!(
+                "The body must be a JSON object that names a `model` (or an `agent`), in which \
+                 `stream` is true or false: {error}."
+            ))
+        })?;
+        match read.model.is_none() && read.agent.is_none() {
+            true => Err(Problem::bad_request(
+                "The body names no `model` (nor an `agent`).",
+            )),
+            false => Ok(read),
+        }
+    }
+
+    fn model(&self) -> &str {
+        let model = self.model.as_deref().or(self.agent.as_deref());
+        let model = model.unwrap_or_default();
+        model.strip_prefix("models/").unwrap_or(model)
     }
 }
 
 /// Which key is asked.
 async fn whom(app: &App, target: &Target, body: &[u8], trace: &Trace) -> Result<At, Problem> {
     let mut names = target.names();
-    names.extend(dialect::gemini::references(body));
+    names.extend(owned::named_in(body)?);
     if let Some(at) = owned::at(app, &names, trace).await? {
         return Ok(at);
     }
@@ -222,6 +256,24 @@ async fn note(app: &App, (method, target): (&Method, &Target), answer: &[u8], tr
             interaction(app, answer, trace);
         }
         return;
+    }
+    told_of(
+        app,
+        method == Method::POST && target.is_collection(),
+        answer,
+        trace,
+    )
+    .await;
+}
+
+/// Takes down what an answer names: what was made is whoever's who made it, whatever had that name
+/// before; of the rest, what is nobody's yet.
+pub(in crate::surface) async fn told_of(app: &App, is_new: bool, answer: &[u8], trace: &Trace) {
+    if answer.len() > LONGEST_READ {
+        return;
+    }
+    if let Some(name) = created(answer).filter(|_| is_new) {
+        owned::made(app, &name, trace);
     }
     owned::mentioned(app, &results(answer), trace).await;
 }
@@ -260,11 +312,12 @@ fn passed_query(query: &str) -> String {
     query.split('&').filter(known).collect::<Vec<_>>().join("&")
 }
 
-/// Whether a query says this.
+/// Whether a query says this; Google's SDK for Python writes `True`.
 fn has(query: &str, name: &str, value: &str) -> bool {
     query
         .split('&')
-        .any(|pair| pair.split_once('=') == Some((name, value)))
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(known, is)| known == name && is.eq_ignore_ascii_case(value))
 }
 
 /// What a query says for a name, decoded.

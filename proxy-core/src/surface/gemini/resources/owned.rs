@@ -5,7 +5,7 @@ use dialect::gemini::references;
 use super::super::super::problem::Problem;
 use super::super::super::trace::Trace;
 use super::super::super::{App, files};
-use crate::memory::Owner;
+use crate::memory::{Owner, Unknown};
 use crate::upstream::At;
 
 /// The key that a body needs because of what it refers to; `None` when it refers to nothing.
@@ -18,8 +18,20 @@ pub(in crate::surface) async fn place(
     body: &[u8],
     trace: &Trace,
 ) -> Result<Option<At>, Problem> {
-    let names = references(body);
+    let names = named_in(body)?;
     at(app, &names, trace).await
+}
+
+/// What a body refers to.
+///
+/// # Errors
+/// When that cannot be told.
+pub(in crate::surface) fn named_in(body: &[u8]) -> Result<Vec<String>, Problem> {
+    references(body).map_err(|error| {
+        Problem::bad_request(format!(
+            "The body seems to refer to a file, a cache or the like, and is not valid JSON: {error}."
+        ))
+    })
 }
 
 /// The key that reaches everything of these names; `None` when there are none.
@@ -39,6 +51,7 @@ pub(in crate::surface) async fn at(
     };
     let named: Vec<&str> = names.iter().map(String::as_str).collect();
     let owners = app.core.owners.find(&app.core.store, &named).await;
+    let owners = owners.map_err(|Unknown| cannot_be_known())?;
     let mut found: Option<(&str, i64)> = None;
     for name in named {
         let Some(owner) = owners.get(name) else {
@@ -79,6 +92,14 @@ pub(super) fn nobodys(name: &str) -> Problem {
     ))
 }
 
+/// Whose something is cannot be found out.
+pub(super) fn cannot_be_known() -> Problem {
+    Problem::away(
+        "The database does not answer, so it is not known which Gemini key has the file, cache or \
+         the like that this is about. Please try again in a moment.",
+    )
+}
+
 /// Notes that the client of `trace` has what the key that answered last has made.
 pub(in crate::surface) fn made(app: &App, name: &str, trace: &Trace) {
     if let Some(key) = trace.key_id() {
@@ -89,12 +110,14 @@ pub(in crate::surface) fn made(app: &App, name: &str, trace: &Trace) {
 
 /// The same for everything that an answer names, unless it is somebody's already: a client can
 /// have Google quote a name.
-pub(in crate::surface) async fn mentioned(app: &App, names: &[String], trace: &Trace) {
+pub(super) async fn mentioned(app: &App, names: &[String], trace: &Trace) {
     if names.is_empty() {
         return;
     }
     let named: Vec<&str> = names.iter().map(String::as_str).collect();
-    let known = app.core.owners.find(&app.core.store, &named).await;
+    let Ok(known) = app.core.owners.find(&app.core.store, &named).await else {
+        return;
+    };
     for name in named.iter().filter(|name| !known.contains_key(**name)) {
         made(app, name, trace);
     }

@@ -36,6 +36,7 @@ pub(super) fn passed(raw: Raw, trace: Trace, watch: Option<Watch>) -> Response {
     let status = raw.status;
     let mut response = relay(trace, |trace| {
         Response::new(Body::new(Passing {
+            left: http_body::Body::size_hint(&raw.body).exact(),
             body: raw.body,
             trace,
             watch,
@@ -78,6 +79,8 @@ struct Passing {
     body: Timely,
     trace: Trace,
     watch: Option<Watch>,
+    /// How many bytes are to come, where that was said: nobody asks for more after the last.
+    left: Option<u64>,
 }
 
 impl http_body::Body for Passing {
@@ -96,8 +99,15 @@ impl http_body::Body for Passing {
                 .trace
                 .fail(502, "Google's answer broke off before it was complete."),
             Some(Ok(frame)) => {
-                if let (Some(watch), Some(data)) = (&mut this.watch, frame.data_ref()) {
-                    watch.see(data, &mut this.trace);
+                if let Some(data) = frame.data_ref() {
+                    if let Some(watch) = &mut this.watch {
+                        watch.see(data, &mut this.trace);
+                    }
+                    let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                    this.left = this.left.map(|left| left.saturating_sub(length));
+                    if this.left == Some(0) {
+                        this.trace.succeed();
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use contract::Millis;
 use contract::admin::Surface;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -21,12 +22,13 @@ use super::super::super::trace::Trace;
 use super::super::super::{App, admit, admit_of, files, read_body, refuse, turn_away};
 use super::super::forward;
 use super::target::Target;
-use super::{FILES, headers, owned, parameter, passed_query, told};
+use super::{FILES, headers, owned, parameter, passed_query, told, told_of};
 use crate::upstream::{Answer, At, Call, Expect, Whole};
-use dialect::gemini::results;
 
 /// By which our addresses of uploads let one in.
 const PASS: &str = "gb_upload";
+/// For how long they do, in milliseconds: Google's own are good for days.
+const GOOD_FOR: Millis = 2 * 24 * 60 * 60 * 1_000;
 const UPLOAD_URL: HeaderName = HeaderName::from_static("x-goog-upload-url");
 /// What a client tells of a piece.
 const ASKED: [HeaderName; 8] = [
@@ -57,8 +59,12 @@ pub(super) async fn upload(app: &App, target: Target, request: Request) -> Respo
         Some(pass) => match read_pass(pass) {
             None => Err(no_upload()),
             // It counts for nothing: what it began has counted.
-            Some((key, token, seal)) => match admit_of(app, &parts, Surface::Gemini, token) {
-                Some(trace) if seals(app, key, query, seal, &trace) => Ok((trace, Some(key))),
+            Some(pass) => match admit_of(app, &parts, Surface::Gemini, pass.token) {
+                Some(trace)
+                    if goes_on(&parts.headers) && pass.holds(app, &target, query, &trace) =>
+                {
+                    Ok((trace, Some(pass.key)))
+                }
                 _ => Err(no_upload()),
             },
         },
@@ -106,16 +112,14 @@ pub(super) async fn upload(app: &App, target: Target, request: Request) -> Respo
     };
     let answered = match sent.await {
         Ok((whole, key)) => {
-            match ours(app, (parts.uri.path(), &parts.headers), &whole, key, &trace) {
-                Ok(headers) => Ok((whole, headers)),
-                Err(problem) => Err(problem),
-            }
+            let here = (&target, parts.uri.path(), &parts.headers);
+            ours(app, here, &whole, key, &trace).map(|headers| (whole, headers))
         }
         Err(problem) => Err(problem),
     };
     match answered {
         Ok((whole, headers)) => {
-            owned::mentioned(app, &results(&whole.body), &trace).await;
+            told_of(app, true, &whole.body, &trace).await;
             let mut response = forward(whole, trace);
             response.headers_mut().extend(headers);
             response
@@ -127,7 +131,7 @@ pub(super) async fn upload(app: &App, target: Target, request: Request) -> Respo
 /// What the client is told of an upload, with an address of ours in place of Google's.
 fn ours(
     app: &App,
-    (path, asked): (&str, &HeaderMap),
+    (target, path, asked): (&Target, &str, &HeaderMap),
     whole: &Whole,
     key: i64,
     trace: &Trace,
@@ -141,40 +145,87 @@ fn ours(
     let theirs = theirs.to_str().map_err(|_| unreadable())?;
     let theirs = Url::parse(theirs).map_err(|_| unreadable())?;
     let query = passed_query(theirs.query().unwrap_or_default());
-    let token = trace.token_id().unwrap_or_default();
-    let seal = seal_of(app, key, &query, trace).ok_or_else(unreadable)?;
+    let mut pass = Pass {
+        key,
+        token: trace.token_id().unwrap_or_default(),
+        until: app.core.clock.now().saturating_add(GOOD_FOR),
+        seal: String::new(),
+    };
+    pass.seal = pass
+        .sealed(app, target, &query, trace)
+        .ok_or_else(unreadable)?;
     let here = asked_for(asked);
-    let address = format!("{here}{path}?{query}&{PASS}={key}.{token}.{seal}");
+    let Pass {
+        key,
+        token,
+        until,
+        seal,
+    } = pass;
+    let address = format!("{here}{path}?{query}&{PASS}={key}.{token}.{until}.{seal}");
     let address = HeaderValue::from_str(&address).map_err(|_| unreadable())?;
     headers.insert(UPLOAD_URL, address);
     Ok(headers)
 }
 
-/// The key, the token, and the seal.
-fn read_pass(pass: &str) -> Option<(i64, i64, &str)> {
-    let (key, rest) = pass.split_once('.')?;
-    let (token, seal) = rest.split_once('.')?;
-    Some((key.parse().ok()?, token.parse().ok()?, seal))
+/// Whether this is a piece, and begins nothing.
+fn goes_on(headers: &HeaderMap) -> bool {
+    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let begins = says("x-goog-upload-command").is_some_and(|command| {
+        let mut commands = command.split(',').map(str::trim);
+        commands.any(|command| command.eq_ignore_ascii_case("start"))
+    });
+    let protocol = says("x-goog-upload-protocol").unwrap_or("resumable");
+    !begins && protocol.eq_ignore_ascii_case("resumable")
 }
 
-fn seals(app: &App, key: i64, query: &str, seal: &str, trace: &Trace) -> bool {
-    let expected = seal_of(app, key, query, trace);
-    expected.is_some_and(|expected| Secret::from(&*expected) == Secret::from(seal))
+/// What lets one go on with an upload.
+struct Pass {
+    key: i64,
+    token: i64,
+    /// In milliseconds since 1970.
+    until: Millis,
+    seal: String,
 }
 
-/// What shows that an upload was begun with this key by the client of `trace`; `None` when the key
-/// is not here, or `query` names no upload.
-fn seal_of(app: &App, key: i64, query: &str, trace: &Trace) -> Option<String> {
-    let upload = parameter(query, &["upload_id"])?;
-    let picked = app.core.pool.pick_by_id(key)?;
-    let mac = Hmac::<Sha256>::new_from_slice(picked.secret().expose().as_bytes()).ok()?;
-    let mac = mac
-        .chain_update("an upload of ")
-        .chain_update(trace.token_word())
-        .chain_update([0])
-        .chain_update(upload);
-    let seal = mac.finalize().into_bytes();
-    Some(seal.iter().map(|byte| format!("{byte:02x}")).collect())
+fn read_pass(pass: &str) -> Option<Pass> {
+    let mut parts = pass.splitn(4, '.');
+    Some(Pass {
+        key: parts.next()?.parse().ok()?,
+        token: parts.next()?.parse().ok()?,
+        until: parts.next()?.parse().ok()?,
+        seal: parts.next()?.to_owned(),
+    })
+}
+
+impl Pass {
+    /// Whether it is good for this.
+    fn holds(&self, app: &App, target: &Target, query: &str, trace: &Trace) -> bool {
+        let names = query
+            .split('&')
+            .filter(|pair| pair.starts_with("upload_id="));
+        let expected = self.sealed(app, target, query, trace);
+        names.count() == 1
+            && app.core.clock.now() <= self.until
+            && expected.is_some_and(|seal| Secret::from(&*seal) == Secret::from(&*self.seal))
+    }
+
+    /// What shows that the upload was begun with this key by the client of `trace`; `None` when the
+    /// key is not here, or `query` names no upload.
+    fn sealed(&self, app: &App, target: &Target, query: &str, trace: &Trace) -> Option<String> {
+        let upload = parameter(query, &["upload_id"])?;
+        let picked = app.core.pool.pick_by_id(self.key)?;
+        let mac = Hmac::<Sha256>::new_from_slice(picked.secret().expose().as_bytes()).ok()?;
+        let mac = mac
+            .chain_update("an upload of ")
+            .chain_update(trace.token_word())
+            .chain_update([0])
+            .chain_update(&target.path)
+            .chain_update([0])
+            .chain_update(self.until.to_be_bytes())
+            .chain_update(upload);
+        let seal = mac.finalize().into_bytes();
+        Some(seal.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 fn no_upload() -> Problem {
