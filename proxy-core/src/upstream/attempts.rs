@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use contract::Millis;
+use http::Method;
 
 use super::failure::{Failure, Setback};
 use super::hedge::{Bounds, Failed};
@@ -175,6 +176,9 @@ impl Upstream {
             }
             let mut pause = Duration::ZERO;
             for failed in round.failed {
+                if is_once(call) && failed.setback.may_be_done() {
+                    return Err(failed.setback.failure.may_be_done());
+                }
                 pause = pause.max(failed.settled.pause);
                 let has_time = |pause| later(core.clock.now(), pause) < deadline;
                 if let Some(failure) = course.failed(settings, failed, has_time) {
@@ -188,6 +192,14 @@ impl Upstream {
             None => Failure::without_key(call, Unavailable::AllTried, None),
         })
     }
+}
+
+/// Whether a call makes, changes or deletes something that stays, so that doing it twice is not the
+/// same as doing it once: a film is paid for, a piece of an upload fits only once.
+fn is_once(call: &Call<'_>) -> bool {
+    call.at != At::Any
+        && call.method != Method::GET
+        && matches!(call.expect, Expect::Anything | Expect::Raw)
 }
 
 /// Whether a call may be made twice at the same time: a generation that any key can answer, where

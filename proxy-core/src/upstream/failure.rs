@@ -49,7 +49,18 @@ pub(super) struct Setback {
     pub(super) failure: Failure,
 }
 
+/// How it is told that there was nobody to send a call to.
+const UNCONNECTED: &str = "no connection to Google";
+
 impl Setback {
+    /// Whether Google may have done what was asked, though it has not said so.
+    pub(super) fn may_be_done(&self) -> bool {
+        let Failure::Unreachable(why) = &self.failure else {
+            return false;
+        };
+        self.outcome == Outcome::Unreachable && !why.starts_with(UNCONNECTED)
+    }
+
     /// The same, knowing how many tokens were sent: a limit of tokens that one request alone
     /// exceeds is met with every key.
     pub(super) fn seen_with(mut self, tokens: u64) -> Self {
@@ -111,6 +122,17 @@ impl Setback {
 }
 
 impl Failure {
+    /// The same for a call that is not made again, because it may be done.
+    pub(super) fn may_be_done(mut self) -> Self {
+        if let Self::Unreachable(why) = &mut self {
+            why.push_str(
+                "; Google may have done what was asked all the same, so look before you ask for \
+                 it again",
+            );
+        }
+        self
+    }
+
     /// No key is left. After a limit was met the client needs to know when one is back; when all
     /// keys are refused, that; after anything else, what that was.
     pub(super) fn without_key(call: &Call<'_>, why: Unavailable, last: Option<Setback>) -> Self {
@@ -188,7 +210,7 @@ pub(super) fn lost(error: BoxError) -> Setback {
         Err(_) => return Setback::too_slow(),
     };
     let what = match error.is_connect() {
-        true => "no connection to Google",
+        true => UNCONNECTED,
         false => "the connection to Google broke",
     };
     // The innermost cause is the one that tells: "connection refused", "no such host".

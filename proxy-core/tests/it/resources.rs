@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use testkit::google::Fault;
 
 use crate::world::{Ground, KEYS, TOKEN, World, ask, json as body};
 
@@ -765,4 +766,23 @@ async fn a_file_and_a_cache_of_another_client_s_do_not_go_together() {
         .await
         .unwrap();
     assert_eq!(response.status(), 404);
+}
+
+#[tokio::test]
+async fn what_may_be_done_already_is_not_asked_for_again() {
+    let world = ground().await.start().await;
+    let film = "/v1beta/models/veo-3.1-generate-preview:predictLongRunning";
+    let asked = json!({"instances": [{"prompt": "A cat."}], "parameters": {}});
+    world.google.fault_next(Fault::CloseBeforeHeaders);
+    let (status, error) = post(&world, film, asked.clone()).await;
+    assert_eq!(status, 502);
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("may have done"), "{message}");
+    assert_eq!(world.google.requests().len(), 1);
+    // A refusal is none.
+    world.google.fault_next(Fault::Status(503));
+    assert_eq!(post(&world, film, asked).await.0, 200);
+    // What is only said is asked for again.
+    world.google.fault_next(Fault::CloseBeforeHeaders);
+    assert_eq!(world.gemini(GENERATE, ask("Hello.")).await.status(), 200);
 }
