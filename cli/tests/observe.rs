@@ -6,6 +6,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -28,6 +29,8 @@ const PARENT: &str = "00f067aa0ba902b7";
 /// The real program. It is killed when the test fails.
 struct Program {
     child: Child,
+    /// Reads the log from the beginning: a full pipe would stop the program.
+    log: Option<JoinHandle<String>>,
     address: String,
     http: reqwest::Client,
     _folder: tempfile::TempDir,
@@ -53,11 +56,14 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut log = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || std::io::read_to_string(&mut log).unwrap());
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
         let address = line.strip_prefix("listening on ").unwrap().to_owned();
         Self {
             child,
+            log: Some(log),
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             _folder: folder,
@@ -88,9 +94,9 @@ impl Program {
     async fn log(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        let mut log = self.child.stderr.take().unwrap();
-        let read = move || std::io::read_to_string(&mut log).unwrap();
-        let log = tokio::task::spawn_blocking(read).await.unwrap();
+        let log = self.log.take().unwrap();
+        let read = tokio::task::spawn_blocking(move || log.join().unwrap());
+        let log = read.await.unwrap();
         assert!(self.child.wait().unwrap().success(), "{log}");
         log
     }
