@@ -219,9 +219,14 @@ pub(super) async fn model(State(app): State<App>, request: Request) -> Response 
 
 /// What of a query goes upstream.
 fn passed_query(query: &str) -> String {
+    only(query, &PARAMETERS)
+}
+
+/// What of a query has these names, as it was sent.
+fn only(query: &str, names: &[&str]) -> String {
     let known = |pair: &&str| {
         let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        PARAMETERS.contains(&name)
+        names.contains(&name)
     };
     query.split('&').filter(known).collect::<Vec<_>>().join("&")
 }

@@ -155,7 +155,7 @@ async fn ask(
     let is_interaction = target.collection() == "interactions";
     let makes = parts.method == Method::POST && target.is_collection();
     let asked = match makes && matches!(target.collection(), "interactions" | "cachedContents") {
-        true => Asked::read(&body)?,
+        true => Asked::read(&body, target.collection())?,
         false => Asked::default(),
     };
     let streams = match is_interaction && makes {
@@ -207,18 +207,23 @@ fn bucket(target: &Target, makes: bool) -> &str {
 
 impl<'a> Asked<'a> {
     /// Reads what decides about who may ask, and where.
-    fn read(body: &'a [u8]) -> Result<Self, Problem> {
+    fn read(body: &'a [u8], collection: &str) -> Result<Self, Problem> {
         let read: Self = serde_json::from_slice(body).map_err(|error| {
             Problem::bad_request(format!(
-                "The body must be a JSON object that names a `model` (or an `agent`), in which \
-                 `stream` is true or false: {error}."
+                "The body cannot be read as JSON for {collection}: {error}. `model` is a name, and \
+                 `stream` true or false."
             ))
         })?;
-        match read.model.is_none() && read.agent.is_none() {
-            true => Err(Problem::bad_request(
-                "The body names no `model` (nor an `agent`).",
+        let may_have_agent = collection == "interactions";
+        match (&read.model, &read.agent) {
+            (Some(_), _) => Ok(read),
+            (None, Some(_)) if may_have_agent => Ok(read),
+            (None, _) if may_have_agent => Err(Problem::bad_request(
+                "The body names neither a `model` nor an `agent`. Name one of them.",
             )),
-            false => Ok(read),
+            (None, _) => Err(Problem::bad_request(
+                "The body names no `model`, as in \"models/gemini-2.5-flash\". Add it.",
+            )),
         }
     }
 
@@ -305,11 +310,7 @@ fn headers(given: &HeaderMap) -> HeaderMap {
 
 /// What of a query goes upstream.
 fn passed_query(query: &str) -> String {
-    let known = |pair: &&str| {
-        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        PARAMETERS.contains(&name)
-    };
-    query.split('&').filter(known).collect::<Vec<_>>().join("&")
+    super::only(query, &PARAMETERS)
 }
 
 /// Whether a query says this; Google's SDK for Python writes `True`.
