@@ -2,6 +2,7 @@
 
 use contract::Millis;
 use contract::admin::{Cooldown, KeyState, PoolModel, PoolSummary};
+use dialect::gemini::COLLECTIONS;
 
 use super::Pool;
 use super::health::Health;
@@ -152,7 +153,10 @@ impl Pool {
                 });
             });
             shown.next_ready_at = shown.next_ready_at.filter(|_| shown.ready == 0);
-            if was_asked {
+            // What Google keeps is counted apart and is no model: it is of interest only while it is
+            // not to be had.
+            let is_in_the_way = shown.waiting > 0 || shown.ready < shown.projects;
+            if was_asked && (is_in_the_way || !COLLECTIONS.contains(&&*shown.model)) {
                 models.push(shown);
             }
         }
