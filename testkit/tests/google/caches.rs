@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::clock::VirtualClock;
 use testkit::google::FakeGoogle;
 
-use super::{KEY, OTHER, ask, call_as, google, message, parts, post, post_as, said};
+use super::{KEY, OTHER, ask, call_as, google, message, parts, post, post_as, said, with_sibling};
 
 const MODEL: &str = "models/gemini-2.5-flash";
 const CALL: &str = "gemini-2.5-flash:generateContent";
@@ -98,12 +98,7 @@ async fn what_is_cached_comes_before_what_is_asked() {
 
 #[tokio::test]
 async fn a_cache_is_its_projects_own_and_ends() {
-    let clock = VirtualClock::at(1_790_000_000_000);
-    let google = google()
-        .key("AIza-sibling", "p1")
-        .clock(&clock)
-        .start()
-        .await;
+    let (google, clock) = with_sibling().await;
     let made = cache(&google, &json!({})).await;
     let path = format!("/v1beta/{}", made["name"].as_str().unwrap());
     let get = |key: &'static str| call_as(&google, key, "GET", &path, &Value::Null);

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use testkit::clock::VirtualClock;
 use testkit::google::{FakeGoogle, Fault, Refusal, Rule, Script};
 
-use super::{KEY, OTHER, call_as, exchange, google, message, post, post_as};
+use super::{KEY, OTHER, call_as, exchange, google, message, post, post_as, with_sibling};
 
 const CALL: &str = "gemini-2.5-flash:generateContent";
 
@@ -280,12 +279,7 @@ async fn faults_strike_uploads_too() {
 
 #[tokio::test]
 async fn a_file_is_its_projects_own() {
-    let clock = VirtualClock::at(1_790_000_000_000);
-    let google = google()
-        .key("AIza-sibling", "p1")
-        .clock(&clock)
-        .start()
-        .await;
+    let (google, clock) = with_sibling().await;
     let file = upload(&google, "words").await;
     let name = file["name"].as_str().unwrap();
     let path = format!("/v1beta/{name}");

@@ -7,14 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::Request;
 use serde_json::{Value, json};
-use testkit::clock::VirtualClock;
 use testkit::google::{Cut, FakeGoogle, Fault, Quota, Refusal, Rule, Script};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use super::{KEY, OTHER, ask, get, google};
+use super::{KEY, OTHER, ask, get, google, with_sibling};
 
 const PATH: &str = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent";
 
@@ -189,12 +188,7 @@ async fn models_speak_and_call_functions() {
 
 #[tokio::test]
 async fn a_session_is_gone_on_with_by_its_project() {
-    let clock = VirtualClock::at(1_790_000_000_000);
-    let google = google()
-        .key("AIza-sibling", "p1")
-        .clock(&clock)
-        .start()
-        .await;
+    let (google, clock) = with_sibling().await;
     let wanted = json!({ "sessionResumption": {} });
     let mut live = Live::set_up(&google, KEY, &wanted).await;
     live.say(&turn("hello")).await;

@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use testkit::clock::VirtualClock;
 use testkit::google::{Builder, FakeGoogle};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -36,6 +37,13 @@ const OTHER: &str = "AQ.Test0000000000000000000000000000000002";
 /// A builder with a key in each of Google's shapes, in projects of their own.
 fn google() -> Builder {
     FakeGoogle::builder().key(KEY, "p1").key(OTHER, "p2")
+}
+
+/// The same with a second key in the first one's project, on a clock that is moved by hand.
+async fn with_sibling() -> (FakeGoogle, VirtualClock) {
+    let clock = VirtualClock::at(1_790_000_000_000);
+    let google = google().key("AIza-sibling", "p1").clock(&clock);
+    (google.start().await, clock)
 }
 
 /// A request with a user's one text.

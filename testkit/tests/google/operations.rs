@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::clock::VirtualClock;
 use testkit::google::{FakeGoogle, PICTURE, Quota, Work};
 
-use super::{KEY, OTHER, call_as, google, message, post, post_as};
+use super::{KEY, OTHER, call_as, google, message, post, post_as, with_sibling};
 
 const FILM: &str = "veo-3.1-generate-preview:predictLongRunning";
 
@@ -21,12 +20,7 @@ async fn look(google: &FakeGoogle, key: &str, name: &Value) -> (u16, Value) {
 
 #[tokio::test]
 async fn a_film_takes_its_time_and_is_then_downloaded() {
-    let clock = VirtualClock::at(1_790_000_000_000);
-    let google = google()
-        .key("AIza-sibling", "p1")
-        .clock(&clock)
-        .start()
-        .await;
+    let (google, clock) = with_sibling().await;
     google.set_work(Work {
         looks: 1,
         time: Duration::from_secs(60),
