@@ -74,6 +74,8 @@ pub enum ErrorCode {
     Database,
     /// Somebody else changed it meanwhile: load again, then change.
     Changed,
+    /// Something else is being done to it at this moment.
+    Busy,
     /// There is no sealing key, so a secret cannot be stored.
     SealingKeyNeeded,
     /// The local proxy is not running, so there is nothing to ask.

@@ -131,14 +131,14 @@ impl Deployer {
 
 fn under_way() -> ApiError {
     ApiError::new(
-        ErrorCode::Changed,
+        ErrorCode::Busy,
         "A run of it is under way. Wait for its end, or stop it first.",
     )
 }
 
 pub(crate) fn elsewhere() -> ApiError {
     ApiError::new(
-        ErrorCode::Changed,
+        ErrorCode::Busy,
         "Another process of this program is working on it, or has ended in the middle of that. \
          Wait for it, or try again in a minute.",
     )

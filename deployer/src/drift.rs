@@ -558,5 +558,5 @@ fn token_content(token: &StoredToken) -> TokenContent {
 }
 
 pub(crate) fn told(problem: &SettingProblem) -> ApiError {
-    invalid(format!("{}: {}.", problem.name, problem.reason))
+    invalid(format!("{}: {}.", problem.name, problem.reason.en))
 }

@@ -412,7 +412,7 @@ fn check_value(declaration: &Declaration, value: &Secret) -> Result<(), ApiError
         .find(|error| error.name == declaration.name)
     {
         None => Ok(()),
-        Some(error) => Err(invalid(format!("{}: {}.", error.name, error.reason))),
+        Some(error) => Err(invalid(format!("{}: {}.", error.name, error.reason.en))),
     }
 }
 

@@ -105,7 +105,7 @@ impl Core {
         match self.store.tokens().await {
             Ok(tokens) if tokens.is_empty() => finding(Code::TokenNone, State::Bad, "", ""),
             Ok(_) => finding(Code::TokenThere, State::Good, "", ""),
-            Err(error) => finding(Code::TokenThere, State::Unknown, "", error.to_string()),
+            Err(error) => finding(Code::TokenUnknown, State::Unknown, "", error.to_string()),
         }
     }
 
@@ -214,7 +214,7 @@ impl Core {
             Ok(keys) => keys,
             Err(error) => {
                 let error = error.to_string();
-                return vec![finding(Code::KeyAccepted, State::Unknown, "", error)];
+                return vec![finding(Code::KeyUnknown, State::Unknown, "", error)];
             }
         };
         if keys.is_empty() {
@@ -311,7 +311,7 @@ async fn names(settings: &Settings, routes: &[Route]) -> Vec<Finding> {
             let error = error.to_string();
             return vec![finding(Code::NameNotFound, State::Bad, host, error)];
         }
-        Err(_) => return vec![finding(Code::NameNotFound, State::Bad, host, "no answer")],
+        Err(_) => return vec![finding(Code::NameNotFound, State::Bad, host, "")],
     };
     let mut shown: Vec<String> = found.iter().map(IpAddr::to_string).collect();
     shown.dedup();
@@ -354,8 +354,8 @@ fn sealing(sealing: Sealing) -> Finding {
         Sealing::SecretKey | Sealing::KeyFile | Sealing::Keychain => {
             finding(Code::SealingOn, State::Good, "", "")
         }
-        Sealing::NotStored => finding(Code::SealingOff, State::Bad, "", ""),
-        Sealing::Clear => finding(Code::SealingOff, State::Warning, "", "stored in clear"),
+        Sealing::NotStored => finding(Code::SecretsNotStored, State::Bad, "", ""),
+        Sealing::Clear => finding(Code::SealingOff, State::Warning, "", ""),
     }
 }
 

@@ -16,14 +16,14 @@
 
 use std::path::{Path, PathBuf};
 
-use contract::admin::{Actor, KeyRules, Sealing, SettingProblem, Takeover};
+use contract::admin::{Actor, KeyRules, Sealing, SettingProblem, Takeover, Texts};
 use jiff::tz::TimeZone;
 use vault::{MasterKey, Secret};
 
 use crate::admin::hash_password;
 use crate::clock::Clock;
 use crate::settings::original::{self, Becomes};
-use crate::settings::{DECLARATIONS, Settings, list_items, refuse_placeholder};
+use crate::settings::{DECLARATIONS, Settings, Text, list_items, refuse_placeholder};
 use crate::store::{Findings, FoundKey, FoundSetting, Original, Source, Store, StoreError};
 
 /// Where the original's file may lie below the data folder.
@@ -116,27 +116,38 @@ async fn find(
         let hash = tokio::task::spawn_blocking(move || hash_password(&password)).await;
         match hash {
             Ok(Ok(hash)) => findings.password_hash = Some(hash),
-            Ok(Err(what)) => findings.ignore(PANEL_TOKEN, &what),
-            Err(error) => findings.ignore(PANEL_TOKEN, &error.to_string()),
+            Ok(Err(what)) => findings.ignore(PANEL_TOKEN, untold(&what)),
+            Err(error) => findings.ignore(PANEL_TOKEN, untold(&error)),
         }
     }
     if store.sealing() == Sealing::NotStored {
         findings.ignore(
             "SECRET_KEY",
-            "it is not set, so no secret is stored: keys and tokens are read from the original's \
-             table at every start. Set it, and they are taken over for good at the next start",
+            Text {
+                zh: "没有设置，因此不保存机密：每次启动时从原版的表中读取密钥和令牌。设置后，\
+                     下次启动时会正式接管",
+                en: "it is not set, so no secret is stored: keys and tokens are read from the \
+                     original's table at every start. Set it, and they are taken over for good at \
+                     the next start",
+            },
         );
     }
     Ok(Some(findings))
 }
 
 impl Findings {
-    fn ignore(&mut self, name: &str, reason: &str) {
+    fn ignore(&mut self, name: &str, reason: impl Into<Texts>) {
         self.ignored.push(SettingProblem {
             name: name.to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.into(),
         });
     }
+}
+
+/// Why the password cannot be kept, as the system says it.
+fn untold(what: &impl ToString) -> Texts {
+    let what = what.to_string();
+    Texts::new(format!("密码无法保存：{what}"), what)
 }
 
 /// What the original's tables mean here; without the panel's password.
@@ -147,7 +158,13 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
     };
     for (name, value) in &original.settings {
         let Some(value) = value else {
-            findings.ignore(name, "its value is no text");
+            findings.ignore(
+                name,
+                Text {
+                    zh: "它的值不是文本",
+                    en: "its value is no text",
+                },
+            );
             continue;
         };
         if is_empty(value.expose()) {
@@ -181,8 +198,14 @@ fn understand(original: &Original, settings: &Settings) -> Findings {
                 name: ours,
                 translate,
             }) => findings.add_setting(name, ours, translate, value, settings),
-            Some(Becomes::Nothing(reason)) => findings.ignore(name, reason.en),
-            None => findings.ignore(name, "the original has no setting of this name"),
+            Some(Becomes::Nothing(reason)) => findings.ignore(name, reason),
+            None => findings.ignore(
+                name,
+                Text {
+                    zh: "原版没有这个名称的设置项",
+                    en: "the original has no setting of this name",
+                },
+            ),
         }
     }
     findings
@@ -219,20 +242,33 @@ fn accepted(findings: &mut Findings, name: &str, texts: Vec<String>) -> Vec<Secr
     for (at, text) in texts.into_iter().enumerate() {
         match usable(&text) {
             Ok(()) => accepted.push(Secret::new(text)),
-            Err(reason) => findings.ignore(name, &format!("number {}: {reason}", at + 1)),
+            Err(reason) => {
+                let number = at + 1;
+                findings.ignore(
+                    name,
+                    Texts::new(
+                        format!("第 {number} 项：{}", reason.zh),
+                        format!("number {number}: {}", reason.en),
+                    ),
+                );
+            }
         }
     }
     accepted
 }
 
-fn usable(text: &str) -> Result<(), String> {
+fn usable(text: &str) -> Result<(), Text> {
     if text.contains(EMPTY_FIELD) {
-        return Err(
-            "it is the text of an empty field of the original's page, not a value".to_owned(),
-        );
+        return Err(Text {
+            zh: "这是原版页面空白输入框里的提示文字，不是值",
+            en: "it is the text of an empty field of the original's page, not a value",
+        });
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("it has a space or a character that is not ASCII".to_owned());
+        return Err(Text {
+            zh: "含有空格或非 ASCII 字符",
+            en: "it has a space or a character that is not ASCII",
+        });
     }
     refuse_placeholder(text)
 }
@@ -257,8 +293,11 @@ fn panel_password(original: &Original, findings: &mut Findings) -> Option<Secret
         Err(_) => {
             findings.ignore(
                 PANEL_TOKEN,
-                "what signed in to the original's panel is the value of an example, which \
-                 everybody knows; choose a password with the set-up link",
+                Text {
+                    zh: "登录原版面板用的是示例中的值，人人都知道；请用初始化链接设置密码",
+                    en: "what signed in to the original's panel is the value of an example, which \
+                         everybody knows; choose a password with the set-up link",
+                },
             );
             None
         }
@@ -303,7 +342,11 @@ impl Findings {
         let Some(declaration) = declaration.filter(|one| !one.environment_only) else {
             self.ignore(
                 theirs,
-                "it is needed before the database is open, so it is read from the environment only",
+                Text {
+                    zh: "打开数据库之前就需要它，因此只从环境变量读取",
+                    en: "it is needed before the database is open, so it is read from the \
+                         environment only",
+                },
             );
             return;
         };
@@ -319,7 +362,7 @@ impl Findings {
         let refused = Settings::load(alone).err().unwrap_or_default();
         if let Some(error) = refused.into_iter().find(|error| error.name == ours) {
             // Its value must not be shown, whatever setting it is.
-            return self.ignore(theirs, &error.reason);
+            return self.ignore(theirs, error.reason);
         }
         self.settings.push(FoundSetting {
             name: ours,

@@ -325,7 +325,7 @@ fn withhold_secrets(answer: &mut serde_json::Value) {
 pub fn not_running() -> ApiError {
     ApiError::new(
         ErrorCode::NotRunning,
-        "The local proxy is not running. Start it first.",
+        "The local service is not running. Start it first.",
     )
 }
 

@@ -154,7 +154,7 @@ impl Local {
         self.admin.lock().clone().ok_or_else(|| {
             ApiError::new(
                 ErrorCode::NotRunning,
-                "The local proxy is not running. Start it first.",
+                "The local service is not running. Start it first.",
             )
         })
     }

@@ -97,9 +97,11 @@ impl Entry {
             ),
             (Self::Status, S::Failed { .. }) => (t("Could not start", "无法启动"), false),
             (Self::Open, _) => (t("Open Gemini Balance", "打开 Gemini Balance"), true),
-            (Self::Toggle, S::Running { .. }) => (t("Stop proxy", "停止代理"), true),
-            (Self::Toggle, S::Starting | S::Stopping) => (t("Start proxy", "启动代理"), false),
-            (Self::Toggle, _) => (t("Start proxy", "启动代理"), true),
+            (Self::Toggle, S::Running { .. }) => (t("Stop service", "停止本地服务"), true),
+            (Self::Toggle, S::Starting | S::Stopping) => {
+                (t("Start service", "启动本地服务"), false)
+            }
+            (Self::Toggle, _) => (t("Start service", "启动本地服务"), true),
             (Self::CopyAddress, state) => (
                 t("Copy address", "复制地址"),
                 matches!(state, S::Running { .. }),

@@ -144,6 +144,7 @@ fn said(code: Code) -> (&'static str, &'static str) {
         ),
         Code::KeyNoneUsable => ("all keys are switched off", "Switch one on in the panel."),
         Code::TokenThere => ("clients have tokens", ""),
+        Code::TokenUnknown => ("the client tokens could not be looked up", ""),
         Code::TokenNone => (
             "there is no client token",
             "Make one in the panel, or set ALLOWED_TOKENS.",
@@ -164,8 +165,12 @@ fn said(code: Code) -> (&'static str, &'static str) {
         ),
         Code::SealingOn => ("secrets are kept sealed", ""),
         Code::SealingOff => (
-            "secrets are not sealed",
-            "Set SECRET_KEY, or give DATA_DIR a lasting place.",
+            "secrets are stored unprotected",
+            "Set SECRET_KEY to a long random text and start again.",
+        ),
+        Code::SecretsNotStored => (
+            "keys entered in the panel cannot be stored",
+            "Set SECRET_KEY to a long random text and start again.",
         ),
     }
 }

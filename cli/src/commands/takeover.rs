@@ -66,7 +66,7 @@ fn told(report: &Takeover) -> String {
         text.push_str("Not taken over:\n");
     }
     for one in &report.ignored {
-        let _ = writeln!(text, "  {}: {}", one.name, one.reason);
+        let _ = writeln!(text, "  {}: {}", one.name, one.reason.en);
     }
     text.push_str("The original's file was left as it is.\n");
     text

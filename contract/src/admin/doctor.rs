@@ -137,6 +137,8 @@ pub enum FindingCode {
     TokenThere,
     /// There is no client token, so no client is let in.
     TokenNone,
+    /// Whether there is one could not be looked up.
+    TokenUnknown,
     /// Clients reach the address.
     PortAnswers,
     /// Nobody answers at the address.
@@ -149,6 +151,8 @@ pub enum FindingCode {
     DatabaseAway,
     /// Secrets are sealed.
     SealingOn,
-    /// Secrets cannot be kept.
+    /// They are kept in clear.
     SealingOff,
+    /// They cannot be kept at all.
+    SecretsNotStored,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Millis;
 
@@ -60,6 +60,30 @@ pub struct Texts {
     pub zh: String,
     /// English.
     pub en: String,
+}
+
+impl Texts {
+    /// The text in both.
+    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            zh: zh.into(),
+            en: en.into(),
+        }
+    }
+}
+
+/// A text of an instance that knows English only, or of a report that it kept, stands for both.
+fn in_one_or_both<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Both(Texts),
+        One(String),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Both(texts) => texts,
+        Either::One(text) => Texts::new(text.clone(), text),
+    })
 }
 
 /// Groups of settings, in the order in which they are shown.
@@ -222,7 +246,8 @@ pub struct SettingProblem {
     /// The setting.
     pub name: String,
     /// What is wrong, and what is accepted.
-    pub reason: String,
+    #[serde(deserialize_with = "in_one_or_both")]
+    pub reason: Texts,
 }
 
 /// The settings as lines of a `.env` file. Secrets are named, not given.

@@ -186,7 +186,7 @@ async fn there_is_one_run_at_a_time_and_one_that_was_stopped_goes_on() {
         ("action", json!({"action": "forget"})),
     ] {
         let (status, busy) = world.refused(Method::POST, &path(rest), Some(body)).await;
-        assert_eq!((status, busy.code), (409, ErrorCode::Changed));
+        assert_eq!((status, busy.code), (409, ErrorCode::Busy));
     }
     let _: RunView = world.post(&path("cancel"), json!({})).await;
     assert_eq!(ended(&world).await.state, RunState::Cancelled);
@@ -355,10 +355,10 @@ async fn what_one_process_deploys_another_leaves_alone() {
     let other = crate::truth::deployer(&sky, &world);
     assert_eq!(other.remote(1).await.unwrap().state, RemoteState::Deploying);
     let error = other.apply(1, ApplyWish::default()).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::Changed);
+    assert_eq!(error.code, ErrorCode::Busy);
     assert!(error.message.contains("Another process"), "{error}");
     let error = other.act(1, RemoteAction::Forget).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::Changed);
+    assert_eq!(error.code, ErrorCode::Busy);
     sky.cloud.release();
     assert!(matches!(ended(&world).await.state, RunState::Done { .. }));
     let again = other.act(1, RemoteAction::Refresh).await.unwrap();

@@ -60,6 +60,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::SetupRequired
         | ErrorCode::Changed
+        | ErrorCode::Busy
         | ErrorCode::SealingKeyNeeded
         | ErrorCode::NameTaken
         | ErrorCode::ChangedThere => StatusCode::CONFLICT,

@@ -206,7 +206,7 @@ pub(super) async fn undo(State(admin): State<Admin>, who: Who, Id(id): Id) -> Re
     let problem = |problems: Vec<contract::admin::SettingProblem>| {
         let reasons = problems
             .into_iter()
-            .map(|problem| format!("{}: {}", problem.name, problem.reason));
+            .map(|problem| format!("{}: {}", problem.name, problem.reason.en));
         let reasons: Vec<String> = reasons.collect();
         Failure::invalid(format!(
             "What was there before is not acceptable any more. {}.",

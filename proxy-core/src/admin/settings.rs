@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use contract::admin::{
     AuditAction, EnvFile, Provenance, SettingConflict, SettingDiff, SettingProblem, SettingView,
-    SettingsChange, SettingsReport, SettingsView,
+    SettingsChange, SettingsReport, SettingsView, Texts,
 };
 use contract::{ApiError, ErrorCode};
 use vault::Secret;
@@ -189,7 +189,10 @@ impl Plan {
             {
                 problems.push(SettingProblem {
                     name: name.clone(),
-                    reason: format!("the value is longer than {LONGEST} bytes"),
+                    reason: Texts::new(
+                        format!("内容超过 {LONGEST} 字节"),
+                        format!("the value is longer than {LONGEST} bytes"),
+                    ),
                 });
                 continue;
             }
@@ -276,22 +279,25 @@ impl Plan {
         }
         Ok(vec![SettingProblem {
             name: "AUTH_TOKEN".to_owned(),
-            reason: "without it nobody could sign in any more, because no password was chosen; \
-                     choose one under Account first"
-                .to_owned(),
+            reason: Texts::new(
+                "清空后将无人能够登录，因为还没有设置密码；请先在“账户”页设置密码",
+                "without it nobody could sign in any more, because no password was chosen; choose \
+                 one under Account first",
+            ),
         }])
     }
 }
 
 /// The declaration of a setting that the panel may change.
 pub(super) fn settable(name: &str) -> Result<&'static Declaration, SettingProblem> {
-    let refused = |reason: &str| SettingProblem {
+    let refused = |zh: &str, en: &str| SettingProblem {
         name: name.to_owned(),
-        reason: reason.to_owned(),
+        reason: Texts::new(zh, en),
     };
     match declaration(name) {
-        None => Err(refused("there is no such setting")),
+        None => Err(refused("没有这个设置项", "there is no such setting")),
         Some(declaration) if declaration.environment_only => Err(refused(
+            "打开数据库之前就需要它，只能用环境变量或启动参数设置",
             "it is needed before the database is open, so only the environment or a flag of \
              the command line sets it",
         )),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use contract::admin::{
-    AuditAction, ExportFile, ExportRequest, KeyRules, Origin, SettingProblem, TokenRules,
+    AuditAction, ExportFile, ExportRequest, KeyRules, Origin, SettingProblem, Texts, TokenRules,
     TransferFormat, TransferReport, TransferRequest,
 };
 use contract::{ApiError, ErrorCode, Millis};
@@ -170,8 +170,10 @@ pub(super) async fn import(
         } else if revoked.contains(&token.hash) {
             report.ignored.push(SettingProblem {
                 name: token.name,
-                reason: "this token was revoked here and stays so; make a new one under Tokens"
-                    .to_owned(),
+                reason: Texts::new(
+                    "此令牌已在这里吊销，不会恢复；请在“令牌”页创建新的",
+                    "this token was revoked here and stays so; make a new one under Tokens",
+                ),
             });
         } else {
             report.tokens_added.push(token.name.clone());
@@ -297,7 +299,13 @@ impl Found {
                     hash,
                     rules: token.rules,
                 }),
-                _ => found.ignore("tokens", "one has no name, or no hash of 64 digits"),
+                _ => found.ignore(
+                    "tokens",
+                    Texts::new(
+                        "有一项没有名称，或者没有 64 位的哈希值",
+                        "one has no name, or no hash of 64 digits",
+                    ),
+                ),
             }
         }
         Ok(found)
@@ -319,7 +327,7 @@ impl Found {
                     let value = Secret::new(translate(value.expose()));
                     found.setting(&name, ours, value);
                 }
-                Some(Becomes::Nothing(reason)) => found.ignore(&name, reason.en),
+                Some(Becomes::Nothing(reason)) => found.ignore(&name, reason),
                 Some(Becomes::Keys) => {
                     for item in list_items(value.expose()) {
                         let key = FoundKey {
@@ -340,7 +348,7 @@ impl Found {
         found
     }
 
-    fn ignore(&mut self, name: &str, reason: impl Into<String>) {
+    fn ignore(&mut self, name: &str, reason: impl Into<Texts>) {
         self.ignored.push(SettingProblem {
             name: name.to_owned(),
             reason: reason.into(),
@@ -362,11 +370,21 @@ impl Found {
         let secret = &key.secret;
         let text = secret.expose();
         if let Err(reason) = refuse_placeholder(text) {
-            self.ignore("API_KEYS", format!("{}: {reason}", secret.masked()));
+            let masked = secret.masked();
+            self.ignore(
+                "API_KEYS",
+                Texts::new(
+                    format!("{masked}：{}", reason.zh),
+                    format!("{masked}: {}", reason.en),
+                ),
+            );
         } else if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.ignore(
                 "API_KEYS",
-                "one has a space or a character that is not ASCII, so it is no key",
+                Texts::new(
+                    "有一项含有空格或非 ASCII 字符，不是密钥",
+                    "one has a space or a character that is not ASCII, so it is no key",
+                ),
             );
         } else if !self.keys.iter().any(|(known, _)| known.secret == *secret) {
             self.keys.push((key, enabled));
@@ -381,10 +399,16 @@ impl Found {
         if !may_be_hashed(token) {
             return self.ignore(
                 name,
-                format!(
-                    "a token of fewer than {MIN_TOKEN} characters could be guessed from what \
-                     the database keeps of it. Make a new one under Tokens, or give this one \
-                     with the environment variable ALLOWED_TOKENS"
+                Texts::new(
+                    format!(
+                        "少于 {MIN_TOKEN} 个字符的令牌可能从数据库保存的内容中被猜出。请在“令牌”页\
+                         创建新的，或用环境变量 ALLOWED_TOKENS 提供它"
+                    ),
+                    format!(
+                        "a token of fewer than {MIN_TOKEN} characters could be guessed from what \
+                         the database keeps of it. Make a new one under Tokens, or give this one \
+                         with the environment variable ALLOWED_TOKENS"
+                    ),
                 ),
             );
         }

@@ -7,6 +7,7 @@ use reqwest::Url;
 use vault::Secret;
 
 use super::{Route, digest};
+use crate::settings::Text;
 
 /// The word in `PROXIES` for the way without a proxy.
 const DIRECT: &str = "direct";
@@ -30,21 +31,27 @@ impl Proxy {
     ///
     /// # Errors
     /// What is wrong with it, without quoting it: it may hold a password.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, Text> {
         let with_scheme = match text.contains("://") {
             true => text.to_owned(),
             false => format!("http://{text}"),
         };
         let Ok(url) = Url::parse(&with_scheme) else {
-            return Err("is no address");
+            return Err(Text {
+                zh: "不是地址",
+                en: "is no address",
+            });
         };
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err("has something after its port");
+            return Err(Text {
+                zh: "端口后面有多余的内容",
+                en: "has something after its port",
+            });
         }
         Self::at(&url, None)
     }
 
-    fn at(url: &Url, auth: Option<HeaderValue>) -> Result<Self, &'static str> {
+    fn at(url: &Url, auth: Option<HeaderValue>) -> Result<Self, Text> {
         // The proxy looks names up: here they may be answered wrongly on purpose, and what is
         // asked for is told to whoever answers.
         let (scheme, usual_port) = match url.scheme() {
@@ -52,10 +59,18 @@ impl Proxy {
             "https" => ("https", 443),
             "socks5" | "socks5h" => ("socks5h", SOCKS_PORT),
             "socks4" | "socks4a" => ("socks4a", SOCKS_PORT),
-            _ => return Err("begins with none of http://, https://, socks5://"),
+            _ => {
+                return Err(Text {
+                    zh: "不以 http://、https:// 或 socks5:// 开头",
+                    en: "begins with none of http://, https://, socks5://",
+                });
+            }
         };
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err("has no host");
+            return Err(Text {
+                zh: "没有主机名",
+                en: "has no host",
+            });
         };
         let port = url.port().unwrap_or(usual_port);
         let credential = match (url.username(), url.password()) {
@@ -140,7 +155,7 @@ impl Proxies {
     ///
     /// # Errors
     /// Which one is wrong (from 1), and in what way.
-    pub(crate) fn of(items: &[String]) -> Result<Self, (usize, &'static str)> {
+    pub(crate) fn of(items: &[String]) -> Result<Self, (usize, Text)> {
         let mut routes = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let route = match item.eq_ignore_ascii_case(DIRECT) {
@@ -193,7 +208,7 @@ mod tests {
             ("http://host:99999", "no address"),
         ] {
             let refused = Proxy::parse(text).unwrap_err();
-            assert!(refused.contains(why), "{text}: {refused}");
+            assert!(refused.en.contains(why), "{text}: {}", refused.en);
         }
         let items = ["direct".to_owned(), "vmess://secret".to_owned()];
         assert_eq!(Proxies::of(&items).unwrap_err().0, 2);

@@ -87,26 +87,45 @@ pub struct Text {
 }
 
 impl Kind {
-    /// What is accepted, to complete "expected is …".
-    pub fn accepted(self) -> String {
+    /// What is accepted, to complete "expected is …" and “请填写…”.
+    pub fn accepted(self) -> Texts {
         match self {
-            Self::Text => "a text".to_owned(),
-            Self::List => {
-                "a list: [\"a\",\"b\"], or separated by commas, semicolons or lines".to_owned()
-            }
-            Self::Integer(from, to) => format!("a whole number from {from} to {to}"),
-            Self::Url => "an address that begins with https:// or http://, without user, \
-                          query or fragment"
-                .to_owned(),
-            Self::Ip => "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for \
-                         every network it is in"
-                .to_owned(),
-            Self::Boolean => "true or false".to_owned(),
-            Self::Folder => "the path of a folder".to_owned(),
-            Self::File => "the path of a file, or its content (PEM)".to_owned(),
-            Self::Map => "a JSON object of names and texts, e.g. {\"name\":\"value\"}".to_owned(),
-            Self::TimeZone => "the IANA name of a time zone, e.g. Asia/Shanghai".to_owned(),
-            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Text => Texts::new("文本", "a text"),
+            Self::List => Texts::new(
+                "列表：[\"a\",\"b\"]，或用逗号、分号、换行分隔",
+                "a list: [\"a\",\"b\"], or separated by commas, semicolons or lines",
+            ),
+            Self::Integer(from, to) => Texts::new(
+                format!("{from} 至 {to} 之间的整数"),
+                format!("a whole number from {from} to {to}"),
+            ),
+            Self::Url => Texts::new(
+                "以 https:// 或 http:// 开头的地址，不含用户名、查询参数和片段",
+                "an address that begins with https:// or http://, without user, query or fragment",
+            ),
+            Self::Ip => Texts::new(
+                "IP 地址：127.0.0.1 仅限本机，0.0.0.0 或 :: 为全部网络",
+                "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 or :: for every network \
+                 it is in",
+            ),
+            Self::Boolean => Texts::new("true 或 false", "true or false"),
+            Self::Folder => Texts::new("目录路径", "the path of a folder"),
+            Self::File => Texts::new(
+                "文件路径或文件内容（PEM）",
+                "the path of a file, or its content (PEM)",
+            ),
+            Self::Map => Texts::new(
+                "JSON 对象，例如 {\"名称\":\"值\"}",
+                "a JSON object of names and texts, e.g. {\"name\":\"value\"}",
+            ),
+            Self::TimeZone => Texts::new(
+                "时区的 IANA 名称，例如 Asia/Shanghai",
+                "the IANA name of a time zone, e.g. Asia/Shanghai",
+            ),
+            Self::Choice(words) => Texts::new(
+                format!("其中之一：{}", words.join("、")),
+                format!("one of {}", words.join(", ")),
+            ),
         }
     }
 }

@@ -104,7 +104,7 @@ const ROUTING: Text = Text {
     en: "Not needed: the paths that clients use all work as they are.",
 };
 const HEALTH: Text = Text {
-    zh: "不需要：密钥的状态由 Google 的答复决定，额度用完的密钥会休息到额度恢复，被拒绝的密钥会停用。",
+    zh: "不需要：密钥的状态由 Google 的答复决定，额度用完的密钥会冷却到额度恢复，被拒绝的密钥会停用。",
     en: "Not needed: what Google answers decides about a key. One without quota rests until it \
          has some again, one that is refused is no longer used.",
 };
@@ -131,12 +131,16 @@ const SHOWN_BY_TOKEN: Text = Text {
     en: "Chosen for each client token in the panel: how thoughts and media are shown.",
 };
 const SPEECH: Text = Text {
-    zh: "暂不支持 OpenAI 格式的语音接口；Gemini 原生接口可以生成语音。",
-    en: "OpenAI's speech route is not supported yet; Gemini's own routes can speak.",
+    zh: "不需要：已支持 OpenAI 语音接口（/v1/audio/speech），模型、音色和语速由客户端在请求中指定。",
+    en: "Not needed: OpenAI's speech route (/v1/audio/speech) works, and model, voice and speed \
+         are in each request.",
 };
 const IMAGES: Text = Text {
-    zh: "暂不支持 Imagen 图片接口；能生成图片的 Gemini 模型可以直接使用。",
-    en: "The route for Imagen is not supported yet; Gemini's models that draw can be used.",
+    zh: "不需要：Google 已停用 Imagen。OpenAI 图像接口（/v1/images/generations、/v1/images/edits）由\
+         能生成图片的 Gemini 模型回答，见 MODEL_MAP；付费密钥在“密钥”页标记。",
+    en: "Not needed: Google has shut Imagen down. OpenAI's images routes (/v1/images/generations, \
+         /v1/images/edits) are answered by Gemini models that draw, see MODEL_MAP; paid keys are \
+         marked on the Keys page.",
 };
 const IMAGE_HOSTS: Text = Text {
     zh: "不支持图床：图片直接在答复里返回，不会发给第三方。",
@@ -161,8 +165,9 @@ const ALWAYS_LIMITED: Text = Text {
          ERROR_DETAIL_DAYS and DATABASE_LIMIT_MB.",
 };
 const FILES: Text = Text {
-    zh: "暂不支持 Files 接口；Google 自己会在 48 小时后删除文件。",
-    en: "The Files API is not supported yet; Google deletes files after 48 hours itself.",
+    zh: "不需要：Google 会在 48 小时后自动删除文件，每个客户端令牌也只看得到自己的文件。",
+    en: "Not needed: Google deletes files after 48 hours itself, and every client token sees its \
+         own files only.",
 };
 
 /// Every setting of the original (v2.2.8), in its order.

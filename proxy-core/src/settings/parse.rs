@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contract::admin::Texts;
 use dialect::ModelMap;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::tz::TimeZone;
 use vault::Secret;
 
-use super::{Declaration, Kind};
+use super::{Declaration, Kind, Text};
 use crate::egress::Proxies;
 use crate::pool::Caps;
 
@@ -21,7 +22,7 @@ pub struct SettingError {
     /// What was found; `None` when it must not be shown.
     pub found: Option<String>,
     /// What is wrong with it, and what is accepted.
-    pub reason: String,
+    pub reason: Texts,
 }
 
 impl fmt::Display for SettingError {
@@ -30,12 +31,12 @@ impl fmt::Display for SettingError {
             Some(found) => write!(
                 f,
                 "{}={found} is not acceptable: {}",
-                self.name, self.reason
+                self.name, self.reason.en
             ),
             None => write!(
                 f,
                 "{} is not acceptable (its value is not shown): {}",
-                self.name, self.reason
+                self.name, self.reason.en
             ),
         }
     }
@@ -44,7 +45,7 @@ impl fmt::Display for SettingError {
 impl std::error::Error for SettingError {}
 
 /// A demand on a text, or on each text of a list, beyond its type.
-pub(super) type Rule = fn(&str) -> Result<(), String>;
+pub(super) type Rule = fn(&str) -> Result<(), Text>;
 
 /// A setting and the text found for it.
 pub(super) struct Found<'a> {
@@ -84,16 +85,20 @@ impl<'a> Found<'a> {
             .map_err(|reason| self.refused(reason))
     }
 
-    fn refused(&self, reason: String) -> SettingError {
+    fn refused(&self, reason: impl Into<Texts>) -> SettingError {
         SettingError {
             name: self.declaration.name,
             found: (!self.declaration.secret).then(|| self.text.clone()),
-            reason,
+            reason: reason.into(),
         }
     }
 
     fn wrong_kind(&self) -> SettingError {
-        self.refused(format!("expected is {}", self.declaration.kind.accepted()))
+        let accepted = self.declaration.kind.accepted();
+        self.refused(Texts::new(
+            format!("请填写{}", accepted.zh),
+            format!("expected is {}", accepted.en),
+        ))
     }
 
     fn integer(&self) -> Result<u32, SettingError> {
@@ -118,11 +123,17 @@ impl Value for Vec<Secret> {
         for (at, item) in list_items(&found.text).into_iter().enumerate() {
             // Whatever is sent in a header must be visible ASCII (RFC 9110 §5.5).
             if !item.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(found.refused(format!(
-                    "number {} of the list has a space or a character that is not ASCII; \
-                     expected is {}",
-                    at + 1,
-                    found.declaration.kind.accepted()
+                let (number, accepted) = (at + 1, found.declaration.kind.accepted());
+                return Err(found.refused(Texts::new(
+                    format!(
+                        "列表第 {number} 项含有空格或非 ASCII 字符；请填写{}",
+                        accepted.zh
+                    ),
+                    format!(
+                        "number {number} of the list has a space or a character that is not \
+                         ASCII; expected is {}",
+                        accepted.en
+                    ),
                 )));
             }
             found.check(&item)?;
@@ -208,15 +219,30 @@ impl Value for CustomHeaders {
         ];
         let mut headers = HeaderMap::new();
         for (name, value) in map_items(&found.text).ok_or_else(|| found.wrong_kind())? {
-            let refused = |why: &str| found.refused(format!("the header {name:?} {why}"));
-            let parsed: HeaderName = name
-                .parse()
-                .map_err(|_| refused("is not the name of a header: letters, digits and hyphens"))?;
+            let refused = |zh: &str, en: &str| {
+                found.refused(Texts::new(
+                    format!("请求头 {name:?} {zh}"),
+                    format!("the header {name:?} {en}"),
+                ))
+            };
+            let parsed: HeaderName = name.parse().map_err(|_| {
+                refused(
+                    "不是有效的名称：只能用字母、数字和连字符",
+                    "is not the name of a header: letters, digits and hyphens",
+                )
+            })?;
             if OURS.contains(&parsed) {
-                return Err(refused("is set by Gemini Balance itself; leave it out"));
+                return Err(refused(
+                    "由 Gemini Balance 自己设置，请删去",
+                    "is set by Gemini Balance itself; leave it out",
+                ));
             }
-            let mut value = HeaderValue::from_str(&value)
-                .map_err(|_| refused("has a value with characters that a header cannot hold"))?;
+            let mut value = HeaderValue::from_str(&value).map_err(|_| {
+                refused(
+                    "的值含有请求头不允许的字符",
+                    "has a value with characters that a header cannot hold",
+                )
+            })?;
             value.set_sensitive(true);
             headers.insert(parsed, value);
         }
@@ -227,9 +253,17 @@ impl Value for CustomHeaders {
 impl Value for Proxies {
     fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
         Self::of(&list_items(&found.text)).map_err(|(number, why)| {
-            found.refused(format!(
-                "number {number} of the list {why}; expected are addresses like \
-                 http://127.0.0.1:7890 or socks5://user:password@host:1080, or direct"
+            found.refused(Texts::new(
+                format!(
+                    "列表第 {number} 项{}；请填写 http://127.0.0.1:7890 或 \
+                     socks5://user:password@host:1080 这样的地址，或者 direct",
+                    why.zh
+                ),
+                format!(
+                    "number {number} of the list {}; expected are addresses like \
+                     http://127.0.0.1:7890 or socks5://user:password@host:1080, or direct",
+                    why.en
+                ),
             ))
         })
     }
@@ -239,9 +273,15 @@ impl Value for ModelMap {
     fn parse(found: &Found<'_>) -> Result<Self, SettingError> {
         let rows = map_items(&found.text).ok_or_else(|| found.wrong_kind())?;
         for (pattern, model) in &rows {
-            let refused = |why: &str| found.refused(format!("the row {pattern:?} {why}"));
+            let refused = |zh: &str, en: &str| {
+                found.refused(Texts::new(
+                    format!("{pattern:?} 这一行{zh}"),
+                    format!("the row {pattern:?} {en}"),
+                ))
+            };
             if pattern.is_empty() {
                 return Err(refused(
+                    "没有名称：请写客户端发送的模型名，可以含 *",
                     "has no name: write the name that clients send, or * in it",
                 ));
             }
@@ -249,6 +289,7 @@ impl Value for ModelMap {
             let named = Self::new([]).read(model);
             if model.is_empty() || model.contains('*') || named.is_err() {
                 return Err(refused(
+                    "没有指向 Gemini 模型名，例如 gemini-3.8-flash",
                     "does not lead to the name of a Gemini model, e.g. gemini-3.8-flash",
                 ));
             }
@@ -273,9 +314,15 @@ impl Value for ModelLimits {
                 })
                 .collect();
             let Some([rpm, tpm, rpd]) = parts.as_deref() else {
-                return Err(found.refused(format!(
-                    "the limits of {model:?} are not three numbers (or -) like 10/250000/20: \
-                     requests a minute, tokens a minute, requests a day"
+                return Err(found.refused(Texts::new(
+                    format!(
+                        "{model:?} 的限额不是 10/250000/20 这样的三个数字（或 -）：每分钟请求数、\
+                         每分钟 Token 数、每日请求数"
+                    ),
+                    format!(
+                        "the limits of {model:?} are not three numbers (or -) like 10/250000/20: \
+                         requests a minute, tokens a minute, requests a day"
+                    ),
                 )));
             };
             let caps = Caps {
@@ -451,7 +498,7 @@ pub(crate) fn list_items(text: &str) -> Vec<String> {
 
 /// The values of example files, which everybody knows: one that was left in place would let
 /// anybody in, or be no key at all.
-pub(crate) fn refuse_placeholder(text: &str) -> Result<(), String> {
+pub(crate) fn refuse_placeholder(text: &str) -> Result<(), Text> {
     const KNOWN: [&str; 10] = [
         "sk-123456",
         "sk-1234567890",
@@ -470,19 +517,23 @@ pub(crate) fn refuse_placeholder(text: &str) -> Result<(), String> {
         || lower.starts_with('<')
         || lower.contains("xxxxxxxx");
     if looks_like_one || KNOWN.contains(&lower.as_str()) {
-        return Err(
-            "it is still the value of an example, which everybody knows; put your own in its place"
-                .to_owned(),
-        );
+        return Err(Text {
+            zh: "这仍是示例中的值，人人都知道；请换成您自己的",
+            en: "it is still the value of an example, which everybody knows; put your own in its \
+                 place",
+        });
     }
     Ok(())
 }
 
 /// The name of a model, as lists show it.
-pub(super) fn model_name(text: &str) -> Result<(), String> {
+pub(super) fn model_name(text: &str) -> Result<(), Text> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@/".contains(c);
     if text.chars().all(fits) {
         return Ok(());
     }
-    Err("expected is the name of a model, e.g. gemini-2.5-flash".to_owned())
+    Err(Text {
+        zh: "请填写模型名，例如 gemini-2.5-flash",
+        en: "expected is the name of a model, e.g. gemini-2.5-flash",
+    })
 }

@@ -109,8 +109,8 @@ settings! {
     /// A password for the panel; see [`Settings::panel_token`].
     auth_token: Option<Secret> = Access "AUTH_TOKEN" "auth-token" Kind::Text,
         default "", Live secret, check refuse_placeholder;
-        zh "面板口令" "登录面板用的口令；留空时使用 ALLOWED_TOKENS 的第一个。";
-        en "Panel token" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
+        zh "面板密码" "登录面板用的密码；留空时使用 ALLOWED_TOKENS 的第一个。";
+        en "Panel password" "Signs in to the panel; when empty, the first of ALLOWED_TOKENS does.";
     /// Whether the second factor is switched off at the start: the way back for whoever has
     /// lost it and cannot run a command.
     reset_second_factor: bool = Access "RESET_SECOND_FACTOR" "reset-second-factor" Kind::Boolean,
@@ -176,7 +176,7 @@ settings! {
         en "Pause of one way out (ms)" "How long after each other calls leave through the same proxy (or straight), on average and never quite alike, so that many do not leave at the same moment. 0 means no pause.";
     /// How long a request waits for a key.
     patience: Duration = Upstream "PATIENCE" "patience" Kind::Integer(0, 3600), default "30", Live;
-        zh "等待密钥（秒）" "所有密钥都在休息时，请求最多等多久；知道等不到时立即返回 429。客户端可以用请求头 x-patience 缩短。0 表示不等。";
+        zh "等待密钥（秒）" "所有密钥都在冷却时，请求最多等多久；知道等不到时立即返回 429。客户端可以用请求头 x-patience 缩短。0 表示不等。";
         en "Wait for a key (seconds)" "How long a request waits when every key rests; when it is known that none is back by then, the client gets 429 at once. A client may lower it with the header x-patience. 0 means not at all.";
     /// How many requests may wait for one model.
     wait_queue: u32 = Upstream "WAIT_QUEUE" "wait-queue" Kind::Integer(0, 100_000), default "200", Live;
@@ -335,8 +335,8 @@ settings! {
         en "MySQL CA certificate" "What the database server's certificate is checked with: the path of a file, or the PEM text itself (e.g. the ca.pem that Aiven gives).";
     /// What the master key is made from, instead of a key file.
     secret_key: Option<Secret> = Data "SECRET_KEY" "secret-key" Kind::Text, default "", Environment secret;
-        zh "主密钥" "用来加密数据库中的密钥：32 字节（十六进制或 base64），或至少 16 个字符的口令；留空时使用数据目录中的 master.key。";
-        en "Master key" "Seals the keys in the database: 32 bytes (hexadecimal or base64) or a passphrase of 16 characters or more; when empty, the file master.key in the data folder does.";
+        zh "主密钥" "用来加密数据库中的密钥：32 字节（十六进制或 base64），或至少 16 个字符的口令；留空时，SQLite 使用数据目录中的 master.key；使用 MySQL 时则不保存机密。";
+        en "Master key" "Seals the keys in the database: 32 bytes (hexadecimal or base64) or a passphrase of 16 characters or more; when empty, SQLite uses the file master.key in the data folder; with MySQL, secrets are then not stored.";
     /// Hours between two backups of the SQLite database; 0: none.
     backup_every_hours: u32 = Data "BACKUP_EVERY_HOURS" "backup-every-hours" Kind::Integer(0, 8760),
         default "24", Live;
@@ -401,22 +401,28 @@ impl Settings {
             }
         }
         let nowhere = self.mysql_host.is_empty() && self.mysql_socket.is_empty();
-        let missing = |name, reason: &str| SettingError {
+        let missing = |name, reason: Text| SettingError {
             name,
             found: Some(String::new()),
-            reason: reason.to_owned(),
+            reason: reason.into(),
         };
         let mut errors = Vec::new();
         if self.uses_mysql() && nowhere {
             errors.push(missing(
                 "MYSQL_HOST",
-                "DATABASE_TYPE is mysql, so the host (or MYSQL_SOCKET) must be given",
+                Text {
+                    zh: "DATABASE_TYPE 为 mysql，因此必须填写主机（或 MYSQL_SOCKET）",
+                    en: "DATABASE_TYPE is mysql, so the host (or MYSQL_SOCKET) must be given",
+                },
             ));
         }
         if self.uses_mysql() && self.mysql_user.is_empty() {
             errors.push(missing(
                 "MYSQL_USER",
-                "the database is MySQL, so the user must be given",
+                Text {
+                    zh: "数据库是 MySQL，因此必须填写用户名",
+                    en: "the database is MySQL, so the user must be given",
+                },
             ));
         }
         if errors.is_empty() {

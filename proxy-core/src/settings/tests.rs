@@ -431,7 +431,7 @@ fn document() -> String {
         text += &format!(
             "| `{}`{marks} | {default} | {} | {} |\n",
             declaration.name,
-            cell(&declaration.kind.accepted()),
+            cell(&declaration.kind.accepted().en),
             cell(declaration.help.en),
         );
         let next = DECLARATIONS

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract::admin::{Actor, AuditAction, Origin, Sealing, SettingProblem, Takeover};
+use contract::admin::{Actor, AuditAction, Origin, Sealing, SettingProblem, Takeover, Texts};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use vault::Secret;
 
@@ -158,7 +158,10 @@ impl Store {
                 } else {
                     report.ignored.push(SettingProblem {
                         name: "AUTH_TOKEN".into(),
-                        reason: "the panel has a password of its own, which stays".into(),
+                        reason: Texts::new(
+                            "面板已有自己的密码，予以保留",
+                            "the panel has a password of its own, which stays",
+                        ),
                     });
                 }
             }

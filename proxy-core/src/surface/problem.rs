@@ -176,7 +176,7 @@ impl Problem {
             format!(
                 "The request is larger than {} MB, the most this server takes. Send less, or \
                  raise MAX_BODY_MB.",
-                limit / 1_000_000
+                limit / (1024 * 1024)
             ),
         )
     }
@@ -256,7 +256,10 @@ impl Problem {
             ),
             Failure::Unreachable(why) => Self::new(
                 StatusCode::BAD_GATEWAY,
-                format!("Google cannot be reached: {why}. Check the network, then ask again."),
+                format!(
+                    "Google cannot be reached: {why}. The Check-up page of Gemini Balance says \
+                     what is wrong on the way; often a proxy is needed."
+                ),
             ),
         }
     }

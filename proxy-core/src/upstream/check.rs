@@ -52,7 +52,10 @@ impl Upstream {
             ok: outcome == Outcome::Answered,
             answered: !matches!(
                 outcome,
-                Outcome::Unreachable | Outcome::TooSlow | Outcome::Overloaded
+                Outcome::Unreachable
+                    | Outcome::TooSlow
+                    | Outcome::Overloaded
+                    | Outcome::Quota { .. }
             ),
             message,
             latency,

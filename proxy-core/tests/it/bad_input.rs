@@ -85,12 +85,12 @@ async fn an_unknown_model_is_said_to_be_so_and_costs_no_key_anything() {
 
 #[tokio::test]
 async fn fifty_megabytes_are_refused_when_the_limit_is_lower_and_the_client_can_read_why() {
-    let world = World::start(1, |google| google, &[("MAX_BODY_MB", "20")]).await;
+    let world = World::start(1, |google| google, &[("MAX_BODY_MB", "40")]).await;
     let response = world.gemini(GENERATE, vec![b' '; 50_000_000]).await;
     assert_eq!(response.status(), 413);
     let message = body(response).await["error"]["message"].to_string();
     assert!(
-        message.contains("20 MB") && message.contains("MAX_BODY_MB"),
+        message.contains("40 MB") && message.contains("MAX_BODY_MB"),
         "{message}"
     );
     assert!(world.google.requests().is_empty());

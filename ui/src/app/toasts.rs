@@ -57,7 +57,15 @@ impl Toasts {
         self.show(Toast {
             tone: Tone::Danger,
             title: lang.error_title(error.code),
-            body: Some(format!("{} {}", lang.error_hint(error), error.message).into()),
+            body: Some(
+                format!(
+                    "{} {} {}",
+                    lang.error_hint(error),
+                    lang.t("error.detail"),
+                    error.message
+                )
+                .into(),
+            ),
             undo: None,
         });
     }

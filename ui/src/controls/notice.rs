@@ -106,7 +106,7 @@ pub fn ErrorNote(props: &ErrorNoteProps) -> Html {
         >
             <p>{ lang.error_hint(error) }</p>
             if !stands_still && !error.message.is_empty() {
-                <p class="gb-detail">{ &error.message }</p>
+                <p class="gb-detail">{ lang.t("error.detail") }{ " " }{ &error.message }</p>
             }
         </Notice>
     )

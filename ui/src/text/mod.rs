@@ -11,6 +11,7 @@ mod zone;
 
 use std::fmt::Display;
 
+use contract::admin::Texts;
 use contract::{ApiError, ErrorCode};
 use serde::Serialize;
 use yew::AttrValue;
@@ -78,6 +79,14 @@ impl Lang {
     pub fn n(self, key: &str, n: u64) -> AttrValue {
         let form = if n == 1 { "one" } else { "other" };
         self.f(&format!("{key}.{form}"), &[("n", &number(n))])
+    }
+
+    /// The text of this language, of a text that came in both.
+    pub fn pick(self, texts: &Texts) -> AttrValue {
+        match self {
+            Self::En => texts.en.clone().into(),
+            Self::Zh => texts.zh.clone().into(),
+        }
     }
 
     /// The text of one variant of an enum of the contract, e.g. `keys.reject.suspended`.

@@ -93,7 +93,7 @@ fn every_error_has_a_title_and_a_way_out() {
         E::PasswordAgain => E::PasswordAgain,
         E::SecondFactorNeeded => E::SecondFactorNeeded,
         E::WrongSecondFactor => E::WrongSecondFactor,
-        E::Changed => E::Changed, E::SealingKeyNeeded => E::SealingKeyNeeded,
+        E::Changed => E::Changed, E::Busy => E::Busy, E::SealingKeyNeeded => E::SealingKeyNeeded,
         E::Unreachable => E::Unreachable, E::Internal => E::Internal,
         E::AccountRefused => E::AccountRefused, E::CardNeeded => E::CardNeeded,
         E::QuotaExceeded => E::QuotaExceeded, E::NameTaken => E::NameTaken,
@@ -140,10 +140,11 @@ fn everything_that_a_check_up_finds_has_its_texts() {
         F::KeyAccepted => F::KeyAccepted, F::KeyRefused => F::KeyRefused,
         F::KeyUnknown => F::KeyUnknown, F::KeyNone => F::KeyNone, F::KeyNoneUsable => F::KeyNoneUsable,
         F::TokenThere => F::TokenThere, F::TokenNone => F::TokenNone,
+        F::TokenUnknown => F::TokenUnknown,
         F::PortAnswers => F::PortAnswers, F::PortSilent => F::PortSilent,
         F::PortForeign => F::PortForeign, F::DatabaseReady => F::DatabaseReady,
         F::DatabaseAway => F::DatabaseAway, F::SealingOn => F::SealingOn,
-        F::SealingOff => F::SealingOff,
+        F::SealingOff => F::SealingOff, F::SecretsNotStored => F::SecretsNotStored,
     );
     every_one_has(
         all.iter()
@@ -160,8 +161,8 @@ fn everything_that_a_check_up_finds_has_its_texts() {
         F::ClockRight,
         F::ClockUnknown,
         F::KeyAccepted,
-        F::KeyUnknown,
         F::TokenThere,
+        F::TokenUnknown,
         F::PortAnswers,
         F::DatabaseReady,
         F::SealingOn,

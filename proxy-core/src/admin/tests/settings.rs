@@ -108,7 +108,7 @@ async fn nothing_is_saved_unless_all_is_acceptable_and_nobody_else_was_faster() 
     let reasons: Vec<_> = report
         .problems
         .iter()
-        .map(|problem| (problem.name.as_str(), problem.reason.as_str()))
+        .map(|problem| (problem.name.as_str(), problem.reason.en.as_str()))
         .collect();
     let reason = |name: &str| reasons.iter().find(|(of, _)| *of == name).unwrap().1;
     assert!(reason("TIME_OUT").contains("from 1 to 3600"), "{reasons:?}");
@@ -127,7 +127,10 @@ async fn nothing_is_saved_unless_all_is_acceptable_and_nobody_else_was_faster() 
 
     // The last way in cannot be taken away.
     let report = world.patch(json!({"AUTH_TOKEN": ""}), false).await;
-    assert!(report.problems[0].reason.contains("password"), "{report:?}");
+    assert!(
+        report.problems[0].reason.en.contains("password"),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -590,7 +593,10 @@ async fn an_import_neither_doubles_nor_revives_a_token() {
     let report = import(text).await;
     assert!(report.tokens_added.is_empty());
     assert_eq!(report.ignored[0].name, "ALLOWED_TOKENS 2");
-    assert!(report.ignored[0].reason.contains("revoked"), "{report:?}");
+    assert!(
+        report.ignored[0].reason.en.contains("revoked"),
+        "{report:?}"
+    );
     assert_eq!(world.get::<Vec<TokenView>>("/api/tokens").await.len(), 1);
     let core = core(&world);
     assert!(

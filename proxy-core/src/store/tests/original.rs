@@ -297,8 +297,8 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             "SOMETHING_ELSE",
         ]
     );
-    assert!(report.ignored[0].reason.contains("number 2"), "{report:?}");
-    assert!(report.ignored.iter().all(|one| !one.reason.is_empty()));
+    assert!(report.ignored[0].reason.en.contains("number 2"), "{report:?}");
+    assert!(report.ignored.iter().all(|one| !one.reason.en.is_empty()));
     let text = shown(&report);
     for secret in SECRETS {
         assert!(!text.contains(secret), "{secret}");
@@ -598,7 +598,7 @@ async fn what_nobody_chose_there_is_not_taken_for_a_choice(world: World) {
     assert_eq!(report.settings, ["ERROR_DETAIL_DAYS", "SESSION_HOURS"]);
     let ignored: Vec<&str> = report.ignored.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(ignored, ["SHOW_SEARCH_LINK", "TIMEZONE"]);
-    assert!(report.ignored[1].reason.contains("TZ"));
+    assert!(report.ignored[1].reason.en.contains("TZ"));
     let saved = store.saved_settings().await.unwrap();
     assert_eq!(saved["SESSION_HOURS"].value, "168".into());
     assert_eq!(saved["ERROR_DETAIL_DAYS"].value, "30".into());

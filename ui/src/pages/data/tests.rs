@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use contract::admin::{
-    BackupReason, BackupView, DatabaseState, Engine, Sealing, SettingProblem, Takeover,
+    BackupReason, BackupView, DatabaseState, Engine, Sealing, SettingProblem, Takeover, Texts,
 };
 
 use super::*;
@@ -108,7 +108,7 @@ async fn a_takeover_tells_what_came_and_why_the_rest_did_not() {
         auth_token: true,
         ignored: vec![SettingProblem {
             name: "PAID_KEY".into(),
-            reason: "a key like others".into(),
+            reason: Texts::new("与其他密钥一样", "a key like others"),
         }],
         ..Takeover::default()
     });

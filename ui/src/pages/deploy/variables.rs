@@ -305,10 +305,7 @@ fn further(
             </div>
         );
     };
-    let help = match lang {
-        Lang::Zh => setting.help.zh.clone(),
-        Lang::En => setting.help.en.clone(),
-    };
+    let help = lang.pick(&setting.help);
     let oninput = {
         let (name, kind) = (name.to_owned(), setting.kind.clone());
         edit.reform(move |text: String| {

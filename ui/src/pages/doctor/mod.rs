@@ -134,7 +134,10 @@ fn one(host: Host, lang: Lang, i: usize, found: &Finding) -> Html {
 /// Whether there is something to do about it.
 fn has_advice(found: &Finding) -> bool {
     matches!(found.state, FindingState::Bad | FindingState::Warning)
-        || found.code == FindingCode::ProxyIgnored
+        || matches!(
+            found.code,
+            FindingCode::ProxyIgnored | FindingCode::KeyUnknown
+        )
 }
 
 /// The page on which it is done.

@@ -128,7 +128,7 @@ pub fn Actions(props: &ActionsProps) -> Html {
                 </Confirm>
             } else if let Some(error) = &sending.error {
                 <span class="gb-bad gb-small" role="alert" data-testid="action-error">
-                    { lang.error_title(error.code) }{ " " }<span class="gb-mono">{ &error.message }</span>
+                    { lang.error_title(error.code) }{ ": " }{ lang.error_hint(error) }{ " " }<span class="gb-mono">{ &error.message }</span>
                 </span>
             }
         </>

@@ -105,6 +105,7 @@ pub fn facts(lang: Lang, remote: &RemoteView, now: Millis) -> Vec<(AttrValue, Ht
                 let said = html!(
                     <>
                         <span class="gb-bad">{ lang.error_title(error.code) }</span>
+                        <div>{ lang.error_hint(error) }</div>
                         <div class="gb-detail">{ &error.message }</div>
                     </>
                 );

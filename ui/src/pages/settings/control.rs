@@ -158,10 +158,7 @@ pub fn control_id(name: &str) -> String {
 
 /// A setting's short name.
 pub fn title(lang: Lang, setting: &SettingView) -> AttrValue {
-    match lang {
-        Lang::Zh => setting.title.zh.clone().into(),
-        Lang::En => setting.title.en.clone().into(),
-    }
+    lang.pick(&setting.title)
 }
 
 fn lines(value: &str) -> u32 {

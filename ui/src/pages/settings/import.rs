@@ -298,10 +298,11 @@ pub struct ReasonsProps {
 /// Names, each with what is the matter with it.
 #[component]
 pub fn Reasons(props: &ReasonsProps) -> Html {
+    let lang = use_lang();
     html!(
         <ul class="gb-reasons">
             { for props.of.iter().map(|problem| html!(
-                <li><code class="gb-mono">{ &problem.name }</code>{ ": " }{ &problem.reason }</li>
+                <li><code class="gb-mono">{ &problem.name }</code>{ ": " }{ lang.pick(&problem.reason) }</li>
             )) }
         </ul>
     )

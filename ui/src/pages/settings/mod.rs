@@ -154,7 +154,7 @@ pub fn Settings(props: &SettingsProps) -> Html {
                         report
                             .problems
                             .into_iter()
-                            .map(|p| (p.name, p.reason.into()))
+                            .map(|p| (p.name, lang.pick(&p.reason)))
                             .collect(),
                     );
                     review.set(None);

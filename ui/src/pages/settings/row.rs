@@ -6,7 +6,6 @@ use super::control::{Control, control_id, title};
 use super::edits::{self, Edit};
 use crate::app::use_lang;
 use crate::controls::{Act, Kind, Moment};
-use crate::text::Lang;
 
 #[derive(PartialEq, Properties)]
 pub struct SettingRowProps {
@@ -24,10 +23,7 @@ pub fn SettingRow(props: &SettingRowProps) -> Html {
     let lang = use_lang();
     let setting = &props.setting;
     let name = &setting.name;
-    let help: AttrValue = match lang {
-        Lang::Zh => setting.help.zh.clone().into(),
-        Lang::En => setting.help.en.clone().into(),
-    };
+    let help = lang.pick(&setting.help);
     let oninput = {
         let setting = setting.clone();
         props

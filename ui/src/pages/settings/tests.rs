@@ -338,7 +338,7 @@ async fn an_import_is_confirmed_only_after_a_preview_without_problems() {
     let mut props = import("A=2", None);
     let problem = SettingProblem {
         name: "A".into(),
-        reason: "not a number".into(),
+        reason: Texts::new("不是数字", "not a number"),
     };
     let problems = vec![problem];
     props.report = Some((TransferReport { problems, ..report }, false));
