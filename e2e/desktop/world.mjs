@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 
 // How long anything may take before the test gives up. Generous: the machine may be busy.
 const PATIENCE = 60_000;
+// How long the driver may take over a click, which takes it milliseconds.
+const CLICK_PATIENCE = 15_000;
 
 const BUS = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -289,13 +291,25 @@ export class Window {
     });
   }
 
+  // A click counts as soon as the page has got it, whatever the driver says: it can lose sight of
+  // an element that goes away with the click, and a second click would wait for it in vain.
   async click(id) {
     await this.until(`«${id}» can be clicked`, async () => {
       const found = await this.#find(id);
       if (!found || !(await ask(`${this.url}/element/${found}/enabled`, "GET"))) return false;
-      // WebDriver itself brings it just to the edge, where the bar of the proxy may be over it.
-      await this.script("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", `[data-testid="${id}"]`);
-      await ask(`${this.url}/element/${found}/click`, "POST", {});
+      await this.script(
+        `const element = document.querySelector(arguments[0]);
+        window.landed = false;
+        element.addEventListener("click", () => (window.landed = true), { once: true });
+        // WebDriver itself brings it just to the edge, where the bar of the proxy may be over it.
+        element.scrollIntoView({ block: "center" });`,
+        `[data-testid="${id}"]`,
+      );
+      try {
+        await ask(`${this.url}/element/${found}/click`, "POST", {}, CLICK_PATIENCE);
+      } catch (error) {
+        if (!(await this.script("return window.landed"))) throw error;
+      }
       return true;
     });
   }
@@ -437,7 +451,10 @@ export async function until(what, check) {
       if (error instanceof GiveUp) throw error;
       last = error;
     }
-    if (performance.now() > end) throw new Error(`waited in vain: ${what}`, { cause: last });
+    if (performance.now() > end) {
+      const why = last ? ` (${last.message})` : "";
+      throw new Error(`waited in vain: ${what}${why}`, { cause: last });
+    }
     await new Promise((done) => setTimeout(done, 100));
   }
 }
@@ -450,12 +467,12 @@ export async function freePort() {
   return port;
 }
 
-async function ask(url, method, body) {
+async function ask(url, method, body, patience = PATIENCE) {
   const answer = await fetch(url, {
     method,
     body: body && JSON.stringify(body),
     headers: { "content-type": "application/json" },
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(patience),
   }).catch((error) => {
     throw new Error(`${method} ${url} ${JSON.stringify(body)}: ${error.message}`, { cause: error });
   });
