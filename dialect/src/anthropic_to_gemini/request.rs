@@ -21,9 +21,6 @@ use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
 use crate::{Endings, ModelMap, Named, Reading};
 
-/// The most that any Gemini model gives. Claude's models give more, and their clients ask.
-const MOST_OUTPUT_TOKENS: u64 = 65_536;
-
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessagesCall {
@@ -565,15 +562,11 @@ fn generation_config<'a>(
             .stop_sequences
             .into_iter()
             .flatten()
-            .filter(|text| !text.is_empty())
             .map(Str::into_cow)
             .collect(),
         response_mime_type: schema.map(|_| "application/json".into()),
         response_json_schema: schema.map(Cow::Borrowed),
-        max_output_tokens: request
-            .max_tokens
-            .filter(|limit| *limit > 0)
-            .map(|limit| limit.min(MOST_OUTPUT_TOKENS)),
+        max_output_tokens: request.max_tokens.filter(|limit| *limit > 0),
         temperature: request.temperature,
         top_p: request.top_p,
         top_k: request.top_k,

@@ -11,7 +11,7 @@ use crate::file_id::{self, Uploads};
 use crate::gemini::request::{
     FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
-use crate::gemini::{Effort, Thinking};
+use crate::gemini::{Effort, Thinking, thinking_taken};
 use crate::media;
 use crate::names::{Renamed, into_legal};
 use crate::openai::chat;
@@ -444,10 +444,7 @@ fn generation_config<'a>(
     };
     let stop = request.stop.take().unwrap_or_default().0.into_iter();
     Ok(GenerationConfig {
-        stop_sequences: stop
-            .filter(|text| !text.is_empty())
-            .map(Str::into_cow)
-            .collect(),
+        stop_sequences: stop.map(Str::into_cow).collect(),
         response_mime_type,
         response_json_schema,
         response_schema: None,
@@ -458,19 +455,14 @@ fn generation_config<'a>(
         max_output_tokens: output_limit(request.max_completion_tokens.or(request.max_tokens)),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),
-        // 0 and -1 are other servers' words for "off"; Google refuses them.
-        top_k: request
-            .top_k
-            .take()
-            .filter(|k| k.as_f64().is_some_and(|k| k > 0.0)),
+        top_k: request.top_k.take(),
         // Google's seed has 32 bits; folding keeps "same seed, same answer".
         #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
         seed: request
             .seed
             .map(|seed| i32::try_from(seed).unwrap_or((seed ^ (seed >> 32)) as i32)),
-        // Many clients send 0 for none, and many models refuse any penalty.
-        presence_penalty: request.presence_penalty.take().filter(is_not_zero),
-        frequency_penalty: request.frequency_penalty.take().filter(is_not_zero),
+        presence_penalty: request.presence_penalty.take(),
+        frequency_penalty: request.frequency_penalty.take(),
         response_logprobs: request.logprobs.filter(|on| *on),
         logprobs: request
             .top_logprobs
@@ -485,10 +477,6 @@ fn generation_config<'a>(
 /// A limit of tokens. Some clients send 0 or -1 for "no limit".
 pub(super) fn output_limit(given: Option<i64>) -> Option<u64> {
     given.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
-}
-
-fn is_not_zero(number: &serde_json::Number) -> bool {
-    number.as_f64() != Some(0.0)
 }
 
 pub(super) type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);
@@ -525,7 +513,7 @@ fn modalities(wanted: Option<Vec<Str<'_>>>) -> Option<Raw<'_>> {
     serde_json::value::to_raw_value(&upper).ok().map(Cow::Owned)
 }
 
-/// Google's own options as they are; else what the client called it in a field or in the model's
+/// Google's own options; else what the client called it in a field or in the model's
 /// name, made legal.
 fn thinking<'a>(
     request: &chat::Request<'_>,
@@ -533,7 +521,7 @@ fn thinking<'a>(
     own: Option<chat::ThinkingConfig<'a>>,
 ) -> Option<ThinkingConfig<'a>> {
     if let Some(own) = own {
-        return Some(own.into());
+        return thinking_taken(own.into(), model);
     }
     let family = Thinking::of(model);
     let openrouter = request.reasoning.as_ref();

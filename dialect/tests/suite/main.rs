@@ -14,6 +14,7 @@ mod fetch;
 mod gemini;
 mod openai_golden;
 mod openai_roundtrip;
+mod ranges;
 mod responses_golden;
 mod responses_roundtrip;
 mod schemas;

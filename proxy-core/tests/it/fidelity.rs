@@ -626,3 +626,54 @@ async fn an_older_model_gets_schemas_that_it_takes() {
     let status = response.status();
     assert_eq!(status, 200, "{}", response.text().await.unwrap());
 }
+
+/// Each is refused by Google, here the strict fake, when it goes there as it is.
+#[tokio::test]
+async fn what_other_vendors_take_is_no_error() {
+    let world = World::with_keys(1).await;
+    let google = |config: Value| json!({"extra_body": {"google": {"thinking_config": config}}});
+    for (model, more) in [
+        (
+            "gemini-2.5-flash-search",
+            json!({"response_format": {"type": "json_object"}}),
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"stop": ["a", "b", "c", "d", "e", "f", "g", "h", "i"]}),
+        ),
+        ("gemini-2.5-flash", json!({"max_tokens": 128_000})),
+        ("gemini-3-pro-image", json!({"max_tokens": 65_536})),
+        ("gemma-3-27b-it", json!({"max_tokens": 65_536})),
+        (
+            "gemini-2.5-flash",
+            google(json!({"thinking_budget": 32_768})),
+        ),
+        ("gemini-2.5-pro", google(json!({"thinking_budget": 0}))),
+        ("gemini-2.5-pro", google(json!({"thinking_level": "high"}))),
+        (
+            "gemini-3.8-flash",
+            google(json!({"thinking_level": "minimal", "thinking_budget": 9})),
+        ),
+        ("gemma-3-27b-it", google(json!({"thinking_budget": 9}))),
+        (
+            "gemini-3.8-flash",
+            json!({"presence_penalty": 2.0, "frequency_penalty": 2.0, "top_k": 0}),
+        ),
+    ] {
+        let mut request = json!({
+            "model": model, "messages": [{"role": "user", "content": "Hello."}],
+        });
+        let request_fields = request.as_object_mut().unwrap();
+        request_fields.extend(more.as_object().unwrap().clone());
+        let response = world.chat(request).await;
+        assert_eq!(response.status(), 200, "{model} {more}");
+    }
+    let request = json!({
+        "model": "claude-sonnet-4-5", "max_tokens": 128_000, "top_k": 0,
+        "messages": [{"role": "user", "content": "Hello."}],
+        "stop_sequences": ["a", "b", "c", "d", "e", "f"],
+    });
+    let response = post(&world, "/v1/messages", &request).await;
+    assert_eq!(response.status(), 200);
+    assert!(response.headers().contains_key("x-gemini-balance-notice"));
+}

@@ -13,7 +13,7 @@ use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
 use crate::file_id::{self, Uploads};
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
-use crate::gemini::{Effort, Thinking};
+use crate::gemini::{Effort, Thinking, thinking_taken};
 use crate::openai::responses as wire;
 use crate::openai_to_gemini::request::{output_format, output_limit};
 use crate::openai_to_gemini::tools::{Wanted, tools};
@@ -269,7 +269,7 @@ fn translate<'a>(
         };
     let logprobs = wants_logprobs(&request);
     let thinking_config = match google.thinking_config {
-        Some(own) => Some(own.into()),
+        Some(own) => thinking_taken(own.into(), model),
         None => thinking(request.reasoning.unwrap_or_default(), (model, endings)),
     };
     Ok(Request {
