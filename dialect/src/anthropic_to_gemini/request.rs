@@ -352,10 +352,10 @@ fn parts<'a>(block: Block<'a>, path: &str) -> Result<Vec<Part<'a>>, Invalid> {
     match (&*block.kind, block.source) {
         ("image", Some(source)) => self::source(source, "image/png", path),
         ("document", Some(source)) => {
-            let mut parts = self::source(source, "application/pdf", path)?;
-            if let Some(title) = block.title.filter(|title| !title.is_empty()) {
-                parts.insert(0, Part::text(title.into_cow()));
-            }
+            let about = [block.title, block.context].into_iter().flatten();
+            let about = about.filter(|text| !text.is_empty());
+            let mut parts: Vec<_> = about.map(|text| Part::text(text.into_cow())).collect();
+            parts.extend(self::source(source, "application/pdf", path)?);
             Ok(parts)
         }
         ("search_result", source) => {

@@ -387,16 +387,11 @@ pub(super) fn by_format<'a>(
 }
 
 pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
-    let by_name = file.filename.as_deref().and_then(media::type_of);
+    let name = file.filename.as_deref();
     if let Some(data) = file.file_data {
-        if media::is_address(&data) {
-            let fallback = by_name.unwrap_or("application/pdf");
-            return media::from_url(data.into_cow(), fallback, &format!("{param}.file_data"));
-        }
-        let declared = by_name.map(Cow::Borrowed);
-        let param = format!("{param}.file_data");
-        return media::inline(declared, data.into_cow(), "application/pdf", &param);
+        return media::of_file(data.into_cow(), name, &format!("{param}.file_data"));
     }
+    let by_name = name.and_then(media::type_of_file);
     if let Some(id) = file.file_id {
         if let Ok(id) = id.parse() {
             return Ok(media::uploaded(by_name, &id));

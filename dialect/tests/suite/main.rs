@@ -12,6 +12,7 @@ mod embeddings;
 mod errors;
 mod fetch;
 mod gemini;
+mod media;
 mod openai_golden;
 mod openai_roundtrip;
 mod ranges;
