@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::client_tools::declaration;
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
 use crate::fetch::{self, Wanted};
@@ -449,6 +450,7 @@ type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>, Invalid> {
     let mut declarations = Vec::new();
     let mut tools = Vec::new();
+    let mut googles = Vec::new();
     for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
         let kind = tool.kind.as_deref().unwrap_or("custom");
         if kind == "custom" {
@@ -464,12 +466,11 @@ fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>,
                     .map(Cow::Borrowed),
                 parameters: None,
             });
-        } else if kind.starts_with("web_search_") {
-            tools.push(Tool::GoogleSearch(Empty {}));
-        } else if kind.starts_with("web_fetch_") {
-            tools.push(Tool::UrlContext(Empty {}));
-        } else if kind.starts_with("code_execution_") {
-            tools.push(Tool::CodeExecution(Empty {}));
+        } else if let Some(own) = google_tool(kind) {
+            tools.push(own);
+            googles.push(tool.name);
+        } else if let Some(known) = declaration(kind, tool.name.clone().into_cow()) {
+            declarations.push(known);
         } else if !kind.starts_with("tool_search_tool_") {
             // Searching for tools is not needed: all of them are declared.
             return Err(Invalid::new(
@@ -493,15 +494,27 @@ fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>,
     let mut renamed = Renamed::default();
     renamed.declare(&mut declarations);
     let config = choice
-        .map(|choice| calling(choice, &declarations))
+        .map(|choice| calling(choice, &declarations, &googles))
         .transpose()?;
     tools.insert(0, Tool::FunctionDeclarations(declarations));
     Ok((tools, config, renamed))
 }
 
+/// Google's tool that does what Anthropic's own of this type does.
+fn google_tool(kind: &str) -> Option<Tool<'static>> {
+    let is = |beginning| kind.starts_with(beginning);
+    match () {
+        () if is("web_search_") => Some(Tool::GoogleSearch(Empty {})),
+        () if is("web_fetch_") => Some(Tool::UrlContext(Empty {})),
+        () if is("code_execution_") => Some(Tool::CodeExecution(Empty {})),
+        () => None,
+    }
+}
+
 fn calling<'a>(
     choice: wire::ToolChoice<'a>,
     declarations: &[FunctionDeclaration<'a>],
+    googles: &[Str<'a>],
 ) -> Result<ToolConfig<'a>, Invalid> {
     let (mode, allowed_function_names) = match (&*choice.kind, choice.name) {
         ("auto", _) => (CallingMode::Auto, Vec::new()),
@@ -509,6 +522,10 @@ fn calling<'a>(
         ("none", _) => (CallingMode::None, Vec::new()),
         ("tool", Some(name)) if declarations.iter().any(|d| d.name == legal(&name)) => {
             (CallingMode::Any, vec![into_legal(name.into_cow())])
+        }
+        // Google cannot be made to use a tool of its own, only kept from using others.
+        ("tool", Some(name)) if googles.iter().any(|own| **own == *name) => {
+            (CallingMode::None, Vec::new())
         }
         ("tool", _) => {
             return Err(Invalid::new(

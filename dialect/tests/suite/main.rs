@@ -4,6 +4,7 @@
 
 mod anthropic_golden;
 mod anthropic_roundtrip;
+mod calls;
 mod clients;
 mod common;
 mod conversations;

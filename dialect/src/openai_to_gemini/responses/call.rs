@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Memory;
 use super::items::{Read, reference, split};
-use super::tools::{Special, choice};
+use super::tools::Special;
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
 use crate::file_id::{self, Uploads};
@@ -255,13 +255,12 @@ fn translate<'a>(
     given.append(&mut read.tools);
     let wanted = Wanted {
         tools: special.declare(given, model)?,
-        choice: request.tool_choice.take().map(choice),
+        choice: request.tool_choice.take(),
         search: endings.search,
         own: google.tools,
         ..Wanted::default()
     };
-    let (tools, tool_config, renamed) = tools(wanted)?;
-    special.renamed = renamed;
+    let (tools, tool_config) = tools(wanted, special)?;
     let (response_mime_type, response_json_schema) =
         match request.text.take().and_then(|text| text.format) {
             None => (None, None),
