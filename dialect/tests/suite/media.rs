@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use dialect::ModelMap;
 use dialect::anthropic_to_gemini::messages_request;
-use dialect::openai_to_gemini::chat_request;
+use dialect::openai::form::{File, Form};
 use dialect::openai_to_gemini::responses::responses_request;
+use dialect::openai_to_gemini::{chat_request, upload_request};
 use serde_json::{Value, json};
 
 use crate::common::json;
@@ -158,5 +159,27 @@ fn a_text_of_many_broken_links_is_read_once() {
     for broken in ["](data:", "[x](data:", "[x](data:image/png;base64,AAAA"] {
         let text = broken.repeat((4 << 20) / broken.len());
         assert_eq!(said(&text)[0]["text"], text);
+    }
+}
+
+#[test]
+fn source_code_can_be_uploaded_as_what_it_is() {
+    for (name, bytes) in [
+        ("main.rs", &b"fn main() {}"[..]),
+        ("Dockerfile", b"FROM scratch"),
+    ] {
+        let file = File {
+            field: "file".to_owned(),
+            name: Some(name.to_owned()),
+            media_type: Some("application/octet-stream".to_owned()),
+            bytes: bytes.into(),
+        };
+        let form = Form {
+            fields: vec![("purpose".to_owned(), "user_data".to_owned())],
+            files: vec![file],
+        };
+        let call = upload_request(&form, "owner", "boundary").unwrap();
+        let body = String::from_utf8(call.body).unwrap();
+        assert!(body.contains("text/plain"), "{body}");
     }
 }
