@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Invalid, Malformed};
 use crate::gemini::request::{Content, Part};
-use crate::media::{accepted, type_of};
+use crate::media::{accepted, sniff, type_of_file, usual};
 use crate::text::{Str, put_json};
 
 /// Something to fetch.
@@ -66,7 +66,7 @@ impl Wanted {
             return Err(self.refused("it holds nothing."));
         }
         let media_type = media_type(declared, path(&self.url), bytes)
-            .unwrap_or_else(|| self.fallback.to_owned());
+            .unwrap_or_else(|| usual(self.fallback, bytes).to_owned());
         let kind = media_type.split('/').next().unwrap_or_default();
         let readable = match kind {
             "image" | "audio" | "video" => true,
@@ -104,7 +104,7 @@ pub(crate) fn media_type(declared: Option<&str>, name: &str, bytes: &[u8]) -> Op
     match (sniff(bytes), declared) {
         (Some(seen), _) => Some(seen.to_owned()),
         (None, Some(declared)) => Some(accepted(declared.into()).into_owned()),
-        (None, None) => type_of(name).map(str::to_owned),
+        (None, None) => type_of_file(name).map(str::to_owned),
     }
 }
 
@@ -117,28 +117,6 @@ pub(crate) fn path(url: &str) -> &str {
         // A host's last label is no extension.
         None => "",
     }
-}
-
-/// What the first bytes of well-known files say.
-fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    let at = |from: usize, expected: &[u8]| {
-        bytes
-            .get(from..from + expected.len())
-            .is_some_and(|found| found == expected)
-    };
-    let begins = |expected| at(0, expected);
-    Some(match () {
-        () if begins(b"\x89PNG\r\n\x1a\n") => "image/png",
-        () if begins(b"\xff\xd8\xff") => "image/jpeg",
-        () if begins(b"GIF8") => "image/gif",
-        () if begins(b"%PDF-") => "application/pdf",
-        () if begins(b"RIFF") && at(8, b"WEBP") => "image/webp",
-        () if begins(b"RIFF") && at(8, b"WAVE") => "audio/wav",
-        () if begins(b"ID3") => "audio/mp3",
-        () if begins(b"fLaC") => "audio/flac",
-        () if begins(b"OggS") => "audio/ogg",
-        () => return None,
-    })
 }
 
 /// What of a translated conversation has to be fetched, each address once.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use memchr::{memchr, memchr3, memmem};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine, alphabet};
+use memchr::{memchr, memchr3, memmem, memrchr3};
 
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted};
@@ -51,32 +52,170 @@ const TYPES: [(&str, &str); 36] = [
     ("yaml", "text/plain"),
 ];
 
-/// How base64 of well-known files begins.
-const BEGINNINGS: [(&str, &str); 6] = [
-    ("iVBORw0KGgo", "image/png"),
-    ("/9j/", "image/jpeg"),
-    ("R0lGOD", "image/gif"),
-    ("UklGR", "image/webp"),
-    ("JVBERi0", "application/pdf"),
-    ("SUQz", "audio/mp3"),
+/// Extensions of source code and of other text that Google has no media type for.
+const TEXTS: [&str; 78] = [
+    "asm",
+    "astro",
+    "bash",
+    "bat",
+    "bib",
+    "c",
+    "cc",
+    "cfg",
+    "cjs",
+    "clj",
+    "cmake",
+    "conf",
+    "cpp",
+    "cs",
+    "cts",
+    "cu",
+    "cxx",
+    "dart",
+    "diff",
+    "env",
+    "erl",
+    "ex",
+    "exs",
+    "fs",
+    "go",
+    "gradle",
+    "graphql",
+    "h",
+    "hpp",
+    "hs",
+    "ini",
+    "ipynb",
+    "java",
+    "jl",
+    "js",
+    "jsonc",
+    "jsonl",
+    "jsx",
+    "kt",
+    "kts",
+    "less",
+    "log",
+    "lua",
+    "m",
+    "mjs",
+    "mm",
+    "mts",
+    "ndjson",
+    "nim",
+    "patch",
+    "php",
+    "pl",
+    "pm",
+    "properties",
+    "proto",
+    "ps1",
+    "py",
+    "pyi",
+    "r",
+    "rb",
+    "rs",
+    "rst",
+    "sass",
+    "scala",
+    "scss",
+    "sh",
+    "sql",
+    "srt",
+    "svelte",
+    "swift",
+    "tex",
+    "toml",
+    "ts",
+    "tsv",
+    "tsx",
+    "vue",
+    "yml",
+    "zig",
 ];
+
+/// What a file is taken for that tells nothing of itself.
+const PDF: &str = "application/pdf";
+/// What text is that has no media type of its own at Google.
+const TEXT: &str = "text/plain";
 
 /// The media type for a format (`wav`) or a file name (`a.pdf`).
 pub(crate) fn type_of(format_or_name: &str) -> Option<&'static str> {
-    let (_, extension) = format_or_name
-        .rsplit_once('.')
-        .unwrap_or(("", format_or_name));
+    let extension = extension(format_or_name);
     TYPES
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(extension))
         .map(|(_, media_type)| *media_type)
 }
 
-fn sniff(base64: &str) -> Option<&'static str> {
-    BEGINNINGS
-        .iter()
-        .find(|(beginning, _)| base64.starts_with(beginning))
-        .map(|(_, media_type)| *media_type)
+/// As [`type_of`], for the name of a file, which may be one of source code.
+pub(crate) fn type_of_file(name: &str) -> Option<&'static str> {
+    type_of(name).or_else(|| {
+        let extension = extension(name);
+        let mut texts = TEXTS.iter();
+        let is_text = texts.any(|known| known.eq_ignore_ascii_case(extension));
+        is_text.then_some(TEXT)
+    })
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.')
+        .map_or(name, |(_, extension)| extension)
+}
+
+/// What the first bytes of well-known files say.
+pub(crate) fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    let at = |from: usize, expected: &[u8]| {
+        bytes
+            .get(from..from + expected.len())
+            .is_some_and(|found| found == expected)
+    };
+    let begins = |expected| at(0, expected);
+    Some(match () {
+        () if begins(b"\x89PNG\r\n\x1a\n") => "image/png",
+        () if begins(b"\xff\xd8\xff") => "image/jpeg",
+        () if begins(b"GIF8") => "image/gif",
+        () if begins(b"%PDF-") => PDF,
+        () if begins(b"RIFF") && at(8, b"WEBP") => "image/webp",
+        () if begins(b"RIFF") && at(8, b"WAVE") => "audio/wav",
+        () if begins(b"RIFF") && at(8, b"AVI ") => "video/x-msvideo",
+        () if begins(b"ID3") => "audio/mp3",
+        () if begins(b"fLaC") => "audio/flac",
+        () if begins(b"OggS") => "audio/ogg",
+        () => return None,
+    })
+}
+
+/// How much base64 [`sniff`] looks at, in characters.
+const LOOKED_AT: usize = 16;
+
+/// Reads base64 that may end anywhere: it is the beginning of some, or has no padding.
+const BEGINNING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+fn sniff_base64(data: &str) -> Option<&'static str> {
+    let beginning = data.as_bytes().get(..LOOKED_AT).unwrap_or(data.as_bytes());
+    sniff(&BEGINNING.decode(beginning).ok()?)
+}
+
+/// What a file is whose name and content say nothing: text, if it reads as such, else `fallback`.
+/// Only where files of all kinds are meant: no picture is text.
+pub(crate) fn usual(fallback: &'static str, bytes: &[u8]) -> &'static str {
+    let text = (fallback == PDF).then(|| as_text(bytes));
+    text.flatten().unwrap_or(fallback)
+}
+
+/// The media type of text, if the content reads as such.
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&'static str> {
+    // Escapes colour the logs of many programs.
+    let is_layout = |c: char| matches!(c, '\t' | '\n' | '\x0c' | '\r' | '\x1b');
+    let text = std::str::from_utf8(bytes).ok()?;
+    let is_binary = text.contains(|c: char| c.is_control() && !is_layout(c));
+    (!is_binary).then_some(TEXT)
 }
 
 /// Mends media types that Google refuses although it takes the content.
@@ -109,10 +248,33 @@ pub(crate) fn inline<'a>(
     if data.is_empty() {
         return Err(Invalid::new(param, format!("`{param}` holds no data.")));
     }
-    let media_type = declared
-        .filter(|t| !t.is_empty() && &**t != "application/octet-stream")
-        .unwrap_or_else(|| sniff(&data).unwrap_or(fallback).into());
+    let media_type = declared.filter(|kind| says_something(kind));
+    let media_type = media_type.unwrap_or_else(|| {
+        let seen = sniff_base64(&data).or_else(|| {
+            let bytes = (fallback == PDF).then(|| BEGINNING.decode(data.as_bytes()));
+            Some(usual(fallback, &bytes?.ok()?))
+        });
+        seen.unwrap_or(fallback).into()
+    });
     Ok(Part::inline(accepted(media_type), data))
+}
+
+fn says_something(media_type: &str) -> bool {
+    !media_type.is_empty() && !media_type.ends_with("/octet-stream")
+}
+
+/// A part from a file of any kind: its base64 or an address, and its name, if it has one. What
+/// the name says counts more than what the content looks like.
+pub(crate) fn of_file<'a>(
+    data: Cow<'a, str>,
+    name: Option<&str>,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
+    let named = name.and_then(type_of_file);
+    match is_address(&data) {
+        true => from_url_named(data, named, PDF, param),
+        false => inline(named.map(Cow::Borrowed), data, PDF, param),
+    }
 }
 
 /// Base64 without the line breaks that some encoders put in, which Google refuses.
@@ -129,15 +291,26 @@ pub(crate) fn from_url<'a>(
     fallback: &'static str,
     param: &str,
 ) -> Result<Part<'a>, Invalid> {
+    from_url_named(url, None, fallback, param)
+}
+
+/// The same, with what a name beside the address says.
+pub(crate) fn from_url_named<'a>(
+    url: Cow<'a, str>,
+    named: Option<&'static str>,
+    fallback: &'static str,
+    param: &str,
+) -> Result<Part<'a>, Invalid> {
     if url
         .get(..5)
         .is_some_and(|s| s.eq_ignore_ascii_case("data:"))
     {
-        return from_data_url(url, fallback, param);
+        return from_data_url(url, named, fallback, param);
     }
     if google_reads(&url) {
         return Ok(by_address(None, url));
     }
+    let fallback = named.unwrap_or(fallback);
     let is_web = |scheme: &str| {
         url.get(..scheme.len())
             .is_some_and(|given| given.eq_ignore_ascii_case(scheme))
@@ -263,18 +436,22 @@ fn owned<'a>(part: Part<'_>) -> Part<'a> {
 /// The media whose `](data:` is at `at`: where its Markdown begins, what it is, where it ends.
 fn markdown_at(text: &str, at: usize) -> Option<(usize, Part<'_>, usize)> {
     let (before, after) = (&text[..at], &text[at + DATA_LINK.len()..]);
-    let bracket = before.rfind('[')?;
-    if before[bracket..].contains(['\n', ']']) {
+    // Both ends are looked for no further than to the neighbouring links, so a text of many that
+    // are none is not looked through again for each.
+    let bracket = memrchr3(b'[', b'\n', b']', before.as_bytes())?;
+    if before.as_bytes()[bracket] != b'[' {
         return None;
     }
     let start = match before[..bracket].ends_with('!') {
         true => bracket - 1,
         false => bracket,
     };
-    let length = memchr(b')', after.as_bytes())?;
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let is_part = |byte: &u8| is_base64(byte) || b"-._;,\"".contains(byte);
+    let length = after.bytes().position(|byte| !is_part(&byte))?;
     let (kind, data) = after[..length].split_once(";base64,")?;
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    if data.is_empty() || !data.bytes().all(is_base64) || !kind.contains('/') {
+    let is_link = after.as_bytes()[length] == b')' && data.bytes().all(|byte| is_base64(&byte));
+    if data.is_empty() || !is_link || !kind.contains('/') {
         return None;
     }
     let end = at + DATA_LINK.len() + length + 1;
@@ -297,6 +474,7 @@ pub(crate) fn google_reads(url: &str) -> bool {
 /// `data:[type][;parameters][;base64],data`
 fn from_data_url<'a>(
     url: Cow<'a, str>,
+    named: Option<&'static str>,
     fallback: &'static str,
     param: &str,
 ) -> Result<Part<'a>, Invalid> {
@@ -307,8 +485,11 @@ fn from_data_url<'a>(
         ));
     };
     let head = url[5..comma].to_ascii_lowercase();
-    let media_type = head.split(';').next().unwrap_or_default().to_owned();
-    let declared = Some(Cow::Owned(media_type));
+    let media_type = head.split(';').next().unwrap_or_default();
+    let declared = match says_something(media_type) {
+        true => Some(Cow::Owned(media_type.to_owned())),
+        false => named.map(Cow::Borrowed),
+    };
     if head.ends_with(";base64") {
         let data = match url {
             Cow::Borrowed(url) => Cow::Borrowed(&url[comma + 1..]),
@@ -324,7 +505,7 @@ fn from_data_url<'a>(
         return inline(declared, data, fallback, param);
     }
     let bytes = percent_decoded(&url[comma + 1..]);
-    inline(declared, STANDARD.encode(bytes).into(), "text/plain", param)
+    inline(declared, STANDARD.encode(bytes).into(), TEXT, param)
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 
 use crate::error::Invalid;
-use crate::gemini::models::bare;
+use crate::gemini::models::{bare, without_prefix};
 use crate::gemini::request::ThinkingConfig;
 use crate::gemini::{Effort, Thinking};
 
@@ -36,6 +36,32 @@ pub struct Endings {
     pub search: bool,
     /// `-nothinking`, `-non-thinking`, `-thinking`, `-thinking-2048`, `-high` and the like.
     pub thinking: Option<Amount>,
+}
+
+/// What only some models can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Images.
+    Draw,
+    /// Speech.
+    Speak,
+    /// Transcripts of speech.
+    Hear,
+}
+
+impl Work {
+    /// Whether the model, by its name, can do it.
+    fn fits(self, model: &str) -> bool {
+        let is = |kind| model.contains(kind);
+        match self {
+            Self::Draw => is("image"),
+            Self::Speak => is("-tts"),
+            Self::Hear => {
+                let others = ["image", "-tts", "-live", "embedding"];
+                model.starts_with("gemini") && !others.into_iter().any(is)
+            }
+        }
+    }
 }
 
 /// How much to think, by a name.
@@ -105,6 +131,19 @@ impl ModelMap {
         self.row(name).unwrap_or(name)
     }
 
+    /// The model that does `work` for `name`, where a row says so: one without `*`, which leads
+    /// where its user wants, else the most specific whose model can do it. So a row for all that
+    /// begins with `gpt-` leads no speech to a model that cannot speak.
+    ///
+    /// # Errors
+    /// When the row's model can be no name of a Gemini model.
+    pub(crate) fn worker(&self, name: &str, work: Work) -> Result<Option<String>, Invalid> {
+        let name = without_prefix(name);
+        let mut rows = self.rows.iter().filter(|(pattern, _)| fits(pattern, name));
+        let row = rows.find(|(pattern, model)| pattern == name || work.fits(model));
+        row.map(|(_, model)| bare(of_google(model).0)).transpose()
+    }
+
     fn row(&self, name: &str) -> Option<&str> {
         let mut rows = self.rows.iter();
         let (_, model) = rows.find(|(pattern, _)| fits(pattern, name))?;
@@ -117,10 +156,7 @@ impl ModelMap {
     /// # Errors
     /// When what is left can be no name of a Gemini model.
     pub fn read(&self, requested: &str) -> Result<Named, Invalid> {
-        let name = ["models/", "google/"]
-            .iter()
-            .find_map(|prefix| requested.strip_prefix(prefix))
-            .unwrap_or(requested);
+        let name = without_prefix(requested);
         let exact = self.rows.iter().find(|(pattern, _)| pattern == name);
         let (base, own) = match exact {
             Some(_) => (name, Endings::default()),
@@ -279,6 +315,56 @@ mod tests {
             assert_eq!(read(name), (model.to_owned(), search, thinking), "{name}");
         }
         assert!(ModelMap::default().read("a/b").is_err());
+    }
+
+    #[test]
+    fn a_row_leads_to_a_model_that_can_do_the_work_unless_it_is_for_the_very_name() {
+        use Work::{Draw, Hear, Speak};
+        let usual = ModelMap::default();
+        let owned = |(pattern, model): (&str, &str)| (pattern.to_owned(), model.to_owned());
+        let own = ModelMap::new(
+            [
+                ("gpt-*", "gemini-2.5-pro-low"),
+                ("gpt-*tts*", "gemini-2.5-flash-preview-tts"),
+                ("dall-e*", "models/gemini-3-pro-image"),
+                ("tts-1", "gemini-unheard-of"),
+                ("*", "gemma-3-27b-it"),
+            ]
+            .map(owned),
+        );
+        for (map, name, work, model) in [
+            (&usual, "gpt-image-1", Draw, Some("gemini-3.1-flash-image")),
+            (
+                &usual,
+                "gpt-image-1-mini",
+                Draw,
+                Some("gemini-3.1-flash-image"),
+            ),
+            (&usual, "chatgpt-image-latest", Draw, None),
+            (&usual, "gpt-4o-mini-tts", Speak, None),
+            (&usual, "tts-1", Speak, None),
+            (
+                &usual,
+                "gpt-4o-mini-transcribe",
+                Hear,
+                Some("gemini-3.5-flash-lite"),
+            ),
+            (&usual, "whisper-1", Hear, None),
+            (&own, "dall-e-3", Draw, Some("gemini-3-pro-image")),
+            (&own, "gpt-image-1", Draw, None),
+            (
+                &own,
+                "gpt-4o-mini-tts",
+                Speak,
+                Some("gemini-2.5-flash-preview-tts"),
+            ),
+            (&own, "models/tts-1", Speak, Some("gemini-unheard-of")),
+            (&own, "gpt-4o-transcribe", Hear, Some("gemini-2.5-pro")),
+            (&own, "whisper-1", Hear, None),
+        ] {
+            let found = map.worker(name, work).unwrap();
+            assert_eq!(found.as_deref(), model, "{name}");
+        }
     }
 
     #[test]

@@ -139,6 +139,9 @@ pub struct Block<'a> {
     /// Of `document` and `search_result`.
     #[serde(borrow, default)]
     pub title: Option<Str<'a>>,
+    /// Of `document`: what the model is to know of it.
+    #[serde(borrow, default)]
+    pub context: Option<Str<'a>>,
     /// Of `thinking`.
     #[serde(borrow, default)]
     pub signature: Option<Str<'a>>,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::client_tools::declaration;
 use crate::anthropic::messages::{self as wire, Block, Content};
 use crate::error::{Invalid, Malformed};
 use crate::fetch::{self, Wanted};
@@ -20,9 +21,6 @@ use crate::text::{Str, to_json};
 use crate::together::reconcile;
 use crate::turns::{Item, ToolResult, arguments, assemble, text_and_media};
 use crate::{Endings, ModelMap, Named, Reading};
-
-/// The most that any Gemini model gives. Claude's models give more, and their clients ask.
-const MOST_OUTPUT_TOKENS: u64 = 65_536;
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -355,10 +353,10 @@ fn parts<'a>(block: Block<'a>, path: &str) -> Result<Vec<Part<'a>>, Invalid> {
     match (&*block.kind, block.source) {
         ("image", Some(source)) => self::source(source, "image/png", path),
         ("document", Some(source)) => {
-            let mut parts = self::source(source, "application/pdf", path)?;
-            if let Some(title) = block.title.filter(|title| !title.is_empty()) {
-                parts.insert(0, Part::text(title.into_cow()));
-            }
+            let about = [block.title, block.context].into_iter().flatten();
+            let about = about.filter(|text| !text.is_empty());
+            let mut parts: Vec<_> = about.map(|text| Part::text(text.into_cow())).collect();
+            parts.extend(self::source(source, "application/pdf", path)?);
             Ok(parts)
         }
         ("search_result", source) => {
@@ -452,6 +450,7 @@ type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
 fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>, Invalid> {
     let mut declarations = Vec::new();
     let mut tools = Vec::new();
+    let mut googles = Vec::new();
     for (at, tool) in request.tools.take().into_iter().flatten().enumerate() {
         let kind = tool.kind.as_deref().unwrap_or("custom");
         if kind == "custom" {
@@ -467,12 +466,11 @@ fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>,
                     .map(Cow::Borrowed),
                 parameters: None,
             });
-        } else if kind.starts_with("web_search_") {
-            tools.push(Tool::GoogleSearch(Empty {}));
-        } else if kind.starts_with("web_fetch_") {
-            tools.push(Tool::UrlContext(Empty {}));
-        } else if kind.starts_with("code_execution_") {
-            tools.push(Tool::CodeExecution(Empty {}));
+        } else if let Some(own) = google_tool(kind) {
+            tools.push(own);
+            googles.push(tool.name);
+        } else if let Some(known) = declaration(kind, tool.name.clone().into_cow()) {
+            declarations.push(known);
         } else if !kind.starts_with("tool_search_tool_") {
             // Searching for tools is not needed: all of them are declared.
             return Err(Invalid::new(
@@ -496,15 +494,27 @@ fn tools<'a>(request: &mut wire::Request<'a>, search: bool) -> Result<Tools<'a>,
     let mut renamed = Renamed::default();
     renamed.declare(&mut declarations);
     let config = choice
-        .map(|choice| calling(choice, &declarations))
+        .map(|choice| calling(choice, &declarations, &googles))
         .transpose()?;
     tools.insert(0, Tool::FunctionDeclarations(declarations));
     Ok((tools, config, renamed))
 }
 
+/// Google's tool that does what Anthropic's own of this type does.
+fn google_tool(kind: &str) -> Option<Tool<'static>> {
+    let is = |beginning| kind.starts_with(beginning);
+    match () {
+        () if is("web_search_") => Some(Tool::GoogleSearch(Empty {})),
+        () if is("web_fetch_") => Some(Tool::UrlContext(Empty {})),
+        () if is("code_execution_") => Some(Tool::CodeExecution(Empty {})),
+        () => None,
+    }
+}
+
 fn calling<'a>(
     choice: wire::ToolChoice<'a>,
     declarations: &[FunctionDeclaration<'a>],
+    googles: &[Str<'a>],
 ) -> Result<ToolConfig<'a>, Invalid> {
     let (mode, allowed_function_names) = match (&*choice.kind, choice.name) {
         ("auto", _) => (CallingMode::Auto, Vec::new()),
@@ -512,6 +522,10 @@ fn calling<'a>(
         ("none", _) => (CallingMode::None, Vec::new()),
         ("tool", Some(name)) if declarations.iter().any(|d| d.name == legal(&name)) => {
             (CallingMode::Any, vec![into_legal(name.into_cow())])
+        }
+        // Google cannot be made to use a tool of its own, only kept from using others.
+        ("tool", Some(name)) if googles.iter().any(|own| **own == *name) => {
+            (CallingMode::None, Vec::new())
         }
         ("tool", _) => {
             return Err(Invalid::new(
@@ -565,15 +579,11 @@ fn generation_config<'a>(
             .stop_sequences
             .into_iter()
             .flatten()
-            .filter(|text| !text.is_empty())
             .map(Str::into_cow)
             .collect(),
         response_mime_type: schema.map(|_| "application/json".into()),
         response_json_schema: schema.map(Cow::Borrowed),
-        max_output_tokens: request
-            .max_tokens
-            .filter(|limit| *limit > 0)
-            .map(|limit| limit.min(MOST_OUTPUT_TOKENS)),
+        max_output_tokens: request.max_tokens.filter(|limit| *limit > 0),
         temperature: request.temperature,
         top_p: request.top_p,
         top_k: request.top_k,

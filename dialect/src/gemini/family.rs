@@ -6,6 +6,8 @@
 //! of the same models (`FunctionDeclaration` of its REST reference).
 
 use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::StrDeserializer;
 
 use super::request::ThinkingConfig;
 
@@ -75,6 +77,19 @@ pub enum Effort {
     Auto,
 }
 
+impl Effort {
+    /// The effort that Google's `thinkingLevel` says; what is no level leaves it to the model.
+    fn of_level(level: &str) -> Option<Self> {
+        if level.is_empty() {
+            return None;
+        }
+        let level = level.to_ascii_lowercase();
+        let level: StrDeserializer<'_, serde::de::value::Error> =
+            level.as_str().into_deserializer();
+        Some(Self::deserialize(level).unwrap_or(Self::Auto))
+    }
+}
+
 const LOW_HIGH: Thinking = Thinking::Levels(&[Level::Low, Level::High]);
 const LOW_UP: Thinking = Thinking::Levels(&[Level::Low, Level::Medium, Level::High]);
 const MINIMAL_UP: Thinking =
@@ -95,12 +110,22 @@ enum Schemas {
 }
 use Schemas::{Json, Own};
 
-/// Beginnings of model names; the first that fits counts. A model of no family here is taken for
-/// a new one.
-const FAMILIES: [(&str, Thinking, Schemas); 25] = [
-    ("gemini-2.5-flash-image", Thinking::No, Json),
-    ("gemini-2.5-flash-preview-tts", Thinking::No, Json),
-    ("gemini-2.5-pro-preview-tts", Thinking::No, Json),
+/// The most tokens of one answer, thoughts included, of the usual family, of one that draws, of one
+/// that speaks, and of one from before 2.5.
+const USUAL: u64 = 65_536;
+const DRAWN: u64 = 32_768;
+const SPOKEN: u64 = 16_384;
+const OLD: u64 = 8_192;
+
+/// What a family's names begin with, how it thinks, its language of schemas, and the most tokens
+/// that it answers with.
+type Family = (&'static str, Thinking, Schemas, u64);
+
+/// The first whose beginning fits a name counts. A model of no family here is taken for a new one.
+const FAMILIES: [Family; 30] = [
+    ("gemini-2.5-flash-image", Thinking::No, Json, DRAWN),
+    ("gemini-2.5-flash-preview-tts", Thinking::No, Json, SPOKEN),
+    ("gemini-2.5-pro-preview-tts", Thinking::No, Json, SPOKEN),
     (
         "gemini-2.5-flash-lite",
         Thinking::Budget {
@@ -109,8 +134,9 @@ const FAMILIES: [(&str, Thinking, Schemas); 25] = [
             can_be_off: true,
         },
         Json,
+        USUAL,
     ),
-    ("gemini-2.5-flash", FLASH_25, Json),
+    ("gemini-2.5-flash", FLASH_25, Json, USUAL),
     (
         "gemini-2.5-pro",
         Thinking::Budget {
@@ -119,30 +145,36 @@ const FAMILIES: [(&str, Thinking, Schemas); 25] = [
             can_be_off: false,
         },
         Json,
+        USUAL,
     ),
-    ("gemini-robotics-er-1.5", FLASH_25, Json),
-    ("gemini-1", Thinking::No, Own),
-    ("gemini-2", Thinking::No, Own),
-    ("gemini-3-pro-image", Thinking::No, Json),
-    ("gemini-3.1-flash-image", Thinking::No, Json),
-    ("gemini-3-pro", LOW_HIGH, Json),
-    ("gemini-3.1-pro", LOW_UP, Json),
-    ("gemini-3-flash", MINIMAL_UP, Json),
-    ("gemini-3.1-flash", MINIMAL_UP, Json),
-    ("gemini-3.5-flash", MINIMAL_UP, Json),
-    ("gemini-3.6-flash", MINIMAL_UP, Json),
+    ("gemini-robotics-er-1.5", FLASH_25, Json, USUAL),
+    ("gemini-1", Thinking::No, Own, OLD),
+    ("gemini-2.0", Thinking::No, Own, OLD),
+    ("gemini-2", Thinking::No, Own, USUAL),
+    ("gemini-3-pro-image", Thinking::No, Json, DRAWN),
+    ("gemini-3.1-flash-image", Thinking::No, Json, DRAWN),
+    ("gemini-3-pro", LOW_HIGH, Json, USUAL),
+    ("gemini-3.1-pro", LOW_UP, Json, USUAL),
+    ("gemini-3-flash", MINIMAL_UP, Json, USUAL),
+    ("gemini-3.1-flash", MINIMAL_UP, Json, USUAL),
+    ("gemini-3.5-flash", MINIMAL_UP, Json, USUAL),
+    ("gemini-3.6-flash", MINIMAL_UP, Json, USUAL),
+    ("gemini-3.8-flash-tts", LOW_UP, Json, SPOKEN),
+    ("gemini-3.8-flash-lite-tts", LOW_UP, Json, SPOKEN),
     // 3.7, 3.8 and whatever comes: every model since 3.1 takes these three.
-    ("gemini-3", LOW_UP, Json),
-    ("gemini-4", LOW_UP, Json),
-    ("gemini-5", LOW_UP, Json),
-    ("gemini-flash", LOW_UP, Json),
-    ("gemini-pro-latest", LOW_UP, Json),
-    ("gemini-exp", Thinking::No, Own),
-    ("gemma", Thinking::No, Own),
-    ("learnlm", Thinking::No, Own),
+    ("gemini-3", LOW_UP, Json, USUAL),
+    ("gemini-4", LOW_UP, Json, USUAL),
+    ("gemini-5", LOW_UP, Json, USUAL),
+    ("gemini-flash", LOW_UP, Json, USUAL),
+    ("gemini-pro-latest", LOW_UP, Json, USUAL),
+    ("gemini-exp", Thinking::No, Own, OLD),
+    ("gemma-2", Thinking::No, Own, OLD),
+    ("gemma-3", Thinking::No, Own, OLD),
+    ("gemma", Thinking::No, Own, USUAL),
+    ("learnlm", Thinking::No, Own, OLD),
 ];
 
-fn family(model: &str) -> Option<&'static (&'static str, Thinking, Schemas)> {
+fn family(model: &str) -> Option<&'static Family> {
     let mut families = FAMILIES.iter();
     families.find(|(beginning, ..)| model.starts_with(beginning))
 }
@@ -150,7 +182,7 @@ fn family(model: &str) -> Option<&'static (&'static str, Thinking, Schemas)> {
 impl Thinking {
     /// What the model named so understands; `model` is bare, without `models/`.
     pub fn of(model: &str) -> Self {
-        family(model).map_or(Self::No, |(_, thinking, _)| *thinking)
+        family(model).map_or(Self::No, |(_, thinking, ..)| *thinking)
     }
 
     /// The nearest legal setting for an effort; `None` when there is nothing to set.
@@ -238,6 +270,51 @@ impl Thinking {
     }
 }
 
+/// The most tokens of one answer of the model, thoughts included; of one that is not known, the
+/// most that any gives. Vendors' models give more, and their clients ask for it.
+pub fn most_output_tokens(model: &str) -> u64 {
+    family(model).map_or(USUAL, |(.., most)| *most)
+}
+
+/// What a client says of thinking in Google's own words, as near as the model takes it; `None`
+/// when nothing is left to say. Whether thoughts are shown stays as it was said. What is said to a
+/// model of no known family goes on as it is.
+pub fn thinking_taken<'a>(own: ThinkingConfig<'a>, model: &str) -> Option<ThinkingConfig<'a>> {
+    let Some((_, thinking, ..)) = family(model) else {
+        return Some(own);
+    };
+    let level = own.thinking_level.as_deref().and_then(Effort::of_level);
+    let amount = match thinking {
+        Thinking::No => None,
+        Thinking::Budget { .. } => match (own.thinking_budget, level) {
+            (Some(tokens), _) if tokens < 0 => Some(ThinkingConfig {
+                thinking_budget: Some(-1),
+                ..ThinkingConfig::default()
+            }),
+            (Some(tokens), _) => thinking.for_budget(tokens),
+            (None, Some(effort)) => thinking.for_effort(effort),
+            (None, None) => None,
+        },
+        Thinking::Levels(_) => match (level, own.thinking_budget) {
+            (Some(Effort::Auto), _) | (None, None) => None,
+            (Some(effort), _) => thinking.for_effort(effort),
+            (None, Some(tokens)) => thinking.for_budget(tokens),
+        },
+    };
+    let amount = amount.unwrap_or_default();
+    // The models that draw think when they like, since Gemini 3, and show it.
+    let can_show = *thinking != Thinking::No || signs_texts(model);
+    let is_off = amount.thinking_budget == Some(0);
+    let taken = ThinkingConfig {
+        // Google refuses to show thoughts that are switched off.
+        include_thoughts: own
+            .include_thoughts
+            .filter(|shown| can_show && !(is_off && *shown)),
+        ..amount
+    };
+    (taken != ThinkingConfig::default()).then_some(taken)
+}
+
 /// Whether the model refuses a function call in its history that lacks a thought signature.
 /// Gemini 3 began with that.
 pub fn needs_signatures(model: &str) -> bool {
@@ -256,7 +333,7 @@ pub fn signs_texts(model: &str) -> bool {
 
 /// Whether the model takes JSON Schema, of functions and of answers.
 pub fn takes_json_schema(model: &str) -> bool {
-    family(model).is_none_or(|(.., schemas)| *schemas == Json)
+    family(model).is_none_or(|(_, _, schemas, _)| *schemas == Json)
 }
 
 /// Whether the model takes a `systemInstruction`. Gemma 3 answers "Developer instruction is

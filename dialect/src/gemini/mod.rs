@@ -20,7 +20,8 @@ mod status;
 pub use endings::with_endings;
 pub use express::{Express, embeddings, express};
 pub use family::{
-    Effort, Level, Thinking, needs_signatures, signs_texts, takes_json_schema, takes_system,
+    Effort, Level, Thinking, most_output_tokens, needs_signatures, signs_texts, takes_json_schema,
+    takes_system, thinking_taken,
 };
 pub use interaction::Interaction;
 pub use named::{COLLECTIONS, created, references, resource_name, results};

@@ -107,13 +107,18 @@ impl Model {
     }
 }
 
+/// A client's `model` without what routers write before it.
+pub(crate) fn without_prefix(requested: &str) -> &str {
+    ["models/", "google/"]
+        .iter()
+        .find_map(|prefix| requested.strip_prefix(prefix))
+        .unwrap_or(requested)
+}
+
 /// The bare id in a client's `model`: strips `models/` (or `google/`, as
 /// routers write it) and refuses what would not be one segment of a path.
 pub fn bare(requested: &str) -> Result<String, Invalid> {
-    let bare = ["models/", "google/"]
-        .iter()
-        .find_map(|prefix| requested.strip_prefix(prefix))
-        .unwrap_or(requested);
+    let bare = without_prefix(requested);
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if bare.is_empty() || bare.len() > 200 || !bare.chars().all(fits) || bare.starts_with('.') {
         return Err(Invalid::new(

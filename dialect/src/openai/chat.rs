@@ -78,6 +78,9 @@ pub struct Request<'a> {
     /// The older form of `tools`.
     #[serde(borrow, default)]
     pub functions: Option<Vec<Function<'a>>>,
+    /// The older form of `tool_choice`.
+    #[serde(borrow, default)]
+    pub function_call: Option<ToolChoice<'a>>,
     /// The output's format.
     #[serde(borrow, default)]
     pub response_format: Option<ResponseFormat<'a>>,
@@ -303,8 +306,11 @@ pub struct ToolCall<'a> {
     #[serde(borrow, default)]
     pub id: Option<Str<'a>>,
     /// The function and its arguments.
-    #[serde(borrow)]
-    pub function: CalledFunction<'a>,
+    #[serde(borrow, default)]
+    pub function: Option<CalledFunction<'a>>,
+    /// The custom tool and its input.
+    #[serde(borrow, default)]
+    pub custom: Option<CalledCustom<'a>>,
     /// Google's: holds the thought signature.
     #[serde(borrow, default)]
     pub extra_content: Option<ExtraContent<'a>>,
@@ -319,6 +325,17 @@ pub struct CalledFunction<'a> {
     /// JSON in a string; some clients send the object itself.
     #[serde(borrow, default)]
     pub arguments: Option<&'a RawValue>,
+}
+
+/// A custom tool and what it was given.
+#[derive(Debug, Deserialize)]
+pub struct CalledCustom<'a> {
+    /// The tool.
+    #[serde(borrow)]
+    pub name: Str<'a>,
+    /// A text.
+    #[serde(borrow, default)]
+    pub input: Str<'a>,
 }
 
 /// `extra_content`, as Google's own OpenAI endpoint has it.
@@ -346,15 +363,18 @@ pub struct GoogleContent<'a> {
 }
 
 /// A tool.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Tool<'a> {
-    /// `function`, or a built-in one.
+    /// `function`, `custom`, or a built-in one.
     #[serde(borrow, default, rename = "type")]
     pub kind: Option<Str<'a>>,
     /// Of `function`.
     #[serde(borrow, default)]
     pub function: Option<Function<'a>>,
-    /// Of `function` in the flat form of the Responses API.
+    /// Of `custom`.
+    #[serde(borrow, default)]
+    pub custom: Option<Custom<'a>>,
+    /// Of `function` and `custom` in the flat form of the Responses API.
     #[serde(borrow, default)]
     pub name: Option<Str<'a>>,
     /// The same.
@@ -379,12 +399,45 @@ pub struct Function<'a> {
     pub parameters: Option<&'a RawValue>,
 }
 
+/// A tool that takes a text.
+#[derive(Debug, Deserialize)]
+pub struct Custom<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Str<'a>,
+    /// What it does.
+    #[serde(borrow, default)]
+    pub description: Option<Str<'a>>,
+    /// What its input looks like.
+    #[serde(borrow, default)]
+    pub format: Option<CustomFormat<'a>>,
+}
+
+/// What the input of a custom tool looks like, as chat has it.
+#[derive(Debug, Deserialize)]
+pub struct CustomFormat<'a> {
+    /// Of `grammar`; a plain text has none.
+    #[serde(borrow, default)]
+    pub grammar: Option<Grammar<'a>>,
+}
+
+/// What the input of a custom tool looks like.
+#[derive(Debug, Default, Deserialize)]
+pub struct Grammar<'a> {
+    /// `lark` or `regex`.
+    #[serde(borrow, default)]
+    pub syntax: Option<Str<'a>>,
+    /// The grammar.
+    #[serde(borrow, default)]
+    pub definition: Option<Str<'a>>,
+}
+
 /// Which tool must be called.
 #[derive(Debug)]
 pub enum ToolChoice<'a> {
     /// `none`, `auto`, `required`.
     Mode(Str<'a>),
-    /// One function.
+    /// One function, or one custom tool.
     Function(Str<'a>),
     /// One of several.
     Allowed {
@@ -403,7 +456,7 @@ struct Named<'a> {
 
 #[derive(Deserialize)]
 struct AllowedTool<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "custom")]
     function: Option<Named<'a>>,
     #[serde(borrow, default)]
     name: Option<Str<'a>>,
@@ -421,7 +474,7 @@ struct AllowedTools<'a> {
 struct ChoiceObject<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Str<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "custom")]
     function: Option<Named<'a>>,
     #[serde(borrow, default)]
     name: Option<Str<'a>>,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
 
-use super::chat::{ExtraBody, ExtraContent, Google, Media, ToolChoice, Url};
+use super::chat::{ExtraBody, ExtraContent, Google, Grammar, Media, ToolChoice, Url};
 use crate::gemini::Effort;
 use crate::text::Str;
 
@@ -138,17 +138,6 @@ pub struct Tool<'a> {
     /// The same: `low`, `medium`, `high`, `auto`.
     #[serde(borrow, default)]
     pub quality: Option<Str<'a>>,
-}
-
-/// What the input of a custom tool looks like.
-#[derive(Debug, Default, Deserialize)]
-pub struct Grammar<'a> {
-    /// `lark` or `regex`.
-    #[serde(borrow, default)]
-    pub syntax: Option<Str<'a>>,
-    /// The grammar.
-    #[serde(borrow, default)]
-    pub definition: Option<Str<'a>>,
 }
 
 /// One item of the input; which fields it has depends on its kind.

@@ -3,13 +3,11 @@
 //!
 //! | OpenAI | Gemini |
 //! |---|---|
-//! | `prompt` | what the user says: one text |
+//! | `prompt` | what the user says: a text, or a call for each of several |
 //! | `suffix` | an instruction to write what is between |
 //! | `echo` | the prompt before the answer, added here |
 //! | `logprobs` | `logprobsResult` |
 //! | (nothing) | no thinking, where it can be off: clients of this API set limits of a few tokens, and thoughts count |
-
-use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -21,23 +19,28 @@ use crate::error::{self, Invalid, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Logprobs, Response, TokenLikelihood};
 use crate::openai::completions::Request;
-use crate::openai::embeddings::Piece;
-use crate::text::{put_json, to_json};
+use crate::openai::embeddings::{Input, Piece};
+use crate::text::{Str, put_json, to_json};
 use crate::{ModelMap, Reading};
 
 /// A translated request, with what the way back needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletionCall {
-    /// The same as chat.
+    /// The same as chat, of the first prompt.
     pub chat: ChatCall,
-    /// What the answer begins with.
-    echo: Option<String>,
+    /// The bodies of further prompts, each for as many calls as the first.
+    pub more: Vec<Vec<u8>>,
+    /// The prompts, where answers begin with them.
+    echoes: Vec<String>,
 }
+
+/// The most calls that one request may make. LangChain sends 20 prompts at a time.
+const MOST_CALLS: usize = 64;
 
 #[derive(Serialize)]
 struct Chat<'a> {
     model: &'a str,
-    messages: [Message<'a>; 1],
+    messages: [Message; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +74,9 @@ struct Chat<'a> {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct Message {
     role: &'static str,
-    content: &'a str,
+    content: String,
 }
 
 /// None, unless the client wants some.
@@ -98,30 +101,21 @@ pub fn completion_request_with(
     reading: &Reading<'_>,
 ) -> Result<CompletionCall, Invalid> {
     let request: Request<'_> = Invalid::parse(body)?;
-    let mut pieces = request.prompt.map(|input| input.0).unwrap_or_default();
-    let prompt = match (pieces.pop(), pieces.is_empty()) {
-        (Some(Piece::Text(prompt)), true) if !prompt.is_empty() => prompt,
-        (Some(Piece::Tokens), _) => {
-            return Err(Invalid::new(
-                "prompt",
-                "`prompt` holds tokens, numbers that only OpenAI's models can read; send the \
-                 text itself.",
-            ));
-        }
-        (Some(_), false) => {
-            return Err(Invalid::new(
-                "prompt",
-                "`prompt` holds several texts; send a request for each.",
-            ));
-        }
-        _ => {
-            return Err(Invalid::new(
-                "prompt",
-                "`prompt` is missing: send the text to go on from.",
-            ));
-        }
+    let prompts = prompts(request.prompt)?;
+    let [first, more @ ..] = &*prompts else {
+        return Err(no_prompt());
     };
     let n = request.n.unwrap_or(1);
+    let choices = prompts.len().saturating_mul(n as usize);
+    if choices > MOST_CALLS {
+        return Err(Invalid::new(
+            "prompt",
+            format!(
+                "`prompt` and `n` ask for {choices} answers; at most {MOST_CALLS} are given at \
+                 once, because each is a call of its own to Gemini. Send fewer prompts at a time."
+            ),
+        ));
+    }
     if request.best_of.is_some_and(|best_of| best_of > n) {
         return Err(Invalid::new(
             "best_of",
@@ -133,22 +127,11 @@ pub fn completion_request_with(
         .suffix
         .as_deref()
         .filter(|suffix| !suffix.is_empty());
-    let between = suffix.map(|suffix| {
-        let mut told = "Write what belongs between the two texts, so that they become one. \
-                        Answer with it alone, without quotation marks or explanation."
-            .to_owned();
-        let _ = write!(
-            told,
-            "\n\n<before>{}</before>\n<after>{suffix}</after>",
-            &*prompt
-        );
-        told
-    });
-    let chat = Chat {
+    let mut chat = Chat {
         model: request.model.as_deref().unwrap_or_default(),
         messages: [Message {
             role: "user",
-            content: between.as_deref().unwrap_or(&prompt),
+            content: String::new(),
         }],
         n: request.n,
         logprobs: request.logprobs.map(|_| true),
@@ -166,10 +149,71 @@ pub fn completion_request_with(
         google: request.google,
         extra_body: request.extra_body,
     };
+    let mut translated = |prompt: &str| {
+        chat.messages[0].content = match suffix {
+            Some(suffix) => between(prompt, suffix),
+            None => prompt.to_owned(),
+        };
+        chat_request_with(&to_json(&chat, prompt.len()), reading)
+    };
+    let more = more.iter().map(|prompt| Ok(translated(prompt)?.body));
+    let more = more.collect::<Result<_, Invalid>>()?;
+    let echoes = prompts.iter().filter(|_| request.echo == Some(true));
     Ok(CompletionCall {
-        chat: chat_request_with(&to_json(&chat, body.len()), reading)?,
-        echo: (request.echo == Some(true)).then(|| prompt.to_string()),
+        chat: translated(first)?,
+        more,
+        echoes: echoes.map(|prompt| prompt.to_string()).collect(),
     })
+}
+
+/// The texts to go on from.
+fn prompts(given: Option<Input<'_>>) -> Result<Vec<Str<'_>>, Invalid> {
+    let pieces = given.map(|input| input.0).unwrap_or_default();
+    let mut prompts = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match piece {
+            Piece::Text(prompt) if prompt.is_empty() => return Err(no_prompt()),
+            Piece::Text(prompt) => prompts.push(prompt),
+            Piece::Tokens => {
+                return Err(Invalid::new(
+                    "prompt",
+                    "`prompt` holds tokens, numbers that only OpenAI's models can read; send the \
+                     text itself.",
+                ));
+            }
+        }
+    }
+    Ok(prompts)
+}
+
+fn no_prompt() -> Invalid {
+    Invalid::new(
+        "prompt",
+        "`prompt` is missing or empty: send the text to go on from.",
+    )
+}
+
+/// Asks for what stands between two texts.
+fn between(prompt: &str, suffix: &str) -> String {
+    format!(
+        "Write what belongs between the two texts, so that they become one. Answer with it alone, \
+         without quotation marks or explanation.\n\n<before>{prompt}</before>\n\
+         <after>{suffix}</after>"
+    )
+}
+
+impl CompletionCall {
+    /// How many answers: so many calls to Google.
+    pub fn choices(&self) -> u32 {
+        let prompts = u32::try_from(self.more.len()).unwrap_or(u32::MAX);
+        self.chat.choices.saturating_mul(prompts.saturating_add(1))
+    }
+
+    /// What the choice begins with. Those of one prompt stand together, in the prompts' order.
+    fn echo(&self, choice: u32) -> &str {
+        let prompt = (choice / self.chat.choices.max(1)) as usize;
+        self.echoes.get(prompt).map_or("", String::as_str)
+    }
 }
 
 #[derive(Serialize)]
@@ -247,14 +291,15 @@ pub fn completion_response(
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
     let mut candidates = response.candidates.unwrap_or_default();
     let texts: Vec<String> = candidates.iter_mut().map(said).collect();
-    let echo = call.echo.as_deref().unwrap_or_default();
     let mut choices = Vec::with_capacity(candidates.len());
     for ((candidate, text), at) in candidates.iter().zip(texts).zip(0..) {
         let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
         let likely = candidate.logprobs_result.as_ref();
+        let index = candidate.index.unwrap_or(at);
+        let echo = call.echo(index);
         choices.push(Choice {
             text: format!("{echo}{text}"),
-            index: candidate.index.unwrap_or(at),
+            index,
             logprobs: likely.map(|likely| Likelihoods::of(likely, echo.chars().count())),
             finish_reason: Some(End::of(native, None, false).finish_reason),
         });
@@ -269,7 +314,7 @@ pub fn completion_response(
             ));
         }
         choices.push(Choice {
-            text: echo.to_owned(),
+            text: call.echo(0).to_owned(),
             index: 0,
             logprobs: None,
             finish_reason: Some("content_filter"),
@@ -372,7 +417,7 @@ impl CompletionStream {
         if let Some(at) = self.choices.iter().position(|seen| seen.index == index) {
             return at;
         }
-        let echo = self.call.echo.clone().unwrap_or_default();
+        let echo = self.call.echo(index).to_owned();
         self.choices.push(Seen {
             index,
             length: echo.chars().count(),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Invalid, Malformed};
 use crate::fetch::media_type;
 use crate::file_id::FileId;
+use crate::media::as_text;
 use crate::openai::form::Form;
 use crate::text::to_json;
 
@@ -114,6 +115,7 @@ pub fn upload_request(form: &Form, owner: &str, boundary: &str) -> Result<Upload
         ));
     }
     let kind = media_type(file.media_type.as_deref(), filename, &file.bytes)
+        .or_else(|| as_text(&file.bytes).map(str::to_owned))
         .filter(|kind| is_media_type(kind))
         .ok_or_else(|| {
             Invalid::new(

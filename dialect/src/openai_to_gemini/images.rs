@@ -34,11 +34,12 @@ use crate::gemini::request::{Content, GenerationConfig, Part, Request, Role};
 use crate::gemini::response::Response;
 use crate::gemini::{FinishReason, Usage};
 use crate::media;
+use crate::model_map::{ModelMap, Work};
 use crate::openai::form::Form;
 use crate::openai::{chat, images as wire};
 use crate::text::{Str, put_json, raw, to_json};
 
-/// What draws when the client names no model or one of OpenAI's.
+/// What draws when the client names no model, or one of OpenAI's that no row leads elsewhere.
 const USUAL_MODEL: &str = "gemini-3.1-flash-image";
 /// The most images that OpenAI draws for one request.
 const MOST: u32 = 10;
@@ -84,9 +85,9 @@ pub enum Undrawn {
     Refused(Invalid),
 }
 
-/// Parses the body of `/v1/images/generations` and translates it. An error says what was wrong,
-/// and where.
-pub fn images_request(body: &[u8]) -> Result<ImagesCall, Invalid> {
+/// Parses the body of `/v1/images/generations` and translates it; `models` says which model draws
+/// for a name. An error says what was wrong, and where.
+pub fn images_request(body: &[u8], models: &ModelMap) -> Result<ImagesCall, Invalid> {
     let request: wire::Request<'_> = Invalid::parse(body)?;
     if request.images.is_some() {
         return Err(Invalid::new(
@@ -94,11 +95,11 @@ pub fn images_request(body: &[u8]) -> Result<ImagesCall, Invalid> {
             "`images` belongs to POST /v1/images/edits: send the request there.",
         ));
     }
-    call(&request, Vec::new(), false)
+    call(&request, Vec::new(), false, models)
 }
 
 /// Parses the body of `/v1/images/edits` that is JSON and translates it.
-pub fn image_edit_request(body: &[u8]) -> Result<ImagesCall, Invalid> {
+pub fn image_edit_request(body: &[u8], models: &ModelMap) -> Result<ImagesCall, Invalid> {
     let mut request: wire::Request<'_> = Invalid::parse(body)?;
     let mut images = Vec::new();
     for (at, image) in request
@@ -124,11 +125,11 @@ pub fn image_edit_request(body: &[u8]) -> Result<ImagesCall, Invalid> {
         });
     }
     no_mask(request.mask.is_some())?;
-    call(&request, images, true)
+    call(&request, images, true, models)
 }
 
 /// Translates the form of `/v1/images/edits`.
-pub fn image_edit_form(form: &Form) -> Result<ImagesCall, Invalid> {
+pub fn image_edit_form(form: &Form, models: &ModelMap) -> Result<ImagesCall, Invalid> {
     let text = |name| form.text(name).map(Str::from);
     let request = wire::Request {
         model: text("model"),
@@ -156,7 +157,7 @@ pub fn image_edit_form(form: &Form) -> Result<ImagesCall, Invalid> {
         }
         images.push(Part::inline(kind, STANDARD.encode(&image.bytes)));
     }
-    call(&request, images, true)
+    call(&request, images, true, models)
 }
 
 fn no_mask(given: bool) -> Result<(), Invalid> {
@@ -175,8 +176,9 @@ fn call(
     request: &wire::Request<'_>,
     images: Vec<Part<'_>>,
     is_edit: bool,
+    models: &ModelMap,
 ) -> Result<ImagesCall, Invalid> {
-    let model = model(request.model.as_deref())?;
+    let model = model(request.model.as_deref().unwrap_or_default(), models)?;
     let Some(prompt) = request.prompt.as_deref().filter(|text| !text.is_empty()) else {
         return Err(Invalid::new(
             "prompt",
@@ -248,15 +250,16 @@ fn call(
 }
 
 /// The model that draws.
-fn model(requested: Option<&str>) -> Result<String, Invalid> {
-    let requested = requested.unwrap_or_default();
+fn model(requested: &str, models: &ModelMap) -> Result<String, Invalid> {
     let is_openais = ["gpt-image", "chatgpt-image", "dall-e"]
         .iter()
         .any(|name| requested.starts_with(name));
-    if requested.is_empty() || is_openais {
-        return Ok(USUAL_MODEL.to_owned());
-    }
-    let model = bare(requested)?;
+    let model = match models.worker(requested, Work::Draw)? {
+        _ if requested.is_empty() => return Ok(USUAL_MODEL.to_owned()),
+        Some(model) => model,
+        None if is_openais => return Ok(USUAL_MODEL.to_owned()),
+        None => bare(requested)?,
+    };
     if model.starts_with("imagen") {
         return Err(Invalid::new(
             "model",

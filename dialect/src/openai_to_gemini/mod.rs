@@ -6,6 +6,8 @@
 //! | `system`, `developer`, anywhere | `systemInstruction` |
 //! | `tool_calls` | `functionCall`, ids kept |
 //! | `tool_calls[].extra_content.google.thought_signature` | `thoughtSignature` |
+//! | `tools[]` of `custom` | functions that take one text |
+//! | `functions`, `function_call` | as `tools`; the answer is in the same older form |
 //! | `tool` messages | `functionResponse {output}`, in the order of the calls |
 //! | `reasoning_content`, or `<think>` in the text ([`crate::style`]) | parts with `thought` (answers only) |
 //! | Markdown with a data URL, or `message.images[]` as OpenRouter has it ([`crate::style`]) | `inlineData` (answers; either is read back) |
@@ -20,6 +22,7 @@ mod images;
 mod request;
 mod response;
 pub mod responses;
+mod special;
 mod speech;
 mod stream;
 mod tools;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::special::{Special, input_arguments};
 use super::tools::{Wanted, tools};
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
@@ -11,9 +12,9 @@ use crate::file_id::{self, Uploads};
 use crate::gemini::request::{
     FunctionCall, GenerationConfig, Part, Raw, Request, ThinkingConfig, Tool,
 };
-use crate::gemini::{Effort, Thinking};
+use crate::gemini::{Effort, Thinking, thinking_taken};
 use crate::media;
-use crate::names::{Renamed, into_legal};
+use crate::names::into_legal;
 use crate::openai::chat;
 use crate::text::{Str, to_json};
 use crate::together::reconcile;
@@ -46,8 +47,10 @@ pub struct ChatCall {
     pub(super) grounded: bool,
     /// The client wants one call at a time.
     pub(super) single_call: bool,
-    /// Functions that Google knows by another name.
-    pub(super) renamed: Renamed,
+    /// Functions that are called otherwise by the client.
+    pub(super) special: Special,
+    /// The client knows one `function_call`, the older form of `tool_calls`.
+    pub(super) is_older: bool,
 }
 
 /// The most choices of one request.
@@ -80,7 +83,8 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         .as_ref()
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
-    let single_call = request.parallel_tool_calls == Some(false);
+    let is_older = has_any(request.functions.as_ref()) && !has_any(request.tools.as_ref());
+    let single_call = is_older || request.parallel_tool_calls == Some(false);
     let choices = request.n.unwrap_or(1);
     if !(1..=MOST_CHOICES).contains(&choices) {
         return Err(Invalid::new(
@@ -91,7 +95,9 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
             ),
         ));
     }
-    let (mut translated, renamed) = translate(request, (&model, endings), reading)?;
+    let mut special = Special::default();
+    let named = (&*model, endings);
+    let mut translated = translate(request, named, (&mut special, reading))?;
     let notes = reconcile(&mut translated, &model);
     let grounded = translated
         .tools
@@ -109,15 +115,20 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         notes,
         grounded,
         single_call,
-        renamed,
+        special,
+        is_older,
     })
+}
+
+fn has_any<T>(given: Option<&Vec<T>>) -> bool {
+    given.is_some_and(|given| !given.is_empty())
 }
 
 fn translate<'a>(
     mut request: chat::Request<'a>,
     (model, endings): (&str, Endings),
-    reading: &Reading<'_>,
-) -> Result<(Request<'a>, Renamed), Invalid> {
+    (special, reading): (&mut Special, &Reading<'_>),
+) -> Result<Request<'a>, Invalid> {
     let google = request
         .google
         .take()
@@ -140,10 +151,10 @@ fn translate<'a>(
         tools: request.tools.take().unwrap_or_default(),
         functions: request.functions.take().unwrap_or_default(),
         search: request.web_search_options.is_some() || endings.search,
-        choice: request.tool_choice.take(),
+        choice: request.tool_choice.take().or(request.function_call.take()),
         own: google.tools,
     };
-    let (tools, tool_config, renamed) = tools(wanted)?;
+    let (tools, tool_config) = tools(wanted, special)?;
     let generation_config = generation_config(
         &mut request,
         (model, endings),
@@ -155,7 +166,7 @@ fn translate<'a>(
             media_resolution: google.media_resolution,
         },
     )?;
-    let translated = Request {
+    Ok(Request {
         system_instruction: turns.system,
         contents: turns.contents,
         tools,
@@ -163,8 +174,7 @@ fn translate<'a>(
         safety_settings: google.safety_settings.map(Cow::Borrowed),
         generation_config,
         cached_content: google.cached_content.map(Str::into_cow),
-    };
-    Ok((translated, renamed))
+    })
 }
 
 // --- messages ---
@@ -226,9 +236,12 @@ fn assistant<'a>(
     items: &mut Vec<Item<'a>>,
 ) -> Result<(), Invalid> {
     let mut said = parts(std::mem::take(&mut message.content), at)?;
-    if let Some(last) = said.iter_mut().rfind(|part| part.text.is_some()) {
-        let extra = message.extra_content.take();
-        last.thought_signature = extra.and_then(chat::ExtraContent::into_signature);
+    // Of the call, where the message has room for one only; else of the text.
+    let extra = message.extra_content.take();
+    let mut signature = extra.and_then(chat::ExtraContent::into_signature);
+    let last = said.iter_mut().rfind(|part| part.text.is_some());
+    if let (None, Some(last)) = (&message.function_call, last) {
+        last.thought_signature = signature.take();
     }
     items.extend(said.into_iter().map(Item::Model));
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
@@ -245,27 +258,37 @@ fn assistant<'a>(
             }));
         }
     }
-    for call in message.tool_calls.into_iter().flatten() {
+    for (n, call) in message.tool_calls.into_iter().flatten().enumerate() {
         let extra = call.extra_content;
         let signature = extra.and_then(chat::ExtraContent::into_signature);
-        items.push(Item::Model(called(call.id, call.function, signature)));
+        let (name, args) = match (call.function, call.custom) {
+            (Some(function), _) => (function.name, arguments(function.arguments)),
+            (None, Some(custom)) => (custom.name, Cow::Owned(input_arguments(&custom.input))),
+            (None, None) => {
+                let param = format!("messages[{at}].tool_calls[{n}]");
+                let message = format!("`{param}` is a call without `function` or `custom`.");
+                return Err(Invalid::new(param, message));
+            }
+        };
+        items.push(Item::Model(called(call.id, (name, args), signature)));
     }
     if let Some(function) = message.function_call {
-        items.push(Item::Model(called(None, function, None)));
+        let called_so = (function.name, arguments(function.arguments));
+        items.push(Item::Model(called(None, called_so, signature)));
     }
     Ok(())
 }
 
 fn called<'a>(
     id: Option<Str<'a>>,
-    function: chat::CalledFunction<'a>,
+    (name, args): (Str<'a>, Raw<'a>),
     signature: Option<Cow<'a, str>>,
 ) -> Part<'a> {
     Part {
         function_call: Some(FunctionCall {
             id: id.filter(|id| !id.is_empty()).map(Str::into_cow),
-            name: into_legal(function.name.into_cow()),
-            args: arguments(function.arguments),
+            name: into_legal(name.into_cow()),
+            args,
         }),
         thought_signature: signature,
         ..Part::default()
@@ -387,16 +410,11 @@ pub(super) fn by_format<'a>(
 }
 
 pub(super) fn file<'a>(file: chat::File<'a>, param: &str) -> Result<Part<'a>, Invalid> {
-    let by_name = file.filename.as_deref().and_then(media::type_of);
+    let name = file.filename.as_deref();
     if let Some(data) = file.file_data {
-        if media::is_address(&data) {
-            let fallback = by_name.unwrap_or("application/pdf");
-            return media::from_url(data.into_cow(), fallback, &format!("{param}.file_data"));
-        }
-        let declared = by_name.map(Cow::Borrowed);
-        let param = format!("{param}.file_data");
-        return media::inline(declared, data.into_cow(), "application/pdf", &param);
+        return media::of_file(data.into_cow(), name, &format!("{param}.file_data"));
     }
+    let by_name = name.and_then(media::type_of_file);
     if let Some(id) = file.file_id {
         if let Ok(id) = id.parse() {
             return Ok(media::uploaded(by_name, &id));
@@ -444,10 +462,7 @@ fn generation_config<'a>(
     };
     let stop = request.stop.take().unwrap_or_default().0.into_iter();
     Ok(GenerationConfig {
-        stop_sequences: stop
-            .filter(|text| !text.is_empty())
-            .map(Str::into_cow)
-            .collect(),
+        stop_sequences: stop.map(Str::into_cow).collect(),
         response_mime_type,
         response_json_schema,
         response_schema: None,
@@ -458,19 +473,14 @@ fn generation_config<'a>(
         max_output_tokens: output_limit(request.max_completion_tokens.or(request.max_tokens)),
         temperature: request.temperature.take(),
         top_p: request.top_p.take(),
-        // 0 and -1 are other servers' words for "off"; Google refuses them.
-        top_k: request
-            .top_k
-            .take()
-            .filter(|k| k.as_f64().is_some_and(|k| k > 0.0)),
+        top_k: request.top_k.take(),
         // Google's seed has 32 bits; folding keeps "same seed, same answer".
         #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
         seed: request
             .seed
             .map(|seed| i32::try_from(seed).unwrap_or((seed ^ (seed >> 32)) as i32)),
-        // Many clients send 0 for none, and many models refuse any penalty.
-        presence_penalty: request.presence_penalty.take().filter(is_not_zero),
-        frequency_penalty: request.frequency_penalty.take().filter(is_not_zero),
+        presence_penalty: request.presence_penalty.take(),
+        frequency_penalty: request.frequency_penalty.take(),
         response_logprobs: request.logprobs.filter(|on| *on),
         logprobs: request
             .top_logprobs
@@ -485,10 +495,6 @@ fn generation_config<'a>(
 /// A limit of tokens. Some clients send 0 or -1 for "no limit".
 pub(super) fn output_limit(given: Option<i64>) -> Option<u64> {
     given.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
-}
-
-fn is_not_zero(number: &serde_json::Number) -> bool {
-    number.as_f64() != Some(0.0)
 }
 
 pub(super) type Format<'a> = (Option<Cow<'a, str>>, Option<Raw<'a>>);
@@ -525,7 +531,7 @@ fn modalities(wanted: Option<Vec<Str<'_>>>) -> Option<Raw<'_>> {
     serde_json::value::to_raw_value(&upper).ok().map(Cow::Owned)
 }
 
-/// Google's own options as they are; else what the client called it in a field or in the model's
+/// Google's own options; else what the client called it in a field or in the model's
 /// name, made legal.
 fn thinking<'a>(
     request: &chat::Request<'_>,
@@ -533,7 +539,7 @@ fn thinking<'a>(
     own: Option<chat::ThinkingConfig<'a>>,
 ) -> Option<ThinkingConfig<'a>> {
     if let Some(own) = own {
-        return Some(own.into());
+        return thinking_taken(own.into(), model);
     }
     let family = Thinking::of(model);
     let openrouter = request.reasoning.as_ref();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::request::ChatCall;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations, fingerprint,
+    citations, fingerprint, in_form,
 };
 use crate::ResponseMeta;
 use crate::error::Malformed;
@@ -52,9 +52,12 @@ struct Message<'a> {
     images: Vec<Image<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCall<'a>>,
+    /// The older form of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<Function<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
-    /// Of the text.
+    /// Of the text, or of the `function_call`.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<ExtraContent<'a>>,
 }
@@ -120,6 +123,7 @@ pub fn chat_response(
                 reasoning_content: None,
                 images: Vec::new(),
                 tool_calls: Vec::new(),
+                function_call: None,
                 annotations: Vec::new(),
                 extra_content: None,
             },
@@ -223,17 +227,12 @@ fn choice<'a>(
     let calls = parts
         .iter()
         .filter_map(|part| Some((part, part.function_call.as_ref()?)));
-    let tool_calls: Vec<ToolCall<'a>> = calls
+    let mut tool_calls: Vec<ToolCall<'a>> = calls
+        .clone()
         .zip(&sorted.call_ids)
-        .map(|((part, call), id)| ToolCall {
-            index: None,
-            id,
-            r#type: "function",
-            function: Function {
-                name: request.renamed.back(&call.name),
-                arguments: call.args(),
-            },
-            extra_content: ExtraContent::of(part.thought_signature.as_deref()),
+        .map(|((part, call), id)| {
+            let signature = part.thought_signature.as_deref();
+            ToolCall::of(id, request.special.back(call), signature)
         })
         .collect();
     let images: Vec<Image<'_>> = parts
@@ -247,7 +246,7 @@ fn choice<'a>(
         .filter(|_| style.media == Media::Field)
         .map(|(blob, signature)| Image::of(&blob.mime_type, &blob.data, signature))
         .collect();
-    let signature = parts.iter().rev().find_map(Part::signature_of_text);
+    let mut signature = parts.iter().rev().find_map(Part::signature_of_text);
     let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
     let end = End::of(
         native,
@@ -256,7 +255,16 @@ fn choice<'a>(
     );
     let nothing = !sorted.said && tool_calls.is_empty() && images.is_empty();
     let refusal = end.explanation.filter(|_| nothing);
-    let silent = sorted.text.is_empty() && (!tool_calls.is_empty() || refusal.is_some());
+    let mut function_call = None;
+    if request.is_older
+        && let Some(call) = tool_calls.pop()
+    {
+        function_call = call.into_function();
+        let mut signed = calls.map(|(part, _)| part.thought_signature.as_deref());
+        signature = signed.next().flatten();
+    }
+    let called = !tool_calls.is_empty() || function_call.is_some();
+    let silent = sorted.text.is_empty() && (called || refusal.is_some());
     Choice {
         index: candidate.index.unwrap_or(at),
         message: Message {
@@ -269,6 +277,7 @@ fn choice<'a>(
             reasoning_content: (!sorted.thoughts.is_empty()).then_some(&*sorted.thoughts),
             images,
             tool_calls,
+            function_call,
             annotations: candidate
                 .grounding_metadata
                 .as_ref()
@@ -280,7 +289,7 @@ fn choice<'a>(
             extra_content: ExtraContent::of(signature),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),
-        finish_reason: end.finish_reason,
+        finish_reason: in_form(end.finish_reason, request.is_older),
         native_finish_reason: end.native,
     }
 }

@@ -18,10 +18,11 @@ use crate::explanation::refused as refusal;
 use crate::gemini::models::bare;
 use crate::gemini::response::Response;
 use crate::gemini::{FinishReason, Usage};
+use crate::model_map::{ModelMap, Work};
 use crate::openai::audio::{Speech, Voice};
 use crate::text::{put_json, to_json};
 
-/// What speaks when the client names no model or one of OpenAI's.
+/// What speaks when the client names no model, or one of OpenAI's that no row leads elsewhere.
 const USUAL_MODEL: &str = "gemini-3.8-flash-lite-tts";
 /// What speaks for OpenAI's better one.
 const BETTER_MODEL: &str = "gemini-3.8-flash-tts";
@@ -128,11 +129,11 @@ struct Prebuilt<'a> {
     voice_name: &'a str,
 }
 
-/// Parses the body of `/v1/audio/speech` and translates it. An error says what was wrong, and
-/// where.
-pub fn speech_request(body: &[u8]) -> Result<SpeechCall, Invalid> {
+/// Parses the body of `/v1/audio/speech` and translates it; `models` says which model speaks for a
+/// name. An error says what was wrong, and where.
+pub fn speech_request(body: &[u8], models: &ModelMap) -> Result<SpeechCall, Invalid> {
     let request: Speech<'_> = Invalid::parse(body)?;
-    let model = model(request.model.as_deref())?;
+    let model = model(request.model.as_deref().unwrap_or_default(), models)?;
     let Some(input) = request
         .input
         .as_deref()
@@ -215,10 +216,16 @@ pub fn speech_request(body: &[u8]) -> Result<SpeechCall, Invalid> {
     })
 }
 
-fn model(requested: Option<&str>) -> Result<String, Invalid> {
-    Ok(match requested.unwrap_or_default() {
+fn model(requested: &str, models: &ModelMap) -> Result<String, Invalid> {
+    if requested.is_empty() {
+        return Ok(USUAL_MODEL.to_owned());
+    }
+    if let Some(model) = models.worker(requested, Work::Speak)? {
+        return Ok(model);
+    }
+    Ok(match requested {
         "tts-1-hd" | "tts-1-hd-1106" => BETTER_MODEL.to_owned(),
-        "" | "tts-1" | "tts-1-1106" => USUAL_MODEL.to_owned(),
+        "tts-1" | "tts-1-1106" => USUAL_MODEL.to_owned(),
         name if name.starts_with("gpt-") && name.contains("tts") => USUAL_MODEL.to_owned(),
         name => bare(name)?,
     })

@@ -3,16 +3,16 @@
 use serde::Serialize;
 
 use super::request::ChatCall;
+use super::special::Special;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
-    citations, fingerprint,
+    citations, fingerprint, in_form,
 };
 use crate::ResponseMeta;
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
-use crate::names::Renamed;
 use crate::signature::shown_id;
 use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
 use crate::text::put_json;
@@ -30,7 +30,8 @@ pub struct ChatStream {
     include_usage: bool,
     grounded: bool,
     single_call: bool,
-    renamed: Renamed,
+    special: Special,
+    is_older: bool,
     choices: Vec<ChoiceState>,
     usage: Option<Usage>,
     /// Finished or aborted: nothing may follow.
@@ -54,7 +55,7 @@ struct ChoiceState {
     text: String,
     /// The sources, when they are to stand behind the text.
     sources: Option<String>,
-    /// The signature of the text.
+    /// The signature of the text, or of the call in the older form.
     signature: Option<String>,
     /// The text ends inside thoughts.
     thinking: bool,
@@ -76,9 +77,12 @@ struct Delta<'a> {
     images: Option<[Image<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[ToolCall<'a>; 1]>,
+    /// The older form of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<Function<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
-    /// Of the text. In the last delta only: clients that add up what they do not know would make
+    /// Of the text, or of the `function_call`. In the last delta only: clients that add up what they do not know would make
     /// one of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<ExtraContent<'a>>,
@@ -130,7 +134,8 @@ impl ChatStream {
             include_usage: call.include_usage,
             grounded: call.grounded,
             single_call: call.single_call,
-            renamed: call.renamed.clone(),
+            special: call.special.clone(),
+            is_older: call.is_older,
             choices: Vec::with_capacity(1),
             usage: None,
             ended: false,
@@ -280,7 +285,8 @@ impl ChatStream {
     }
 
     fn part(&mut self, at: usize, part: &Part<'_>, out: &mut Vec<u8>) {
-        if let Some(signature) = part.signature_of_text() {
+        let is_called = self.is_older && self.choices[at].calls > 0;
+        if let Some(signature) = part.signature_of_text().filter(|_| !is_called) {
             self.choices[at].signature = Some(signature.to_owned());
         }
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
@@ -332,27 +338,31 @@ impl ChatStream {
             if self.single_call && self.choices[at].calls > 0 {
                 return;
             }
-            let name = self.renamed.back(&call.name).to_owned();
             let choice = &mut self.choices[at];
             choice.shown = true;
             let number = choice.calls;
             choice.calls += 1;
             let id = call_id(call.id.as_deref(), &self.answer, choice.index, number);
             let id = shown_id(id, part.thought_signature.as_deref(), self.style);
-            let delta = Delta {
-                tool_calls: Some([ToolCall {
-                    index: Some(number),
-                    id: &id,
-                    r#type: "function",
-                    function: Function {
-                        name: &name,
-                        arguments: call.args(),
-                    },
-                    extra_content: ExtraContent::of(part.thought_signature.as_deref()),
-                }]),
-                ..Delta::default()
+            let signature = part.thought_signature.as_deref();
+            if self.is_older {
+                choice.signature = signature.map(str::to_owned);
+            }
+            let special = std::mem::take(&mut self.special);
+            let mut told = ToolCall::of(&id, special.back(call), signature);
+            told.index = Some(number);
+            let delta = match self.is_older {
+                true => Delta {
+                    function_call: told.into_function(),
+                    ..Delta::default()
+                },
+                false => Delta {
+                    tool_calls: Some([told]),
+                    ..Delta::default()
+                },
             };
             self.put(at, delta, out);
+            self.special = special;
         }
     }
 
@@ -404,7 +414,8 @@ impl ChatStream {
         if !choice.begun {
             choice.begun = true;
             delta.role = Some("assistant");
-            if delta.content.is_none() && delta.refusal.is_none() && delta.tool_calls.is_none() {
+            let calls = delta.tool_calls.is_some() || delta.function_call.is_some();
+            if delta.content.is_none() && delta.refusal.is_none() && !calls {
                 delta.content = Some("");
             }
         }
@@ -450,7 +461,7 @@ impl ChatStream {
             index: choice.index,
             delta,
             logprobs: None,
-            finish_reason: Some(end.finish_reason),
+            finish_reason: Some(in_form(end.finish_reason, self.is_older)),
             native_finish_reason: end.native.as_deref(),
         };
         self.chunk(&entry, out);

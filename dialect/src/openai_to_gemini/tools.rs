@@ -4,16 +4,17 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::special::{Special, choice, taking_text};
 use crate::error::Invalid;
 use crate::gemini::request::{
     CallingMode, Empty, FunctionCalling, FunctionDeclaration, Tool, ToolConfig,
 };
-use crate::names::{Renamed, into_legal, legal};
+use crate::names::{into_legal, legal};
 use crate::openai::chat;
 use crate::text::Str;
 
-/// Google's `tools` and `toolConfig`, and the functions that are called otherwise there.
-type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>, Renamed);
+/// Google's `tools` and `toolConfig`.
+type Tools<'a> = (Vec<Tool<'a>>, Option<ToolConfig<'a>>);
 
 /// What a client says about tools, in either of OpenAI's protocols.
 #[derive(Default)]
@@ -28,7 +29,8 @@ pub(super) struct Wanted<'a> {
     pub own: Option<Vec<&'a RawValue>>,
 }
 
-pub(super) fn tools(wanted: Wanted<'_>) -> Result<Tools<'_>, Invalid> {
+/// Translates them; `special` learns which functions are called otherwise at Google.
+pub(super) fn tools<'a>(wanted: Wanted<'a>, special: &mut Special) -> Result<Tools<'a>, Invalid> {
     let mut declarations = Vec::new();
     let mut tools = Vec::new();
     for (at, tool) in wanted.tools.into_iter().enumerate() {
@@ -41,6 +43,17 @@ pub(super) fn tools(wanted: Wanted<'_>) -> Result<Tools<'_>, Invalid> {
                     description: tool.description,
                     parameters: tool.parameters,
                 }));
+            }
+            (None, Some("custom")) if tool.custom.is_some() || tool.name.is_some() => {
+                let custom = tool.custom.unwrap_or_else(|| chat::Custom {
+                    name: tool.name.unwrap_or_default(),
+                    description: tool.description,
+                    format: None,
+                });
+                special.remember(&custom.name, (&custom.name, None), true);
+                let grammar = custom.format.and_then(|format| format.grammar);
+                let function = taking_text(custom.name, custom.description, grammar.as_ref());
+                declarations.push(declaration(function));
             }
             (None, Some(kind)) if kind.starts_with("web_search") || kind == "google_search" => {
                 tools.push(Tool::GoogleSearch(Empty {}));
@@ -55,7 +68,7 @@ pub(super) fn tools(wanted: Wanted<'_>) -> Result<Tools<'_>, Invalid> {
                     format!("tools[{at}]"),
                     format!(
                         "`tools[{at}]` is of type {kind}, or lacks `function`; send type \
-                         function, web_search, url_context or code_interpreter."
+                         function, custom, web_search, url_context or code_interpreter."
                     ),
                 ));
             }
@@ -74,18 +87,17 @@ pub(super) fn tools(wanted: Wanted<'_>) -> Result<Tools<'_>, Invalid> {
 
     // Google refuses a calling mode without declarations.
     if declarations.is_empty() {
-        return Ok((tools, None, Renamed::default()));
+        return Ok((tools, None));
     }
-    let mut renamed = Renamed::default();
-    renamed.declare(&mut declarations);
+    special.renamed.declare(&mut declarations);
     let config = match wanted.choice {
         None => None,
-        Some(choice) => calling(choice, &mut declarations)?,
+        Some(given) => calling(choice(given), &mut declarations)?,
     };
     if !declarations.is_empty() {
         tools.insert(0, Tool::FunctionDeclarations(declarations));
     }
-    Ok((tools, config, renamed))
+    Ok((tools, config))
 }
 
 fn declaration(function: chat::Function<'_>) -> FunctionDeclaration<'_> {

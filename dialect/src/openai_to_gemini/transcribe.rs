@@ -28,6 +28,7 @@ use crate::gemini::models::bare;
 use crate::gemini::request::{Content, GenerationConfig, Part, Request, Role};
 use crate::gemini::response::Response;
 use crate::gemini::{Effort, FinishReason, Thinking, Usage};
+use crate::model_map::{ModelMap, Work};
 use crate::openai::form::Form;
 use crate::text::{raw, to_json};
 
@@ -97,10 +98,14 @@ pub enum Unheard {
     Refused(Invalid),
 }
 
-/// Translates the form of `/v1/audio/transcriptions` or `/v1/audio/translations`. An error says
-/// what was wrong, and where.
-pub fn transcribe_request(form: &Form, task: Task) -> Result<TranscribeCall, Invalid> {
-    let model = model(form.text("model"))?;
+/// Translates the form of `/v1/audio/transcriptions` or `/v1/audio/translations`; `models` says
+/// which model listens for a name. An error says what was wrong, and where.
+pub fn transcribe_request(
+    form: &Form,
+    task: Task,
+    models: &ModelMap,
+) -> Result<TranscribeCall, Invalid> {
+    let model = model(form.text("model").unwrap_or_default(), models)?;
     let format = format(form.text("response_format"))?;
     supported(form)?;
     let stream = form.flag("stream")? == Some(true);
@@ -149,9 +154,14 @@ pub fn transcribe_request(form: &Form, task: Task) -> Result<TranscribeCall, Inv
     })
 }
 
-fn model(requested: Option<&str>) -> Result<String, Invalid> {
-    Ok(match requested.unwrap_or_default() {
-        "" => USUAL_MODEL.to_owned(),
+fn model(requested: &str, models: &ModelMap) -> Result<String, Invalid> {
+    if requested.is_empty() {
+        return Ok(USUAL_MODEL.to_owned());
+    }
+    if let Some(model) = models.worker(requested, Work::Hear)? {
+        return Ok(model);
+    }
+    Ok(match requested {
         name if name.starts_with("whisper") || name.contains("mini-transcribe") => {
             USUAL_MODEL.to_owned()
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::special::{Called, Given};
 use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Grounding, Logprobs, TokenLikelihood};
@@ -15,11 +16,38 @@ pub(super) struct ToolCall<'a> {
     /// In streams only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
-    pub id: &'a str,
-    pub r#type: &'static str,
-    pub function: Function<'a>,
+    id: &'a str,
+    r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extra_content: Option<ExtraContent<'a>>,
+    function: Option<Function<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<Custom<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<'a>>,
+}
+
+impl<'a> ToolCall<'a> {
+    /// The call of a function or of a custom tool.
+    pub fn of(id: &'a str, called: Called<'a>, signature: Option<&'a str>) -> Self {
+        let name = called.name;
+        let (r#type, function, custom) = match called.given {
+            Given::Arguments(arguments) => ("function", Some(Function { name, arguments }), None),
+            Given::Input(input) => ("custom", None, Some(Custom { name, input })),
+        };
+        Self {
+            index: None,
+            id,
+            r#type,
+            function,
+            custom,
+            extra_content: ExtraContent::of(signature),
+        }
+    }
+
+    /// The older form of it.
+    pub fn into_function(self) -> Option<Function<'a>> {
+        self.function
+    }
 }
 
 /// OpenAI's word for what answers: Google's version of the model. It changes when the answers to
@@ -31,8 +59,14 @@ pub(super) fn fingerprint(model_version: Option<&str>) -> Option<String> {
 
 #[derive(Serialize)]
 pub(super) struct Function<'a> {
-    pub name: &'a str,
-    pub arguments: Cow<'a, str>,
+    name: &'a str,
+    arguments: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Custom<'a> {
+    name: &'a str,
+    input: String,
 }
 
 #[derive(Serialize)]
@@ -288,6 +322,14 @@ impl End {
             _ if called => explained("tool_calls"),
             _ => explained("stop"),
         }
+    }
+}
+
+/// OpenAI's finish reason; of a call in the older form that form's.
+pub(super) fn in_form(finish_reason: &'static str, is_older: bool) -> &'static str {
+    match (finish_reason, is_older) {
+        ("tool_calls", true) => "function_call",
+        _ => finish_reason,
     }
 }
 

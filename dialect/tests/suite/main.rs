@@ -4,6 +4,7 @@
 
 mod anthropic_golden;
 mod anthropic_roundtrip;
+mod calls;
 mod clients;
 mod common;
 mod conversations;
@@ -12,8 +13,10 @@ mod embeddings;
 mod errors;
 mod fetch;
 mod gemini;
+mod media;
 mod openai_golden;
 mod openai_roundtrip;
+mod ranges;
 mod responses_golden;
 mod responses_roundtrip;
 mod schemas;

@@ -223,8 +223,8 @@ settings! {
     /// Which Gemini model answers for which name.
     model_map: ModelMap = Models "MODEL_MAP" "model-map" Kind::Map,
         default "{\"*claude*haiku*\":\"gemini-3.5-flash-lite\",\"*claude*\":\"gemini-3.8-flash\",\"gpt-*\":\"gemini-3.8-flash\",\"gpt-*mini*\":\"gemini-3.5-flash-lite\",\"gpt-*nano*\":\"gemini-3.5-flash-lite\",\"gpt-image*\":\"gemini-3.1-flash-image\",\"chatgpt-*\":\"gemini-3.8-flash\",\"codex-*\":\"gemini-3.8-flash\",\"o1*\":\"gemini-3.8-flash\",\"o3*\":\"gemini-3.8-flash\",\"o4*\":\"gemini-3.8-flash\",\"text-embedding-*\":\"gemini-embedding-001\"}", Live;
-        zh "模型名称映射" "OpenAI 和 Anthropic 格式的请求里，其他厂商的模型名由哪个 Gemini 模型回答：JSON 对象，* 代表任意字符，最具体的一条生效。目标名可以带后缀：-search、-nothinking、-thinking-2048、-low、-high 等。填 {} 表示不映射。";
-        en "Model names" "Which Gemini model answers for another vendor's name in requests of OpenAI's and Anthropic's protocols: a JSON object, in which * stands for anything and the most specific row counts. A model may have endings: -search, -nothinking, -thinking-2048, -low, -high and others. {} maps nothing.";
+        zh "模型名称映射" "OpenAI 和 Anthropic 格式的请求里，其他厂商的模型名由哪个 Gemini 模型回答：JSON 对象，* 代表任意字符，最具体的一条生效。目标名可以带后缀：-search、-nothinking、-thinking-2048、-low、-high 等。图像、语音和转写只用模型能胜任的条目（完全同名的条目除外）。填 {} 表示不映射。";
+        en "Model names" "Which Gemini model answers for another vendor's name in requests of OpenAI's and Anthropic's protocols: a JSON object, in which * stands for anything and the most specific row counts. A model may have endings: -search, -nothinking, -thinking-2048, -low, -high and others. For images, speech and transcripts a row counts when its model can do that, or when it is for exactly that name. {} maps nothing.";
     /// Whether ids of calls hold their thought signatures.
     signatures_in_ids: bool = Models "SIGNATURES_IN_IDS" "signatures-in-ids" Kind::Boolean,
         default "false", Live;

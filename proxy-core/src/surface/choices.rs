@@ -28,17 +28,24 @@ pub(super) enum Answered {
     Several(Vec<(OpenStream, Trace)>),
 }
 
-/// Makes a call so many times at once. Whole answers become one; the first that fails fails all.
+/// Makes a call so many times at once, with `more` bodies in turn. Whole answers become one; the
+/// first that fails fails all.
 pub(super) async fn several(
     app: &App,
-    (call, uploads): (&Call<'_>, Option<&Uploads>),
+    (call, more, uploads): (&Call<'_>, &[Bytes], Option<&Uploads>),
     choices: u32,
     trace: &mut Trace,
 ) -> Result<Answered, Problem> {
-    let calls = (0..choices).map(|_| {
+    let each = (choices as usize / (more.len() + 1)).max(1);
+    let calls = (0..choices as usize).map(|number| {
         let mut beside = trace.branch();
+        let body = (number / each).checked_sub(1).and_then(|at| more.get(at));
+        let call = Call {
+            body: body.unwrap_or(&call.body).clone(),
+            ..call.again()
+        };
         async move {
-            let answer = call_with(app, call, uploads, &mut beside).await;
+            let answer = call_with(app, &call, uploads, &mut beside).await;
             if !matches!(answer, Ok(Answer::Stream(_))) {
                 beside.call_is_over();
             }

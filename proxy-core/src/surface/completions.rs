@@ -53,11 +53,15 @@ impl Protocol for CompletionCall {
     }
 
     fn choices(&self) -> u32 {
-        self.chat.choices
+        self.choices()
     }
 
     fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.chat.body)
+    }
+
+    fn take_more(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.more)
     }
 
     fn whole(&self, meta: &ResponseMeta, answer: &[u8]) -> Result<Vec<u8>, Malformed> {

@@ -64,7 +64,7 @@ async fn attempt(
 ) -> Result<(Vec<u8>, bool), Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let mut asked = read(headers, body, kind).await?;
+    let mut asked = read(app, headers, body, kind).await?;
     trace.asked(&asked.model, asked.stream)?;
     let body = std::mem::take(&mut asked.body);
     let body = Bytes::from(filled(app, body, &asked.fetch).await?);
@@ -97,14 +97,19 @@ async fn attempt(
     Ok((drawn.body, asked.stream))
 }
 
-async fn read(headers: &HeaderMap, body: Bytes, kind: Kind) -> Result<ImagesCall, Problem> {
+async fn read(
+    app: &App,
+    headers: &HeaderMap,
+    body: Bytes,
+    kind: Kind,
+) -> Result<ImagesCall, Problem> {
     let asked: Result<ImagesCall, Invalid> = match kind {
-        Kind::Generation => images_request(&body),
+        Kind::Generation => images_request(&body, &app.core.settings().model_map),
         Kind::Edit if form::is_form(headers) => {
             let form = form::read(headers, body).await?;
-            image_edit_form(&form)
+            image_edit_form(&form, &app.core.settings().model_map)
         }
-        Kind::Edit => image_edit_request(&body),
+        Kind::Edit => image_edit_request(&body, &app.core.settings().model_map),
     };
     Ok(asked?)
 }

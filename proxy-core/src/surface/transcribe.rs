@@ -65,7 +65,7 @@ async fn attempt(
     let body = read_body(app, body).await?;
     trace.sent(&body);
     let form = form::read(headers, body).await?;
-    let mut asked = transcribe_request(&form, task)?;
+    let mut asked = transcribe_request(&form, task, &app.core.settings().model_map)?;
     drop(form);
     trace.asked(&asked.model, asked.stream)?;
     let (verb, query, expect) = match asked.stream {

@@ -62,6 +62,11 @@ pub(super) trait Protocol: Sized + Send + 'static {
     }
     /// The body for Google; can be taken once.
     fn take_body(&mut self) -> Vec<u8>;
+    /// The bodies of further questions, which are text alone; can be taken once. All of them have
+    /// as many of the choices, one after the other.
+    fn take_more(&mut self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     /// Writes a whole answer.
     fn whole(&self, meta: &ResponseMeta, answer: &[u8]) -> Result<Vec<u8>, Malformed>;
     /// Writes a stream.
@@ -250,7 +255,7 @@ async fn ask_as_read<P: Protocol>(
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
     };
-    let body = asked.take_body();
+    let (body, more) = (asked.take_body(), asked.take_more());
     let body = filled(app, body, asked.wanted()).await?;
     let call = Call {
         method: Method::POST,
@@ -269,7 +274,8 @@ async fn ask_as_read<P: Protocol>(
             Answer::Raw(_) | Answer::Live(_) => Err(Problem::bug("an answer came raw")),
         };
     }
-    several(app, (&call, asked.uploads()), asked.choices(), trace).await
+    let more: Vec<Bytes> = more.into_iter().map(Bytes::from).collect();
+    several(app, (&call, &more, asked.uploads()), asked.choices(), trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {

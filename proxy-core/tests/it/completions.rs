@@ -123,9 +123,15 @@ async fn a_refused_prompt_and_mistakes_are_told() {
         (json!({"prompt": "x"}), "model", "`model` is missing"),
         (json!({"model": "m"}), "prompt", "`prompt` is missing"),
         (
-            json!({"model": "m", "prompt": ["a", "b"]}),
+            json!({"model": "m", "prompt": ["a", ""]}),
             "prompt",
-            "a request for each",
+            "missing or empty",
+        ),
+        (json!({"model": "m", "prompt": []}), "prompt", "missing"),
+        (
+            json!({"model": "m", "prompt": vec!["a"; 33], "n": 2}),
+            "prompt",
+            "66 answers",
         ),
         (json!({"model": "m", "prompt": [1, 2]}), "prompt", "tokens"),
         (
@@ -140,4 +146,48 @@ async fn a_refused_prompt_and_mistakes_are_told() {
         assert_eq!(error["param"], param, "{error}");
         assert!(error["message"].as_str().unwrap().contains(says), "{error}");
     }
+}
+
+/// As LangChain sends them.
+#[tokio::test]
+async fn each_of_several_prompts_has_its_choices() {
+    let world = World::with_keys(2).await;
+    let prompts = ["One apple", "Two pears", "Three plums"];
+    let asked = |stream: bool| {
+        json!({
+            "model": "gemini-2.5-flash", "prompt": prompts, "n": 2, "echo": true, "stream": stream,
+        })
+    };
+    let answer = body(complete(&world, asked(false)).await).await;
+    let choices = answer["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 6);
+    for (at, choice) in choices.iter().enumerate() {
+        assert_eq!(choice["index"], at);
+        let text = choice["text"].as_str().unwrap();
+        let (echo, said) = text.split_at(prompts[at / 2].len());
+        assert_eq!(echo, prompts[at / 2]);
+        assert!(said.contains(echo), "the fake repeats its question: {said}");
+    }
+    assert_eq!(world.google.requests().len(), 6);
+
+    let text = complete(&world, asked(true)).await.text().await.unwrap();
+    let mut chunks = events(&text);
+    assert_eq!(chunks.pop().as_deref(), Some("[DONE]"));
+    let mut said = vec![String::new(); 6];
+    let mut ended = [0; 6];
+    for chunk in &chunks {
+        let chunk: Value = serde_json::from_str(chunk).unwrap();
+        let choice = &chunk["choices"][0];
+        let at = usize::try_from(choice["index"].as_u64().unwrap()).unwrap();
+        said[at].push_str(choice["text"].as_str().unwrap());
+        ended[at] += u32::from(choice["finish_reason"] == "stop");
+    }
+    assert_eq!(ended, [1; 6]);
+    for (choice, said) in choices.iter().zip(&said) {
+        assert_eq!(choice["text"], **said);
+    }
+
+    // Nothing can stand in the place of a prompt that has no answer.
+    world.google.fault_next(Fault::Status(400));
+    assert_eq!(complete(&world, asked(false)).await.status(), 400);
 }

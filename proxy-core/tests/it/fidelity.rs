@@ -1,6 +1,7 @@
 //! What clients that lose things, or that know other names, get all the same.
 
 use contract::admin::{RequestDetail, RequestPage, TryOutcome};
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use testkit::google::{Answer, Fault, Quota};
 
@@ -625,4 +626,155 @@ async fn an_older_model_gets_schemas_that_it_takes() {
     let response = world.chat(request).await;
     let status = response.status();
     assert_eq!(status, 200, "{}", response.text().await.unwrap());
+}
+
+/// Each is refused by Google, here the strict fake, when it goes there as it is.
+#[tokio::test]
+async fn what_other_vendors_take_is_no_error() {
+    let world = World::with_keys(1).await;
+    let google = |config: Value| json!({"extra_body": {"google": {"thinking_config": config}}});
+    for (model, more) in [
+        (
+            "gemini-2.5-flash-search",
+            json!({"response_format": {"type": "json_object"}}),
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"stop": ["a", "b", "c", "d", "e", "f", "g", "h", "i"]}),
+        ),
+        ("gemini-2.5-flash", json!({"max_tokens": 128_000})),
+        ("gemini-3-pro-image", json!({"max_tokens": 65_536})),
+        ("gemma-3-27b-it", json!({"max_tokens": 65_536})),
+        (
+            "gemini-2.5-flash",
+            google(json!({"thinking_budget": 32_768})),
+        ),
+        ("gemini-2.5-pro", google(json!({"thinking_budget": 0}))),
+        ("gemini-2.5-pro", google(json!({"thinking_level": "high"}))),
+        (
+            "gemini-3.8-flash",
+            google(json!({"thinking_level": "minimal", "thinking_budget": 9})),
+        ),
+        ("gemma-3-27b-it", google(json!({"thinking_budget": 9}))),
+        (
+            "gemini-3.8-flash",
+            json!({"presence_penalty": 2.0, "frequency_penalty": 2.0, "top_k": 0}),
+        ),
+    ] {
+        let mut request = json!({
+            "model": model, "messages": [{"role": "user", "content": "Hello."}],
+        });
+        let request_fields = request.as_object_mut().unwrap();
+        request_fields.extend(more.as_object().unwrap().clone());
+        let response = world.chat(request).await;
+        assert_eq!(response.status(), 200, "{model} {more}");
+    }
+    let request = json!({
+        "model": "claude-sonnet-4-5", "max_tokens": 128_000, "top_k": 0,
+        "messages": [{"role": "user", "content": "Hello."}],
+        "stop_sequences": ["a", "b", "c", "d", "e", "f"],
+    });
+    let response = post(&world, "/v1/messages", &request).await;
+    assert_eq!(response.status(), 200);
+    assert!(response.headers().contains_key("x-gemini-balance-notice"));
+}
+
+#[tokio::test]
+async fn the_table_leads_images_speech_and_transcripts_too() {
+    let world = World::with_keys(1).await;
+    world.set(&[(
+        "MODEL_MAP",
+        r#"{"gpt-*": "gemini-3.8-flash", "gpt-image*": "gemini-3-pro-image", "tts-1": "gemini-2.5-flash-preview-tts", "whisper*": "gemini-2.5-flash"}"#,
+    )]);
+    let speech = json!({"voice": "alloy", "input": "Hello."});
+    for (path, name, mut request, model) in [
+        (
+            "/v1/images/generations",
+            "gpt-image-1",
+            json!({"prompt": "A cat."}),
+            "gemini-3-pro-image",
+        ),
+        (
+            "/v1/images/generations",
+            "dall-e-3",
+            json!({"prompt": "A cat."}),
+            "gemini-3.1-flash-image",
+        ),
+        (
+            "/v1/audio/speech",
+            "tts-1",
+            speech.clone(),
+            "gemini-2.5-flash-preview-tts",
+        ),
+        (
+            "/v1/audio/speech",
+            "gpt-4o-mini-tts",
+            speech,
+            "gemini-3.8-flash-lite-tts",
+        ),
+    ] {
+        request["model"] = json!(name);
+        let response = post(&world, path, &request).await;
+        assert_eq!(response.status(), 200, "{name}");
+        response.bytes().await.unwrap();
+        assert_eq!(last_asked(&world).1, model);
+    }
+    let audio = Part::bytes(b"ID3 some sound".to_vec()).file_name("a.mp3");
+    let form = Form::new().part("file", audio).text("model", "whisper-1");
+    let url = world.url("/v1/audio/transcriptions");
+    let request = world.http.post(url).bearer_auth(TOKEN).multipart(form);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(last_asked(&world).1, "gemini-2.5-flash");
+}
+
+#[tokio::test]
+async fn tools_that_anthropics_clients_run_are_known_to_every_model() {
+    let world = World::with_keys(1).await;
+    for model in ["claude-sonnet-4-5", "gemini-2.5-flash", "gemma-3-27b-it"] {
+        let request = json!({
+            "model": model, "max_tokens": 100,
+            "messages": [{"role": "user", "content": "Call bash."}],
+            "tools": [
+                {"type": "bash_20250124", "name": "bash"},
+                {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+                {"type": "memory_20250818", "name": "memory"},
+            ],
+            "tool_choice": {"type": "tool", "name": "bash"},
+        });
+        let response = post(&world, "/v1/messages", &request).await;
+        assert_eq!(response.status(), 200, "{model}");
+        let answer = body(response).await;
+        let blocks = answer["content"].as_array().unwrap();
+        assert!(
+            blocks.iter().any(|block| block["name"] == "bash"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn clients_of_the_older_functions_are_answered_in_their_form() {
+    let world = World::with_keys(1).await;
+    let request = |stream: bool| {
+        json!({
+            "model": "gemini-3.8-flash", "stream": stream,
+            "messages": [{"role": "user", "content": "What is the weather?"}],
+            "functions": [{"name": "weather", "parameters": {"type": "object", "properties": {}}}],
+            "function_call": {"name": "weather"},
+        })
+    };
+    let answer = body(world.chat(request(false)).await).await;
+    let choice = &answer["choices"][0];
+    assert_eq!(choice["finish_reason"], "function_call", "{answer}");
+    assert_eq!(choice["message"]["function_call"]["name"], "weather");
+    let text = world.chat(request(true)).await.text().await.unwrap();
+    assert!(
+        text.contains(r#""function_call":{"name":"weather""#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#""finish_reason":"function_call""#),
+        "{text}"
+    );
+    assert!(!text.contains("tool_calls"));
 }

@@ -269,6 +269,13 @@ fn tools(model: &Model, body: &Value) -> Result<(), GoogleError> {
                 "Function calling with a response mime type: 'application/json' is unsupported",
             ));
         }
+    } else if !model.signs() && !tools.is_empty() {
+        let config = get(body, "generation_config");
+        if config.is_some_and(|config| text(config, "response_mime_type") == "application/json") {
+            return Err(GoogleError::invalid(
+                "Tool use with a response mime type: 'application/json' is unsupported",
+            ));
+        }
     }
     Ok(())
 }
@@ -456,6 +463,16 @@ fn generation_config(model: &Model, body: &Value) -> Result<(), GoogleError> {
             "{at}.max_output_tokens: max_output_tokens must be positive.\n"
         ));
     }
+    for name in ["presence_penalty", "frequency_penalty"] {
+        if number(name).is_some_and(|penalty| !(-2.0..2.0).contains(&penalty)) {
+            wrong.push_str(&format!(
+                "{at}.{name}: {name} must be in the range [-2.0, 2.0).\n"
+            ));
+        }
+    }
+    if number("top_k").is_some_and(|k| k <= 0.0) {
+        wrong.push_str(&format!("{at}.top_k: top_k must be positive.\n"));
+    }
     if list(config, "stop_sequences").len() > 5 {
         wrong.push_str(&format!(
             "{at}.stop_sequences: must have at most 5 elements.\n"
@@ -463,6 +480,14 @@ fn generation_config(model: &Model, body: &Value) -> Result<(), GoogleError> {
     }
     if !wrong.is_empty() {
         return invalid(wrong);
+    }
+    let most = i64::try_from(model.output_tokens).unwrap_or(i64::MAX);
+    if let Some(given) = int(config, "max_output_tokens").filter(|given| *given > most) {
+        return invalid(format!(
+            "Unable to submit request because it has a maxOutputTokens value of {given} but the supported range is \
+             from 1 (inclusive) to {} (exclusive). Update the value and try again.",
+            most + 1
+        ));
     }
     if int(config, "candidate_count").is_some_and(|n| n > 1) {
         return invalid("Multiple candidates is not enabled for this model".to_owned());

@@ -260,11 +260,20 @@ impl Model {
         } else {
             Kind::Plain
         };
+        let is_old = ["gemini-1", "gemini-2.0", "gemma"]
+            .iter()
+            .any(|old| id.starts_with(old));
+        let output_tokens = match kind {
+            Kind::Image => 32_768,
+            Kind::Speech => 16_384,
+            _ if is_old => 8_192,
+            _ => 65_536,
+        };
         Self {
             display_name: id.clone(),
             id,
             input_tokens: 1_048_576,
-            output_tokens: 65_536,
+            output_tokens,
             kind,
         }
     }

@@ -327,6 +327,7 @@ async fn a_model_says_what_it_does_not_take() {
     let google = google().start().await;
     let function = |parameters: Value| json!([{ "functionDeclarations": [{ "name": "f", "parameters": parameters }] }]);
     let thinking = |config: Value| json!({ "generationConfig": { "thinkingConfig": config } });
+    let json_only = json!({ "responseMimeType": "application/json" });
     let (f25, p25, f38) = (CALL, "gemini-2.5-pro:generateContent", CALL_3);
     let cases = [
         (
@@ -414,6 +415,36 @@ async fn a_model_says_what_it_does_not_take() {
             json!({ "generationConfig": { "temperature": 3 } }),
             "temperature must be in the range",
         ),
+        (
+            f25,
+            json!({ "generationConfig": { "presencePenalty": 2 } }),
+            "presence_penalty must be in the range [-2.0, 2.0).",
+        ),
+        (
+            f25,
+            json!({ "generationConfig": { "topK": 0 } }),
+            "top_k must be positive",
+        ),
+        (
+            f25,
+            json!({ "generationConfig": { "stopSequences": ["1", "2", "3", "4", "5", "6"] } }),
+            "must have at most 5 elements",
+        ),
+        (
+            f38,
+            json!({ "generationConfig": { "maxOutputTokens": 128_000 } }),
+            "from 1 (inclusive) to 65537 (exclusive)",
+        ),
+        (
+            f25,
+            json!({ "generationConfig": json_only, "tools": [{ "googleSearch": {} }] }),
+            "Tool use with a response mime type: 'application/json' is unsupported",
+        ),
+        (
+            f25,
+            json!({ "generationConfig": json_only, "tools": [{ "functionDeclarations": [{ "name": "f" }] }] }),
+            "Function calling with a response mime type",
+        ),
     ];
     for (call, extra, complaint) in cases {
         let (status, answer) = post(&google, call, &asking(&extra)).await;
@@ -431,6 +462,10 @@ async fn a_model_says_what_it_does_not_take() {
             thinking(json!({ "thinkingBudget": -1, "includeThoughts": true })),
         ),
         (f38, thinking(json!({ "thinkingLevel": "low" }))),
+        (
+            f38,
+            json!({ "generationConfig": json_only, "tools": [{ "googleSearch": {} }] }),
+        ),
         (f38, thinking(json!({ "thinkingBudget": 1000 }))),
     ];
     for (call, extra) in fine {

@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 
 use super::Memory;
 use super::items::{Read, reference, split};
-use super::tools::{Special, choice};
+use super::tools::Special;
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
 use crate::file_id::{self, Uploads};
 use crate::gemini::request::{GenerationConfig, Request, ThinkingConfig};
-use crate::gemini::{Effort, Thinking};
+use crate::gemini::{Effort, Thinking, thinking_taken};
 use crate::openai::responses as wire;
 use crate::openai_to_gemini::request::{output_format, output_limit};
 use crate::openai_to_gemini::tools::{Wanted, tools};
@@ -255,13 +255,12 @@ fn translate<'a>(
     given.append(&mut read.tools);
     let wanted = Wanted {
         tools: special.declare(given, model)?,
-        choice: request.tool_choice.take().map(choice),
+        choice: request.tool_choice.take(),
         search: endings.search,
         own: google.tools,
         ..Wanted::default()
     };
-    let (tools, tool_config, renamed) = tools(wanted)?;
-    special.renamed = renamed;
+    let (tools, tool_config) = tools(wanted, special)?;
     let (response_mime_type, response_json_schema) =
         match request.text.take().and_then(|text| text.format) {
             None => (None, None),
@@ -269,7 +268,7 @@ fn translate<'a>(
         };
     let logprobs = wants_logprobs(&request);
     let thinking_config = match google.thinking_config {
-        Some(own) => Some(own.into()),
+        Some(own) => thinking_taken(own.into(), model),
         None => thinking(request.reasoning.unwrap_or_default(), (model, endings)),
     };
     Ok(Request {

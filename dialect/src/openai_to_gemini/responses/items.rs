@@ -238,9 +238,10 @@ fn part<'a>(part: wire::Part<'a>, path: &str) -> Result<Option<Part<'a>>, Invali
         return by_format(audio, "audio/wav", &format!("{path}.input_audio")).map(Some);
     }
     if let Some(url) = part.file_url {
-        let kind = part.filename.as_deref().or(Some(&*url));
-        let kind = kind.and_then(media::type_of).unwrap_or("application/pdf");
-        return media::from_url(url.into_cow(), kind, &format!("{path}.file_url")).map(Some);
+        let named = part.filename.as_deref().and_then(media::type_of_file);
+        let param = format!("{path}.file_url");
+        let part = media::from_url_named(url.into_cow(), named, "application/pdf", &param);
+        return part.map(Some);
     }
     if part.file_data.is_some() || part.file_id.is_some() {
         let given = chat::File {

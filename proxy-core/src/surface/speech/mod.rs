@@ -76,7 +76,7 @@ async fn attempt(
 ) -> Result<(SpeechCall, OpenStream), Problem> {
     let body = read_body(app, body).await?;
     trace.sent(&body);
-    let mut asked = speech_request(&body)?;
+    let mut asked = speech_request(&body, &app.core.settings().model_map)?;
     trace.asked(&asked.model, true)?;
     let call = Call {
         method: Method::POST,
