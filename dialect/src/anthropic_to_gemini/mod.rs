@@ -7,7 +7,7 @@
 //! | `thinking`, or `<think>` in the text ([`crate::style`]) | parts with `thought` (answers only) |
 //! | `signature` of the `thinking` right before a `tool_use` | `thoughtSignature` of that call |
 //! | `web_search_20…`, `web_fetch_20…`, `code_execution_20…` | `googleSearch`, `urlContext`, `codeExecution` |
-//! | `server_tool_use` and `web_search_tool_result` | `groundingMetadata` (answers only) |
+//! | `citations`, `server_tool_use` and `web_search_tool_result` | `groundingMetadata` (answers only) |
 //! | media in answers, which Anthropic does not have: Markdown with a data URL, read back | `inlineData` |
 //!
 //! A signature that Anthropic's own models made would be refused by Google, so ours are

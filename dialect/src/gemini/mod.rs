@@ -15,6 +15,7 @@ pub mod request;
 pub mod response;
 pub(crate) mod schema;
 mod several;
+pub(crate) mod sources;
 mod status;
 
 pub use endings::with_endings;

@@ -10,12 +10,14 @@ use super::wire::{
     citations, fingerprint,
 };
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::Malformed;
 use crate::explanation;
 use crate::gemini::Usage;
-use crate::gemini::response::{Candidate, Grounding, Part, Response};
+use crate::gemini::response::{Candidate, Part, Response};
+use crate::gemini::sources::Sources;
 use crate::signature::shown_id;
-use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Media, Style, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -68,10 +70,9 @@ struct Sorted {
     thinking: bool,
     /// The text holds something besides thoughts.
     said: bool,
+    sources: Sources,
     /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
-    /// How much of the text is thoughts that stand before the answer's own text, in bytes.
-    lead: usize,
+    list: Option<String>,
     /// The ids of the calls that the client gets.
     call_ids: Vec<String>,
 }
@@ -134,10 +135,12 @@ pub fn chat_response(
         .zip(0..)
         .map(|(parts, at)| sort(parts, meta, at, call.single_call))
         .collect();
-    if meta.style.citations == Citations::Text {
-        for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
-            let grounding = candidate.grounding_metadata.as_ref();
-            sorted.sources = grounding.and_then(Grounding::markdown);
+    for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
+        if let Some(grounding) = &candidate.grounding_metadata {
+            sorted.sources.learn(grounding);
+        }
+        if meta.style.citations == Citations::Text {
+            sorted.list = sorted.sources.markdown();
         }
     }
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
@@ -152,10 +155,16 @@ pub fn chat_response(
 
 fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool) -> Sorted {
     let mut sorted = Sorted::default();
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
+        sorted.sources.part(part, at == 0);
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             match (part.thought == Some(true), meta.style.thoughts) {
-                (false, _) => sorted.say(text),
+                (false, _) => {
+                    sorted.end_thoughts();
+                    sorted.sources.said(text);
+                    sorted.said = true;
+                    sorted.text.push_str(text);
+                }
                 (true, Thoughts::Native) => sorted.thoughts.push_str(text),
                 (true, Thoughts::Inline) => sorted.think(text),
                 (true, Thoughts::Hidden) => {}
@@ -189,26 +198,29 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool)
 }
 
 impl Sorted {
+    /// What stands in the text and is not of it.
     fn say(&mut self, text: &str) {
         self.end_thoughts();
-        if !self.said {
-            self.said = true;
-            self.lead = self.text.len();
-        }
-        self.text.push_str(text);
+        self.said = true;
+        self.put(text);
     }
 
     fn think(&mut self, text: &str) {
         if !std::mem::replace(&mut self.thinking, true) {
-            self.text.push_str(THINK);
+            self.put(THINK);
         }
-        self.text.push_str(text);
+        self.put(text);
     }
 
     fn end_thoughts(&mut self) {
         if std::mem::take(&mut self.thinking) {
-            self.text.push_str(THOUGHT);
+            self.put(THOUGHT);
         }
+    }
+
+    fn put(&mut self, text: &str) {
+        self.sources.told(text);
+        self.text.push_str(text);
     }
 }
 
@@ -261,22 +273,15 @@ fn choice<'a>(
         index: candidate.index.unwrap_or(at),
         message: Message {
             role: "assistant",
-            content: (!silent).then(|| match &sorted.sources {
-                Some(sources) => format!("{}{sources}", sorted.text).into(),
+            content: (!silent).then(|| match &sorted.list {
+                Some(list) => format!("{}{list}", sorted.text).into(),
                 None => Cow::Borrowed(&*sorted.text),
             }),
             refusal,
             reasoning_content: (!sorted.thoughts.is_empty()).then_some(&*sorted.thoughts),
             images,
             tool_calls,
-            annotations: candidate
-                .grounding_metadata
-                .as_ref()
-                .map(|grounding| {
-                    let (thoughts, text) = sorted.text.split_at(sorted.lead);
-                    citations(grounding, text, thoughts.chars().count())
-                })
-                .unwrap_or_default(),
+            annotations: citations(&sorted.sources),
             extra_content: ExtraContent::of(signature),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),

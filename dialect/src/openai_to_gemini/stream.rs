@@ -8,13 +8,15 @@ use super::wire::{
     citations, fingerprint,
 };
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::gemini::sources::Sources;
 use crate::names::Renamed;
 use crate::signature::shown_id;
-use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Media, Style, Thoughts};
 use crate::text::put_json;
 
 /// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
@@ -50,16 +52,12 @@ struct ChoiceState {
     /// Google's reason and message. Written at the end: Google sends calls and counts
     /// after a reason, too.
     finish: Option<(String, Option<String>)>,
-    /// The text so far, kept only where citations may point into it.
-    text: String,
-    /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
+    /// Gathered only where Google may search.
+    sources: Sources,
     /// The signature of the text.
     signature: Option<String>,
     /// The text ends inside thoughts.
     thinking: bool,
-    /// How many characters of thoughts stand before the answer's own text.
-    lead: usize,
 }
 
 #[derive(Default, Serialize)]
@@ -250,28 +248,18 @@ impl ChatStream {
 
     fn candidate(&mut self, mut candidate: Candidate<'_>, out: &mut Vec<u8>) {
         let at = self.state(candidate.index.unwrap_or(0));
-        for part in candidate.take_parts() {
-            self.part(at, &part, out);
+        for (number, part) in candidate.take_parts().iter().enumerate() {
+            if self.grounded {
+                self.choices[at].sources.part(part, number == 0);
+            }
+            self.part(at, part, out);
         }
         if let Some(logprobs) = &candidate.logprobs_result {
             let logprobs = Some(LogprobsOut::of(logprobs));
             self.put_with(at, Delta::default(), logprobs, out);
         }
         if let Some(grounding) = &candidate.grounding_metadata {
-            let text = std::mem::take(&mut self.choices[at].text);
-            let annotations: Vec<Annotation<'_>> =
-                citations(grounding, &text, self.choices[at].lead);
-            if !annotations.is_empty() {
-                let delta = Delta {
-                    annotations,
-                    ..Delta::default()
-                };
-                self.put(at, delta, out);
-            }
-            self.choices[at].text = text;
-            if self.style.citations == Citations::Text {
-                self.choices[at].sources = grounding.markdown();
-            }
+            self.choices[at].sources.learn(grounding);
         }
         if let Some(reason) = candidate.finish_reason {
             let message = candidate.finish_message.map(|m| m.to_string());
@@ -285,7 +273,7 @@ impl ChatStream {
         }
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             match (part.thought == Some(true), self.style.thoughts) {
-                (false, _) => self.text(at, text, out),
+                (false, _) => self.say(at, text, out),
                 (true, Thoughts::Native) => {
                     let delta = Delta {
                         reasoning_content: Some(text),
@@ -356,32 +344,41 @@ impl ChatStream {
         }
     }
 
-    /// Thoughts inside the text.
-    fn thoughts(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
-        let choice = &mut self.choices[at];
-        if choice.text.is_empty() {
-            choice.lead += text.chars().count();
-        }
-        let delta = Delta {
-            content: Some(text),
-            ..Delta::default()
-        };
-        self.put(at, delta, out);
-    }
-
     fn end_thoughts(&mut self, at: usize, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.choices[at].thinking) {
             self.thoughts(at, THOUGHT, out);
         }
     }
 
+    /// Thoughts inside the text.
+    fn thoughts(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        if self.grounded {
+            self.choices[at].sources.told(text);
+        }
+        self.content(at, text, out);
+    }
+
+    /// What the model says.
+    fn say(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        self.end_thoughts(at, out);
+        if self.grounded {
+            self.choices[at].sources.said(text);
+        }
+        self.choices[at].shown = true;
+        self.content(at, text, out);
+    }
+
+    /// What stands in the text and is not of it.
     fn text(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
-        let choice = &mut self.choices[at];
-        choice.shown = true;
         if self.grounded {
-            choice.text.push_str(text);
+            self.choices[at].sources.told(text);
         }
+        self.choices[at].shown = true;
+        self.content(at, text, out);
+    }
+
+    fn content(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
         let delta = Delta {
             content: Some(text),
             ..Delta::default()
@@ -420,9 +417,7 @@ impl ChatStream {
 
     fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
-        if let Some(sources) = self.choices[at].sources.take() {
-            self.text(at, &sources, out);
-        }
+        self.cite(at, out);
         let choice = &mut self.choices[at];
         let end = match choice.finish.take() {
             Some((native, _)) if choice.refused => End {
@@ -454,6 +449,24 @@ impl ChatStream {
             native_finish_reason: end.native.as_deref(),
         };
         self.chunk(&entry, out);
+    }
+
+    /// Tells of the sources.
+    fn cite(&mut self, at: usize, out: &mut Vec<u8>) {
+        let sources = std::mem::take(&mut self.choices[at].sources);
+        let annotations: Vec<Annotation<'_>> = citations(&sources);
+        if !annotations.is_empty() {
+            let delta = Delta {
+                annotations,
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
+        }
+        if self.style.citations == Citations::Text
+            && let Some(list) = sources.markdown()
+        {
+            self.text(at, &list, out);
+        }
     }
 
     fn chunk(&self, entry: &Choice<'_>, out: &mut Vec<u8>) {

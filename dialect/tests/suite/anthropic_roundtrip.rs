@@ -66,6 +66,14 @@ pub fn accumulate(events: &str) -> Value {
                         arguments.push_str(delta["partial_json"].as_str().unwrap());
                         continue;
                     }
+                    "citations_delta" => {
+                        if block["citations"].is_null() {
+                            block["citations"] = json!([]);
+                        }
+                        let citations = block["citations"].as_array_mut().unwrap();
+                        citations.push(delta["citation"].clone());
+                        continue;
+                    }
                     other => panic!("{other}"),
                 };
                 let so_far = block[field].as_str().unwrap();
