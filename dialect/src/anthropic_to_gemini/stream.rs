@@ -263,7 +263,12 @@ impl MessagesStream {
             return;
         }
         out.extend_from_slice(b"event: error\ndata: ");
-        out.extend_from_slice(&error::anthropic(failure.status, &failure.message, None));
+        out.extend_from_slice(&error::anthropic_with(
+            failure.status,
+            &failure.message,
+            failure.code.as_deref(),
+            failure.request_id.as_deref(),
+        ));
         out.extend_from_slice(b"\n\n");
     }
 

@@ -206,6 +206,7 @@ fn nothing_follows_the_end_of_a_stream() {
         status: 529,
         message: "gone".to_owned(),
         code: None,
+        request_id: None,
     };
     let event = br#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
     for abort_first in [true, false] {
