@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::request::ChatCall;
+use super::speech::is_samples;
+use super::spoken::Audio;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
     citations, fingerprint,
@@ -56,6 +60,8 @@ struct Message<'a> {
     tool_calls: Vec<ToolCall<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio<'a>>,
     /// Of the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<ExtraContent<'a>>,
@@ -85,6 +91,17 @@ pub fn chat_response(
     call: &ChatCall,
     meta: &ResponseMeta,
     gemini_body: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    chat_response_spoken(call, meta, gemini_body, None)
+}
+
+/// The same for an answer in speech, whose samples ([`super::speech_heard`]) the caller has packed
+/// as [`ChatCall::audio`] says.
+pub fn chat_response_spoken(
+    call: &ChatCall,
+    meta: &ResponseMeta,
+    gemini_body: &[u8],
+    audio: Option<&[u8]>,
 ) -> Result<Vec<u8>, Malformed> {
     let response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
@@ -122,6 +139,7 @@ pub fn chat_response(
                 images: Vec::new(),
                 tool_calls: Vec::new(),
                 annotations: Vec::new(),
+                audio: None,
                 extra_content: None,
             },
             logprobs: None,
@@ -133,7 +151,7 @@ pub fn chat_response(
     let mut sorted: Vec<Sorted> = parts
         .iter()
         .zip(0..)
-        .map(|(parts, at)| sort(parts, meta, at, call.single_call))
+        .map(|(parts, at)| sort(call, parts, meta, at))
         .collect();
     for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
         if let Some(grounding) = &candidate.grounding_metadata {
@@ -144,16 +162,19 @@ pub fn chat_response(
         }
     }
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
-    Ok(body(
-        choices
-            .map(|(((candidate, parts), sorted), at)| {
-                choice(call, meta.style, candidate, parts, sorted, at)
-            })
-            .collect(),
-    ))
+    let mut choices: Vec<Choice<'_>> = choices
+        .map(|(((candidate, parts), sorted), at)| {
+            choice(call, meta.style, candidate, parts, sorted, at)
+        })
+        .collect();
+    if let (Some(audio), Some(first)) = (audio, choices.first_mut()) {
+        first.message.content = first.message.content.take().filter(|text| !text.is_empty());
+        first.message.audio = Some(Audio::whole(meta, STANDARD.encode(audio).into()));
+    }
+    Ok(body(choices))
 }
 
-fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool) -> Sorted {
+fn sort(call: &ChatCall, parts: &[Part<'_>], meta: &ResponseMeta, choice: u32) -> Sorted {
     let mut sorted = Sorted::default();
     for (at, part) in parts.iter().enumerate() {
         sorted.sources.part(part, at == 0);
@@ -170,7 +191,9 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool)
                 (true, Thoughts::Hidden) => {}
             }
         }
-        if let (Some(blob), Media::Markdown) = (&part.inline_data, meta.style.media) {
+        let blob = part.inline_data.as_ref();
+        let blob = blob.filter(|blob| call.audio.is_none() || !is_samples(&blob.mime_type));
+        if let (Some(blob), Media::Markdown) = (blob, meta.style.media) {
             sorted.say(&blob.markdown());
         }
         if let Some(file) = &part.file_data {
@@ -182,13 +205,13 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool)
         if let Some(result) = &part.code_execution_result {
             sorted.say(&result.markdown());
         }
-        if let Some(call) = &part.function_call {
+        if let Some(called) = &part.function_call {
             sorted.end_thoughts();
-            if single_call && !sorted.call_ids.is_empty() {
+            if call.single_call && !sorted.call_ids.is_empty() {
                 continue;
             }
             let at = u32::try_from(sorted.call_ids.len()).unwrap_or(u32::MAX);
-            let id = call_id(call.id.as_deref(), &meta.id, choice, at);
+            let id = call_id(called.id.as_deref(), &meta.id, choice, at);
             let signature = part.thought_signature.as_deref();
             sorted.call_ids.push(shown_id(id, signature, meta.style));
         }
@@ -256,7 +279,10 @@ fn choice<'a>(
                 part.thought_signature.as_deref(),
             ))
         })
-        .filter(|_| style.media == Media::Field)
+        .filter(|(blob, _)| {
+            let is_spoken = request.audio.is_some() && is_samples(&blob.mime_type);
+            style.media == Media::Field && !is_spoken
+        })
         .map(|(blob, signature)| Image::of(&blob.mime_type, &blob.data, signature))
         .collect();
     let signature = parts.iter().rev().find_map(Part::signature_of_text);
@@ -282,6 +308,7 @@ fn choice<'a>(
             images,
             tool_calls,
             annotations: citations(&sorted.sources),
+            audio: None,
             extra_content: ExtraContent::of(signature),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::request::ChatCall;
+use super::speech::is_samples;
+use super::spoken::{Audio, expiry};
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
     citations, fingerprint,
@@ -31,6 +33,10 @@ pub struct ChatStream {
     style: Style,
     include_usage: bool,
     grounded: bool,
+    /// Samples are the answer, and expire then.
+    spoken_until: Option<i64>,
+    /// There were samples.
+    spoken: bool,
     single_call: bool,
     renamed: Renamed,
     choices: Vec<ChoiceState>,
@@ -76,6 +82,8 @@ struct Delta<'a> {
     tool_calls: Option<[ToolCall<'a>; 1]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio<'a>>,
     /// Of the text. In the last delta only: clients that add up what they do not know would make
     /// one of two.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +135,8 @@ impl ChatStream {
             style: meta.style,
             include_usage: call.include_usage,
             grounded: call.grounded,
+            spoken_until: call.audio.map(|_| expiry(meta)),
+            spoken: false,
             single_call: call.single_call,
             renamed: call.renamed.clone(),
             choices: Vec::with_capacity(1),
@@ -291,6 +301,16 @@ impl ChatStream {
             }
         }
         match (&part.inline_data, self.style.media) {
+            (Some(blob), _) if self.spoken_until.is_some() && is_samples(&blob.mime_type) => {
+                self.choices[at].shown = true;
+                let first = !std::mem::replace(&mut self.spoken, true);
+                let audio = Audio::piece(&self.answer, &blob.data, first);
+                let delta = Delta {
+                    audio: Some(audio),
+                    ..Delta::default()
+                };
+                self.put(at, delta, out);
+            }
             (Some(blob), Media::Markdown) => self.text(at, &blob.markdown(), out),
             (Some(blob), Media::Field) => {
                 self.choices[at].shown = true;
@@ -418,6 +438,16 @@ impl ChatStream {
     fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
         self.cite(at, out);
+        if let Some(until) = self
+            .spoken_until
+            .filter(|_| std::mem::take(&mut self.spoken))
+        {
+            let delta = Delta {
+                audio: Some(Audio::end(until)),
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
+        }
         let choice = &mut self.choices[at];
         let end = match choice.finish.take() {
             Some((native, _)) if choice.refused => End {

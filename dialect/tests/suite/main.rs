@@ -18,4 +18,5 @@ mod responses_golden;
 mod responses_roundtrip;
 mod schemas;
 mod signatures;
+mod spoken;
 mod sse;
