@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::gemini::ApiStatus;
 use crate::text::to_json;
 
 /// A client's request cannot be translated. Its own mistake: answer 400, blame no key.
@@ -149,6 +150,20 @@ pub struct UpstreamFailure {
     pub message: String,
     /// A word for programs, e.g. Google's `UNAVAILABLE`.
     pub code: Option<String>,
+    /// The request's id, for protocols that name it in an error.
+    pub request_id: Option<String>,
+}
+
+impl From<&ApiStatus> for UpstreamFailure {
+    /// An error of Google's inside a stream.
+    fn from(said: &ApiStatus) -> Self {
+        Self {
+            status: said.code,
+            message: said.advised(said.code),
+            code: said.word(said.code),
+            request_id: None,
+        }
+    }
 }
 
 /// One row: what the vendors call an HTTP status.
@@ -356,7 +371,7 @@ pub fn anthropic(status: u16, message: &str, request_id: Option<&str>) -> Vec<u8
     anthropic_with(status, message, None, request_id)
 }
 
-/// The same with a word for programs, if it is one that Anthropic's SDKs know.
+/// The same with a word for programs.
 pub fn anthropic_with(
     status: u16,
     message: &str,
@@ -380,7 +395,8 @@ pub fn anthropic_with(
     #[derive(Serialize)]
     struct Details<'a> {
         error_code: &'a str,
-        unsupported: [&'a str; 1],
+        #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+        unsupported: &'a [&'a str],
     }
     to_json(
         &Body {
@@ -388,12 +404,13 @@ pub fn anthropic_with(
             error: Inner {
                 r#type: names_of(status).anthropic,
                 message,
-                details: code
-                    .filter(|code| *code == UNTHREADED)
-                    .map(|error_code| Details {
-                        error_code,
-                        unsupported: ["thread"],
-                    }),
+                details: code.map(|error_code| Details {
+                    error_code,
+                    unsupported: match error_code {
+                        UNTHREADED => &["thread"],
+                        _ => &[],
+                    },
+                }),
             },
             request_id,
         },

@@ -19,6 +19,7 @@
 
 pub mod anthropic;
 pub mod anthropic_to_gemini;
+mod aside;
 pub mod error;
 mod explanation;
 pub mod fetch;

@@ -10,10 +10,11 @@
 
 use memchr::memmem;
 
+use crate::aside::{THINK, THOUGHT, own_words};
 use crate::gemini::response::{Candidate, Part, Response};
 use crate::gemini::signs_texts;
 use crate::signature::{data_key, text_key, tools_key};
-use crate::style::{Media, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Media, Style, Thoughts};
 use crate::{ResponseMeta, anthropic_to_gemini, openai_to_gemini};
 
 /// Whose ids are given to calls that have none of Google's.
@@ -214,7 +215,9 @@ impl Choice {
             return;
         }
         // What was done before a text that is too short goes with what comes next.
-        let Some(key) = text_key(&text) else { return };
+        let Some(key) = text_key(&own_words(text.into())) else {
+            return;
+        };
         if !self.tools_after_text {
             self.end_tools(&key, found);
         }

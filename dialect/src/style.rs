@@ -47,8 +47,3 @@ pub enum Media {
     /// Into `message.images`, beside the text.
     Field,
 }
-
-/// What begins thoughts inside the text.
-pub(crate) const THINK: &str = "<think>\n";
-/// What ends them.
-pub(crate) const THOUGHT: &str = "\n</think>\n\n";

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde_json::Number;
 
 use crate::gemini::request::{CallingMode, Content, GenerationConfig, Part, Request, Tool};
-use crate::gemini::{most_output_tokens, needs_signatures, schema, takes_json_schema};
-use crate::text::compact;
+use crate::gemini::{most_output_tokens, needs_signatures, schema, speaks, takes_json_schema};
+use crate::text::{compact, raw};
 
 /// Makes a request one that `model` takes. What is given up for that is said in the answer, for
 /// the client's eyes.
@@ -19,6 +19,11 @@ pub(crate) fn reconcile(request: &mut Request<'_>, model: &str) -> Vec<String> {
     notes.extend(within_ranges(&mut request.generation_config, model));
     if !takes_json_schema(model) {
         in_googles_language(request);
+    }
+    if speaks(model) {
+        // It must be told, and gives nothing else.
+        let audio = raw(r#"["AUDIO"]"#.to_owned());
+        request.generation_config.response_modalities = Some(Cow::Owned(audio));
     }
     notes
 }

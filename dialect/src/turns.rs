@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::aside::own_words;
 use crate::explanation::is_explanation;
 use crate::gemini::request::{Content, FunctionResponse, Part, Raw, ResultText, Role};
 use crate::gemini::{FOREIGN_SIGNATURE, needs_signatures, signs_texts, takes_system};
@@ -91,20 +92,19 @@ pub(crate) fn assemble<'a>(
         sign_foreign: needs_signatures(model),
     };
     let remembers = signs_texts(model);
-    for item in items {
+    let last = items.len().saturating_sub(1);
+    for (at, item) in items.into_iter().enumerate() {
         match item {
-            // Ours, and not the model's words.
-            Item::Model(Part {
-                text: Some(text), ..
-            }) if is_explanation(&text) => {}
             Item::System(text) if text.is_empty() => {}
             Item::System(text) => builder.system.push(Part::text(text)),
             Item::Model(mut part) => {
-                if !builder.user.is_empty() {
+                restore(&mut part, memory);
+                // With the last the client begins the answer itself.
+                let parts = said(part, at == last);
+                if !parts.is_empty() && !builder.user.is_empty() {
                     builder.end_user();
                 }
-                restore(&mut part, memory);
-                for mut part in said(part) {
+                for mut part in parts {
                     if remembers {
                         restore_said(&mut part, memory);
                         builder.model.extend(tools_before(&part, memory));
@@ -128,15 +128,26 @@ pub(crate) fn assemble<'a>(
     builder.finish(takes_system(model))
 }
 
-/// What the model said, media that stand in a text apart. A signature is that of the last text.
-fn said(part: Part<'_>) -> Vec<Part<'_>> {
-    let Some(text) = part.text else {
+/// What the model said, media that stand in a text apart, and without what was put beside its
+/// words, unless they are the client's. A signature is that of the last text.
+fn said(mut part: Part<'_>, by_client: bool) -> Vec<Part<'_>> {
+    let Some(text) = part.text.take() else {
         return vec![part];
     };
     let mut parts = media::from_markdown(text);
+    if !by_client {
+        for part in &mut parts {
+            part.text = part.text.take().map(own_words);
+        }
+    }
     if let Some(last) = parts.iter_mut().rfind(|part| part.text.is_some()) {
         last.thought_signature = part.thought_signature;
     }
+    parts.retain(|part| {
+        let text = part.text.as_deref();
+        // Why an answer was cut are not the model's words either.
+        !text.is_some_and(is_explanation) && (text != Some("") || part.thought_signature.is_some())
+    });
     parts
 }
 

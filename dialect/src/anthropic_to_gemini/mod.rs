@@ -8,7 +8,7 @@
 //! | `signature` of the `thinking` right before a `tool_use` | `thoughtSignature` of that call |
 //! | `bash_20…`, `text_editor_20…`, `memory_20…` | functions with their schemas |
 //! | `web_search_20…`, `web_fetch_20…`, `code_execution_20…` | `googleSearch`, `urlContext`, `codeExecution` |
-//! | `server_tool_use` and `web_search_tool_result` | `groundingMetadata` (answers only) |
+//! | `citations`, `server_tool_use` and `web_search_tool_result` | `groundingMetadata` (answers only) |
 //! | media in answers, which Anthropic does not have: Markdown with a data URL, read back | `inlineData` |
 //!
 //! A signature that Anthropic's own models made would be refused by Google, so ours are

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, searched};
+use super::wire::{Block, End, UsageOut, call_id, citations, searched};
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::Malformed;
 use crate::gemini::Usage;
 use crate::gemini::response::{Part, Response};
+use crate::gemini::sources::Sources;
 use crate::signature::{marked, shown_id};
-use crate::style::{Citations, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -39,7 +41,7 @@ pub fn messages_response(
 ) -> Result<Vec<u8>, Malformed> {
     let mut response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(Usage::from).unwrap_or_default();
-    let body = |content, stop_reason| {
+    let body = |content, stop_reason, sources: &Sources| {
         to_json(
             &Body {
                 id: &meta.id,
@@ -49,7 +51,7 @@ pub fn messages_response(
                 content,
                 stop_reason,
                 stop_sequence: None,
-                usage: usage.into(),
+                usage: UsageOut::from(usage).with_searches(sources),
             },
             gemini_body.len(),
         )
@@ -63,23 +65,33 @@ pub fn messages_response(
         };
         let end = End::refused(&reason, feedback.block_reason_message.as_deref());
         let text = end.explanation.unwrap_or_default().into();
-        return Ok(body(vec![Block::Text { text }], end.stop_reason));
+        let citations = Vec::new();
+        let content = vec![Block::Text { text, citations }];
+        return Ok(body(content, end.stop_reason, &Sources::default()));
     };
     let parts = candidate.take_parts();
+    let mut sources = Sources::default();
     let mut blocks = Blocks::default();
-    for part in &parts {
+    for (at, part) in parts.iter().enumerate() {
+        sources.part(part, at == 0);
+        if let Some(text) = part.text.as_deref().filter(|_| part.thought != Some(true)) {
+            sources.said(text);
+        }
         blocks.add(part, call, meta);
     }
     blocks.end_thoughts();
     if let Some(grounding) = &candidate.grounding_metadata {
-        blocks
-            .list
-            .extend(searched(grounding, &meta.id).into_iter().flatten());
-        if meta.style.citations == Citations::Text
-            && let Some(sources) = grounding.markdown()
-        {
-            blocks.text(sources.into());
-        }
+        sources.learn(grounding);
+    }
+    if let Some(Block::Text { citations, .. }) = blocks.list.last_mut() {
+        citations.extend(self::citations(&sources));
+    }
+    let searched = searched(&sources, &meta.id);
+    blocks.list.extend(searched.into_iter().flatten());
+    if meta.style.citations == Citations::Text
+        && let Some(list) = sources.markdown()
+    {
+        blocks.text(list.into());
     }
     let native = candidate.finish_reason.as_deref().unwrap_or("STOP");
     let message = candidate.finish_message.as_deref();
@@ -89,7 +101,7 @@ pub fn messages_response(
     {
         blocks.text(text.into());
     }
-    Ok(body(blocks.list, end.stop_reason))
+    Ok(body(blocks.list, end.stop_reason, &sources))
 }
 
 #[derive(Default)]
@@ -163,8 +175,11 @@ impl<'a> Blocks<'a> {
 
     fn put(&mut self, more: Cow<'a, str>) {
         match self.list.last_mut() {
-            Some(Block::Text { text }) => text.to_mut().push_str(&more),
-            _ => self.list.push(Block::Text { text: more }),
+            Some(Block::Text { text, .. }) => text.to_mut().push_str(&more),
+            _ => self.list.push(Block::Text {
+                text: more,
+                citations: Vec::new(),
+            }),
         }
     }
 

@@ -5,14 +5,16 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::request::MessagesCall;
-use super::wire::{Block, End, UsageOut, call_id, searched};
+use super::wire::{Block, Citation, End, UsageOut, call_id, citations, searched};
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::gemini::sources::Sources;
 use crate::names::Renamed;
 use crate::signature::{marked, shown_id};
-use crate::style::{Citations, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Style, Thoughts};
 use crate::text::{empty_object, put_json};
 
 /// Turns Gemini's events into Anthropic's, in Anthropic's order: `message_start`, blocks one
@@ -33,8 +35,7 @@ pub struct MessagesStream {
     shown: bool,
     /// The text ends inside thoughts.
     thinking: bool,
-    /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
+    sources: Sources,
     finish: Option<Finish>,
     usage: Option<Usage>,
     /// Finished or aborted: nothing may follow.
@@ -118,6 +119,8 @@ enum Delta<'a> {
     Signature { signature: &'a str },
     #[serde(rename = "input_json_delta")]
     InputJson { partial_json: &'a str },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: Citation<'a> },
 }
 
 #[derive(Serialize)]
@@ -149,7 +152,7 @@ impl MessagesStream {
             calls: 0,
             shown: false,
             thinking: false,
-            sources: None,
+            sources: Sources::default(),
             finish: None,
             usage: None,
             ended: false,
@@ -211,9 +214,8 @@ impl MessagesStream {
             None => End::of("MAX_TOKENS", None, false),
         };
         self.end_thoughts(out);
-        if let Some(sources) = self.sources.take() {
-            self.text(&sources, out);
-        }
+        let sources = std::mem::take(&mut self.sources);
+        self.tell_sources(&sources, out);
         if !self.shown
             && let Some(text) = end.explanation
         {
@@ -226,11 +228,32 @@ impl MessagesStream {
                     stop_reason: end.stop_reason,
                     stop_sequence: None,
                 },
-                usage: self.usage.unwrap_or_default().into(),
+                usage: UsageOut::from(self.usage.unwrap_or_default()).with_searches(&sources),
             },
             out,
         );
         put(&Event::MessageStop, out);
+    }
+
+    /// Tells what Google's search found: of the text that is open what it is from; then the
+    /// search itself, which stands before the text where Anthropic searched, but Google says it at
+    /// the end only.
+    fn tell_sources(&mut self, sources: &Sources, out: &mut Vec<u8>) {
+        if self.open == Open::Text {
+            for citation in citations(sources) {
+                self.delta(Delta::Citations { citation }, out);
+            }
+        }
+        for block in searched(sources, &self.answer).into_iter().flatten() {
+            self.close(out);
+            self.start(block, out);
+            self.stop(out);
+        }
+        if self.style.citations == Citations::Text
+            && let Some(list) = sources.markdown()
+        {
+            self.text(&list, out);
+        }
     }
 
     /// Ends the stream with Anthropic's `error` event. No `message_stop`: nothing may take
@@ -240,7 +263,12 @@ impl MessagesStream {
             return;
         }
         out.extend_from_slice(b"event: error\ndata: ");
-        out.extend_from_slice(&error::anthropic(failure.status, &failure.message, None));
+        out.extend_from_slice(&error::anthropic_with(
+            failure.status,
+            &failure.message,
+            failure.code.as_deref(),
+            failure.request_id.as_deref(),
+        ));
         out.extend_from_slice(b"\n\n");
     }
 
@@ -267,19 +295,15 @@ impl MessagesStream {
     }
 
     fn candidate(&mut self, mut candidate: Candidate<'_>, out: &mut Vec<u8>) {
-        for part in candidate.take_parts() {
-            self.part(&part, out);
+        for (at, part) in candidate.take_parts().iter().enumerate() {
+            self.sources.part(part, at == 0);
+            if let Some(text) = part.text.as_deref().filter(|_| part.thought != Some(true)) {
+                self.sources.said(text);
+            }
+            self.part(part, out);
         }
         if let Some(grounding) = &candidate.grounding_metadata {
-            self.end_thoughts(out);
-            self.sources = grounding
-                .markdown()
-                .filter(|_| self.style.citations == Citations::Text);
-            for block in searched(grounding, &self.answer).into_iter().flatten() {
-                self.close(out);
-                self.start(block, out);
-                self.stop(out);
-            }
+            self.sources.learn(grounding);
         }
         if let Some(native) = candidate.finish_reason {
             self.finish = Some(Finish {
@@ -376,7 +400,10 @@ impl MessagesStream {
                 signature: "".into(),
             }
         } else {
-            Block::Text { text: "".into() }
+            Block::Text {
+                text: "".into(),
+                citations: Vec::new(),
+            }
         };
         self.start(block, out);
         self.open = kind;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::explanation;
-use crate::gemini::response::Grounding;
+use crate::gemini::sources::Sources;
 use crate::gemini::{FinishReason, Usage};
 
 /// A block of content; in a stream, as it starts.
@@ -15,6 +15,8 @@ use crate::gemini::{FinishReason, Usage};
 pub(super) enum Block<'a> {
     Text {
         text: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        citations: Vec<Citation<'a>>,
     },
     Thinking {
         thinking: Cow<'a, str>,
@@ -50,38 +52,51 @@ pub(super) struct Found<'a> {
     page_age: Option<()>,
 }
 
+/// Words of the text, and a source of them. Anthropic's own search quotes the source here, of
+/// which Google tells nothing but the address.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Citation<'a> {
+    r#type: &'static str,
+    cited_text: Cow<'a, str>,
+    url: Cow<'a, str>,
+    title: Cow<'a, str>,
+    encrypted_index: &'static str,
+}
+
+/// What the last text says of its sources.
+pub(super) fn citations(sources: &Sources) -> impl Iterator<Item = Citation<'_>> {
+    sources.cited().map(|cited| Citation {
+        r#type: "web_search_result_location",
+        cited_text: cited.words.into(),
+        url: (&*cited.source.url).into(),
+        title: (&*cited.source.title).into(),
+        encrypted_index: "",
+    })
+}
+
 /// What Google's search did, as Anthropic's own search would tell it.
-pub(super) fn searched<'a>(grounding: &'a Grounding<'a>, answer: &str) -> Option<[Block<'a>; 2]> {
-    let chunks = grounding.grounding_chunks.as_ref()?;
-    let content: Vec<Found<'a>> = chunks
+pub(super) fn searched<'a>(sources: &'a Sources, answer: &str) -> Option<[Block<'a>; 2]> {
+    let content: Vec<Found<'a>> = sources
+        .found()
         .iter()
-        .filter_map(|chunk| chunk.source())
-        .filter_map(|source| {
-            Some(Found {
-                r#type: "web_search_result",
-                url: source.uri.as_deref()?,
-                title: source.title.as_deref().unwrap_or_default(),
-                encrypted_content: "",
-                page_age: None,
-            })
+        .map(|source| Found {
+            r#type: "web_search_result",
+            url: &source.url,
+            title: &source.title,
+            encrypted_content: "",
+            page_age: None,
         })
         .collect();
     if content.is_empty() {
         return None;
     }
-    let queries: Vec<&str> = grounding
-        .web_search_queries
-        .iter()
-        .flatten()
-        .map(|query| &**query)
-        .collect();
     let id = format!("srvtoolu_{}", own(answer));
     Some([
         Block::ServerToolUse {
             id: id.clone().into(),
             name: "web_search",
             input: Query {
-                query: queries.join("; ").into(),
+                query: sources.queries().join("; ").into(),
             },
         },
         Block::WebSearchToolResult {
@@ -112,6 +127,28 @@ pub(super) struct UsageOut {
     cache_creation_input_tokens: u64,
     cache_read_input_tokens: u64,
     output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_tool_use: Option<ServerToolUse>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct ServerToolUse {
+    web_search_requests: usize,
+}
+
+impl UsageOut {
+    /// With what Google searched for.
+    pub fn with_searches(mut self, sources: &Sources) -> Self {
+        let searches = match sources.found() {
+            [] => sources.queries().len(),
+            // Google does not always tell what it searched for.
+            _ => sources.queries().len().max(1),
+        };
+        self.server_tool_use = (searches > 0).then_some(ServerToolUse {
+            web_search_requests: searches,
+        });
+        self
+    }
 }
 
 impl From<Usage> for UsageOut {
@@ -122,6 +159,7 @@ impl From<Usage> for UsageOut {
             cache_creation_input_tokens: 0,
             cache_read_input_tokens: usage.cached,
             output_tokens: usage.output,
+            server_tool_use: None,
         }
     }
 }

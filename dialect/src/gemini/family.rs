@@ -336,8 +336,13 @@ pub fn takes_json_schema(model: &str) -> bool {
     family(model).is_none_or(|(_, _, schemas, _)| *schemas == Json)
 }
 
-/// Whether the model takes a `systemInstruction`. Gemma 3 answers "Developer instruction is
-/// not enabled" with 400.
+/// Whether the model takes a `systemInstruction`. Gemma 3 and those that speak answer "Developer
+/// instruction is not enabled" with 400.
 pub fn takes_system(model: &str) -> bool {
-    !model.starts_with("gemma-3")
+    !model.starts_with("gemma-3") && !speaks(model)
+}
+
+/// Whether the model speaks, and does nothing else: it reads out what it is sent.
+pub fn speaks(model: &str) -> bool {
+    model.contains("-tts")
 }

@@ -1,6 +1,7 @@
 //! Google's `generateContent`: what we send, what comes back, and what a gateway must know
 //! of an answer without translating it.
 
+mod advice;
 mod endings;
 mod express;
 mod family;
@@ -15,13 +16,14 @@ pub mod request;
 pub mod response;
 pub(crate) mod schema;
 mod several;
+pub(crate) mod sources;
 mod status;
 
 pub use endings::with_endings;
 pub use express::{Express, embeddings, express};
 pub use family::{
-    Effort, Level, Thinking, most_output_tokens, needs_signatures, signs_texts, takes_json_schema,
-    takes_system, thinking_taken,
+    Effort, Level, Thinking, most_output_tokens, needs_signatures, signs_texts, speaks,
+    takes_json_schema, takes_system, thinking_taken,
 };
 pub use interaction::Interaction;
 pub use named::{COLLECTIONS, created, references, resource_name, results};

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 pub(crate) use super::peek::UsageMetadata;
@@ -267,28 +266,8 @@ pub(crate) struct Grounding<'a> {
     pub web_search_queries: Option<Vec<Str<'a>>>,
     #[serde(borrow, default)]
     pub grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
-    #[serde(default)]
-    pub grounding_supports: Option<Vec<GroundingSupport>>,
-}
-
-impl Grounding<'_> {
-    /// The sources as a list in Markdown, each once, to stand behind the text.
-    pub fn markdown(&self) -> Option<String> {
-        let mut listed: Vec<&str> = Vec::new();
-        let mut list = String::from("\n\n---\n\n");
-        let chunks = self.grounding_chunks.iter().flatten();
-        for source in chunks.filter_map(GroundingChunk::source) {
-            let Some(uri) = source.uri.as_deref().filter(|uri| !listed.contains(uri)) else {
-                continue;
-            };
-            listed.push(uri);
-            let title = source.title.as_deref().filter(|title| !title.is_empty());
-            let title = title.unwrap_or(uri).replace('[', "\\[").replace(']', "\\]");
-            let uri = uri.replace('(', "%28").replace(')', "%29");
-            list.push_str(&format!("{}. [{title}]({uri})\n", listed.len()));
-        }
-        (!listed.is_empty()).then_some(list)
-    }
+    #[serde(borrow, default)]
+    pub grounding_supports: Option<Vec<GroundingSupport<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -323,23 +302,27 @@ pub(crate) struct Web<'a> {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct GroundingSupport {
-    #[serde(default)]
-    pub segment: Option<Segment>,
+pub(crate) struct GroundingSupport<'a> {
+    #[serde(borrow, default)]
+    pub segment: Option<Segment<'a>>,
     #[serde(default)]
     pub grounding_chunk_indices: Option<Vec<usize>>,
 }
 
-/// A piece of the answer, in bytes of its UTF-8.
+/// A piece of one of the answer's parts, in bytes of its UTF-8.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Segment {
+pub(crate) struct Segment<'a> {
+    /// The part's number, from 0. Often left out where it is another.
+    #[serde(default)]
+    pub part_index: Option<usize>,
     #[serde(default)]
     pub start_index: usize,
     #[serde(default)]
     pub end_index: usize,
-    #[serde(rename = "text", default)]
-    _text: IgnoredAny,
+    /// The words themselves.
+    #[serde(borrow, default)]
+    pub text: Option<Str<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! Several answers of Google's as one with several candidates: Gemini models give one answer a
 //! call ("Multiple candidates is not enabled for this model"), and OpenAI's clients ask for `n`.
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
@@ -16,6 +17,8 @@ pub struct Several {
 
 const CANDIDATES: [&str; 2] = ["candidates", "candidates"];
 const USAGE: [&str; 2] = ["usageMetadata", "usage_metadata"];
+const CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
+const SEED: [&str; 2] = ["seed", "seed"];
 const FEEDBACK: [&str; 2] = ["promptFeedback", "prompt_feedback"];
 
 impl Several {
@@ -27,6 +30,22 @@ impl Several {
             Some(event) => written(&event),
             None => event.to_vec(),
         }
+    }
+
+    /// The body of the call with this number, where it has to be another: the same seed would give
+    /// the same answer.
+    pub fn asked(number: usize, body: &[u8]) -> Option<Vec<u8>> {
+        if number == 0 || memmem::find(body, b"\"seed\"").is_none() {
+            return None;
+        }
+        let mut body = fields(body)?;
+        let mut config = fields(body[find(&body, CONFIG)?].1.get().as_bytes())?;
+        let seed: i32 = serde_json::from_str(config[find(&config, SEED)?].1.get()).ok()?;
+        let seed = seed.wrapping_add(i32::try_from(number).ok()?);
+        set(&mut config, SEED, &seed);
+        let config = String::from_utf8(written(&config)).ok()?;
+        set(&mut body, CONFIG, &RawValue::from_string(config).ok()?);
+        Some(written(&body))
     }
 
     /// The whole answers as one.
@@ -140,6 +159,21 @@ mod tests {
         assert_eq!(candidates[2]["finishReason"], "SAFETY");
         assert_eq!(whole["modelVersion"], "m");
         assert_eq!(whole.get("promptFeedback"), None);
+    }
+
+    #[test]
+    fn each_call_has_a_seed_of_its_own() {
+        let body = br#"{"contents":[{"parts":[{"text":"seed"}]}],"generationConfig":{"temperature":0.10,"seed":7}}"#;
+        assert_eq!(Several::asked(0, body), None);
+        let second = Several::asked(2, body).unwrap();
+        assert_eq!(
+            String::from_utf8(second).unwrap(),
+            r#"{"contents":[{"parts":[{"text":"seed"}]}],"generationConfig":{"temperature":0.10,"seed":9}}"#
+        );
+        let last = br#"{"generationConfig":{"seed":2147483647}}"#;
+        let next = Several::asked(1, last).unwrap();
+        assert!(next.ends_with(br#""seed":-2147483648}}"#));
+        assert_eq!(Several::asked(1, br#"{"contents":[{"seed":1}]}"#), None);
     }
 
     #[test]

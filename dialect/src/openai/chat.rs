@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use super::audio::Voice;
 use crate::gemini::Effort;
 use crate::signature::is_signature;
 use crate::text::Str;
@@ -87,6 +88,9 @@ pub struct Request<'a> {
     /// `text`, `audio`, `image`.
     #[serde(borrow, default)]
     pub modalities: Option<Vec<Str<'a>>>,
+    /// How an answer is spoken.
+    #[serde(borrow, default)]
+    pub audio: Option<Audio<'a>>,
     /// How much to think.
     #[serde(default)]
     pub reasoning_effort: Option<Effort>,
@@ -102,6 +106,17 @@ pub struct Request<'a> {
     /// The same one or two levels deeper, as Google documents it.
     #[serde(borrow, default)]
     pub extra_body: Option<ExtraBody<'a>>,
+}
+
+/// How an answer is spoken.
+#[derive(Debug, Default, Deserialize)]
+pub struct Audio<'a> {
+    /// Whose voice.
+    #[serde(borrow, default)]
+    pub voice: Option<Voice<'a>>,
+    /// `wav`, `aac`, `mp3`, `flac`, `opus`, `pcm16`.
+    #[serde(borrow, default)]
+    pub format: Option<Str<'a>>,
 }
 
 /// About the stream.

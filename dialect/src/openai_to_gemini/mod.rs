@@ -11,6 +11,7 @@
 //! | `tool` messages | `functionResponse {output}`, in the order of the calls |
 //! | `reasoning_content`, or `<think>` in the text ([`crate::style`]) | parts with `thought` (answers only) |
 //! | Markdown with a data URL, or `message.images[]` as OpenRouter has it ([`crate::style`]) | `inlineData` (answers; either is read back) |
+//! | `modalities` with `audio`; `audio` of an answer | `responseModalities`, `speechConfig`; `inlineData` of samples |
 //! | `annotations[]` of `url_citation` | `groundingMetadata` |
 //! | `choices[].native_finish_reason` | `finishReason`, where OpenAI has no word for it |
 //! | `google`, `extra_body.google` | as Google documents it for its own OpenAI endpoint |
@@ -24,6 +25,7 @@ mod response;
 pub mod responses;
 mod special;
 mod speech;
+mod spoken;
 mod stream;
 mod tools;
 mod transcribe;
@@ -42,7 +44,7 @@ pub use images::{
     images_response,
 };
 pub use request::{ChatCall, chat_request, chat_request_with};
-pub use response::chat_response;
+pub use response::{chat_response, chat_response_spoken};
 pub use speech::{
     AudioFormat, Heard, SpeechCall, speech_delta, speech_done, speech_heard, speech_request,
 };

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::special::{Special, input_arguments};
+use super::speech::AudioFormat;
+use super::spoken;
 use super::tools::{Wanted, tools};
 use crate::error::Invalid;
 use crate::fetch::{self, Wanted as Fetch};
@@ -45,6 +47,8 @@ pub struct ChatCall {
     pub uploads: Option<Uploads>,
     /// A search tool is on, so citations may come that point into the text.
     pub(super) grounded: bool,
+    /// The answer is audio, packed like this.
+    pub audio: Option<AudioFormat>,
     /// The client wants one call at a time.
     pub(super) single_call: bool,
     /// Functions that are called otherwise by the client.
@@ -95,6 +99,7 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
             ),
         ));
     }
+    let audio = spoken::format(&request, &model)?;
     let mut special = Special::default();
     let named = (&*model, endings);
     let mut translated = translate(request, named, (&mut special, reading))?;
@@ -114,6 +119,7 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         include_usage,
         notes,
         grounded,
+        audio,
         single_call,
         special,
         is_older,
@@ -487,7 +493,10 @@ fn generation_config<'a>(
             .filter(|top| *top > 0 && request.logprobs == Some(true)),
         thinking_config: thinking(request, (model, endings), google.thinking),
         image_config: google.image_config.map(Cow::Borrowed),
-        speech_config: google.speech_config.map(Cow::Borrowed),
+        speech_config: match google.speech_config {
+            Some(own) => Some(Cow::Borrowed(own)),
+            None => spoken::voice(request, model)?,
+        },
         media_resolution: google.media_resolution.map(Cow::Borrowed),
     })
 }

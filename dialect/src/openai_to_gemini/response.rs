@@ -2,20 +2,26 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::request::ChatCall;
+use super::speech::is_samples;
+use super::spoken::Audio;
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
     citations, fingerprint, in_form,
 };
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::Malformed;
 use crate::explanation;
 use crate::gemini::Usage;
-use crate::gemini::response::{Candidate, Grounding, Part, Response};
+use crate::gemini::response::{Candidate, Part, Response};
+use crate::gemini::sources::Sources;
 use crate::signature::shown_id;
-use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Media, Style, Thoughts};
 use crate::text::to_json;
 
 #[derive(Serialize)]
@@ -57,6 +63,8 @@ struct Message<'a> {
     function_call: Option<Function<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio<'a>>,
     /// Of the text, or of the `function_call`.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<ExtraContent<'a>>,
@@ -71,10 +79,9 @@ struct Sorted {
     thinking: bool,
     /// The text holds something besides thoughts.
     said: bool,
+    sources: Sources,
     /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
-    /// How much of the text is thoughts that stand before the answer's own text, in bytes.
-    lead: usize,
+    list: Option<String>,
     /// The ids of the calls that the client gets.
     call_ids: Vec<String>,
 }
@@ -87,6 +94,17 @@ pub fn chat_response(
     call: &ChatCall,
     meta: &ResponseMeta,
     gemini_body: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    chat_response_spoken(call, meta, gemini_body, None)
+}
+
+/// The same for an answer in speech, whose samples ([`super::speech_heard`]) the caller has packed
+/// as [`ChatCall::audio`] says.
+pub fn chat_response_spoken(
+    call: &ChatCall,
+    meta: &ResponseMeta,
+    gemini_body: &[u8],
+    audio: Option<&[u8]>,
 ) -> Result<Vec<u8>, Malformed> {
     let response = Response::parse(gemini_body)?;
     let usage = response.usage_metadata.map(|u| Usage::from(u).into());
@@ -125,6 +143,7 @@ pub fn chat_response(
                 tool_calls: Vec::new(),
                 function_call: None,
                 annotations: Vec::new(),
+                audio: None,
                 extra_content: None,
             },
             logprobs: None,
@@ -136,36 +155,49 @@ pub fn chat_response(
     let mut sorted: Vec<Sorted> = parts
         .iter()
         .zip(0..)
-        .map(|(parts, at)| sort(parts, meta, at, call.single_call))
+        .map(|(parts, at)| sort(call, parts, meta, at))
         .collect();
-    if meta.style.citations == Citations::Text {
-        for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
-            let grounding = candidate.grounding_metadata.as_ref();
-            sorted.sources = grounding.and_then(Grounding::markdown);
+    for (candidate, sorted) in candidates.iter().zip(&mut sorted) {
+        if let Some(grounding) = &candidate.grounding_metadata {
+            sorted.sources.learn(grounding);
+        }
+        if meta.style.citations == Citations::Text {
+            sorted.list = sorted.sources.markdown();
         }
     }
     let choices = candidates.iter().zip(&parts).zip(&sorted).zip(0..);
-    Ok(body(
-        choices
-            .map(|(((candidate, parts), sorted), at)| {
-                choice(call, meta.style, candidate, parts, sorted, at)
-            })
-            .collect(),
-    ))
+    let mut choices: Vec<Choice<'_>> = choices
+        .map(|(((candidate, parts), sorted), at)| {
+            choice(call, meta.style, candidate, parts, sorted, at)
+        })
+        .collect();
+    if let (Some(audio), Some(first)) = (audio, choices.first_mut()) {
+        first.message.content = first.message.content.take().filter(|text| !text.is_empty());
+        first.message.audio = Some(Audio::whole(meta, STANDARD.encode(audio).into()));
+    }
+    Ok(body(choices))
 }
 
-fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool) -> Sorted {
+fn sort(call: &ChatCall, parts: &[Part<'_>], meta: &ResponseMeta, choice: u32) -> Sorted {
     let mut sorted = Sorted::default();
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
+        sorted.sources.part(part, at == 0);
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             match (part.thought == Some(true), meta.style.thoughts) {
-                (false, _) => sorted.say(text),
+                (false, _) => {
+                    sorted.end_thoughts();
+                    sorted.sources.said(text);
+                    sorted.said = true;
+                    sorted.text.push_str(text);
+                }
                 (true, Thoughts::Native) => sorted.thoughts.push_str(text),
                 (true, Thoughts::Inline) => sorted.think(text),
                 (true, Thoughts::Hidden) => {}
             }
         }
-        if let (Some(blob), Media::Markdown) = (&part.inline_data, meta.style.media) {
+        let blob = part.inline_data.as_ref();
+        let blob = blob.filter(|blob| call.audio.is_none() || !is_samples(&blob.mime_type));
+        if let (Some(blob), Media::Markdown) = (blob, meta.style.media) {
             sorted.say(&blob.markdown());
         }
         if let Some(file) = &part.file_data {
@@ -177,13 +209,13 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool)
         if let Some(result) = &part.code_execution_result {
             sorted.say(&result.markdown());
         }
-        if let Some(call) = &part.function_call {
+        if let Some(called) = &part.function_call {
             sorted.end_thoughts();
-            if single_call && !sorted.call_ids.is_empty() {
+            if call.single_call && !sorted.call_ids.is_empty() {
                 continue;
             }
             let at = u32::try_from(sorted.call_ids.len()).unwrap_or(u32::MAX);
-            let id = call_id(call.id.as_deref(), &meta.id, choice, at);
+            let id = call_id(called.id.as_deref(), &meta.id, choice, at);
             let signature = part.thought_signature.as_deref();
             sorted.call_ids.push(shown_id(id, signature, meta.style));
         }
@@ -193,26 +225,29 @@ fn sort(parts: &[Part<'_>], meta: &ResponseMeta, choice: u32, single_call: bool)
 }
 
 impl Sorted {
+    /// What stands in the text and is not of it.
     fn say(&mut self, text: &str) {
         self.end_thoughts();
-        if !self.said {
-            self.said = true;
-            self.lead = self.text.len();
-        }
-        self.text.push_str(text);
+        self.said = true;
+        self.put(text);
     }
 
     fn think(&mut self, text: &str) {
         if !std::mem::replace(&mut self.thinking, true) {
-            self.text.push_str(THINK);
+            self.put(THINK);
         }
-        self.text.push_str(text);
+        self.put(text);
     }
 
     fn end_thoughts(&mut self) {
         if std::mem::take(&mut self.thinking) {
-            self.text.push_str(THOUGHT);
+            self.put(THOUGHT);
         }
+    }
+
+    fn put(&mut self, text: &str) {
+        self.sources.told(text);
+        self.text.push_str(text);
     }
 }
 
@@ -243,7 +278,10 @@ fn choice<'a>(
                 part.thought_signature.as_deref(),
             ))
         })
-        .filter(|_| style.media == Media::Field)
+        .filter(|(blob, _)| {
+            let is_spoken = request.audio.is_some() && is_samples(&blob.mime_type);
+            style.media == Media::Field && !is_spoken
+        })
         .map(|(blob, signature)| Image::of(&blob.mime_type, &blob.data, signature))
         .collect();
     let mut signature = parts.iter().rev().find_map(Part::signature_of_text);
@@ -269,8 +307,8 @@ fn choice<'a>(
         index: candidate.index.unwrap_or(at),
         message: Message {
             role: "assistant",
-            content: (!silent).then(|| match &sorted.sources {
-                Some(sources) => format!("{}{sources}", sorted.text).into(),
+            content: (!silent).then(|| match &sorted.list {
+                Some(list) => format!("{}{list}", sorted.text).into(),
                 None => Cow::Borrowed(&*sorted.text),
             }),
             refusal,
@@ -278,14 +316,8 @@ fn choice<'a>(
             images,
             tool_calls,
             function_call,
-            annotations: candidate
-                .grounding_metadata
-                .as_ref()
-                .map(|grounding| {
-                    let (thoughts, text) = sorted.text.split_at(sorted.lead);
-                    citations(grounding, text, thoughts.chars().count())
-                })
-                .unwrap_or_default(),
+            annotations: citations(&sorted.sources),
+            audio: None,
             extra_content: ExtraContent::of(signature),
         },
         logprobs: candidate.logprobs_result.as_ref().map(LogprobsOut::of),

@@ -113,7 +113,7 @@ struct Config<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SpeechConfig<'a> {
+pub(super) struct SpeechConfig<'a> {
     voice_config: VoiceConfig<'a>,
 }
 
@@ -172,17 +172,7 @@ pub fn speech_request(body: &[u8], models: &ModelMap) -> Result<SpeechCall, Inva
             format!("`speed` is {speed}; it must be from 0.25 to 4."),
         ));
     }
-    let voice = match &request.voice {
-        None => USUAL_VOICE,
-        Some(Voice::Name(name)) => voice(name),
-        Some(Voice::Custom { .. }) => {
-            return Err(Invalid::new(
-                "voice",
-                "`voice` is one that was made at OpenAI, which Gemini does not have: name one of \
-                 OpenAI's voices (alloy) or of Google's (Kore).",
-            ));
-        }
-    };
+    let voice = voice_of(request.voice.as_ref(), "voice")?;
     let style = style(request.instructions.as_deref().unwrap_or_default(), speed);
     // Older models read aloud what they are told, unless it is said so.
     let takes_style = !model.contains("2.5") && !model.contains("3.1");
@@ -201,11 +191,7 @@ pub fn speech_request(body: &[u8], models: &ModelMap) -> Result<SpeechCall, Inva
         }],
         generation_config: Config {
             response_modalities: ["AUDIO"],
-            speech_config: SpeechConfig {
-                voice_config: VoiceConfig {
-                    prebuilt_voice_config: Prebuilt { voice_name: voice },
-                },
-            },
+            speech_config: speech_config(voice),
         },
     };
     Ok(SpeechCall {
@@ -244,6 +230,30 @@ fn format(wanted: Option<&str>) -> Result<AudioFormat, Invalid> {
             ));
         }
     })
+}
+
+/// `speechConfig` with this voice of Google's.
+pub(super) fn speech_config(voice_name: &str) -> SpeechConfig<'_> {
+    SpeechConfig {
+        voice_config: VoiceConfig {
+            prebuilt_voice_config: Prebuilt { voice_name },
+        },
+    }
+}
+
+/// Google's voice for the one that a client wants; `param` names the field.
+pub(super) fn voice_of<'a>(wanted: Option<&'a Voice<'_>>, param: &str) -> Result<&'a str, Invalid> {
+    match wanted {
+        None => Ok(USUAL_VOICE),
+        Some(Voice::Name(name)) => Ok(voice(name)),
+        Some(Voice::Custom { .. }) => Err(Invalid::new(
+            param,
+            format!(
+                "`{param}` is one that was made at OpenAI, which Gemini does not have: name one of \
+                 OpenAI's voices (alloy) or of Google's (Kore)."
+            ),
+        )),
+    }
 }
 
 /// Google's name of a voice. What is neither's is passed on: Google refuses it and says which
@@ -299,9 +309,7 @@ pub fn speech_heard(event: &[u8]) -> Result<Heard, Malformed> {
         let Some(blob) = part.inline_data else {
             continue;
         };
-        if !blob.mime_type.to_ascii_lowercase().starts_with("audio/l16")
-            && !blob.mime_type.starts_with("audio/pcm")
-        {
+        if !is_samples(&blob.mime_type) {
             return Err(Malformed::new(format!(
                 "Google sent {} where samples were expected.",
                 &*blob.mime_type
@@ -320,6 +328,12 @@ pub fn speech_heard(event: &[u8]) -> Result<Heard, Malformed> {
         heard.refused = Some(refusal(reason, message));
     }
     Ok(heard)
+}
+
+/// Whether this is the media type of samples.
+pub(super) fn is_samples(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.starts_with("audio/l16") || media_type.starts_with("audio/pcm")
 }
 
 /// `audio/L16;codec=pcm;rate=24000`

@@ -4,17 +4,21 @@ use serde::Serialize;
 
 use super::request::ChatCall;
 use super::special::Special;
+use super::speech::is_samples;
+use super::spoken::{Audio, expiry};
 use super::wire::{
     Annotation, End, ExtraContent, Function, Image, LogprobsOut, ToolCall, UsageOut, call_id,
     citations, fingerprint, in_form,
 };
 use crate::ResponseMeta;
+use crate::aside::{THINK, THOUGHT};
 use crate::error::{self, Malformed, UpstreamFailure};
 use crate::explanation;
 use crate::gemini::Usage;
 use crate::gemini::response::{Candidate, Part, Response};
+use crate::gemini::sources::Sources;
 use crate::signature::shown_id;
-use crate::style::{Citations, Media, Style, THINK, THOUGHT, Thoughts};
+use crate::style::{Citations, Media, Style, Thoughts};
 use crate::text::put_json;
 
 /// Turns Gemini's events into OpenAI's chunks. Each part of an event becomes one chunk, in
@@ -29,6 +33,10 @@ pub struct ChatStream {
     style: Style,
     include_usage: bool,
     grounded: bool,
+    /// Samples are the answer, and expire then.
+    spoken_until: Option<i64>,
+    /// There were samples.
+    spoken: bool,
     single_call: bool,
     special: Special,
     is_older: bool,
@@ -51,16 +59,12 @@ struct ChoiceState {
     /// Google's reason and message. Written at the end: Google sends calls and counts
     /// after a reason, too.
     finish: Option<(String, Option<String>)>,
-    /// The text so far, kept only where citations may point into it.
-    text: String,
-    /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
+    /// Gathered only where Google may search.
+    sources: Sources,
     /// The signature of the text, or of the call in the older form.
     signature: Option<String>,
     /// The text ends inside thoughts.
     thinking: bool,
-    /// How many characters of thoughts stand before the answer's own text.
-    lead: usize,
 }
 
 #[derive(Default, Serialize)]
@@ -82,6 +86,8 @@ struct Delta<'a> {
     function_call: Option<Function<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio<'a>>,
     /// Of the text, or of the `function_call`. In the last delta only: clients that add up what they do not know would make
     /// one of two.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +139,8 @@ impl ChatStream {
             style: meta.style,
             include_usage: call.include_usage,
             grounded: call.grounded,
+            spoken_until: call.audio.map(|_| expiry(meta)),
+            spoken: false,
             single_call: call.single_call,
             special: call.special.clone(),
             is_older: call.is_older,
@@ -255,28 +263,18 @@ impl ChatStream {
 
     fn candidate(&mut self, mut candidate: Candidate<'_>, out: &mut Vec<u8>) {
         let at = self.state(candidate.index.unwrap_or(0));
-        for part in candidate.take_parts() {
-            self.part(at, &part, out);
+        for (number, part) in candidate.take_parts().iter().enumerate() {
+            if self.grounded {
+                self.choices[at].sources.part(part, number == 0);
+            }
+            self.part(at, part, out);
         }
         if let Some(logprobs) = &candidate.logprobs_result {
             let logprobs = Some(LogprobsOut::of(logprobs));
             self.put_with(at, Delta::default(), logprobs, out);
         }
         if let Some(grounding) = &candidate.grounding_metadata {
-            let text = std::mem::take(&mut self.choices[at].text);
-            let annotations: Vec<Annotation<'_>> =
-                citations(grounding, &text, self.choices[at].lead);
-            if !annotations.is_empty() {
-                let delta = Delta {
-                    annotations,
-                    ..Delta::default()
-                };
-                self.put(at, delta, out);
-            }
-            self.choices[at].text = text;
-            if self.style.citations == Citations::Text {
-                self.choices[at].sources = grounding.markdown();
-            }
+            self.choices[at].sources.learn(grounding);
         }
         if let Some(reason) = candidate.finish_reason {
             let message = candidate.finish_message.map(|m| m.to_string());
@@ -291,7 +289,7 @@ impl ChatStream {
         }
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
             match (part.thought == Some(true), self.style.thoughts) {
-                (false, _) => self.text(at, text, out),
+                (false, _) => self.say(at, text, out),
                 (true, Thoughts::Native) => {
                     let delta = Delta {
                         reasoning_content: Some(text),
@@ -309,6 +307,16 @@ impl ChatStream {
             }
         }
         match (&part.inline_data, self.style.media) {
+            (Some(blob), _) if self.spoken_until.is_some() && is_samples(&blob.mime_type) => {
+                self.choices[at].shown = true;
+                let first = !std::mem::replace(&mut self.spoken, true);
+                let audio = Audio::piece(&self.answer, &blob.data, first);
+                let delta = Delta {
+                    audio: Some(audio),
+                    ..Delta::default()
+                };
+                self.put(at, delta, out);
+            }
             (Some(blob), Media::Markdown) => self.text(at, &blob.markdown(), out),
             (Some(blob), Media::Field) => {
                 self.choices[at].shown = true;
@@ -366,32 +374,41 @@ impl ChatStream {
         }
     }
 
-    /// Thoughts inside the text.
-    fn thoughts(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
-        let choice = &mut self.choices[at];
-        if choice.text.is_empty() {
-            choice.lead += text.chars().count();
-        }
-        let delta = Delta {
-            content: Some(text),
-            ..Delta::default()
-        };
-        self.put(at, delta, out);
-    }
-
     fn end_thoughts(&mut self, at: usize, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.choices[at].thinking) {
             self.thoughts(at, THOUGHT, out);
         }
     }
 
+    /// Thoughts inside the text.
+    fn thoughts(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        if self.grounded {
+            self.choices[at].sources.told(text);
+        }
+        self.content(at, text, out);
+    }
+
+    /// What the model says.
+    fn say(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
+        self.end_thoughts(at, out);
+        if self.grounded {
+            self.choices[at].sources.said(text);
+        }
+        self.choices[at].shown = true;
+        self.content(at, text, out);
+    }
+
+    /// What stands in the text and is not of it.
     fn text(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
-        let choice = &mut self.choices[at];
-        choice.shown = true;
         if self.grounded {
-            choice.text.push_str(text);
+            self.choices[at].sources.told(text);
         }
+        self.choices[at].shown = true;
+        self.content(at, text, out);
+    }
+
+    fn content(&mut self, at: usize, text: &str, out: &mut Vec<u8>) {
         let delta = Delta {
             content: Some(text),
             ..Delta::default()
@@ -431,8 +448,16 @@ impl ChatStream {
 
     fn end(&mut self, at: usize, out: &mut Vec<u8>) {
         self.end_thoughts(at, out);
-        if let Some(sources) = self.choices[at].sources.take() {
-            self.text(at, &sources, out);
+        self.cite(at, out);
+        if let Some(until) = self
+            .spoken_until
+            .filter(|_| std::mem::take(&mut self.spoken))
+        {
+            let delta = Delta {
+                audio: Some(Audio::end(until)),
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
         }
         let choice = &mut self.choices[at];
         let end = match choice.finish.take() {
@@ -465,6 +490,24 @@ impl ChatStream {
             native_finish_reason: end.native.as_deref(),
         };
         self.chunk(&entry, out);
+    }
+
+    /// Tells of the sources.
+    fn cite(&mut self, at: usize, out: &mut Vec<u8>) {
+        let sources = std::mem::take(&mut self.choices[at].sources);
+        let annotations: Vec<Annotation<'_>> = citations(&sources);
+        if !annotations.is_empty() {
+            let delta = Delta {
+                annotations,
+                ..Delta::default()
+            };
+            self.put(at, delta, out);
+        }
+        if self.style.citations == Citations::Text
+            && let Some(list) = sources.markdown()
+        {
+            self.text(at, &list, out);
+        }
     }
 
     fn chunk(&self, entry: &Choice<'_>, out: &mut Vec<u8>) {

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::special::{Called, Given};
 use crate::explanation;
 use crate::gemini::Usage;
-use crate::gemini::response::{Grounding, Logprobs, TokenLikelihood};
+use crate::gemini::response::{Logprobs, TokenLikelihood};
+use crate::gemini::sources::{Cited, Source, Sources};
 
 #[derive(Serialize)]
 pub(super) struct ToolCall<'a> {
@@ -139,48 +140,34 @@ impl<'a> From<Citation<'a>> for Annotation<'a> {
     }
 }
 
-/// Citations of `text`, which stands behind `lead` other characters. Google counts bytes of the
-/// text, OpenAI characters of the whole. Sources that no sentence names are cited at the end.
-pub(super) fn citations<'a, T: From<Citation<'a>>>(
-    grounding: &'a Grounding<'a>,
-    text: &str,
-    lead: usize,
-) -> Vec<T> {
-    let Some(chunks) = &grounding.grounding_chunks else {
-        return Vec::new();
-    };
-    let characters = |byte: usize| {
-        let before = text.char_indices().take_while(|(at, _)| *at < byte);
-        lead + before.count()
-    };
-    let cite = |chunk: usize, start_index, end_index| {
-        let source = chunks.get(chunk)?.source()?;
-        Some(T::from(Citation {
+/// Citations in the client's last message: of words in it where they stand, of all else at its
+/// end.
+pub(super) fn citations<'a, T: From<Citation<'a>>>(sources: &'a Sources) -> Vec<T> {
+    let end = sources.end();
+    let cite = |source: &'a Source, start_index, end_index| {
+        T::from(Citation {
             start_index,
             end_index,
-            url: source.uri.as_deref()?,
-            title: source.title.as_deref().unwrap_or_default(),
-        }))
+            url: &source.url,
+            title: &source.title,
+        })
     };
-    let mut named = vec![false; chunks.len()];
-    let mut citations = Vec::new();
-    for support in grounding.grounding_supports.iter().flatten() {
-        let Some(segment) = &support.segment else {
-            continue;
-        };
-        let start = characters(segment.start_index);
-        let end = characters(segment.end_index);
-        for chunk in support.grounding_chunk_indices.iter().flatten() {
-            if let Some(citation) = cite(*chunk, start, end) {
-                named[*chunk] = true;
-                citations.push(citation);
+    let cited = sources.cited().map(
+        |Cited {
+             source, from, to, ..
+         }| {
+            match (from.message == end.message, to.message == end.message) {
+                (true, true) => cite(source, from.at, to.at),
+                // It begins in an earlier one.
+                (false, true) => cite(source, 0, to.at),
+                _ => cite(source, end.at, end.at),
             }
-        }
-    }
-    let end = lead + text.chars().count();
-    let rest = named.iter().enumerate().filter(|(_, named)| !**named);
-    citations.extend(rest.filter_map(|(chunk, _)| cite(chunk, end, end)));
-    citations
+        },
+    );
+    let rest = sources.uncited();
+    cited
+        .chain(rest.map(|source| cite(source, end.at, end.at)))
+        .collect()
 }
 
 #[derive(Serialize)]

@@ -111,6 +111,7 @@ fn streamed(body: Vec<u8>, meta: &dialect::ResponseMeta) -> String {
                 status: 503,
                 message: other.map_or("cut off".to_owned(), |m| m.message),
                 code: None,
+                request_id: None,
             },
             &mut out,
         ),

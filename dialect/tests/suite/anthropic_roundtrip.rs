@@ -66,6 +66,14 @@ pub fn accumulate(events: &str) -> Value {
                         arguments.push_str(delta["partial_json"].as_str().unwrap());
                         continue;
                     }
+                    "citations_delta" => {
+                        if block["citations"].is_null() {
+                            block["citations"] = json!([]);
+                        }
+                        let citations = block["citations"].as_array_mut().unwrap();
+                        citations.push(delta["citation"].clone());
+                        continue;
+                    }
                     other => panic!("{other}"),
                 };
                 let so_far = block[field].as_str().unwrap();
@@ -198,6 +206,7 @@ fn nothing_follows_the_end_of_a_stream() {
         status: 529,
         message: "gone".to_owned(),
         code: None,
+        request_id: None,
     };
     let event = br#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
     for abort_first in [true, false] {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use dialect::anthropic_to_gemini::{
     MessagesCall, MessagesStream, messages_request, messages_response,
 };
-use dialect::gemini::{ApiStatus, Peek};
+use dialect::gemini::Peek;
 use dialect::openai_to_gemini::responses::{
     ResponsesCall, ResponsesStream, responses_request, responses_response,
 };
@@ -153,7 +153,10 @@ macro_rules! feed {
             events.push(Bytes::copy_from_slice(piece));
             for event in &mut events {
                 let event = event.unwrap();
-                failed = Peek::of(&event).unwrap().error.map(said_by_google);
+                failed = Peek::of(&event)
+                    .unwrap()
+                    .error
+                    .map(|said| UpstreamFailure::from(&said));
                 if failed.is_some() {
                     break 'pieces;
                 }
@@ -169,19 +172,12 @@ macro_rules! feed {
     }};
 }
 
-fn said_by_google(error: ApiStatus) -> UpstreamFailure {
-    UpstreamFailure {
-        status: error.code,
-        message: error.message,
-        code: Some(error.status.to_lowercase()),
-    }
-}
-
 fn cut_off() -> UpstreamFailure {
     UpstreamFailure {
         status: 502,
         message: "The connection to Google broke.".to_owned(),
         code: None,
+        request_id: None,
     }
 }
 

@@ -159,6 +159,12 @@ fn merged(events: &[Value]) -> Result<Value, &'static str> {
                         extend(&mut all[field][list], &value[list]);
                     }
                 }
+                // Told in pieces, or again and again with more in it.
+                "groundingMetadata" => {
+                    for (field, value) in value.as_object().unwrap() {
+                        all["groundingMetadata"][field] = value.clone();
+                    }
+                }
                 _ => all[field] = value.clone(),
             }
         }

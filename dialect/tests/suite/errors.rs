@@ -88,7 +88,7 @@ fn bodies() {
     );
     assert_eq!(
         text(error::anthropic_with(400, "No.", Some("else"), None)),
-        r#"{"type":"error","error":{"type":"invalid_request_error","message":"No."}}"#
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"No.","details":{"error_code":"else"}}}"#
     );
     assert_eq!(
         text(error::anthropic(400, "No.", None)),

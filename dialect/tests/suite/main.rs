@@ -21,4 +21,5 @@ mod responses_golden;
 mod responses_roundtrip;
 mod schemas;
 mod signatures;
+mod spoken;
 mod sse;

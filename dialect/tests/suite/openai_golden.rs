@@ -96,6 +96,7 @@ fn streamed(body: Vec<u8>, meta: &dialect::ResponseMeta) -> String {
                 status: 502,
                 message: other.map_or("cut off".to_owned(), |m| m.message),
                 code: None,
+                request_id: None,
             },
             &mut out,
         ),

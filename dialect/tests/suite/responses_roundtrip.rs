@@ -322,6 +322,7 @@ fn nothing_follows_the_end_of_a_stream() {
         status: 503,
         message: "gone".to_owned(),
         code: None,
+        request_id: None,
     };
     let event = br#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
     for abort_first in [true, false] {

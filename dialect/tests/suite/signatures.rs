@@ -8,7 +8,7 @@ use crate::common::{json, meta, part, style};
 use dialect::anthropic_to_gemini::{messages_request_with, messages_response};
 use dialect::openai_to_gemini::responses::{responses_request_with, responses_response};
 use dialect::openai_to_gemini::{chat_request_with, chat_response};
-use dialect::style::Style;
+use dialect::style::{Citations, Style, Thoughts};
 use dialect::{IdsOf, ModelMap, Reading, ResponseMeta, Signatures, SignedParts};
 use serde_json::{Value, json};
 
@@ -402,6 +402,28 @@ fn texts_and_images_keep_their_signatures_where_the_protocol_has_a_place() {
         ),
     ];
     assert_eq!(signed(&sent), expected);
+}
+
+#[test]
+fn what_stands_beside_the_models_words_does_not_come_back_as_them() {
+    let own = "It rains in Bern, and it will go on raining until the end of the week.";
+    let answer = json!({"candidates": [{
+        "finishReason": "STOP",
+        "content": {"parts": [{"text": "Let me see.", "thought": true}, {"text": own, "thoughtSignature": "dGV4dA=="}]},
+        "groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://a.example", "title": "A"}}]},
+    }]});
+    let style = Style {
+        thoughts: Thoughts::Inline,
+        citations: Citations::Text,
+        ..Style::default()
+    };
+    let meta = ResponseMeta { style, ..meta() };
+    for protocol in PROTOCOL {
+        let known = Known::of(protocol, &meta, &answer);
+        let sent = sent_back(protocol, &answer, &meta, &known, forgetful);
+        let expected = [(own.to_owned(), Some("dGV4dA=="))];
+        assert_eq!(signed(&sent), expected, "{protocol:?}");
+    }
 }
 
 #[test]

@@ -28,8 +28,9 @@ pub(super) enum Answered {
     Several(Vec<(OpenStream, Trace)>),
 }
 
-/// Makes a call so many times at once, with `more` bodies in turn. Whole answers become one; the
-/// first that fails fails all.
+/// Makes a call so many times at once, with `more` bodies in turn. Whole answers become one. Those
+/// that have failed are left out, and only when all have does the request fail; but where each body
+/// is another prompt, every one needs its answer, and the first that fails fails all.
 pub(super) async fn several(
     app: &App,
     (call, more, uploads): (&Call<'_>, &[Bytes], Option<&Uploads>),
@@ -40,8 +41,10 @@ pub(super) async fn several(
     let calls = (0..choices as usize).map(|number| {
         let mut beside = trace.branch();
         let body = (number / each).checked_sub(1).and_then(|at| more.get(at));
+        let body = body.unwrap_or(&call.body);
+        let body = Several::asked(number % each, body).map_or_else(|| body.clone(), Bytes::from);
         let call = Call {
-            body: body.unwrap_or(&call.body).clone(),
+            body,
             ..call.again()
         };
         async move {
@@ -55,12 +58,16 @@ pub(super) async fn several(
     let mut answers = Vec::new();
     for (answer, mut beside) in join_all(calls).await {
         trace.join(&mut beside);
-        answers.push((answer, beside));
+        answers.push(answer.map(|answer| (answer, beside)));
     }
     let mut streams = Vec::new();
     let mut wholes: Vec<Whole> = Vec::new();
+    let answers = match more {
+        [] => succeeded(answers)?,
+        _ => answers.into_iter().collect::<Result<_, _>>()?,
+    };
     for (answer, beside) in answers {
-        match answer? {
+        match answer {
             Answer::Stream(stream) => streams.push((stream, beside)),
             Answer::Whole(whole) => wholes.push(whole),
             Answer::Raw(_) | Answer::Live(_) => return Err(Problem::bug("an answer came raw")),
@@ -77,16 +84,53 @@ pub(super) async fn several(
     Ok(Answered::Whole(Whole { headers, body }))
 }
 
+/// The answers that there are; if there are none, why.
+pub(super) fn succeeded<T>(
+    answers: impl IntoIterator<Item = Result<T, Problem>>,
+) -> Result<Vec<T>, Problem> {
+    let mut all = Vec::new();
+    let mut first = None;
+    for answer in answers {
+        match answer {
+            Ok(answer) => all.push(answer),
+            Err(problem) => first = first.or(Some(problem)),
+        }
+    }
+    match first {
+        Some(problem) if all.is_empty() => Err(problem),
+        _ => Ok(all),
+    }
+}
+
 /// What writes, and what it has been told.
 struct Shared<S> {
     written: Written<S>,
     several: Several,
     /// How many streams have not ended.
     left: usize,
+    /// One has ended as it should.
+    answered: bool,
     /// The newest event that had counts.
     counts: Option<Peek>,
     /// The stream for the client has ended in an error, and why.
     failed: Option<(u16, String)>,
+}
+
+impl<S: EventWriter> Shared<S> {
+    /// A stream has ended; with the last of them the client's ends.
+    fn ended(&mut self) -> Bytes {
+        self.left -= 1;
+        match self.left {
+            0 => self.written.finish(),
+            _ => Bytes::new(),
+        }
+    }
+
+    /// A stream has broken off: what to send all the same; `None` when there was no other.
+    fn broke_off(&mut self) -> Option<Bytes> {
+        let is_alone = self.left == 1 && !self.answered;
+        (!is_alone).then(|| self.ended())
+    }
 }
 
 /// One stream of several.
@@ -95,8 +139,9 @@ struct Choice<S> {
     number: usize,
 }
 
-/// The streams as one that ends when each has ended, or with the first error. `trace` files the
-/// request.
+/// The streams as one that ends when each has ended. One that breaks off leaves the others alone:
+/// its choice ends as one that was cut (`length`), and only when all have broken off does the
+/// stream for the client end in an error, the last one's. `trace` files the request.
 pub(super) fn together<S: EventWriter>(
     streams: Vec<(OpenStream, Trace)>,
     written: Written<S>,
@@ -106,6 +151,7 @@ pub(super) fn together<S: EventWriter>(
         written,
         several: Several::default(),
         left: streams.len(),
+        answered: false,
         counts: None,
         failed: None,
     }));
@@ -172,8 +218,13 @@ impl<S: EventWriter> Translate for Choice<S> {
 
     fn failed(&mut self, event: Bytes, error: &ApiStatus) -> Bytes {
         let mut shared = self.shared.lock();
-        shared.failed = Some((error.code, error.message.clone()));
-        shared.written.failed(event, error)
+        match shared.broke_off() {
+            Some(rest) => rest,
+            None => {
+                shared.failed = Some((error.code, error.message.clone()));
+                shared.written.failed(event, error)
+            }
+        }
     }
 
     fn gave_up(&mut self) -> Option<String> {
@@ -185,16 +236,18 @@ impl<S: EventWriter> Translate for Choice<S> {
 
     fn finish(&mut self) -> Bytes {
         let mut shared = self.shared.lock();
-        shared.left -= 1;
-        match shared.left {
-            0 => shared.written.finish(),
-            _ => Bytes::new(),
-        }
+        shared.answered = true;
+        shared.ended()
     }
 
     fn cut(&mut self, why: &str) -> Bytes {
         let mut shared = self.shared.lock();
-        shared.failed = Some((502, why.to_owned()));
-        shared.written.cut(why)
+        match shared.broke_off() {
+            Some(rest) => rest,
+            None => {
+                shared.failed = Some((502, why.to_owned()));
+                shared.written.cut(why)
+            }
+        }
     }
 }

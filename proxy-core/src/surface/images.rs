@@ -13,6 +13,7 @@ use dialect::openai_to_gemini::{
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 
+use super::choices::succeeded;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{filled, unreadable, whole};
@@ -83,7 +84,7 @@ async fn attempt(
         trace.join(&mut beside);
         answers.push(answer);
     }
-    let answers: Vec<Bytes> = answers.into_iter().collect::<Result<_, _>>()?;
+    let answers: Vec<Bytes> = succeeded(answers)?;
     let created = app.core.clock.now() / 1000;
     let drawn = images_response(&asked, created, &answers).map_err(|undrawn| match undrawn {
         Undrawn::Malformed(error) => unreadable(&error),

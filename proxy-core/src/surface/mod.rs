@@ -53,11 +53,11 @@ use tower_http::decompression::RequestDecompressionLayer;
 use self::address::speaks;
 use self::auth::{Refused, Style};
 use self::limits::Admitted;
-use self::problem::Problem;
+use self::problem::{Problem, Unnumbered};
 use self::trace::Trace;
 use crate::Core;
 use crate::admin::{self, Access};
-use crate::observe;
+use crate::observe::{self, RequestId};
 use crate::upstream::Upstream;
 
 /// What a worker's handlers share.
@@ -116,10 +116,11 @@ pub(crate) fn router(
         router = router.merge(clients(core, upstream));
     }
     if side == Side::Clients {
-        return router.fallback(async |request: Request| {
+        let router = router.fallback(async |request: Request| {
             let surface = speaks(request.uri().path()).unwrap_or(Surface::Openai);
             unknown_path(surface, request).await
         });
+        return router.layer(from_fn(number));
     }
     let clients_port = core.port_beside_panel();
     let panel = panel
@@ -138,6 +139,27 @@ pub(crate) fn router(
                 (None, None) => unknown_path(Surface::Openai, request).await,
             }
         })
+        .layer(from_fn(number))
+}
+
+/// Names the request's id where Anthropic's clients look for it: in a header of their own, and in
+/// errors.
+async fn number(request: Request, next: Next) -> Response {
+    let is_anthropics = speaks(request.uri().path()) == Some(Surface::Anthropic)
+        || style(&request) == Style::Anthropic;
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    let Some(id) = id else { return response };
+    let problem = response.extensions_mut().remove::<Unnumbered>();
+    if let Some(problem) = &problem {
+        *response.body_mut() = problem.numbered(id.as_str()).into();
+    }
+    if is_anthropics || problem.is_some() {
+        response
+            .headers_mut()
+            .insert("request-id", id.into_header());
+    }
+    response
 }
 
 /// The routes that clients use.

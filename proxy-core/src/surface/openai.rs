@@ -4,9 +4,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use contract::admin::Surface;
 use dialect::fetch::Wanted;
-use dialect::openai_to_gemini::{ChatCall, ChatStream, chat_request_with, chat_response};
+use dialect::openai_to_gemini::{
+    ChatCall, ChatStream, chat_request_with, chat_response, chat_response_spoken, speech_heard,
+};
 use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads, openai};
 
+use super::speech::packed;
 use super::trace::Trace;
 use super::translated::{Protocol, answer, event_writer};
 use super::{App, models};
@@ -59,7 +62,15 @@ impl Protocol for ChatCall {
     }
 
     fn whole(&self, meta: &ResponseMeta, answer: &[u8]) -> Result<Vec<u8>, Malformed> {
-        chat_response(self, meta, answer)
+        let Some(format) = self.audio else {
+            return chat_response(self, meta, answer);
+        };
+        let heard = speech_heard(answer)?;
+        if heard.samples.is_empty() {
+            return chat_response(self, meta, answer);
+        }
+        let audio = packed(&heard, format)?;
+        chat_response_spoken(self, meta, answer, Some(&audio))
     }
 
     fn stream(&self, meta: &ResponseMeta) -> ChatStream {

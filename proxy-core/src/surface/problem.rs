@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,13 +11,14 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::json;
 use super::limits::{Admitted, Kind, Limit};
+use super::translated::NOTICE;
 use crate::Core;
 use crate::pool::{Outcome, Unavailable};
 use crate::settings::Settings;
 use crate::upstream::Failure;
 
 /// An error on its way to a client, before it is put into the client's protocol.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     /// The HTTP status.
     pub status: StatusCode,
@@ -25,11 +27,13 @@ pub struct Problem {
     /// Which part of the request is at fault, as the protocol names it.
     pub param: Option<String>,
     /// The protocol's own word for this error where the status alone does not give it.
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// When another try makes sense.
     pub retry_after: Option<Duration>,
     /// Google's own error body; its own clients get it as it is.
     google: Option<Bytes>,
+    /// What to change, where the message says it behind Google's own words.
+    advice: Option<&'static str>,
 }
 
 impl Problem {
@@ -41,6 +45,7 @@ impl Problem {
             code: None,
             retry_after: None,
             google: None,
+            advice: None,
         }
     }
 
@@ -56,7 +61,7 @@ impl Problem {
                  into the client's API key field."
             },
         );
-        problem.code = Some("invalid_api_key");
+        problem.code = Some("invalid_api_key".into());
         problem
     }
 
@@ -80,7 +85,7 @@ impl Problem {
         let mut problem = Self::not_found(format!(
             "The model '{model}' does not exist. GET /v1/models lists those that do."
         ));
-        problem.code = Some("model_not_found");
+        problem.code = Some("model_not_found".into());
         problem.param = Some("model".into());
         problem
     }
@@ -96,7 +101,7 @@ impl Problem {
                 admitted.rules().models.join(", ")
             ),
         );
-        problem.code = Some("model_not_allowed");
+        problem.code = Some("model_not_allowed".into());
         problem.param = Some("model".into());
         problem
     }
@@ -107,7 +112,7 @@ impl Problem {
             "The model '{model}' is filtered by this server's settings (FILTERED_MODELS). \
              GET /v1/models lists those that can be used."
         ));
-        problem.code = Some("model_not_found");
+        problem.code = Some("model_not_found".into());
         problem.param = Some("model".into());
         problem
     }
@@ -129,7 +134,7 @@ impl Problem {
                          time extended on the Tokens page of Gemini Balance."
                     ),
                 );
-                problem.code = Some("invalid_api_key");
+                problem.code = Some("invalid_api_key".into());
                 return problem;
             }
             Limit::UsedUp { kind, limit, wait } => (kind, limit, wait),
@@ -152,7 +157,7 @@ impl Problem {
                 seconds(wait)
             ),
         );
-        problem.code = Some("rate_limit_exceeded");
+        problem.code = Some("rate_limit_exceeded".into());
         problem.retry_after = Some(wait);
         problem
     }
@@ -165,7 +170,7 @@ impl Problem {
     /// So many are not possible at once.
     pub fn too_many(message: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
-        problem.code = Some("rate_limit_exceeded");
+        problem.code = Some("rate_limit_exceeded".into());
         problem
     }
 
@@ -206,25 +211,27 @@ impl Problem {
                 said,
                 outcome,
             } => {
-                let google = said.as_ref().map_or_else(
+                let code = said.as_ref().and_then(|said| said.word(status.as_u16()));
+                let said_or_status = said.as_ref().map_or_else(
                     || format!("Google answered with status {}.", status.as_u16()),
-                    |said| said.message.clone(),
+                    |said| said.advised(status.as_u16()),
                 );
                 if let Outcome::KeyRefused(_) = outcome {
                     // The client's token is fine; saying 400 or 403 would tell it otherwise.
-                    return Self::new(
+                    let mut problem = Self::new(
                         StatusCode::BAD_GATEWAY,
                         format!(
-                            "Google refuses the Gemini key that was tried last: {google} See the \
-                             Keys page of Gemini Balance."
+                            "Google refuses the Gemini key that was tried last: {said_or_status} \
+                             See the Keys page of Gemini Balance."
                         ),
                     );
+                    problem.code = code.map(Cow::Owned);
+                    return problem;
                 }
-                let mut problem = Self::new(status, google);
+                let mut problem = Self::new(status, said_or_status);
                 problem.retry_after = said.as_ref().and_then(|said| said.retry_after);
-                if status == StatusCode::NOT_FOUND {
-                    problem.code = Some("model_not_found");
-                }
+                problem.advice = said.as_ref().and_then(|said| said.advice(status.as_u16()));
+                problem.code = code.map(Cow::Owned);
                 problem.google = Some(body);
                 problem
             }
@@ -332,7 +339,7 @@ impl Problem {
         };
         let mut problem = Self::new(status, message);
         if status == StatusCode::TOO_MANY_REQUESTS {
-            problem.code = Some("rate_limit_exceeded");
+            problem.code = Some("rate_limit_exceeded".into());
         }
         problem.retry_after = match why.until() {
             Some(Some(until)) => Some(wait_until(until, core)),
@@ -357,12 +364,11 @@ impl Problem {
             return google.to_vec();
         }
         let status = self.status.as_u16();
+        let code = self.code.as_deref();
         match surface {
-            Surface::Openai => {
-                error::openai(status, &self.message, self.param.as_deref(), self.code)
-            }
+            Surface::Openai => error::openai(status, &self.message, self.param.as_deref(), code),
             Surface::Gemini => error::gemini(status, &self.message, None, self.retry_after),
-            Surface::Anthropic => error::anthropic_with(status, &self.message, self.code, None),
+            Surface::Anthropic => error::anthropic_with(status, &self.message, code, None),
         }
     }
 
@@ -371,7 +377,8 @@ impl Problem {
         UpstreamFailure {
             status: self.status.as_u16(),
             message: self.message,
-            code: self.code.map(str::to_owned),
+            code: self.code.map(Cow::into_owned),
+            request_id: None,
         }
     }
 
@@ -383,7 +390,34 @@ impl Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }
+        match surface {
+            Surface::Openai => {}
+            Surface::Anthropic => {
+                response.extensions_mut().insert(Unnumbered(self.clone()));
+            }
+            // Google's own words stay as they are.
+            Surface::Gemini => {
+                if let (Some(advice), Some(_)) = (self.advice, &self.google) {
+                    let advice = HeaderValue::from_static(advice);
+                    response.headers_mut().insert(NOTICE, advice);
+                }
+            }
+        }
         response
+    }
+}
+
+/// On a response in Anthropic's protocol: the error that it tells of, whose body is to name the
+/// request's id, too.
+#[derive(Clone)]
+pub(super) struct Unnumbered(Problem);
+
+impl Unnumbered {
+    /// The body with the request's id.
+    pub fn numbered(&self, request_id: &str) -> Vec<u8> {
+        let Problem { message, code, .. } = &self.0;
+        let status = self.0.status.as_u16();
+        error::anthropic_with(status, message, code.as_deref(), Some(request_id))
     }
 }
 
@@ -402,7 +436,7 @@ impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let mut problem = Self::bad_request(invalid.message);
         problem.param = invalid.param;
-        problem.code = invalid.code;
+        problem.code = invalid.code.map(Cow::Borrowed);
         problem
     }
 }

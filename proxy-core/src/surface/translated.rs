@@ -138,8 +138,8 @@ pub(super) fn noticed(mut response: Response, notes: &[String]) -> Response {
     response
 }
 
-/// Tells of what the model does not take of a request, and what was done instead.
-const NOTICE: HeaderName = HeaderName::from_static("x-gemini-balance-notice");
+/// Tells of what the model does not take of a request, and what was done instead or is to be.
+pub(super) const NOTICE: HeaderName = HeaderName::from_static("x-gemini-balance-notice");
 
 /// How streams flow, by the settings.
 #[derive(Clone, Copy)]
@@ -323,7 +323,7 @@ impl<P: Protocol> Exchanged<P> {
             Err(problem) => {
                 self.trace.fail(problem.status.as_u16(), &problem.message);
                 let mut out = Vec::new();
-                written.writer.abort(&problem.in_stream(), &mut out);
+                written.abort(problem.in_stream(), &mut out);
                 Late::Whole(out.into())
             }
             Ok(Answered::Several(streams)) => {
@@ -350,6 +350,7 @@ impl<P: Protocol> Exchanged<P> {
             }),
             pieces: settings.smooth_streams.then_some(pieces),
             gave_up: None,
+            request_id: Some(self.trace.request_id().into()),
         }
     }
 }
@@ -476,6 +477,8 @@ pub(super) struct Written<S> {
     /// Text is written in pieces of so many characters.
     pieces: Option<usize>,
     gave_up: Option<String>,
+    /// Errors name it where the protocol does.
+    request_id: Option<String>,
 }
 
 impl<S: EventWriter> Written<S> {
@@ -491,6 +494,11 @@ impl<S: EventWriter> Written<S> {
         [events, self.finish()].concat().into()
     }
 
+    fn abort(&mut self, mut failure: UpstreamFailure, out: &mut Vec<u8>) {
+        failure.request_id.clone_from(&self.request_id);
+        self.writer.abort(&failure, out);
+    }
+
     /// A stream that `writer` writes, without calls, as it comes.
     pub fn new(writer: Box<S>) -> Self {
         Self {
@@ -498,6 +506,7 @@ impl<S: EventWriter> Written<S> {
             signed: None,
             pieces: None,
             gave_up: None,
+            request_id: None,
         }
     }
 }
@@ -518,8 +527,8 @@ impl<S: EventWriter> Translate for Written<S> {
             };
             if let Err(error) = written {
                 let failure = unreadable(&error).in_stream();
-                self.writer.abort(&failure, &mut out);
-                self.gave_up = Some(failure.message);
+                self.gave_up = Some(failure.message.clone());
+                self.abort(failure, &mut out);
                 break;
             }
         }
@@ -528,12 +537,7 @@ impl<S: EventWriter> Translate for Written<S> {
 
     fn failed(&mut self, _event: Bytes, error: &ApiStatus) -> Bytes {
         let mut out = Vec::new();
-        let failure = UpstreamFailure {
-            status: error.code,
-            message: error.message.clone(),
-            code: Some(error.status.to_lowercase()),
-        };
-        self.writer.abort(&failure, &mut out);
+        self.abort(error.into(), &mut out);
         out.into()
     }
 
@@ -552,7 +556,7 @@ impl<S: EventWriter> Translate for Written<S> {
 
     fn cut(&mut self, why: &str) -> Bytes {
         let mut out = Vec::new();
-        self.writer.abort(&Problem::cut(why).in_stream(), &mut out);
+        self.abort(Problem::cut(why).in_stream(), &mut out);
         out.into()
     }
 }

@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use testkit::google::Fault;
 
 use crate::world::{TOKEN, World, events, json as body};
 
@@ -98,4 +99,50 @@ async fn errors_have_anthropics_shape() {
         body(malformed).await["error"]["type"],
         "invalid_request_error"
     );
+}
+
+/// The request's id, which the answer's headers have alike.
+fn request_id(response: &reqwest::Response) -> String {
+    let headers = response.headers();
+    let id = headers["request-id"].to_str().unwrap();
+    assert_eq!(headers["x-request-id"], id);
+    id.to_owned()
+}
+
+#[tokio::test]
+async fn the_requests_id_is_where_anthropics_clients_look_for_it() {
+    let world = World::with_keys(1).await;
+    let mut request = json!({"model": "gemini-2.5-flash", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    request_id(&messages(&world, "/v1/messages", request.clone()).await);
+    // Refused by Google, not understood, let in by nobody, in vain.
+    world.google.fault_next(Fault::Status(400));
+    let refused = messages(&world, "/v1/messages", request.clone()).await;
+    let malformed = messages(&world, "/v1/messages", json!({"model": 3})).await;
+    let stranger = world.http.post(world.url("/v1/messages"));
+    let stranger = stranger.header("x-api-key", "nobody").send().await.unwrap();
+    let nowhere = messages(&world, "/v1/nowhere", json!({})).await;
+    for response in [refused, malformed, stranger, nowhere] {
+        let id = request_id(&response);
+        let error = body(response).await;
+        assert_eq!(error["type"], "error", "{error}");
+        assert_eq!(error["request_id"], id, "{error}");
+    }
+    // In a stream.
+    request["stream"] = json!(true);
+    world.google.fault_next(Fault::ErrorInStream {
+        after: 1,
+        code: 503,
+    });
+    let response = messages(&world, "/v1/messages", request).await;
+    let id = request_id(&response);
+    let text = response.text().await.unwrap();
+    let last: Value = serde_json::from_str(events(&text).last().unwrap()).unwrap();
+    assert_eq!(last["type"], "error", "{text}");
+    assert_eq!(last["request_id"], id, "{text}");
+    assert_eq!(last["error"]["details"]["error_code"], "unavailable");
+    // Others keep theirs.
+    let hello =
+        json!({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]});
+    let chat = world.chat(hello).await;
+    assert!(chat.headers().get("request-id").is_none());
 }

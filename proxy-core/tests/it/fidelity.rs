@@ -481,11 +481,28 @@ async fn several_choices_are_as_many_calls_at_once() {
     assert_eq!(said, ["one", "three", "two"], "{text}");
     assert_eq!((ends, counted), (3, 3 * usage(&single)), "{text}");
 
-    // One that breaks off ends all, in the protocol's form.
-    world.google.fault_next(Fault::CutAfter {
-        events: 1,
-        cut: testkit::google::Cut::End,
-    });
+    // One that breaks off leaves the others alone, and says that it was cut.
+    let breaks_off = || {
+        world.google.fault_next(Fault::CutAfter {
+            events: 1,
+            cut: testkit::google::Cut::End,
+        });
+    };
+    breaks_off();
+    let text = world.chat(request.clone()).await.text().await.unwrap();
+    let ended = |reason: &str| {
+        text.matches(&format!("\"finish_reason\":\"{reason}\""))
+            .count()
+    };
+    assert_eq!((ended("length"), ended("stop")), (1, 2), "{text}");
+    assert!(
+        text.contains("[DONE]") && !text.contains("\"error\""),
+        "{text}"
+    );
+    // When all do, the stream ends in the protocol's form.
+    for _ in 0..3 {
+        breaks_off();
+    }
     let text = world.chat(request.clone()).await.text().await.unwrap();
     assert!(
         text.contains("\"error\"") && !text.contains("[DONE]"),

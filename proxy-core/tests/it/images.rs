@@ -83,6 +83,19 @@ async fn images_are_drawn_as_often_as_asked_for() {
 }
 
 #[tokio::test]
+async fn images_that_are_drawn_are_kept_when_another_is_not() {
+    let world = World::with_keys(1).await;
+    let asked = json!({"model": "gemini-3-pro-image", "prompt": "A cat.", "n": 3});
+    world.google.fault_next(Fault::Status(400));
+    let answer = body(generate(&world, asked.clone()).await).await;
+    assert_eq!(answer["data"].as_array().unwrap().len(), 2, "{answer}");
+    for _ in 0..3 {
+        world.google.fault_next(Fault::Status(400));
+    }
+    assert_eq!(generate(&world, asked).await.status(), 400);
+}
+
+#[tokio::test]
 async fn openais_names_of_models_draw_too_and_urls_are_data_urls() {
     let world = World::with_keys(1).await;
     for model in [json!("dall-e-3"), json!("gpt-image-1"), Value::Null] {

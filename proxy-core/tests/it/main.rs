@@ -50,6 +50,8 @@ mod quota;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod resources;
 #[cfg(test)]
 mod responses;

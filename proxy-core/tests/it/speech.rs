@@ -216,3 +216,55 @@ async fn what_cannot_be_spoken_is_an_error() {
     assert_eq!(response.status(), 400);
     assert_eq!(body(response).await["error"]["code"], "moderation_blocked");
 }
+
+#[tokio::test]
+async fn chat_is_answered_in_speech() {
+    const TEXT: &str = "Good morning.";
+    let world = World::with_keys(1).await;
+    let asked = |format: &str, stream: bool| {
+        json!({
+            "model": "gemini-3.8-flash-tts", "stream": stream,
+            "modalities": ["text", "audio"], "audio": {"voice": "onyx", "format": format},
+            "messages": [{"role": "user", "content": TEXT}],
+        })
+    };
+    for (format, begins) in [
+        ("wav", &b"RIFF"[..]),
+        ("mp3", b"\xff\xf3"),
+        ("opus", b"OggS"),
+    ] {
+        let answer = body(world.chat(asked(format, false)).await).await;
+        let audio = &answer["choices"][0]["message"]["audio"];
+        let data = STANDARD.decode(audio["data"].as_str().unwrap()).unwrap();
+        assert!(data.starts_with(begins), "{format}: {answer}");
+        assert!(
+            audio["id"].as_str().unwrap().starts_with("audio_"),
+            "{audio}"
+        );
+        assert!(audio["expires_at"].as_i64().unwrap() > answer["created"].as_i64().unwrap());
+    }
+    let sent = world.google.requests().pop().unwrap().json();
+    let config = &sent["generationConfig"];
+    assert_eq!(config["responseModalities"], json!(["AUDIO"]));
+    let voice = &config["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"];
+    assert_eq!(voice, "Algenib");
+
+    let text = world.chat(asked("pcm16", true)).await.text().await.unwrap();
+    let samples: usize = events(&text)
+        .iter()
+        .filter_map(|event| serde_json::from_str::<Value>(event).ok())
+        .filter_map(|chunk| {
+            let data = &chunk["choices"][0]["delta"]["audio"]["data"];
+            Some(STANDARD.decode(data.as_str()?).unwrap().len())
+        })
+        .sum();
+    assert_eq!(samples, bytes_for(TEXT), "{text}");
+    // A model that does not speak is not asked to.
+    let mut other = asked("wav", false);
+    other["model"] = json!("gemini-2.5-flash");
+    let before = world.google.requests().len();
+    let refused = world.chat(other).await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(body(refused).await["error"]["param"], "modalities");
+    assert_eq!(world.google.requests().len(), before);
+}

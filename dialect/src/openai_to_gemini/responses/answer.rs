@@ -27,8 +27,6 @@ pub struct ResponsesStream {
     single_call: bool,
     special: Special,
     items: Growing,
-    /// The sources, when they are to stand behind the text.
-    sources: Option<String>,
     begun: bool,
     finish: Option<Finish>,
     usage: Option<Usage>,
@@ -114,7 +112,6 @@ impl ResponsesStream {
             single_call: call.single_call,
             special: call.special.clone(),
             items: Growing::new(&meta.id, Events::streamed(told)),
-            sources: None,
             begun: false,
             finish: None,
             usage: None,
@@ -270,10 +267,8 @@ impl ResponsesStream {
             None => Status::Completed,
             Some(_) => Status::Incomplete,
         };
-        if let Some(sources) = self.sources.take() {
-            self.items.say(&sources, out);
-        }
-        self.items.end(status, out);
+        let listed = self.style.citations == Citations::Text;
+        self.items.end(status, listed, out);
         if !self.items.shown
             && let Some(explanation) = explanation
         {
@@ -325,15 +320,13 @@ impl ResponsesStream {
         if let Some(logprobs) = &candidate.logprobs_result {
             self.items.expect_likelihoods(logprobs);
         }
-        for part in candidate.take_parts() {
-            self.part(&part, out);
+        for (at, part) in candidate.take_parts().iter().enumerate() {
+            self.items.sources.part(part, at == 0);
+            self.part(part, out);
         }
         self.items.end_likelihoods();
         if let Some(grounding) = &candidate.grounding_metadata {
-            self.items.find(grounding);
-            if self.style.citations == Citations::Text {
-                self.sources = grounding.markdown();
-            }
+            self.items.sources.learn(grounding);
         }
         if let Some(native) = candidate.finish_reason {
             self.finish = Some(Finish {
@@ -361,11 +354,11 @@ impl ResponsesStream {
         if let Some(blob) = &part.inline_data {
             match blob.mime_type.strip_prefix("image/") {
                 Some(format) => items.image(blob, format, signature, out),
-                None => items.say(&blob.markdown(), out),
+                None => items.tell(&blob.markdown(), out),
             }
         }
         if let Some(file) = &part.file_data {
-            items.say(&file.file_uri, out);
+            items.tell(&file.file_uri, out);
         }
         if let Some(code) = &part.executable_code {
             items.run(code, out);

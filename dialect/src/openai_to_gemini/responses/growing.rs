@@ -5,10 +5,12 @@ use serde_json::value::RawValue;
 use super::events::{Event, Events, Of, Part as PartOf, Place, Thought};
 use super::output::{Annotation, Content, Extra, Logs, Output, Search, Source, Status, Summary};
 use super::tools::{Called, Given, Special};
-use crate::gemini::response::{Blob, Code, CodeResult, FunctionCall, Grounding, Logprobs};
+use crate::aside::{THINK, THOUGHT};
+use crate::gemini::response::{Blob, Code, CodeResult, FunctionCall, Logprobs};
+use crate::gemini::sources::{self, Sources};
 use crate::openai_to_gemini::wire::{LogprobsOut, call_id, citations, own_part};
 use crate::signature::{marked, shown_id};
-use crate::style::{Style, THINK, THOUGHT};
+use crate::style::Style;
 
 /// The items so far. At most the last one is open, i.e. may still grow; what begins another
 /// one closes it.
@@ -25,22 +27,9 @@ pub(super) struct Growing {
     pub shown: bool,
     /// The text ends inside thoughts.
     thinking: bool,
-    /// How much of the message's text is thoughts that stand before its own text, in bytes;
-    /// unknown until there is some of that.
-    lead: Option<usize>,
-    /// How many messages have begun.
-    messages: u32,
-    found: Option<Found>,
+    pub sources: Sources,
     /// Likelihoods of text that is still to come.
     likelihoods: Vec<Box<RawValue>>,
-}
-
-/// What Google's search found.
-#[derive(Debug)]
-struct Found {
-    queries: Vec<String>,
-    urls: Vec<String>,
-    annotations: Vec<Annotation>,
 }
 
 impl Growing {
@@ -54,16 +43,24 @@ impl Growing {
             calls: 0,
             shown: false,
             thinking: false,
-            lead: None,
-            messages: 0,
-            found: None,
+            sources: Sources::default(),
             likelihoods: Vec::new(),
         }
     }
 
-    /// Ends the last item with the answer.
-    pub fn end(&mut self, status: Status, out: &mut Vec<u8>) {
+    /// Ends the last item with the answer, which the sources stand behind: in the text itself, too,
+    /// if they are to be `listed` there.
+    pub fn end(&mut self, status: Status, listed: bool, out: &mut Vec<u8>) {
         self.end_thoughts(out);
+        let mut annotations: Vec<Annotation> = citations(&self.sources);
+        if listed && let Some(list) = self.sources.markdown() {
+            let goes_on = self.text_mut().is_some();
+            self.tell(&list, out);
+            if !goes_on {
+                annotations = citations(&self.sources);
+            }
+        }
+        self.cite(annotations, out);
         self.close(status, out);
     }
 
@@ -90,9 +87,9 @@ impl Growing {
     /// Thoughts that go into the text.
     pub fn think_aloud(&mut self, text: &str, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.thinking, true) {
-            self.put_text(THINK, out);
+            self.put_aside(THINK, out);
         }
-        self.put_text(text, out);
+        self.put_aside(text, out);
     }
 
     // --- items ---
@@ -125,7 +122,6 @@ impl Growing {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        self.cite(out);
         self.set_status(status);
         let Some((of, item)) = last(&self.output) else {
             return;
@@ -156,24 +152,32 @@ impl Growing {
 
     // --- text ---
 
-    /// Text of the answer.
+    /// What the model says.
     pub fn say(&mut self, text: &str, out: &mut Vec<u8>) {
         self.end_thoughts(out);
         self.shown = true;
         self.open_message(out);
-        if self.lead.is_none() {
-            self.lead = match self.text_mut() {
-                Some(Content::OutputText { text, .. }) => Some(text.len()),
-                _ => None,
-            };
-        }
+        self.sources.said(text);
         self.put_text(text, out);
+    }
+
+    /// What stands in the text and is not of it.
+    pub fn tell(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.end_thoughts(out);
+        self.shown = true;
+        self.put_aside(text, out);
     }
 
     fn end_thoughts(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.thinking) {
-            self.put_text(THOUGHT, out);
+            self.put_aside(THOUGHT, out);
         }
+    }
+
+    fn put_aside(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.open_message(out);
+        self.sources.told(text);
+        self.put_text(text, out);
     }
 
     fn put_text(&mut self, more: &str, out: &mut Vec<u8>) {
@@ -210,8 +214,7 @@ impl Growing {
     }
 
     fn message(&mut self, part: Content, out: &mut Vec<u8>) {
-        self.lead = None;
-        self.messages += 1;
+        self.sources.next_message();
         let message = Output::Message {
             id: self.item_id("msg"),
             status: Status::InProgress,
@@ -467,50 +470,19 @@ impl Growing {
                 *outputs = Some(vec![Logs::Logs { logs }]);
                 self.close(Status::Completed, out);
             }
-            _ => self.say(&result.markdown(), out),
+            _ => self.tell(&result.markdown(), out),
         }
     }
 
     // --- search ---
 
-    /// What Google's search found. What it says last counts.
-    pub fn find(&mut self, grounding: &Grounding<'_>) {
-        let lead = self.lead.unwrap_or_default();
-        let messages = self.messages;
-        let annotations = match self.text_mut() {
-            // Google counts from the beginning of the answer.
-            Some(Content::OutputText { text, .. }) if messages == 1 => {
-                let (thoughts, text) = text.split_at(lead);
-                citations(grounding, text, thoughts.chars().count())
-            }
-            _ => Vec::new(),
-        };
-        let chunks = grounding.grounding_chunks.iter().flatten();
-        let urls: Vec<String> = chunks
-            .filter_map(|chunk| Some(chunk.source()?.uri.as_deref()?.to_owned()))
-            .collect();
-        let queries = grounding.web_search_queries.iter().flatten();
-        let queries: Vec<String> = queries.map(|query| query.to_string()).collect();
-        self.found = (!urls.is_empty() || !queries.is_empty()).then_some(Found {
-            queries,
-            urls,
-            annotations,
-        });
-    }
-
-    /// Adds what was found to the text that is about to end.
-    fn cite(&mut self, out: &mut Vec<u8>) {
-        let Some(found) = &mut self.found else {
-            return;
-        };
-        let new = std::mem::take(&mut found.annotations);
-        if let Some(Content::OutputText { annotations, .. }) = match self.output.last_mut() {
-            Some(Output::Message { content, .. }) => content.first_mut(),
-            _ => None,
-        } {
+    /// Adds the sources to the text that is about to end.
+    fn cite(&mut self, new: Vec<Annotation>, out: &mut Vec<u8>) {
+        if let Some(Content::OutputText { annotations, .. }) = self.text_mut() {
             *annotations = new;
         }
         if let Some((of, Output::Message { content, .. })) = last(&self.output)
+            && self.open
             && let Some(Content::OutputText { annotations, .. }) = content.first()
         {
             for (annotation_index, annotation) in annotations.iter().enumerate() {
@@ -526,17 +498,20 @@ impl Growing {
 
     /// Tells of the search, if there was one.
     pub fn searched(&mut self, out: &mut Vec<u8>) {
-        let Some(found) = self.found.take() else {
+        let (queries, found) = (self.sources.queries(), self.sources.found());
+        if queries.is_empty() && found.is_empty() {
             return;
+        }
+        let url = |source: &sources::Source| Source::Url {
+            url: source.url.clone(),
         };
-        let sources = found.urls.into_iter().map(|url| Source::Url { url });
         let item = Output::WebSearchCall {
             id: self.item_id("ws"),
             status: Status::InProgress,
             action: Search::Search {
-                query: found.queries.first().cloned().unwrap_or_default(),
-                queries: found.queries,
-                sources: sources.collect(),
+                query: queries.first().cloned().unwrap_or_default(),
+                queries: queries.to_vec(),
+                sources: found.iter().map(url).collect(),
             },
         };
         self.add(item, out);

@@ -297,7 +297,10 @@ async fn everything_that_means_something_here_appears_once_and_theirs_stays(worl
             "SOMETHING_ELSE",
         ]
     );
-    assert!(report.ignored[0].reason.en.contains("number 2"), "{report:?}");
+    assert!(
+        report.ignored[0].reason.en.contains("number 2"),
+        "{report:?}"
+    );
     assert!(report.ignored.iter().all(|one| !one.reason.en.is_empty()));
     let text = shown(&report);
     for secret in SECRETS {

@@ -19,9 +19,9 @@ use bytes::Bytes;
 use contract::admin::Surface;
 use dialect::gemini::{ApiStatus, Usage};
 use dialect::openai_to_gemini::{
-    SpeechCall, speech_delta, speech_done, speech_heard, speech_request,
+    AudioFormat, Heard, SpeechCall, speech_delta, speech_done, speech_heard, speech_request,
 };
-use dialect::{Invalid, error};
+use dialect::{Invalid, Malformed, error};
 use http::{Method, header};
 use http_body::Frame;
 
@@ -67,6 +67,17 @@ pub(super) async fn speak(State(app): State<App>, request: Request) -> Response 
             }
         }
     })
+}
+
+/// All that was said, packed.
+pub(super) fn packed(heard: &Heard, format: AudioFormat) -> Result<Vec<u8>, Malformed> {
+    let mut packer = Packer::new(format);
+    let packed = packer.push(&heard.samples, heard.rate);
+    let mut packed = packed.map_err(|error| Malformed {
+        message: error.to_string(),
+    })?;
+    packed.append(&mut packer.finish());
+    Ok(packed)
 }
 
 async fn attempt(

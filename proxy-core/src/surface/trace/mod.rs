@@ -247,6 +247,11 @@ impl Trace {
         }
     }
 
+    /// What the request is called.
+    pub fn request_id(&self) -> &str {
+        &self.record.request_id
+    }
+
     /// The number of the client's token; `None` for what comes from within the process.
     pub fn token_id(&self) -> Option<i64> {
         self.record.token_id
