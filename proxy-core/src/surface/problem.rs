@@ -30,9 +30,16 @@ pub struct Problem {
     pub code: Option<Cow<'static, str>>,
     /// When another try makes sense.
     pub retry_after: Option<Duration>,
-    /// Google's own error body; its own clients get it as it is.
-    google: Option<Bytes>,
-    /// What to change, where the message says it behind Google's own words.
+    /// What Google said. In a box, so that what can fail does not return much more than this.
+    google: Option<Box<Said>>,
+}
+
+/// An error of Google's.
+#[derive(Clone, Debug)]
+struct Said {
+    /// Its body; Google's own clients get it as it is.
+    body: Bytes,
+    /// What to change, which the message says behind Google's own words.
     advice: Option<&'static str>,
 }
 
@@ -45,7 +52,6 @@ impl Problem {
             code: None,
             retry_after: None,
             google: None,
-            advice: None,
         }
     }
 
@@ -230,9 +236,11 @@ impl Problem {
                 }
                 let mut problem = Self::new(status, said_or_status);
                 problem.retry_after = said.as_ref().and_then(|said| said.retry_after);
-                problem.advice = said.as_ref().and_then(|said| said.advice(status.as_u16()));
                 problem.code = code.map(Cow::Owned);
-                problem.google = Some(body);
+                problem.google = Some(Box::new(Said {
+                    body,
+                    advice: said.as_ref().and_then(|said| said.advice(status.as_u16())),
+                }));
                 problem
             }
             Failure::NoKey { why, model } => Self::unavailable(why, &model, core),
@@ -361,7 +369,7 @@ impl Problem {
     /// The body in a protocol's own shape.
     pub fn body(&self, surface: Surface) -> Vec<u8> {
         if let (Surface::Gemini, Some(google)) = (surface, &self.google) {
-            return google.to_vec();
+            return google.body.to_vec();
         }
         let status = self.status.as_u16();
         let code = self.code.as_deref();
@@ -397,7 +405,7 @@ impl Problem {
             }
             // Google's own words stay as they are.
             Surface::Gemini => {
-                if let (Some(advice), Some(_)) = (self.advice, &self.google) {
+                if let Some(advice) = self.google.as_ref().and_then(|said| said.advice) {
                     let advice = HeaderValue::from_static(advice);
                     response.headers_mut().insert(NOTICE, advice);
                 }
