@@ -285,11 +285,12 @@ impl Lane {
                 WindowEffect::TakenBack if first => slot.window.take_back(at, call.number, key),
                 WindowEffect::TakenBack => {}
                 WindowEffect::Rest => {
+                    let was_today = slot.window.was_today(at, call.number);
                     if first {
                         slot.window.take_back(at, call.number, key);
                     }
                     settled.is_news = true;
-                    slot.window.refused(at, outcome);
+                    slot.window.refused(at, outcome, was_today);
                 }
             }
             if let Outcome::PromptTooLarge { limit } = outcome {
@@ -391,8 +392,9 @@ impl Trouble {
 
 impl Window {
     /// Notes that Google has refused a request because of a limit. The longest wins: Google
-    /// sends a short `RetryInfo` with daily limits, too, and it is not true there.
-    fn refused(&mut self, at: Moment, outcome: Outcome) {
+    /// sends a short `RetryInfo` with daily limits, too, and it is not true there. `was_today`:
+    /// it was sent since midnight.
+    fn refused(&mut self, at: Moment, outcome: Outcome, was_today: bool) {
         let Outcome::Quota {
             reason,
             limits,
@@ -408,7 +410,13 @@ impl Window {
             .map_or(UNEXPLAINED_REST_MS, millis)
             .max(LEAST_REST_MS);
         let until = match reason {
-            CooldownReason::PerDay => at.day_ends,
+            CooldownReason::PerDay if was_today && !at.is_young_day() => at.day_ends,
+            // The day that is used up may be yesterday: the call is from then, or Google's day has
+            // not begun yet. A trial will tell.
+            CooldownReason::PerDay => {
+                let asked = asked.max(UNEXPLAINED_REST_MS);
+                at.now.saturating_add(asked).min(at.day_ends)
+            }
             CooldownReason::NotInTier => at.now + super::window::TIER_REST_MS,
             CooldownReason::PerMinute
             | CooldownReason::TokensPerMinute

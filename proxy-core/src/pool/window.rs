@@ -255,10 +255,15 @@ impl Window {
         }
     }
 
+    /// Whether a request was sent since midnight.
+    pub fn was_today(&mut self, at: Moment, number: u64) -> bool {
+        self.forget(at);
+        self.day_began.is_some_and(|first| number >= first)
+    }
+
     /// Takes back a request with this key that Google has not counted.
     pub fn take_back(&mut self, at: Moment, number: u64, key: i64) {
-        self.forget(at);
-        if self.day_began.is_some_and(|first| number >= first)
+        if self.was_today(at, number)
             && let Some((_, today)) = self.by_key.iter_mut().find(|(known, _)| *known == key)
             && *today > 0
         {

@@ -62,6 +62,47 @@ fn a_day_that_was_learned_is_counted_and_begins_anew() {
 }
 
 #[test]
+fn a_day_that_is_over_here_and_not_yet_at_google_costs_a_minute_and_no_day() {
+    const MINUTE: Millis = 60_000;
+    // This machine's clock is five seconds ahead, or Google is late: at midnight all that are used
+    // up are asked, and Google still counts the day before.
+    let made = plain(2);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(1));
+    }
+    made.at(MIDNIGHT);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(1));
+    }
+    let expected = Some((MIDNIGHT + MINUTE, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+    made.at(MIDNIGHT + MINUTE);
+    let trial = made.pick("m").unwrap();
+    made.settle(&trial, Outcome::Answered);
+    // One that others have used up since says so again, and rests when the day is old enough.
+    let key = made.pick("m").unwrap();
+    made.at(MIDNIGHT + 16 * MINUTE);
+    made.settle(&key, over_day(20));
+    let expected = Some((MIDNIGHT + 24 * 60 * MINUTE, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
+fn a_day_that_was_over_for_a_call_of_yesterday_is_over_no_more() {
+    let made = plain(1);
+    made.at(MIDNIGHT - 1_000);
+    let late = made.pick("m").unwrap();
+    // Its refusal took long.
+    let now = MIDNIGHT + 20 * 60_000;
+    made.at(now);
+    made.settle(&late, over_day(20));
+    let expected = Some((now + 60_000, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
 fn a_limit_is_forgotten_after_a_week_so_that_a_higher_one_is_noticed() {
     let made = plain(1);
     let refused = made.pick("m").unwrap();
