@@ -19,13 +19,16 @@ use super::outcome::{ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
-use super::{Shared, Unavailable};
+use super::{Dice, Occupied, Shared, Unavailable};
 
 /// How often in a row a model may be overloaded before nothing is sent to it for a moment.
 const GATED_AFTER: u32 = 5;
 /// The pause after a model was overloaded; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long one call may take that sees whether something works again, before one more goes. A
+/// refusal comes within a second; an answer that is not streamed may take minutes.
+pub(super) const TRIAL_MS: Millis = 5_000;
 /// How long a project rests that met a limit of which Google said neither kind nor time.
 const UNEXPLAINED_REST_MS: Millis = 60_000;
 /// How long one rests at least: Google was seen to say 0 seconds.
@@ -147,11 +150,29 @@ pub(super) struct Lane {
 /// A model that is overloaded for everybody.
 #[derive(Default)]
 pub(super) struct Trouble {
-    /// How often in a row.
+    /// How often in a row. Calls that were under way together have met it together: they count once.
     failures: u32,
     until: Millis,
-    /// One call is under way to see whether it is over.
-    trial: bool,
+    /// The call that is under way to see whether it is over.
+    trial: Option<Trial>,
+}
+
+/// A call that sees whether something works again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trial {
+    /// The number of the call.
+    pub(super) number: u64,
+    /// Until when no other goes.
+    pub(super) until: Millis,
+}
+
+impl Trial {
+    pub(super) fn new(number: u64, now: Millis) -> Self {
+        Self {
+            number,
+            until: now + TRIAL_MS,
+        }
+    }
 }
 
 impl Lane {
@@ -203,21 +224,25 @@ impl Lane {
         let (place, key) = state.find(self, at, want, ticket)?;
         // Another model's lane may have been faster.
         if !key.starts(self.shared.rules.load().key_concurrency) {
-            return Err(Closed::new(Unavailable::Busy));
+            return Err(Closed::new(Unavailable::Busy {
+                with: Occupied::Calls,
+                opens: None,
+            }));
         }
         if let Err(until) = self.shared.blame.tries(at.now) {
             key.running.fetch_sub(1, Ordering::SeqCst);
             return Err(outage(until));
         }
         let number = state.take(place, at, key.id, want.tokens);
-        state.trouble.trial |= is_trial;
+        if is_trial {
+            state.trouble.trial = Some(Trial::new(number, at.now));
+        }
         self.asked_at.store(at.now, Ordering::Relaxed);
         key.last_used_at.store(at.now, Ordering::Relaxed);
         let call = LaneCall {
             lane: self.clone(),
             number,
             tokens: want.tokens,
-            is_trial_of_model: is_trial,
         };
         Ok(Picked::new(Lease::of_lane(key, call)))
     }
@@ -252,17 +277,10 @@ impl Lane {
                 ModelEffect::None => {}
                 ModelEffect::Works => state.trouble = Trouble::default(),
                 ModelEffect::BackOff => {
-                    let most = FIRST_PAUSE
-                        .saturating_mul(1 << state.trouble.failures.min(16))
-                        .min(LONGEST_PAUSE);
-                    settled.pause = self.shared.dice.jittered(most);
-                    state.trouble.failures += 1;
-                    state.trouble.until = at.now + millis(settled.pause);
+                    settled.pause = state.trouble.failed(at.now, &self.shared.dice);
                 }
             }
-            if call.is_trial_of_model {
-                state.trouble.trial = false;
-            }
+            state.trouble.ended(call.number);
             // Another key may be in its place.
             let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
@@ -343,9 +361,7 @@ impl Lane {
             if !unsettled {
                 return;
             }
-            if call.is_trial_of_model {
-                state.trouble.trial = false;
-            }
+            state.trouble.ended(call.number);
             let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
             };
@@ -382,11 +398,29 @@ impl Trouble {
             Gate::Open
         } else if now < self.until {
             Gate::Shut(self.until)
-        } else if self.trial {
-            Gate::Shut(now + millis(FIRST_PAUSE))
+        } else if let Some(trial) = self.trial.filter(|trial| now < trial.until) {
+            Gate::Shut(trial.until.min(now + millis(FIRST_PAUSE)))
         } else {
             Gate::Trial
         }
+    }
+
+    /// Notes that a call was refused. Gives how long it is to wait before the next.
+    fn failed(&mut self, now: Millis, dice: &Dice) -> Duration {
+        let is_new = now >= self.until;
+        let before = self.failures.saturating_sub(u32::from(!is_new));
+        let most = FIRST_PAUSE.saturating_mul(1 << before.min(16));
+        let pause = dice.jittered(most.min(LONGEST_PAUSE));
+        if is_new {
+            self.failures += 1;
+            self.until = now + millis(pause);
+        }
+        pause
+    }
+
+    /// Notes that a call has ended, however.
+    fn ended(&mut self, number: u64) {
+        self.trial = self.trial.filter(|trial| trial.number != number);
     }
 }
 

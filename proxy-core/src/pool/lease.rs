@@ -28,8 +28,6 @@ pub(super) struct LaneCall {
     pub(super) number: u64,
     /// How many input tokens it has, estimated.
     pub(super) tokens: u64,
-    /// It is the one that sees whether the model works again.
-    pub(super) is_trial_of_model: bool,
 }
 
 impl Lease {

@@ -45,7 +45,7 @@ pub use outcome::{
 pub use roster::{NewKey, SavedKeyState};
 pub use shown::KeyStatus;
 pub use wait::{Asked, Waiting};
-pub use window::{Caps, SavedWindow, Used};
+pub use window::{Caps, Opening, SavedWindow, Used};
 
 use crate::clock::Clock;
 use affinity::Affinity;
@@ -151,8 +151,13 @@ pub enum Unavailable {
         /// Which limit the one that is back first has met.
         reason: CooldownReason,
     },
-    /// Every usable key has as many calls under way as it may have.
-    Busy,
+    /// Every usable key that does not rest has something under way.
+    Busy {
+        /// What that is.
+        with: Occupied,
+        /// What else opens first, if anything rests.
+        opens: Option<Opening>,
+    },
     /// The model is overloaded; it is left alone for a moment.
     ModelBusy {
         /// When to try again.
@@ -167,6 +172,20 @@ pub enum Unavailable {
     AllTried,
 }
 
+/// What keeps those from a key that could be asked otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occupied {
+    /// As many calls as it may have.
+    Calls,
+    /// One call, which sees whether a limit that the key has met is over.
+    Trial {
+        /// When the next goes, if that one has not ended by then.
+        until: Millis,
+    },
+    /// It is kept free for a request that waits for longer.
+    Kept,
+}
+
 impl Unavailable {
     /// When that changes by itself: `None` never, `Some(None)` at a time that is not known.
     pub fn until(self) -> Option<Option<Millis>> {
@@ -175,7 +194,18 @@ impl Unavailable {
             Self::Resting { until, .. } | Self::ModelBusy { until } | Self::Outage { until } => {
                 Some(Some(until))
             }
-            Self::Busy => Some(None),
+            Self::Busy { .. } => Some(None),
+        }
+    }
+
+    /// When another try makes sense by what is known; it may sooner when something ends.
+    pub fn retry_at(self) -> Option<Millis> {
+        match self {
+            Self::Busy {
+                with: Occupied::Trial { until },
+                ..
+            } => Some(until),
+            other => other.until().flatten(),
         }
     }
 }
@@ -226,7 +256,7 @@ impl Pool {
         match self.lane(want.model).ask(want, None)? {
             Asked::Now(picked) => Ok(picked),
             // Without a deadline nobody is queued.
-            Asked::Queued(_) => Err(Unavailable::Busy),
+            Asked::Queued(waiting) => Err(waiting.why()),
         }
     }
 

@@ -190,7 +190,7 @@ impl Lane {
                 self.shared.queues.enter(self);
             }
             // What became free just before that has told nobody here.
-            if closed.why == Unavailable::Busy
+            if matches!(closed.why, Unavailable::Busy { .. })
                 && let Ok(picked) = self.choose(state, at, want, None)
             {
                 return (given, Ok(Asked::Now(picked)));
@@ -329,6 +329,11 @@ impl Closed {
 }
 
 impl Waiting {
+    /// Why it waits.
+    pub(super) fn why(&self) -> Unavailable {
+        self.why
+    }
+
     /// What was given, if anything was.
     pub fn take(&mut self) -> Option<Picked> {
         self.given.try_recv().ok()

@@ -85,13 +85,9 @@ fn one_key_has_so_many_calls_under_way_and_no_more() {
     });
     let first = made.pick("m").unwrap();
     let second = made.pick("other").unwrap();
-    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pick("m").err()));
     made.settle(&first, Outcome::Answered);
-    assert_eq!(
-        made.pick("m").err(),
-        Some(Unavailable::Busy),
-        "its stream goes on"
-    );
+    assert!(is_busy(made.pick("m").err()), "its stream goes on");
     drop(first);
     assert!(made.pick("m").is_ok());
     drop(second);
@@ -169,7 +165,7 @@ fn what_is_one_keys_goes_to_that_key_and_counts_as_anything_else_does() {
     };
     let first = made.pool.pick(&want).unwrap();
     first.sent();
-    assert_eq!(made.pool.pick(&want).err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pool.pick(&want).err()));
     made.settle(&first, Outcome::Answered);
     drop(first);
     made.settle(&made.pool.pick(&want).unwrap(), Outcome::Answered);
