@@ -4,6 +4,7 @@
 //! the time at which they can again. A choice looks at the first of the set and never at those
 //! in the heap, so what it costs does not depend on how many keys cool down.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -373,12 +374,15 @@ impl Lane {
         });
     }
 
-    /// Forgets what was held against these keys' projects.
-    pub(super) fn forgive(self: &Arc<Self>, keys: &[i64]) {
+    /// Forgets what was held against these keys' projects, with the limits that they have met if
+    /// `limits`.
+    pub(super) fn forgive(self: &Arc<Self>, keys: &[i64], limits: bool) {
         self.serving(|state, at| {
             state.trouble = Trouble::default();
-            for key in keys {
-                state.forgive(*key, at);
+            let places = keys.iter().filter_map(|key| state.roster.project_of(*key));
+            let places: BTreeSet<u32> = places.collect();
+            for place in places {
+                state.forgive(place, at, limits);
             }
         });
     }

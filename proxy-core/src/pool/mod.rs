@@ -429,18 +429,25 @@ impl Pool {
     }
 
     /// Forgets the cooldowns of these keys' projects (of all when there are none), for one model
-    /// or for all.
+    /// or for all. What they have used stays counted; where a limit is met that Google told, one
+    /// request sees whether it still holds.
     pub fn clear_cooldowns(&self, ids: &[i64], model: Option<&str>) {
         let roster = self.shared.roster.load();
         let ids: Vec<i64> = match ids.is_empty() {
             true => roster.keys.iter().map(|key| key.id).collect(),
             false => ids.to_vec(),
         };
+        self.forgive_projects(&ids, model, true);
+    }
+
+    /// Forgets the rests of these keys' projects, and the limits that they have met if `limits`.
+    fn forgive_projects(&self, ids: &[i64], model: Option<&str>, limits: bool) {
+        let roster = self.shared.roster.load();
         for lane in self.lanes.load().values() {
             if model.is_some_and(|model| *lane.model != *model) {
                 continue;
             }
-            lane.forgive(&ids);
+            lane.forgive(ids, limits);
         }
         for key in ids.iter().filter_map(|id| roster.key(*id)) {
             self.keep(key);
@@ -562,7 +569,8 @@ impl Pool {
             }
         });
         match enabled {
-            true => self.clear_cooldowns(&[id], None),
+            // What its project has used, and what Google said of that, is as it was.
+            true => self.forgive_projects(&[id], None, false),
             false => self.keep(&key),
         }
         self.rearrange(|keys| keys);

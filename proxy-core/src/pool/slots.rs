@@ -276,11 +276,8 @@ impl LaneState {
         Some((&mut slot.window, &self.caps))
     }
 
-    /// Forgets what was held against a key's project.
-    pub(super) fn forgive(&mut self, key: i64, at: Moment) {
-        let Some(place) = self.roster.project_of(key) else {
-            return;
-        };
+    /// Forgets what was held against a project, with the limits that it has met if `limits`.
+    pub(super) fn forgive(&mut self, place: u32, at: Moment, limits: bool) {
         let project = self.roster.projects.get(place as usize);
         let keys: Vec<i64> = project
             .into_iter()
@@ -291,6 +288,9 @@ impl LaneState {
         };
         let before = slot.window.told(at.now);
         slot.window.forgive();
+        if limits {
+            slot.window.doubt_met_limits(at);
+        }
         for key in keys {
             slot.touch(key);
         }

@@ -115,6 +115,35 @@ fn switching_a_key_on_forgives_it() {
 }
 
 #[test]
+fn switching_a_key_on_or_clearing_forgets_nothing_that_was_used() {
+    let made = Made::with([of("a"), of("a")]);
+    made.answered("m", 3);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_day(3));
+    made.pool.set_enabled(0, true);
+    let shown = &made.pool.models()[0];
+    assert_eq!((shown.requests_today, shown.left_today), (3, Some(0)));
+    assert!(made.pick("m").is_err(), "it has used up its three");
+    // Who clears wants to know whether that still holds. One request sees.
+    made.pool.clear_cooldowns(&[], None);
+    assert_eq!(made.pool.models()[0].requests_today, 3);
+    let trial = made.pick("m").unwrap();
+    assert!(is_busy(made.pick("m").err()));
+    made.settle(&trial, over_day(3));
+    assert_eq!(
+        rests_until(&made, "m"),
+        Some((MIDNIGHT, CooldownReason::PerDay))
+    );
+    // The user's own limits hold in any case.
+    made.pool.set_rules(capped(Caps {
+        rpd: Some(3),
+        ..Caps::default()
+    }));
+    made.pool.clear_cooldowns(&[], None);
+    assert!(made.pick("m").is_err());
+}
+
+#[test]
 fn a_limit_that_is_met_shows_that_google_takes_the_key() {
     let made = plain(3);
     made.answered("m", 3);
