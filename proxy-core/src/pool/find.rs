@@ -119,6 +119,8 @@ impl LaneState {
             }
             let is_open = opening.until <= at.now;
             match slot.key_for(project, want, most_running, is_open) {
+                // Others may want it, where calls about several models are counted together.
+                Chosen::None if want.counted_as.is_some() && project.is_usable() => {}
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
                 _ if !is_open => soonest = earlier(soonest, (opening, place)),
@@ -141,7 +143,7 @@ impl LaneState {
         if let Some(found) = spare {
             return Ok(found);
         }
-        let others_may = soonest.is_some() || tried;
+        let others_may = soonest.is_some() || tried || kept || want.counted_as.is_some();
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
         // What is in the heap is closed for all, and for this one the first that will do counts.

@@ -38,8 +38,12 @@ const LEAST_REST_MS: Millis = 1_000;
 /// What a request needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Want<'a> {
-    /// The model, without `models/`, or another name where Google counts apart.
+    /// The model that it is about, without `models/`, which the keys' lists of models are asked
+    /// for; empty: none.
     pub model: &'a str,
+    /// What it is counted as where Google counts apart, e.g. the counting of tokens; `None`: as
+    /// its model.
+    pub counted_as: Option<&'a str>,
     /// How many input tokens it has, estimated.
     pub tokens: u64,
     /// Keys that must not be tried again.
@@ -94,6 +98,7 @@ impl<'a> Want<'a> {
     pub fn any(model: &'a str, tokens: u64) -> Self {
         Self {
             model,
+            counted_as: None,
             tokens,
             never: &[],
             rather_not: &[],
@@ -102,6 +107,11 @@ impl<'a> Want<'a> {
             judge: None,
             beside: None,
         }
+    }
+
+    /// What it is counted as.
+    pub(super) fn lane(&self) -> &'a str {
+        self.counted_as.unwrap_or(self.model)
     }
 
     /// Whether it may be given this key.

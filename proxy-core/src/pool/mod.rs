@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use contract::Millis;
 use contract::admin::CooldownReason;
+use dialect::gemini::COLLECTIONS;
 
 pub use dice::Dice;
 pub use health::{Health, KeyEvent};
@@ -62,6 +63,9 @@ use window::{Moment, Window};
 const MOST_BLANK_LANES: usize = 256;
 /// How many models are kept apart at all; beyond it, those asked for least lately are forgotten.
 const MOST_LANES: usize = 1_024;
+
+/// What the counting of tokens is counted as, for which Google has a quota apart from the model's.
+pub(crate) const COUNT_TOKENS: &str = "countTokens";
 
 /// The keys and what is known of each.
 pub struct Pool {
@@ -122,7 +126,12 @@ impl Default for Rules {
 
 impl Rules {
     fn caps_of(&self, model: &str) -> Caps {
-        let found = self.caps.iter().find(|(pattern, _)| fits(pattern, model));
+        // What is no model fits no pattern of models; whoever names it means it.
+        let is_model = !(model.is_empty() || model == COUNT_TOKENS || COLLECTIONS.contains(&model));
+        let found = self.caps.iter().find(|(pattern, _)| match is_model {
+            true => fits(pattern, model),
+            false => pattern == model,
+        });
         found.map(|(_, caps)| *caps).unwrap_or_default()
     }
 }
@@ -253,7 +262,7 @@ impl Pool {
     /// # Errors
     /// When none can be asked; says why and until when.
     pub fn pick(&self, want: &Want<'_>) -> Result<Picked, Unavailable> {
-        match self.lane(want.model).ask(want, None)? {
+        match self.lane(want.lane()).ask(want, None)? {
             Asked::Now(picked) => Ok(picked),
             // Without a deadline nobody is queued.
             Asked::Queued(waiting) => Err(waiting.why()),
@@ -266,7 +275,7 @@ impl Pool {
     /// # Errors
     /// When none is; says why and until when.
     pub fn ask(&self, want: &Want<'_>, deadline: Millis) -> Result<Asked, Unavailable> {
-        self.lane(want.model).ask(want, Some(deadline))
+        self.lane(want.lane()).ask(want, Some(deadline))
     }
 
     /// Chooses a key for `want`, waiting for it until `deadline`.
@@ -286,7 +295,7 @@ impl Pool {
     /// and it is not paid for where the other is free. None while anybody waits for a key of
     /// the model, or the model or Google is in trouble.
     pub fn pick_beside(&self, want: &Want<'_>) -> Option<Picked> {
-        self.lane(want.model).choose_beside(want)
+        self.lane(want.lane()).choose_beside(want)
     }
 
     /// Gives what has opened for a model since to those that wait; for who keeps the time
@@ -320,7 +329,8 @@ impl Pool {
 
     /// The number of the key where everything of `seed` is to be: always the same as long as that
     /// key is usable, and of all other seeds as few as can be move when a key comes or goes
-    /// (rendezvous hashing). `None` when no key is usable that `may`.
+    /// (rendezvous hashing). One that is meant for certain models only is it when there is no
+    /// other: what is there is to be used with any. `None` when no key is usable that `may`.
     pub fn home(&self, seed: u64, may: impl Fn(i64) -> bool) -> Option<i64> {
         /// The finaliser of SplitMix64, which mixes all bits.
         fn mixed(mut x: u64) -> u64 {
@@ -331,8 +341,9 @@ impl Pool {
         let roster = self.shared.roster.load();
         let usable = roster.keys.iter().filter(|key| key.is_usable());
         let rank = |id: i64| mixed(seed ^ mixed(id.cast_unsigned().wrapping_add(1)));
-        let ids = usable.map(|key| key.id).filter(|id| may(*id));
-        ids.max_by_key(|id| (rank(*id), *id))
+        let usable = usable.filter(|key| may(key.id));
+        let ranked = usable.map(|key| (key.rules.models.is_empty(), rank(key.id), key.id));
+        ranked.max().map(|(.., id)| id)
     }
 
     /// Applies the end of an attempt with `picked`. `said` is what Google said when it was not

@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn nobody_starves_however_many_come_later(
-        sizes in prop::collection::vec(1..1_000_u64, 1..12),
+        sizes in prop::collection::vec(1..1_000_u64, 1..45),
         later in prop::collection::vec(0..300_u64, 1..20),
         rpm in 1..6_u64,
         projects in 1..4_usize,

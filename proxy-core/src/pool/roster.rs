@@ -173,6 +173,13 @@ pub(super) struct Project {
     pub(super) weight: u32,
 }
 
+impl Project {
+    /// Whether it has a key that takes part in the rotation.
+    pub(super) fn is_usable(&self) -> bool {
+        self.keys.iter().any(|key| key.is_usable())
+    }
+}
+
 /// All keys, and the projects that they make. It is made anew whenever one of them changes.
 #[derive(Default)]
 pub(super) struct Roster {

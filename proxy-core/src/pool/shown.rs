@@ -6,7 +6,7 @@ use dialect::gemini::COLLECTIONS;
 
 use super::Pool;
 use super::health::Health;
-use super::roster::{Roster, last_used};
+use super::roster::{Key, Project, Roster, last_used};
 
 /// What to show of a key.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Pool {
         let roster = self.shared.roster.load();
         let usable = |place: usize| {
             let project = roster.projects.get(place);
-            project.is_some_and(|project| project.keys.iter().any(|key| key.is_usable()))
+            project.is_some_and(Project::is_usable)
         };
         let mut models = Vec::new();
         for lane in self

@@ -142,6 +142,7 @@ impl Upstream {
                 prefer,
                 only,
                 judge: course.judge.as_ref(),
+                counted_as: call.counted_as,
                 ..Want::any(call.model, tokens)
             };
             let key = match core.pool.pick_by(&want, wait_until).await {

@@ -146,7 +146,10 @@ impl Failure {
             }
             _ => Self::NoKey {
                 why,
-                model: call.model.into(),
+                model: match why {
+                    Unavailable::NoneAllowed => call.model.into(),
+                    _ => call.counted_as.unwrap_or(call.model).into(),
+                },
             },
         }
     }

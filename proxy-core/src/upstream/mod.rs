@@ -69,9 +69,12 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// The query to pass on, without a credential; may be empty.
     pub query: &'a str,
-    /// What cooldowns are counted by: the model, without `models/`, or another name where
-    /// Google counts apart.
+    /// The model that it is about, without `models/`, which the keys' lists of models are asked
+    /// for; empty: none.
     pub model: &'a str,
+    /// What it is counted as where Google counts apart, e.g. the counting of tokens; `None`: as
+    /// its model.
+    pub counted_as: Option<&'a str>,
     /// The client's headers that Google should see.
     pub headers: HeaderMap,
     /// The body; cloning it copies nothing.

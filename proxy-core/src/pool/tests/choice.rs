@@ -77,6 +77,48 @@ fn a_key_is_asked_only_for_what_its_lists_allow() {
 }
 
 #[test]
+fn lists_are_asked_for_the_model_and_not_for_what_a_call_is_counted_as() {
+    let only = |models: &[&str], not_models: &[&str]| KeyRules {
+        models: models.iter().map(|name| (*name).to_owned()).collect(),
+        not_models: not_models.iter().map(|name| (*name).to_owned()).collect(),
+        ..KeyRules::default()
+    };
+    let made = Made::with([only(&["flash"], &[]), only(&[], &["pro"])]);
+    // Neither does a limit of every model hold for what is none.
+    let caps = Caps {
+        rpd: Some(0),
+        ..Caps::default()
+    };
+    made.pool.set_rules(Rules {
+        caps: vec![("*".to_owned(), caps)],
+        ..Rules::default()
+    });
+    let ask = |model, counted_as| {
+        let want = Want {
+            counted_as: Some(counted_as),
+            ..want(model, 0)
+        };
+        let picked = made.pool.pick(&want)?;
+        picked.sent();
+        made.settle(&picked, Outcome::Answered);
+        Ok(picked.id())
+    };
+    assert_eq!(ask("pro", COUNT_TOKENS), Err(Unavailable::NoneAllowed));
+    let both = [ask("flash", COUNT_TOKENS), ask("flash", COUNT_TOKENS)];
+    assert_eq!(both, [Ok(0), Ok(1)], "though another model was asked for");
+    assert_eq!(ask("lite", COUNT_TOKENS), Ok(1));
+    assert_eq!([ask("", "files"), ask("", "files")], [Ok(0), Ok(1)]);
+    let shown = made.pool.models();
+    assert_eq!(shown[0].model, COUNT_TOKENS);
+    assert!(rests_until(&made, "flash").is_some());
+    // What is uploaded is to be used with any model.
+    for seed in 0..20 {
+        assert_eq!(made.pool.home(seed, |_| true), Some(1));
+    }
+    assert_eq!(made.pool.home(0, |id| id == 0), Some(0));
+}
+
+#[test]
 fn one_key_has_so_many_calls_under_way_and_no_more() {
     let made = plain(1);
     made.pool.set_rules(Rules {
