@@ -14,7 +14,6 @@ use super::answer::{Failure, Id, Json, Result};
 use super::audit::Who;
 use super::{Admin, import, overview};
 use crate::Core;
-use crate::egress::Route;
 use crate::store::{Inverse, KeyChoice, KeyWas, StoredKey, Tally};
 
 /// All keys, oldest first.
@@ -318,14 +317,10 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
     };
     let settings = core.settings();
     let is_bound = !settings.proxies.routes().is_empty();
-    let egress = is_bound.then(|| {
+    let picked = core.pool.pick_by_id(key.id).filter(|_| is_bound);
+    let egress = picked.map(|picked| {
         let (base, now) = (&settings.base_url, core.clock.monotonic());
-        let route = core.egress.route(
-            &settings,
-            (&key.secret, key.rules.proxy.as_deref()),
-            base,
-            now,
-        );
+        let route = (core.egress).route(&settings, picked.bound_by(), base, now);
         route.shown().to_owned()
     });
     KeyView {
@@ -365,8 +360,12 @@ fn checked_rules(core: &Core, mut rules: KeyRules) -> Result<KeyRules> {
     rules.proxy = rules.proxy.filter(|proxy| !proxy.trim().is_empty());
     if let Some(proxy) = rules.proxy.as_deref().filter(|proxy| *proxy != "direct") {
         let settings = core.settings();
-        let mut listed = settings.proxies.routes().iter().map(Route::shown);
-        if !listed.any(|listed| listed == proxy) {
+        if !settings
+            .proxies
+            .routes()
+            .iter()
+            .any(|listed| listed.is_called(proxy))
+        {
             return Err(Failure::invalid(
                 "This proxy is not in the list PROXIES. Add it there first, or choose `direct`.",
             ));

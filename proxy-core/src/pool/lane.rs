@@ -12,7 +12,6 @@ use std::time::Duration;
 use contract::Millis;
 use contract::admin::CooldownReason;
 use parking_lot::Mutex;
-use vault::Secret;
 
 use super::find::Closed;
 use super::lease::{LaneCall, Lease, Picked};
@@ -21,6 +20,7 @@ use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
 use super::{Dice, Occupied, Shared, Unavailable};
+use crate::egress::BoundBy;
 
 /// How often in a row a model may be overloaded before nothing is sent to it for a moment.
 const GATED_AFTER: u32 = 5;
@@ -64,8 +64,8 @@ pub struct Want<'a> {
 #[derive(Clone)]
 pub struct Judge(Arc<Judges>);
 
-/// Judges by a key, and by the proxy that the user has chosen for it.
-type Judges = dyn Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync;
+/// Judges by what decides by which way a key's calls go.
+type Judges = dyn Fn(BoundBy<'_>) -> Verdict + Send + Sync;
 
 /// Whether a key may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +80,7 @@ pub enum Verdict {
 
 impl Judge {
     /// One that goes by this.
-    pub fn new(
-        judges: impl Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(judges: impl Fn(BoundBy<'_>) -> Verdict + Send + Sync + 'static) -> Self {
         Self(Arc::new(judges))
     }
 }
@@ -116,9 +114,8 @@ impl<'a> Want<'a> {
 
     /// Whether it may be given this key.
     pub(super) fn verdict(&self, key: &Key) -> Verdict {
-        let chosen = key.rules.proxy.as_deref();
         let judged = || {
-            let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
+            let judge = self.judge.map(|judge| judge.0(key.bound_by()));
             judge.unwrap_or(Verdict::May)
         };
         match self.never.contains(&key.id) || self.beside == Some(key.id) {

@@ -729,6 +729,8 @@ impl Pool {
             cooldowns: Vec::new(),
             last_error: knowledge.last_error.clone(),
             project: knowledge.project.clone(),
+            last_used_at: roster::last_used(key),
+            egress: key.bound_to(),
             windows,
         }
     }

@@ -209,6 +209,7 @@ proptest! {
             prop_assert_eq!(a.state, b.state);
             prop_assert_eq!(a.cooldowns, b.cooldowns);
             prop_assert_eq!(a.last_error, b.last_error);
+            prop_assert_eq!(a.last_used_at, b.last_used_at);
         }
     }
 

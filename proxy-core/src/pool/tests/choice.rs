@@ -231,7 +231,7 @@ fn who_rests_and_would_not_do_anyway_is_not_waited_for() {
         proxy: Some(proxy.to_owned()),
         ..KeyRules::default()
     };
-    let judge = Judge::new(|(_, proxy)| match proxy {
+    let judge = Judge::new(|by| match by.chosen {
         Some("bad") => Verdict::Never,
         _ => Verdict::May,
     });
