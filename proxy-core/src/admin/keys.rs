@@ -72,9 +72,9 @@ pub(super) async fn import(
             masked.push(key.secret.masked());
         }
         let added: Vec<_> = added.into_iter().flatten().collect();
-        let ids = added.iter().map(|key| key.id).collect();
+        let ids: Vec<i64> = added.iter().map(|key| key.id).collect();
         core.pool.insert(added);
-        core.check_new(ids);
+        core.checks.ask(ids);
         if !masked.is_empty() {
             let subject = masked.join(", ");
             who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
@@ -199,7 +199,7 @@ pub(super) async fn replace(
     let subject = format!("{} → {}", before.secret.masked(), key.secret.masked());
     core.pool.exchange(key.into());
     core.express.remove(id);
-    core.check_new(vec![id]);
+    core.checks.ask([id]);
     who.did(core, AuditAction::KeyReplaced, subject, None).await;
     one(core, id).await.map(Json)
 }

@@ -1,5 +1,7 @@
 //! What is shown of keys and models.
 
+use std::sync::Arc;
+
 use contract::Millis;
 use contract::admin::{Cooldown, KeyState, PoolModel, PoolSummary};
 use dialect::gemini::COLLECTIONS;
@@ -56,6 +58,14 @@ impl Pool {
             last_error: knowledge.last_error.clone(),
             project: knowledge.project.clone(),
         })
+    }
+
+    /// The keys that nobody has tried yet.
+    pub fn untested(&self) -> Vec<i64> {
+        let roster = self.shared.roster.load();
+        let is_untested = |key: &&Arc<Key>| key.knowledge.lock().health == Health::Unchecked;
+        let untested = roster.keys.iter().filter(is_untested);
+        untested.map(|key| key.id).collect()
     }
 
     /// How many keys are in which state.
