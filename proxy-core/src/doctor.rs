@@ -231,8 +231,10 @@ impl Core {
         let way_of = |key: &StoredKey| {
             let now = self.clock.monotonic();
             let base = &settings.base_url;
-            let bound_by = (&key.secret, key.rules.proxy.as_deref());
-            self.egress.route(settings, bound_by, base, now)
+            match self.pool.pick_by_id(key.id) {
+                Some(picked) => self.egress.route(settings, picked.bound_by(), base, now),
+                None => Route::Direct,
+            }
         };
         let mut all = Vec::new();
         let mut seen: Vec<(Route, &str)> = Vec::new();

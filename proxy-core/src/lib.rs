@@ -12,6 +12,7 @@
 
 pub mod admin;
 pub mod backups;
+mod checks;
 pub mod clock;
 mod doctor;
 pub mod egress;
@@ -37,7 +38,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use contract::admin::{KeyState, ModelView, Sealing, TestAnswer, TestRequest};
+use contract::admin::{ModelView, Sealing, TestAnswer, TestRequest};
 use contract::{ApiError, ErrorCode, Millis};
 use dialect::gemini::models::Model;
 use parking_lot::Mutex;
@@ -48,6 +49,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use vault::{MasterKey, Secret};
 
 use crate::admin::Gate;
+use crate::checks::Checks;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::memory::{CallSignatures, KeptResponses, Owners, Scribe};
@@ -133,6 +135,7 @@ pub struct Core {
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) egress: Egress,
+    pub(crate) checks: Checks,
     tracker: TaskTracker,
     /// Cancelled when the core ends.
     stop: CancellationToken,
@@ -262,6 +265,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
         recorder,
         metrics,
         egress: Egress::new(own),
+        checks: Checks::default(),
         tracker,
         stop: stopped.clone(),
         leaving: CancellationToken::new(),
@@ -278,6 +282,7 @@ pub async fn start(config: CoreConfig) -> Result<Running, StartError> {
     });
     core.show(&loaded);
     core.seed_tokens().await;
+    core.in_background(checks::run(core.clone()));
     core.tracker
         .spawn(keeper::tidy(core.clone(), stopped.clone()));
     core.tracker
@@ -480,6 +485,7 @@ impl Core {
         }
         let keys = loaded.keys.iter().cloned().map(NewKey::from);
         let exchanged = self.pool.replace(keys);
+        self.checks.found(self.pool.untested(), &exchanged);
         self.express.renew(loaded, &exchanged);
         self.show_tokens(&loaded.tokens);
     }
@@ -561,29 +567,6 @@ impl Core {
             .pick_by_id(id)
             .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such key."))?;
         Ok(self.upstream.check(self, &key).await)
-    }
-
-    /// Checks keys that are new, one after the other and beside everything else: many at once from
-    /// one address look to Google like an attack.
-    pub(crate) fn check_new(self: &Arc<Self>, ids: Vec<i64>) {
-        /// The pause between two checks.
-        const PAUSE: Duration = Duration::from_millis(300);
-        let core = self.clone();
-        self.in_background(async move {
-            for (at, id) in ids.into_iter().enumerate() {
-                if at > 0 {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                // A call of a client may have shown meanwhile that it works.
-                let is_new = |state| matches!(state, KeyState::Unchecked);
-                if !core.pool.status(id).is_some_and(|key| is_new(key.state)) {
-                    continue;
-                }
-                if let Some(key) = core.pool.pick_by_id(id) {
-                    core.upstream.check(&core, &key).await;
-                }
-            }
-        });
     }
 
     /// Sends one real request through the same routes a client uses.

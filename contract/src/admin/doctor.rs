@@ -10,7 +10,7 @@ use crate::Millis;
 pub struct EgressView {
     /// Which kind.
     pub way: EgressWay,
-    /// The proxy without its credential, e.g. `socks5h://host:1080`, or `direct`.
+    /// The proxy without its password, e.g. `socks5h://user@host:1080`, or `direct`.
     pub address: String,
     /// It is this program itself, so it is not used.
     pub is_this_program: bool,

@@ -284,7 +284,7 @@ pub struct KeyView {
     /// The number of its Google project, where Google told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// The proxy that it always goes through, without a credential; absent where none are listed.
+    /// The proxy that it always goes through, without a password; absent where none are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<String>,
 }
@@ -447,7 +447,7 @@ pub struct KeyRules {
     /// Models it must not be asked for.
     pub not_models: Vec<String>,
     /// The proxy of the list `PROXIES` that it goes through, as that is shown (without a
-    /// credential), or `direct`. Absent, or no longer in the list: the program chooses one.
+    /// password), or `direct`. Absent, or no longer in the list: the program chooses one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
 }

@@ -14,7 +14,6 @@ use super::answer::{Failure, Id, Json, Result};
 use super::audit::Who;
 use super::{Admin, import, overview};
 use crate::Core;
-use crate::egress::Route;
 use crate::store::{Inverse, KeyChoice, KeyWas, StoredKey, Tally};
 
 /// All keys, oldest first.
@@ -73,9 +72,9 @@ pub(super) async fn import(
             masked.push(key.secret.masked());
         }
         let added: Vec<_> = added.into_iter().flatten().collect();
-        let ids = added.iter().map(|key| key.id).collect();
+        let ids: Vec<i64> = added.iter().map(|key| key.id).collect();
         core.pool.insert(added);
-        core.check_new(ids);
+        core.checks.ask(ids);
         if !masked.is_empty() {
             let subject = masked.join(", ");
             who.did(core, AuditAction::KeysAdded, subject, Some(inverse))
@@ -200,7 +199,7 @@ pub(super) async fn replace(
     let subject = format!("{} → {}", before.secret.masked(), key.secret.masked());
     core.pool.exchange(key.into());
     core.express.remove(id);
-    core.check_new(vec![id]);
+    core.checks.ask([id]);
     who.did(core, AuditAction::KeyReplaced, subject, None).await;
     one(core, id).await.map(Json)
 }
@@ -318,14 +317,10 @@ fn view(core: &Core, key: StoredKey, counts: &HashMap<i64, Tally>) -> KeyView {
     };
     let settings = core.settings();
     let is_bound = !settings.proxies.routes().is_empty();
-    let egress = is_bound.then(|| {
+    let picked = core.pool.pick_by_id(key.id).filter(|_| is_bound);
+    let egress = picked.map(|picked| {
         let (base, now) = (&settings.base_url, core.clock.monotonic());
-        let route = core.egress.route(
-            &settings,
-            (&key.secret, key.rules.proxy.as_deref()),
-            base,
-            now,
-        );
+        let route = (core.egress).route(&settings, picked.bound_by(), base, now);
         route.shown().to_owned()
     });
     KeyView {
@@ -365,8 +360,12 @@ fn checked_rules(core: &Core, mut rules: KeyRules) -> Result<KeyRules> {
     rules.proxy = rules.proxy.filter(|proxy| !proxy.trim().is_empty());
     if let Some(proxy) = rules.proxy.as_deref().filter(|proxy| *proxy != "direct") {
         let settings = core.settings();
-        let mut listed = settings.proxies.routes().iter().map(Route::shown);
-        if !listed.any(|listed| listed == proxy) {
+        if !settings
+            .proxies
+            .routes()
+            .iter()
+            .any(|listed| listed.is_called(proxy))
+        {
             return Err(Failure::invalid(
                 "This proxy is not in the list PROXIES. Add it there first, or choose `direct`.",
             ));

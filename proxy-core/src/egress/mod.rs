@@ -4,8 +4,9 @@
 //! user has listed (`PROXIES`), each key always through the same one; else through the system's
 //! proxy as it is set at that moment (`SYSTEM_PROXY`); else straight. Google sees the address of
 //! the way, so a key that changed it from call to call would look stolen: a key is bound to a
-//! proxy by a hash of both ([`bound`]), which needs no memory, survives restarts, and moves only
-//! the keys whose proxy is taken off the list. Whoever wants it otherwise chooses one for a key.
+//! proxy by a hash of both ([`bound`]) when it is first used, and stays there ([`Binding`], kept
+//! over restarts) until that proxy is taken off the list. Whoever wants it otherwise chooses one for
+//! a key.
 //!
 //! What this machine itself serves is never asked through a proxy, and a proxy that turns out to
 //! be this program is not used: requests would go round in circles.
@@ -18,6 +19,7 @@ mod system;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::Millis;
@@ -45,7 +47,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// How it is shown: without a credential.
+    /// How it is shown: without a password.
     pub fn shown(&self) -> &str {
         match self {
             Self::Direct => "direct",
@@ -53,11 +55,57 @@ impl Route {
         }
     }
 
-    /// What tells it from others.
-    fn id(&self) -> u64 {
+    /// Whether the user calls it that.
+    pub fn is_called(&self, name: &str) -> bool {
         match self {
-            Self::Direct => 0,
-            Self::Proxy(proxy) => proxy.id(),
+            Self::Direct => name == self.shown(),
+            Self::Proxy(proxy) => proxy.is_called(name),
+        }
+    }
+
+    /// What tells it from others; never 0.
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Self::Direct => 1,
+            Self::Proxy(proxy) => proxy.id().max(2),
+        }
+    }
+}
+
+/// To which way of the list a key is bound.
+#[derive(Debug, Default)]
+pub struct Binding(AtomicU64);
+
+impl Binding {
+    /// What was kept of one.
+    pub(crate) fn restored(kept: Option<u64>) -> Self {
+        Self(AtomicU64::new(kept.unwrap_or_default()))
+    }
+
+    /// What is to be kept of it.
+    pub(crate) fn kept(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+}
+
+/// What decides by which of the listed ways a call goes.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundBy<'a> {
+    /// What lets the call in where it goes.
+    pub credential: &'a Secret,
+    /// The way that the user has chosen for it, by what that is shown as.
+    pub chosen: Option<&'a str>,
+    /// Where it was bound to; `None` where that is not kept.
+    pub binding: Option<&'a Binding>,
+}
+
+impl<'a> BoundBy<'a> {
+    /// What goes by its credential alone.
+    pub fn credential(credential: &'a Secret) -> Self {
+        Self {
+            credential,
+            chosen: None,
+            binding: None,
         }
     }
 }
@@ -89,40 +137,52 @@ impl Egress {
         self.own.write().push(address);
     }
 
-    /// The way by which a call with this credential goes to `address`: the one that the user has
-    /// `chosen` for it by what it is shown as, as long as it is in the list. `now` is a monotonic
-    /// time: the system's settings are read anew every few seconds.
+    /// The way by which a call goes to `address`: the one that the user has chosen for its key, as
+    /// long as it is in the list, or the one it is bound to. `now` is a monotonic time: the system's
+    /// settings are read anew every few seconds.
     pub fn route(
         &self,
         settings: &Settings,
-        (credential, chosen): (&Secret, Option<&str>),
+        by: BoundBy<'_>,
         address: &str,
         now: Duration,
     ) -> Route {
-        if chosen == Some(Route::Direct.shown()) {
+        if by.chosen == Some(Route::Direct.shown()) {
             return Route::Direct;
         }
-        match Self::of_list(settings, (credential, chosen)) {
+        match Self::of_list(settings, by) {
             None => self.unbound(settings, address, now),
             Some(route) if self.is_own(&route) => Route::Direct,
             Some(route) => route,
         }
     }
 
-    /// The way of the list that a call with this credential takes, or the one that the user has
-    /// `chosen` for it; `None` when there is no list, so that all go the same way.
-    pub fn of_list(
-        settings: &Settings,
-        (credential, chosen): (&Secret, Option<&str>),
-    ) -> Option<Route> {
+    /// The way of the list that a call takes; `None` when there is no list, so that all go the same
+    /// way. What was bound to none that is listed is bound now.
+    pub fn of_list(settings: &Settings, by: BoundBy<'_>) -> Option<Route> {
         let routes = settings.proxies.routes();
-        let is_chosen = |route: &&Route| chosen == Some(route.shown());
-        match routes.iter().find(is_chosen) {
-            _ if routes.is_empty() => None,
-            Some(route) => Some(route.clone()),
-            None if chosen == Some(Route::Direct.shown()) => Some(Route::Direct),
-            None => bound(routes, credential),
+        if routes.is_empty() {
+            return None;
         }
+        if let Some(chosen) = by.chosen {
+            let exact = routes.iter().find(|route| route.shown() == chosen);
+            let called = || routes.iter().find(|route| route.is_called(chosen));
+            match exact.or_else(called) {
+                Some(route) => return Some(route.clone()),
+                None if Route::Direct.is_called(chosen) => return Some(Route::Direct),
+                None => {}
+            }
+        }
+        let kept = by.binding.and_then(Binding::kept);
+        let known = kept.and_then(|id| routes.iter().find(|route| route.id() == id));
+        if let Some(known) = known {
+            return Some(known.clone());
+        }
+        let route = bound(routes, by.credential)?;
+        if let Some(binding) = by.binding {
+            binding.0.store(route.id(), Ordering::Relaxed);
+        }
+        Some(route)
     }
 
     /// The way of what belongs to no credential, where no proxies are listed.
@@ -266,8 +326,64 @@ mod tests {
     const GOOGLE: &str = "https://generativelanguage.googleapis.com/v1beta";
 
     fn way_of(egress: &Egress, settings: &Settings, n: u32) -> String {
-        let route = egress.route(settings, (&key(n), None), GOOGLE, Duration::ZERO);
+        let by = key(n);
+        let by = BoundBy::credential(&by);
+        let route = egress.route(settings, by, GOOGLE, Duration::ZERO);
         route.shown().to_owned()
+    }
+
+    #[test]
+    fn a_key_that_is_bound_moves_only_when_its_proxy_is_gone() {
+        let list = |proxies: &str| settings(&[("PROXIES", proxies)]);
+        let bindings: Vec<Binding> = (0..100).map(|_| Binding::default()).collect();
+        let ways = |settings: &Settings| -> Vec<String> {
+            let ways = (0..).zip(&bindings).map(|(n, binding)| {
+                let key = key(n);
+                let by = BoundBy {
+                    binding: Some(binding),
+                    ..BoundBy::credential(&key)
+                };
+                Egress::of_list(settings, by).unwrap().shown().to_owned()
+            });
+            ways.collect()
+        };
+        let before = ways(&list("http://a:1,http://me:old@b:2"));
+        // Others come, the order changes, and so does a password.
+        let many = list("direct,http://me:new@b:2,http://c:3,http://d:4,http://a:1");
+        assert_eq!(ways(&many), before);
+        let kept: Vec<Option<u64>> = bindings.iter().map(Binding::kept).collect();
+        let again: Vec<Option<u64>> = kept
+            .iter()
+            .map(|id| Binding::restored(*id).kept())
+            .collect();
+        assert_eq!(again, kept);
+        // One goes: its keys are bound anew, and stay there though it comes back.
+        let without = ways(&list("http://c:3,http://a:1"));
+        for (now, before) in without.iter().zip(&before) {
+            assert!(
+                now == before || before == "http://me@b:2",
+                "{before} to {now}"
+            );
+        }
+        assert_eq!(ways(&many), without);
+    }
+
+    #[test]
+    fn each_of_two_users_at_one_place_can_be_chosen() {
+        let two = settings(&[("PROXIES", "http://a:1@host:9,http://b:1@host:9")]);
+        for (chosen, way) in [
+            ("http://a@host:9", "http://a@host:9"),
+            ("http://b@host:9", "http://b@host:9"),
+            // As it was shown before.
+            ("http://host:9", "http://a@host:9"),
+        ] {
+            let key = key(1);
+            let by = BoundBy {
+                chosen: Some(chosen),
+                ..BoundBy::credential(&key)
+            };
+            assert_eq!(Egress::of_list(&two, by).unwrap().shown(), way);
+        }
     }
 
     #[test]
@@ -311,7 +427,9 @@ mod tests {
     fn what_came_back_by_a_way_is_known_of_it() {
         let egress = Egress::new(Vec::new());
         let settings = settings(&[("PROXIES", "http://user:tops3cret@a:1")]);
-        let route = egress.route(&settings, (&key(1), None), GOOGLE, Duration::ZERO);
+        let by = key(1);
+        let by = BoundBy::credential(&by);
+        let route = egress.route(&settings, by, GOOGLE, Duration::ZERO);
         assert_eq!(
             egress.view(&settings, Duration::ZERO)[0].health,
             EgressHealth::default()

@@ -13,8 +13,6 @@ use crate::pool::Dice;
 #[derive(Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
-    /// When the next call may leave, by the monotonic clock. Whoever has the lock is the next.
-    leaves: tokio::sync::Mutex<Duration>,
 }
 
 #[derive(Default)]
@@ -25,6 +23,10 @@ struct State {
     most: u32,
     /// Those that wait for their turn, in the order in which they came.
     waiting: VecDeque<oneshot::Sender<Turn>>,
+    /// When the next call may leave, by the monotonic clock.
+    free_at: Duration,
+    /// How many wait for the moment at which they leave.
+    leaving: usize,
 }
 
 /// What a call by a way holds while it is under way.
@@ -33,6 +35,25 @@ pub struct Turn(Option<Arc<Pace>>);
 /// As many wait for a turn as may, or it took too long.
 #[derive(Debug)]
 pub struct NoTurn;
+
+/// The moment at which a call leaves. Dropping it earlier gives it back if nobody has taken a later
+/// one.
+struct Departure<'a> {
+    pace: &'a Pace,
+    at: Duration,
+    next: Duration,
+    has_left: bool,
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pace.state.lock();
+        state.leaving -= 1;
+        if !self.has_left && state.free_at == self.next {
+            state.free_at = self.at;
+        }
+    }
+}
 
 /// What came of asking for a turn.
 enum Begun {
@@ -56,11 +77,12 @@ impl State {
 }
 
 impl Pace {
-    /// Waits for the turn of a call: until less than `most` are under way (0: any number), for no
-    /// longer than `patience`, and then until the last one has left `gap` ago, on average.
+    /// Waits for the turn of a call: until less than `most` are under way (0: any number), and then
+    /// until the last one has left `gap` ago, on average; for no longer than `patience` in all.
     ///
     /// # Errors
-    /// When as many wait as the queue holds, or none of those under way ends in time.
+    /// When as many wait as the queue holds, or none of those under way ends in time. At once when
+    /// its moment to leave comes too late.
     pub async fn turn(
         self: &Arc<Self>,
         (most, queue): (u32, usize),
@@ -68,6 +90,7 @@ impl Pace {
         gap: Duration,
         (clock, dice): (&Clock, &Dice),
     ) -> Result<Turn, NoTurn> {
+        let came = clock.monotonic();
         let turn = match self.begins(most, queue) {
             Begun::Now(turn) => turn,
             Begun::Full => return Err(NoTurn),
@@ -78,15 +101,39 @@ impl Pace {
             },
         };
         if !gap.is_zero() {
-            let mut free_at = self.leaves.lock().await;
-            let pause = free_at.saturating_sub(clock.monotonic());
+            let now = clock.monotonic();
+            let patience = patience.saturating_sub(now.saturating_sub(came));
+            let gap = dice.jittered(gap.mul_f64(4.0 / 3.0));
+            let mut departure = self.departure((now, gap), patience, queue)?;
+            let pause = departure.at.saturating_sub(now);
             if !pause.is_zero() {
                 clock.sleep(pause).await;
             }
-            // Only now: who goes before that has taken nobody's time.
-            *free_at = clock.monotonic() + dice.jittered(gap.mul_f64(4.0 / 3.0));
+            departure.has_left = true;
         }
         Ok(turn)
+    }
+
+    /// The next moment at which a call may leave, so that none leaves for `gap` after that.
+    fn departure(
+        &self,
+        (now, gap): (Duration, Duration),
+        patience: Duration,
+        queue: usize,
+    ) -> Result<Departure<'_>, NoTurn> {
+        let mut state = self.state.lock();
+        let at = state.free_at.max(now);
+        if at > now && (at - now > patience || state.leaving >= queue) {
+            return Err(NoTurn);
+        }
+        state.free_at = at + gap;
+        state.leaving += 1;
+        Ok(Departure {
+            pace: self,
+            at,
+            next: state.free_at,
+            has_left: false,
+        })
     }
 
     fn begins(self: &Arc<Self>, most: u32, queue: usize) -> Begun {
@@ -223,7 +270,7 @@ mod tests {
         let gap = Duration::from_millis(300);
         let mut left = Vec::new();
         for _ in 0..4 {
-            let turn = pace.turn((0, 9), Duration::ZERO, gap, (&clock, &dice));
+            let turn = pace.turn((0, 9), gap * 2, gap, (&clock, &dice));
             let turn = turn.await.unwrap();
             left.push(time.load(Ordering::Relaxed));
             drop(turn);
@@ -233,5 +280,33 @@ mod tests {
             // From two thirds of the gap to four.
             assert!((200..=402).contains(&(pair[1] - pair[0])), "{left:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_moment_that_comes_too_late() {
+        let clock = Clock::new(|| 1_000).sleeping(|_| std::future::pending());
+        let (pace, dice) = (Arc::new(Pace::default()), Dice::seeded(1));
+        let (gap, patience) = (Duration::from_secs(1), Duration::from_secs(3));
+        let turn = |queue| pace.turn((0, queue), patience, gap, (&clock, &dice));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        drop(turn(9).await.unwrap());
+        // From two thirds of a second to four after one another: some come within three seconds.
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut next = Box::pin(turn(9));
+            match next.as_mut().poll(&mut context) {
+                std::task::Poll::Pending => waiting.push(next),
+                std::task::Poll::Ready(turn) => break turn,
+            }
+        };
+        assert!(refused.is_err());
+        assert!((2..=5).contains(&waiting.len()), "{}", waiting.len());
+        // Whoever goes leaves its moment to the next, if that is the last one.
+        drop(waiting.pop());
+        let mut next = Box::pin(turn(9));
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        // And no more wait than may.
+        drop(next);
+        assert!(turn(waiting.len()).await.is_err());
     }
 }

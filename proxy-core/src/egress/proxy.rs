@@ -21,9 +21,12 @@ pub struct Proxy {
     /// The credential, where it came in this form.
     auth: Option<HeaderValue>,
     shown: String,
+    /// The same without the user.
+    address: String,
     host: String,
     port: u16,
     id: u64,
+    connection: u64,
 }
 
 impl Proxy {
@@ -73,20 +76,27 @@ impl Proxy {
             });
         };
         let port = url.port().unwrap_or(usual_port);
-        let credential = match (url.username(), url.password()) {
-            ("", None) => String::new(),
-            (user, None) => format!("{user}@"),
-            (user, Some(password)) => format!("{user}:{password}@"),
+        let (user, credential) = match (url.username(), url.password()) {
+            ("", None) => (String::new(), String::new()),
+            (user, None) => (format!("{user}@"), format!("{user}@")),
+            (user, Some(password)) => (format!("{user}@"), format!("{user}:{password}@")),
         };
-        let shown = format!("{scheme}://{host}:{port}");
+        let address = format!("{scheme}://{host}:{port}");
+        let named = format!("{scheme}://{user}{host}:{port}");
         let full = format!("{scheme}://{credential}{host}:{port}");
         let header = auth.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         Ok(Self {
-            id: digest(&[full.as_bytes(), header]),
+            id: digest(&[named.as_bytes()]),
+            connection: digest(&[full.as_bytes(), header]),
             host: host.to_owned(),
             url: Secret::new(full),
             auth,
-            shown,
+            // A user without a password may be the whole credential.
+            shown: match url.password() {
+                Some(_) => named,
+                None => address.clone(),
+            },
+            address,
             port,
         })
     }
@@ -105,9 +115,20 @@ impl Proxy {
         Self::at(&url, auth).ok()
     }
 
-    /// Where it is, without a credential, e.g. `socks5h://host:1080`.
+    /// Where it is and, where a password is needed, whose: `socks5h://host:1080`,
+    /// `http://user@host:3128`.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// The same without the user, for those who use this program and did not set it up.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether this is what it is shown as, or was before users were shown.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        name == self.shown || name == self.address
     }
 
     /// Its host and port.
@@ -115,8 +136,14 @@ impl Proxy {
         (&self.host, self.port)
     }
 
+    /// What tells it from others. It is the same with another password.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What tells connections through it from others: the credential counts, too.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// What sends everything through it.
@@ -140,7 +167,7 @@ impl fmt::Debug for Proxy {
 
 impl PartialEq for Proxy {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+        self.connection == other.connection
     }
 }
 
@@ -162,7 +189,7 @@ impl Proxies {
                 true => Route::Direct,
                 false => Route::Proxy(Arc::new(Proxy::parse(item).map_err(|why| (at + 1, why))?)),
             };
-            if !routes.contains(&route) {
+            if !routes.iter().any(|known: &Route| known.id() == route.id()) {
                 routes.push(route);
             }
         }
@@ -186,7 +213,7 @@ mod tests {
             ("127.0.0.1:7890", "http://127.0.0.1:7890"),
             (
                 "https://user:p%40ss@proxy.example/",
-                "https://proxy.example:443",
+                "https://user@proxy.example:443",
             ),
             ("socks5://host", "socks5h://host:1080"),
             ("SOCKS5H://me@host:9", "socks5h://host:9"),
@@ -215,9 +242,22 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_makes_another_proxy_of_it_and_is_not_shown() {
-        let one = Proxy::parse("http://a:tops3cret@host:1").unwrap();
-        let other = Proxy::parse("http://b:tops3cret@host:1").unwrap();
-        assert!(one != other && one.shown() == other.shown());
+    fn a_user_makes_another_proxy_of_it_and_a_password_another_connection() {
+        let [one, other, later] = ["a:tops3cret", "b:tops3cret", "a:changed"]
+            .map(|credential| Proxy::parse(&format!("http://{credential}@host:1")).unwrap());
+        assert_eq!(
+            (one.shown(), other.shown()),
+            ("http://a@host:1", "http://b@host:1")
+        );
+        assert!(one.id() != other.id() && one.connection() != other.connection());
+        assert!(one.id() == later.id() && one.connection() != later.connection());
+        // A user without a password may be a token.
+        let token = Proxy::parse("http://tops3cret@host:1").unwrap();
+        assert_eq!(token.shown(), "http://host:1");
+        let items = [
+            "http://a:1@host:1".to_owned(),
+            "http://a:2@host:1".to_owned(),
+        ];
+        assert_eq!(Proxies::of(&items).unwrap().routes().len(), 1);
     }
 }

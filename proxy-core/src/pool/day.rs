@@ -9,6 +9,9 @@ use super::window::Moment;
 const QUOTA_ZONE: &str = "America/Los_Angeles";
 /// No day is longer, with the hour that is added in autumn.
 const LONGEST_DAY_MS: Millis = 25 * 60 * 60 * 1_000;
+/// How long after midnight it may still be yesterday for Google: this machine's clock may be ahead,
+/// and quotas need not begin anew at that very second.
+const YOUNG_MS: Millis = 15 * 60 * 1_000;
 
 /// The day of quota that it is now. Asking the calendar takes microseconds, so its end is kept.
 #[derive(Debug, Default)]
@@ -30,6 +33,13 @@ impl Day {
         let day_ends = next_midnight(now).unwrap_or(now + 24 * 60 * 60 * 1_000);
         self.ends.store(day_ends, Ordering::Relaxed);
         Moment { now, day_ends }
+    }
+}
+
+impl Moment {
+    /// Whether the day has begun so lately that Google may still count the last one.
+    pub(super) fn is_young_day(self) -> bool {
+        next_midnight(self.now - YOUNG_MS) != Some(self.day_ends)
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use contract::Millis;
 use contract::admin::Tier;
 
-use super::Unavailable;
 use super::lane::{Lane, Verdict, Want};
 use super::roster::{Key, Project};
 use super::slots::{LaneState, Place, Slot};
 use super::window::{Moment, Opening};
+use super::{Occupied, Unavailable};
 
 /// How many projects that rest are passed over that would not do anyway; the next counts as one
 /// that would. As many that have nothing to spare are looked at.
@@ -45,7 +45,7 @@ impl Closed {
     pub(super) fn new(why: Unavailable) -> Self {
         Self {
             why,
-            look_at: why.until().flatten(),
+            look_at: why.retry_at(),
             others_may: false,
             soonest: None,
         }
@@ -71,7 +71,7 @@ impl LaneState {
         }
         let roster = self.roster.clone();
         let mut soonest: Option<(Opening, u32)> = None;
-        let (mut busy, mut tried) = (false, false);
+        let (mut busy, mut kept, mut tried) = (false, false, false);
         let mut spare = None;
         let mut out = Vec::new();
         let preferred = want.prefer.and_then(|prefer| {
@@ -99,8 +99,8 @@ impl LaneState {
             ) else {
                 continue;
             };
-            if slot.reserved.is_some() && slot.reserved != ticket {
-                busy = true;
+            if slot.occupied(ticket).is_some() {
+                kept = true;
                 continue;
             }
             if want.beside.is_some() {
@@ -119,6 +119,8 @@ impl LaneState {
             }
             let is_open = opening.until <= at.now;
             match slot.key_for(project, want, most_running, is_open) {
+                // Others may want it, where calls about several models are counted together.
+                Chosen::None if want.counted_as.is_some() && project.is_usable() => {}
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
                 _ if !is_open => soonest = earlier(soonest, (opening, place)),
@@ -141,7 +143,7 @@ impl LaneState {
         if let Some(found) = spare {
             return Ok(found);
         }
-        let others_may = soonest.is_some() || tried;
+        let others_may = soonest.is_some() || tried || kept || want.counted_as.is_some();
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
         // What is in the heap is closed for all, and for this one the first that will do counts.
@@ -171,10 +173,20 @@ impl LaneState {
             }
         }
         self.waking.extend(passed);
+        let trial_until = self.trial_until();
+        look_at = [look_at, trial_until].into_iter().flatten().min();
+        let with = match trial_until {
+            _ if busy => Some(Occupied::Calls),
+            Some(until) => Some(Occupied::Trial { until }),
+            None => kept.then_some(Occupied::Kept),
+        };
         let why = match soonest {
             _ if roster.keys.is_empty() => Unavailable::NoKeys,
             // What is under way ends sooner than most windows open.
-            _ if busy || self.trials > 0 => Unavailable::Busy,
+            opens if let Some(with) = with => Unavailable::Busy {
+                with,
+                opens: opens.map(|(opening, _)| opening),
+            },
             Some((Opening { until, reason }, _)) => Unavailable::Resting { until, reason },
             None if tried => Unavailable::AllTried,
             None if roster.keys.iter().any(|key| key.is_usable()) => Unavailable::NoneAllowed,
@@ -206,14 +218,15 @@ impl LaneState {
         let (Some(Opening { until, reason }), Some(slot)) = (opening, slot) else {
             return Err(Unavailable::NoneUsable);
         };
-        let is_busy = slot.is_on_trial()
-            || (slot.reserved.is_some() && slot.reserved != ticket)
-            || key.is_busy(most_running);
+        let calls = key.is_busy(most_running).then_some(Occupied::Calls);
+        let opens = (until > at.now).then_some(Opening { until, reason });
         match until > at.now {
             _ if !key.is_usable() => Err(Unavailable::NoneUsable),
             _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
             _ if want.verdict(key) == Verdict::Never => Err(Unavailable::AllTried),
-            _ if is_busy => Err(Unavailable::Busy),
+            _ if let Some(with) = slot.occupied(ticket).or(calls) => {
+                Err(Unavailable::Busy { with, opens })
+            }
             true => Err(Unavailable::Resting { until, reason }),
             false => Ok((place, key.clone())),
         }

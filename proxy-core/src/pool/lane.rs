@@ -4,6 +4,7 @@
 //! the time at which they can again. A choice looks at the first of the set and never at those
 //! in the heap, so what it costs does not depend on how many keys cool down.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use contract::Millis;
 use contract::admin::CooldownReason;
 use parking_lot::Mutex;
-use vault::Secret;
 
 use super::find::Closed;
 use super::lease::{LaneCall, Lease, Picked};
@@ -19,13 +19,17 @@ use super::outcome::{ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
-use super::{Shared, Unavailable};
+use super::{Dice, Occupied, Shared, Unavailable};
+use crate::egress::BoundBy;
 
 /// How often in a row a model may be overloaded before nothing is sent to it for a moment.
 const GATED_AFTER: u32 = 5;
 /// The pause after a model was overloaded; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long one call may take that sees whether something works again, before one more goes. A
+/// refusal comes within a second; an answer that is not streamed may take minutes.
+pub(super) const TRIAL_MS: Millis = 5_000;
 /// How long a project rests that met a limit of which Google said neither kind nor time.
 const UNEXPLAINED_REST_MS: Millis = 60_000;
 /// How long one rests at least: Google was seen to say 0 seconds.
@@ -34,8 +38,12 @@ const LEAST_REST_MS: Millis = 1_000;
 /// What a request needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Want<'a> {
-    /// The model, without `models/`, or another name where Google counts apart.
+    /// The model that it is about, without `models/`, which the keys' lists of models are asked
+    /// for; empty: none.
     pub model: &'a str,
+    /// What it is counted as where Google counts apart, e.g. the counting of tokens; `None`: as
+    /// its model.
+    pub counted_as: Option<&'a str>,
     /// How many input tokens it has, estimated.
     pub tokens: u64,
     /// Keys that must not be tried again.
@@ -56,8 +64,8 @@ pub struct Want<'a> {
 #[derive(Clone)]
 pub struct Judge(Arc<Judges>);
 
-/// Judges by a key, and by the proxy that the user has chosen for it.
-type Judges = dyn Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync;
+/// Judges by what decides by which way a key's calls go.
+type Judges = dyn Fn(BoundBy<'_>) -> Verdict + Send + Sync;
 
 /// Whether a key may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +80,7 @@ pub enum Verdict {
 
 impl Judge {
     /// One that goes by this.
-    pub fn new(
-        judges: impl Fn((&Secret, Option<&str>)) -> Verdict + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(judges: impl Fn(BoundBy<'_>) -> Verdict + Send + Sync + 'static) -> Self {
         Self(Arc::new(judges))
     }
 }
@@ -90,6 +96,7 @@ impl<'a> Want<'a> {
     pub fn any(model: &'a str, tokens: u64) -> Self {
         Self {
             model,
+            counted_as: None,
             tokens,
             never: &[],
             rather_not: &[],
@@ -100,11 +107,15 @@ impl<'a> Want<'a> {
         }
     }
 
+    /// What it is counted as.
+    pub(super) fn lane(&self) -> &'a str {
+        self.counted_as.unwrap_or(self.model)
+    }
+
     /// Whether it may be given this key.
     pub(super) fn verdict(&self, key: &Key) -> Verdict {
-        let chosen = key.rules.proxy.as_deref();
         let judged = || {
-            let judge = self.judge.map(|judge| judge.0((&key.secret, chosen)));
+            let judge = self.judge.map(|judge| judge.0(key.bound_by()));
             judge.unwrap_or(Verdict::May)
         };
         match self.never.contains(&key.id) || self.beside == Some(key.id) {
@@ -147,11 +158,29 @@ pub(super) struct Lane {
 /// A model that is overloaded for everybody.
 #[derive(Default)]
 pub(super) struct Trouble {
-    /// How often in a row.
+    /// How often in a row. Calls that were under way together have met it together: they count once.
     failures: u32,
     until: Millis,
-    /// One call is under way to see whether it is over.
-    trial: bool,
+    /// The call that is under way to see whether it is over.
+    trial: Option<Trial>,
+}
+
+/// A call that sees whether something works again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trial {
+    /// The number of the call.
+    pub(super) number: u64,
+    /// Until when no other goes.
+    pub(super) until: Millis,
+}
+
+impl Trial {
+    pub(super) fn new(number: u64, now: Millis) -> Self {
+        Self {
+            number,
+            until: now + TRIAL_MS,
+        }
+    }
 }
 
 impl Lane {
@@ -203,21 +232,25 @@ impl Lane {
         let (place, key) = state.find(self, at, want, ticket)?;
         // Another model's lane may have been faster.
         if !key.starts(self.shared.rules.load().key_concurrency) {
-            return Err(Closed::new(Unavailable::Busy));
+            return Err(Closed::new(Unavailable::Busy {
+                with: Occupied::Calls,
+                opens: None,
+            }));
         }
         if let Err(until) = self.shared.blame.tries(at.now) {
             key.running.fetch_sub(1, Ordering::SeqCst);
             return Err(outage(until));
         }
         let number = state.take(place, at, key.id, want.tokens);
-        state.trouble.trial |= is_trial;
+        if is_trial {
+            state.trouble.trial = Some(Trial::new(number, at.now));
+        }
         self.asked_at.store(at.now, Ordering::Relaxed);
         key.last_used_at.store(at.now, Ordering::Relaxed);
         let call = LaneCall {
             lane: self.clone(),
             number,
             tokens: want.tokens,
-            is_trial_of_model: is_trial,
         };
         Ok(Picked::new(Lease::of_lane(key, call)))
     }
@@ -252,17 +285,10 @@ impl Lane {
                 ModelEffect::None => {}
                 ModelEffect::Works => state.trouble = Trouble::default(),
                 ModelEffect::BackOff => {
-                    let most = FIRST_PAUSE
-                        .saturating_mul(1 << state.trouble.failures.min(16))
-                        .min(LONGEST_PAUSE);
-                    settled.pause = self.shared.dice.jittered(most);
-                    state.trouble.failures += 1;
-                    state.trouble.until = at.now + millis(settled.pause);
+                    settled.pause = state.trouble.failed(at.now, &self.shared.dice);
                 }
             }
-            if call.is_trial_of_model {
-                state.trouble.trial = false;
-            }
+            state.trouble.ended(call.number);
             // Another key may be in its place.
             let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
@@ -285,11 +311,12 @@ impl Lane {
                 WindowEffect::TakenBack if first => slot.window.take_back(at, call.number, key),
                 WindowEffect::TakenBack => {}
                 WindowEffect::Rest => {
+                    let was_today = slot.window.was_today(at, call.number);
                     if first {
                         slot.window.take_back(at, call.number, key);
                     }
                     settled.is_news = true;
-                    slot.window.refused(at, outcome);
+                    slot.window.refused(at, outcome, was_today);
                 }
             }
             if let Outcome::PromptTooLarge { limit } = outcome {
@@ -342,9 +369,7 @@ impl Lane {
             if !unsettled {
                 return;
             }
-            if call.is_trial_of_model {
-                state.trouble.trial = false;
-            }
+            state.trouble.ended(call.number);
             let Some(place) = state.roster.project_with(&lease.key) else {
                 return;
             };
@@ -356,12 +381,15 @@ impl Lane {
         });
     }
 
-    /// Forgets what was held against these keys' projects.
-    pub(super) fn forgive(self: &Arc<Self>, keys: &[i64]) {
+    /// Forgets what was held against these keys' projects, with the limits that they have met if
+    /// `limits`.
+    pub(super) fn forgive(self: &Arc<Self>, keys: &[i64], limits: bool) {
         self.serving(|state, at| {
             state.trouble = Trouble::default();
-            for key in keys {
-                state.forgive(*key, at);
+            let places = keys.iter().filter_map(|key| state.roster.project_of(*key));
+            let places: BTreeSet<u32> = places.collect();
+            for place in places {
+                state.forgive(place, at, limits);
             }
         });
     }
@@ -381,18 +409,37 @@ impl Trouble {
             Gate::Open
         } else if now < self.until {
             Gate::Shut(self.until)
-        } else if self.trial {
-            Gate::Shut(now + millis(FIRST_PAUSE))
+        } else if let Some(trial) = self.trial.filter(|trial| now < trial.until) {
+            Gate::Shut(trial.until.min(now + millis(FIRST_PAUSE)))
         } else {
             Gate::Trial
         }
+    }
+
+    /// Notes that a call was refused. Gives how long it is to wait before the next.
+    fn failed(&mut self, now: Millis, dice: &Dice) -> Duration {
+        let is_new = now >= self.until;
+        let before = self.failures.saturating_sub(u32::from(!is_new));
+        let most = FIRST_PAUSE.saturating_mul(1 << before.min(16));
+        let pause = dice.jittered(most.min(LONGEST_PAUSE));
+        if is_new {
+            self.failures += 1;
+            self.until = now + millis(pause);
+        }
+        pause
+    }
+
+    /// Notes that a call has ended, however.
+    fn ended(&mut self, number: u64) {
+        self.trial = self.trial.filter(|trial| trial.number != number);
     }
 }
 
 impl Window {
     /// Notes that Google has refused a request because of a limit. The longest wins: Google
-    /// sends a short `RetryInfo` with daily limits, too, and it is not true there.
-    fn refused(&mut self, at: Moment, outcome: Outcome) {
+    /// sends a short `RetryInfo` with daily limits, too, and it is not true there. `was_today`:
+    /// it was sent since midnight.
+    fn refused(&mut self, at: Moment, outcome: Outcome, was_today: bool) {
         let Outcome::Quota {
             reason,
             limits,
@@ -408,7 +455,13 @@ impl Window {
             .map_or(UNEXPLAINED_REST_MS, millis)
             .max(LEAST_REST_MS);
         let until = match reason {
-            CooldownReason::PerDay => at.day_ends,
+            CooldownReason::PerDay if was_today && !at.is_young_day() => at.day_ends,
+            // The day that is used up may be yesterday: the call is from then, or Google's day has
+            // not begun yet. A trial will tell.
+            CooldownReason::PerDay => {
+                let asked = asked.max(UNEXPLAINED_REST_MS);
+                at.now.saturating_add(asked).min(at.day_ends)
+            }
             CooldownReason::NotInTier => at.now + super::window::TIER_REST_MS,
             CooldownReason::PerMinute
             | CooldownReason::TokensPerMinute

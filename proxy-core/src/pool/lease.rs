@@ -6,6 +6,7 @@ use vault::Secret;
 
 use super::lane::Lane;
 use super::roster::Key;
+use crate::egress::BoundBy;
 
 /// A key that was chosen for an attempt. As long as a clone of it lives, its call counts as
 /// under way.
@@ -28,8 +29,6 @@ pub(super) struct LaneCall {
     pub(super) number: u64,
     /// How many input tokens it has, estimated.
     pub(super) tokens: u64,
-    /// It is the one that sees whether the model works again.
-    pub(super) is_trial_of_model: bool,
 }
 
 impl Lease {
@@ -108,9 +107,9 @@ impl Picked {
         &self.0.key.secret
     }
 
-    /// The proxy that the user has chosen for it, as that is shown.
-    pub fn proxy(&self) -> Option<&str> {
-        self.0.key.rules.proxy.as_deref()
+    /// What decides by which proxy its calls go.
+    pub fn bound_by(&self) -> BoundBy<'_> {
+        self.0.key.bound_by()
     }
 
     /// Notes that the call leaves: from now on it counts, however it ends.

@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use contract::Millis;
 use contract::admin::CooldownReason;
+use dialect::gemini::COLLECTIONS;
 
 pub use dice::Dice;
 pub use health::{Health, KeyEvent};
@@ -45,7 +46,7 @@ pub use outcome::{
 pub use roster::{NewKey, SavedKeyState};
 pub use shown::KeyStatus;
 pub use wait::{Asked, Waiting};
-pub use window::{Caps, SavedWindow, Used};
+pub use window::{Caps, Opening, SavedWindow, Used};
 
 use crate::clock::Clock;
 use affinity::Affinity;
@@ -62,6 +63,9 @@ use window::{Moment, Window};
 const MOST_BLANK_LANES: usize = 256;
 /// How many models are kept apart at all; beyond it, those asked for least lately are forgotten.
 const MOST_LANES: usize = 1_024;
+
+/// What the counting of tokens is counted as, for which Google has a quota apart from the model's.
+pub(crate) const COUNT_TOKENS: &str = "countTokens";
 
 /// The keys and what is known of each.
 pub struct Pool {
@@ -122,7 +126,12 @@ impl Default for Rules {
 
 impl Rules {
     fn caps_of(&self, model: &str) -> Caps {
-        let found = self.caps.iter().find(|(pattern, _)| fits(pattern, model));
+        // What is no model fits no pattern of models; whoever names it means it.
+        let is_model = !(model.is_empty() || model == COUNT_TOKENS || COLLECTIONS.contains(&model));
+        let found = self.caps.iter().find(|(pattern, _)| match is_model {
+            true => fits(pattern, model),
+            false => pattern == model,
+        });
         found.map(|(_, caps)| *caps).unwrap_or_default()
     }
 }
@@ -151,8 +160,13 @@ pub enum Unavailable {
         /// Which limit the one that is back first has met.
         reason: CooldownReason,
     },
-    /// Every usable key has as many calls under way as it may have.
-    Busy,
+    /// Every usable key that does not rest has something under way.
+    Busy {
+        /// What that is.
+        with: Occupied,
+        /// What else opens first, if anything rests.
+        opens: Option<Opening>,
+    },
     /// The model is overloaded; it is left alone for a moment.
     ModelBusy {
         /// When to try again.
@@ -167,6 +181,20 @@ pub enum Unavailable {
     AllTried,
 }
 
+/// What keeps those from a key that could be asked otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occupied {
+    /// As many calls as it may have.
+    Calls,
+    /// One call, which sees whether a limit that the key has met is over.
+    Trial {
+        /// When the next goes, if that one has not ended by then.
+        until: Millis,
+    },
+    /// It is kept free for a request that waits for longer.
+    Kept,
+}
+
 impl Unavailable {
     /// When that changes by itself: `None` never, `Some(None)` at a time that is not known.
     pub fn until(self) -> Option<Option<Millis>> {
@@ -175,7 +203,18 @@ impl Unavailable {
             Self::Resting { until, .. } | Self::ModelBusy { until } | Self::Outage { until } => {
                 Some(Some(until))
             }
-            Self::Busy => Some(None),
+            Self::Busy { .. } => Some(None),
+        }
+    }
+
+    /// When another try makes sense by what is known; it may sooner when something ends.
+    pub fn retry_at(self) -> Option<Millis> {
+        match self {
+            Self::Busy {
+                with: Occupied::Trial { until },
+                ..
+            } => Some(until),
+            other => other.until().flatten(),
         }
     }
 }
@@ -223,10 +262,10 @@ impl Pool {
     /// # Errors
     /// When none can be asked; says why and until when.
     pub fn pick(&self, want: &Want<'_>) -> Result<Picked, Unavailable> {
-        match self.lane(want.model).ask(want, None)? {
+        match self.lane(want.lane()).ask(want, None)? {
             Asked::Now(picked) => Ok(picked),
             // Without a deadline nobody is queued.
-            Asked::Queued(_) => Err(Unavailable::Busy),
+            Asked::Queued(waiting) => Err(waiting.why()),
         }
     }
 
@@ -236,7 +275,7 @@ impl Pool {
     /// # Errors
     /// When none is; says why and until when.
     pub fn ask(&self, want: &Want<'_>, deadline: Millis) -> Result<Asked, Unavailable> {
-        self.lane(want.model).ask(want, Some(deadline))
+        self.lane(want.lane()).ask(want, Some(deadline))
     }
 
     /// Chooses a key for `want`, waiting for it until `deadline`.
@@ -256,7 +295,7 @@ impl Pool {
     /// and it is not paid for where the other is free. None while anybody waits for a key of
     /// the model, or the model or Google is in trouble.
     pub fn pick_beside(&self, want: &Want<'_>) -> Option<Picked> {
-        self.lane(want.model).choose_beside(want)
+        self.lane(want.lane()).choose_beside(want)
     }
 
     /// Gives what has opened for a model since to those that wait; for who keeps the time
@@ -290,7 +329,8 @@ impl Pool {
 
     /// The number of the key where everything of `seed` is to be: always the same as long as that
     /// key is usable, and of all other seeds as few as can be move when a key comes or goes
-    /// (rendezvous hashing). `None` when no key is usable that `may`.
+    /// (rendezvous hashing). One that is meant for certain models only is it when there is no
+    /// other: what is there is to be used with any. `None` when no key is usable that `may`.
     pub fn home(&self, seed: u64, may: impl Fn(i64) -> bool) -> Option<i64> {
         /// The finaliser of SplitMix64, which mixes all bits.
         fn mixed(mut x: u64) -> u64 {
@@ -301,8 +341,9 @@ impl Pool {
         let roster = self.shared.roster.load();
         let usable = roster.keys.iter().filter(|key| key.is_usable());
         let rank = |id: i64| mixed(seed ^ mixed(id.cast_unsigned().wrapping_add(1)));
-        let ids = usable.map(|key| key.id).filter(|id| may(*id));
-        ids.max_by_key(|id| (rank(*id), *id))
+        let usable = usable.filter(|key| may(key.id));
+        let ranked = usable.map(|key| (key.rules.models.is_empty(), rank(key.id), key.id));
+        ranked.max().map(|(.., id)| id)
     }
 
     /// Applies the end of an attempt with `picked`. `said` is what Google said when it was not
@@ -399,18 +440,25 @@ impl Pool {
     }
 
     /// Forgets the cooldowns of these keys' projects (of all when there are none), for one model
-    /// or for all.
+    /// or for all. What they have used stays counted; where a limit is met that Google told, one
+    /// request sees whether it still holds.
     pub fn clear_cooldowns(&self, ids: &[i64], model: Option<&str>) {
         let roster = self.shared.roster.load();
         let ids: Vec<i64> = match ids.is_empty() {
             true => roster.keys.iter().map(|key| key.id).collect(),
             false => ids.to_vec(),
         };
+        self.forgive_projects(&ids, model, true);
+    }
+
+    /// Forgets the rests of these keys' projects, and the limits that they have met if `limits`.
+    fn forgive_projects(&self, ids: &[i64], model: Option<&str>, limits: bool) {
+        let roster = self.shared.roster.load();
         for lane in self.lanes.load().values() {
             if model.is_some_and(|model| *lane.model != *model) {
                 continue;
             }
-            lane.forgive(&ids);
+            lane.forgive(ids, limits);
         }
         for key in ids.iter().filter_map(|id| roster.key(*id)) {
             self.keep(key);
@@ -532,7 +580,8 @@ impl Pool {
             }
         });
         match enabled {
-            true => self.clear_cooldowns(&[id], None),
+            // What its project has used, and what Google said of that, is as it was.
+            true => self.forgive_projects(&[id], None, false),
             false => self.keep(&key),
         }
         self.rearrange(|keys| keys);
@@ -680,6 +729,8 @@ impl Pool {
             cooldowns: Vec::new(),
             last_error: knowledge.last_error.clone(),
             project: knowledge.project.clone(),
+            last_used_at: roster::last_used(key),
+            egress: key.bound_to(),
             windows,
         }
     }

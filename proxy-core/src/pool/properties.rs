@@ -73,7 +73,8 @@ struct Book {
 }
 
 impl Book {
-    fn learn(&mut self, now: Millis, outcome: Outcome) {
+    /// Learns from the end of a call that was sent then.
+    fn learn(&mut self, sent_at: Millis, now: Millis, outcome: Outcome) {
         let Outcome::Quota {
             reason,
             limits,
@@ -85,9 +86,13 @@ impl Book {
         self.rpm = limits.rpm.map(|value| (value.into(), now)).or(self.rpm);
         self.tpm = limits.tpm.map(|value| (value.into(), now)).or(self.tpm);
         self.rpd = limits.rpd.map(|value| (value.into(), now)).or(self.rpd);
+        let midnight = next_midnight(now).unwrap();
+        let asked = i64::try_from(retry_after.unwrap().as_millis()).unwrap();
+        let is_of = |time| next_midnight(time) == Some(midnight);
         let until = match reason {
-            CooldownReason::PerDay => next_midnight(now).unwrap(),
-            _ => now + i64::try_from(retry_after.unwrap().as_millis()).unwrap(),
+            CooldownReason::PerDay if is_of(sent_at) && is_of(now - 15 * 60_000) => midnight,
+            CooldownReason::PerDay => midnight.min(now + asked.max(60_000)),
+            _ => now + asked,
         };
         self.rests_until = self.rests_until.max(until);
     }
@@ -137,7 +142,7 @@ impl Book {
 /// Plays `steps` and checks each request that is sent.
 fn play(made: &Made, steps: &[Step], projects: usize) -> Result<(), TestCaseError> {
     let mut books: Vec<Book> = (0..projects).map(|_| Book::default()).collect();
-    let mut under_way: VecDeque<(Picked, u64)> = VecDeque::new();
+    let mut under_way: VecDeque<(Picked, u64, Millis)> = VecDeque::new();
     let mut number = 0;
     for step in steps {
         let now = made.now();
@@ -151,10 +156,10 @@ fn play(made: &Made, steps: &[Step], projects: usize) -> Result<(), TestCaseErro
                 let book = &mut books[usize::try_from(picked.id()).unwrap() % projects];
                 book.sent.push((number, now, *tokens));
                 book.check(now)?;
-                under_way.push_back((picked, number));
+                under_way.push_back((picked, number, now));
             }
             Step::End(outcome) => {
-                let Some((picked, number)) = under_way.pop_front() else {
+                let Some((picked, number, sent_at)) = under_way.pop_front() else {
                     continue;
                 };
                 made.settle(&picked, *outcome);
@@ -162,7 +167,7 @@ fn play(made: &Made, steps: &[Step], projects: usize) -> Result<(), TestCaseErro
                 if outcome.consequence().window != WindowEffect::Spent {
                     book.sent.retain(|(sent, ..)| *sent != number);
                 }
-                book.learn(now, *outcome);
+                book.learn(sent_at, now, *outcome);
             }
             Step::Leave => drop(under_way.pop_front()),
         }
@@ -204,12 +209,13 @@ proptest! {
             prop_assert_eq!(a.state, b.state);
             prop_assert_eq!(a.cooldowns, b.cooldowns);
             prop_assert_eq!(a.last_error, b.last_error);
+            prop_assert_eq!(a.last_used_at, b.last_used_at);
         }
     }
 
     #[test]
     fn nobody_starves_however_many_come_later(
-        sizes in prop::collection::vec(1..1_000_u64, 1..12),
+        sizes in prop::collection::vec(1..1_000_u64, 1..45),
         later in prop::collection::vec(0..300_u64, 1..20),
         rpm in 1..6_u64,
         projects in 1..4_usize,

@@ -12,6 +12,7 @@ use vault::Secret;
 use super::fits;
 use super::health::Health;
 use super::window::{Opening, SavedWindow};
+use crate::egress::{Binding, BoundBy};
 
 /// A key on its way into the pool.
 #[derive(Debug)]
@@ -42,6 +43,12 @@ pub struct SavedKeyState {
     /// The number of its project, as Google told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// When it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Millis>,
+    /// The way out of the list that its calls take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<u64>,
     /// What its project has used, by model. Kept with the first of the project's keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<SavedWindow>,
@@ -59,6 +66,7 @@ pub(super) struct Key {
     /// [`Health::is_usable`] of `knowledge`, readable without its lock.
     usable: AtomicBool,
     pub(super) last_used_at: AtomicI64,
+    binding: Binding,
     /// Calls that are under way with it.
     pub(super) running: AtomicU32,
     pub(super) knowledge: Mutex<Knowledge>,
@@ -110,7 +118,8 @@ impl Key {
             header,
             rules: new.rules,
             usable: AtomicBool::new(health.is_usable()),
-            last_used_at: AtomicI64::new(0),
+            last_used_at: AtomicI64::new(saved.last_used_at.unwrap_or_default()),
+            binding: Binding::restored(saved.egress),
             running: AtomicU32::new(0),
             knowledge: Mutex::new(Knowledge {
                 health,
@@ -143,6 +152,20 @@ impl Key {
         model.is_empty() || allows(&self.rules, model)
     }
 
+    /// What decides by which proxy its calls go.
+    pub(super) fn bound_by(&self) -> BoundBy<'_> {
+        BoundBy {
+            credential: &self.secret,
+            chosen: self.rules.proxy.as_deref(),
+            binding: Some(&self.binding),
+        }
+    }
+
+    /// What is to be kept of where it is bound to.
+    pub(super) fn bound_to(&self) -> Option<u64> {
+        self.binding.kept()
+    }
+
     /// What was kept of its windows of a model.
     pub(super) fn take_saved(&self, model: &str) -> Vec<SavedWindow> {
         let mut knowledge = self.knowledge.lock();
@@ -171,6 +194,13 @@ pub(super) struct Project {
     pub(super) keys: Vec<Arc<Key>>,
     pub(super) tier: Tier,
     pub(super) weight: u32,
+}
+
+impl Project {
+    /// Whether it has a key that takes part in the rotation.
+    pub(super) fn is_usable(&self) -> bool {
+        self.keys.iter().any(|key| key.is_usable())
+    }
 }
 
 /// All keys, and the projects that they make. It is made anew whenever one of them changes.

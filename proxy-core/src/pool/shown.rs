@@ -1,12 +1,14 @@
 //! What is shown of keys and models.
 
+use std::sync::Arc;
+
 use contract::Millis;
 use contract::admin::{Cooldown, KeyState, PoolModel, PoolSummary};
 use dialect::gemini::COLLECTIONS;
 
 use super::Pool;
 use super::health::Health;
-use super::roster::{Roster, last_used};
+use super::roster::{Key, Project, Roster, last_used};
 
 /// What to show of a key.
 #[derive(Clone, Debug)]
@@ -58,6 +60,14 @@ impl Pool {
         })
     }
 
+    /// The keys that nobody has tried yet.
+    pub fn untested(&self) -> Vec<i64> {
+        let roster = self.shared.roster.load();
+        let is_untested = |key: &&Arc<Key>| key.knowledge.lock().health == Health::Unchecked;
+        let untested = roster.keys.iter().filter(is_untested);
+        untested.map(|key| key.id).collect()
+    }
+
     /// How many keys are in which state.
     pub fn summary(&self) -> PoolSummary {
         let roster = self.shared.roster.load();
@@ -97,7 +107,7 @@ impl Pool {
         let roster = self.shared.roster.load();
         let usable = |place: usize| {
             let project = roster.projects.get(place);
-            project.is_some_and(|project| project.keys.iter().any(|key| key.is_usable()))
+            project.is_some_and(Project::is_usable)
         };
         let mut models = Vec::new();
         for lane in self

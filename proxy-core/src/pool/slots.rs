@@ -7,12 +7,12 @@ use std::sync::Arc;
 use contract::Millis;
 use contract::admin::Tier;
 
-use super::Strategy;
 use super::hints::Hints;
-use super::lane::{Lane, Trouble};
+use super::lane::{Lane, Trial, Trouble};
 use super::roster::Roster;
 use super::wait::Waiter;
 use super::window::{Caps, Moment, Opening, SavedWindow, Used, Window};
+use super::{Occupied, Strategy};
 
 /// What a turn is divided by a weight of.
 const STRIDE: u64 = 1 << 20;
@@ -35,8 +35,8 @@ pub(super) struct LaneState {
     pub(super) hints: Hints,
     /// The day for which `hints` were counted last.
     day_ends: Millis,
-    /// How many slots have a trial under way.
-    pub(super) trials: usize,
+    /// The trials that are under way, by when the next may go; also some that are over.
+    trials: VecDeque<(u32, Trial)>,
     turn: u64,
     numbers: u64,
     pub(super) trouble: Trouble,
@@ -61,8 +61,8 @@ pub(super) struct Slot {
     pub(super) window: Window,
     pub(super) place: Place,
     turn: u64,
-    /// The number of the trial that is under way.
-    trial: Option<u64>,
+    /// The trial that is under way.
+    trial: Option<Trial>,
     /// Calls that are under way.
     running: u64,
     /// The ticket of the one for whom it is kept free.
@@ -94,7 +94,12 @@ impl LaneState {
     pub(super) fn put_all(&mut self, at: Moment) {
         self.ready.clear();
         self.waking.clear();
-        self.trials = self.slots.iter().filter(|slot| slot.is_on_trial()).count();
+        let places = (0..).zip(&self.slots);
+        let mut trials: Vec<(u32, Trial)> = places
+            .filter_map(|(place, slot)| Some((place, slot.trial?)))
+            .collect();
+        trials.sort_by_key(|(_, trial)| trial.until);
+        self.trials = trials.into();
         for place in 0..self.slots.len() {
             if let Some(slot) = self.slots.get_mut(place) {
                 slot.place = Place::Out;
@@ -119,6 +124,19 @@ impl LaneState {
             self.count_hints(at);
             self.put_all(at);
         }
+        while let Some((place, trial)) = self.trials.front().copied() {
+            let slot = self.slots.get_mut(place as usize);
+            let slot = slot.filter(|slot| slot.trial == Some(trial));
+            if slot.is_some() && trial.until > at.now {
+                break;
+            }
+            self.trials.pop_front();
+            if let Some(slot) = slot {
+                // It was not refused at once. Nobody waits for its answer.
+                slot.trial = None;
+                self.put(place, at);
+            }
+        }
         while let Some(Reverse((until, place))) = self.waking.peek().copied() {
             let holds = self.is_waking(place, until);
             if holds && until > at.now {
@@ -129,6 +147,15 @@ impl LaneState {
                 self.put(place, at);
             }
         }
+    }
+
+    /// When the next may go to a project that has a trial under way; `None`: none has.
+    pub(super) fn trial_until(&self) -> Option<Millis> {
+        let is_on = |(place, trial): &&(u32, Trial)| {
+            let slot = self.slots.get(*place as usize);
+            slot.is_some_and(|slot| slot.trial == Some(*trial))
+        };
+        self.trials.iter().find(is_on).map(|(_, trial)| trial.until)
     }
 
     pub(super) fn is_waking(&self, place: u32, until: Millis) -> bool {
@@ -216,8 +243,10 @@ impl LaneState {
             slot.running += 1;
             slot.reserved = None;
             let is_trial = slot.window.is_on_trial() || is_doubted;
-            if is_trial && slot.trial.replace(self.numbers).is_none() {
-                self.trials += 1;
+            if is_trial {
+                let trial = Trial::new(self.numbers, at.now);
+                slot.trial = Some(trial);
+                self.trials.push_back((place, trial));
             }
             slot.touch(key);
         }
@@ -229,10 +258,7 @@ impl LaneState {
     pub(super) fn ended(&mut self, place: u32, number: u64) {
         if let Some(slot) = self.slots.get_mut(place as usize) {
             slot.running = slot.running.saturating_sub(1);
-            if slot.trial == Some(number) {
-                slot.trial = None;
-                self.trials -= 1;
-            }
+            slot.trial = slot.trial.filter(|trial| trial.number != number);
         }
     }
 
@@ -250,11 +276,8 @@ impl LaneState {
         Some((&mut slot.window, &self.caps))
     }
 
-    /// Forgets what was held against a key's project.
-    pub(super) fn forgive(&mut self, key: i64, at: Moment) {
-        let Some(place) = self.roster.project_of(key) else {
-            return;
-        };
+    /// Forgets what was held against a project, with the limits that it has met if `limits`.
+    pub(super) fn forgive(&mut self, place: u32, at: Moment, limits: bool) {
         let project = self.roster.projects.get(place as usize);
         let keys: Vec<i64> = project
             .into_iter()
@@ -265,12 +288,13 @@ impl LaneState {
         };
         let before = slot.window.told(at.now);
         slot.window.forgive();
+        if limits {
+            slot.window.doubt_met_limits(at);
+        }
         for key in keys {
             slot.touch(key);
         }
-        if slot.trial.take().is_some() {
-            self.trials -= 1;
-        }
+        slot.trial = None;
         self.learned(place, before, at);
         self.put(place, at);
     }
@@ -328,6 +352,15 @@ impl Slot {
 
     pub(super) fn is_on_trial(&self) -> bool {
         self.trial.is_some()
+    }
+
+    /// What one waits for who wants it, and not this key of it.
+    pub(super) fn occupied(&self, ticket: Option<u64>) -> Option<Occupied> {
+        match self.trial {
+            Some(Trial { until, .. }) => Some(Occupied::Trial { until }),
+            None if self.reserved.is_some() && self.reserved != ticket => Some(Occupied::Kept),
+            None => None,
+        }
     }
 
     /// Whether nobody knows whether it may be asked more.

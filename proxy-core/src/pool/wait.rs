@@ -22,15 +22,17 @@ use super::window::Moment;
 
 /// How often one that waits is overtaken by others, before a project is kept free for it.
 const MOST_OVERTAKEN: u32 = 16;
-/// How many of those that wait are looked at when the first does not fit. Those that want one
-/// certain key do not count: they say nothing about what others may have, and are quick to look at.
-const MOST_LOOKED_AT: usize = 32;
-/// How many are looked at with those.
-const MOST_LOOKED_AT_IN_ALL: usize = 512;
+/// For how many of those that wait and do not fit it is looked for what opens first. Of the others
+/// only those are looked at that may fit where none before them did, which are few.
+const MOST_SOUGHT_FOR: usize = 32;
+/// How many are looked at in all.
+const MOST_LOOKED_AT: usize = 512;
 
 /// A [`Want`] that outlives its request's borrowings.
 #[derive(Clone, Debug)]
 pub(super) struct OwnedWant {
+    /// The model that it is about, where it is counted as something else.
+    about: Option<Arc<str>>,
     tokens: u64,
     never: Arc<[i64]>,
     rather_not: Arc<[i64]>,
@@ -40,9 +42,11 @@ pub(super) struct OwnedWant {
 }
 
 impl OwnedWant {
-    fn borrowed<'a>(&'a self, model: &'a str) -> Want<'a> {
+    /// The want itself, in the lane of that name.
+    fn borrowed<'a>(&'a self, lane: &'a str) -> Want<'a> {
         Want {
-            model,
+            model: self.about.as_deref().unwrap_or(lane),
+            counted_as: self.about.is_some().then_some(lane),
             tokens: self.tokens,
             never: &self.never,
             rather_not: &self.rather_not,
@@ -54,6 +58,16 @@ impl OwnedWant {
         }
     }
 
+    /// Whether any key would do for it that may be asked for its model.
+    fn takes_any(&self) -> bool {
+        self.only.is_none() && self.never.is_empty() && self.judge.is_none()
+    }
+
+    /// Whether it finds nothing where `other` has found nothing for which any key would do.
+    fn is_no_easier_than(&self, other: &Self) -> bool {
+        self.tokens >= other.tokens && self.about == other.about && self.only.is_none()
+    }
+
     /// Whether this key could have been given to it.
     fn may_have(&self, key: i64) -> bool {
         self.only.is_none_or(|only| only == key) && !self.never.contains(&key)
@@ -63,6 +77,7 @@ impl OwnedWant {
 impl From<&Want<'_>> for OwnedWant {
     fn from(want: &Want<'_>) -> Self {
         Self {
+            about: want.counted_as.map(|_| want.model.into()),
             tokens: want.tokens,
             never: want.never.into(),
             rather_not: want.rather_not.into(),
@@ -190,7 +205,7 @@ impl Lane {
                 self.shared.queues.enter(self);
             }
             // What became free just before that has told nobody here.
-            if closed.why == Unavailable::Busy
+            if matches!(closed.why, Unavailable::Busy { .. })
                 && let Ok(picked) = self.choose(state, at, want, None)
             {
                 return (given, Ok(Asked::Now(picked)));
@@ -240,11 +255,19 @@ impl Lane {
         let mut given = Vec::new();
         let (mut first, mut next) = (None, None::<Millis>);
         let (mut place, mut looked_at) = (0, 0);
+        // The least of those that any key would have done for, and that found none.
+        let mut least: Option<OwnedWant> = None;
         while let Some(waiter) = state.queue.get(place) {
             let (ticket, reserved) = (waiter.ticket, waiter.reserved);
             if waiter.is_gone() {
                 state.queue.remove(place);
                 state.reserve(reserved, None, ticket);
+                continue;
+            }
+            let is_due = waiter.overtaken >= MOST_OVERTAKEN && looked_at < MOST_SOUGHT_FOR;
+            let finds_none = |least: &OwnedWant| waiter.want.is_no_easier_than(least);
+            if reserved.is_none() && !is_due && least.as_ref().is_some_and(finds_none) {
+                place += 1;
                 continue;
             }
             let want = waiter.want.clone();
@@ -267,12 +290,19 @@ impl Lane {
                         waiter.reserved = closed.soonest;
                         state.reserve(reserved, closed.soonest, ticket);
                     }
-                    place += 1;
-                    looked_at += usize::from(want.only.is_none());
-                    if !closed.others_may
-                        || looked_at >= MOST_LOOKED_AT
-                        || place >= MOST_LOOKED_AT_IN_ALL
+                    if reserved.is_some() && reserved != closed.soonest {
+                        // What was kept free is anybody's now.
+                        least = None;
+                    } else if want.takes_any()
+                        && !least
+                            .as_ref()
+                            .is_some_and(|least| want.is_no_easier_than(least))
                     {
+                        least = Some(want);
+                    }
+                    place += 1;
+                    looked_at += 1;
+                    if !closed.others_may || looked_at >= MOST_LOOKED_AT {
                         break;
                     }
                 }
@@ -329,6 +359,11 @@ impl Closed {
 }
 
 impl Waiting {
+    /// Why it waits.
+    pub(super) fn why(&self) -> Unavailable {
+        self.why
+    }
+
     /// What was given, if anything was.
     pub fn take(&mut self) -> Option<Picked> {
         self.given.try_recv().ok()

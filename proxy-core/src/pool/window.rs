@@ -255,10 +255,15 @@ impl Window {
         }
     }
 
+    /// Whether a request was sent since midnight.
+    pub fn was_today(&mut self, at: Moment, number: u64) -> bool {
+        self.forget(at);
+        self.day_began.is_some_and(|first| number >= first)
+    }
+
     /// Takes back a request with this key that Google has not counted.
     pub fn take_back(&mut self, at: Moment, number: u64, key: i64) {
-        self.forget(at);
-        if self.day_began.is_some_and(|first| number >= first)
+        if self.was_today(at, number)
             && let Some((_, today)) = self.by_key.iter_mut().find(|(known, _)| *known == key)
             && *today > 0
         {
@@ -311,16 +316,27 @@ impl Window {
         self.unproven
     }
 
-    /// Forgets what Google has asked for and told, because somebody knows better.
+    /// Forgets what Google has asked for, because somebody knows better. What was sent stays
+    /// counted, and what was told is still believed.
     pub fn forgive(&mut self) {
         self.rest = None;
         self.unproven = false;
-        self.learned = Learned::default();
-        self.today = 0;
-        self.by_key.clear();
-        self.sent.clear();
-        self.requests = 0;
-        self.tokens = 0;
+    }
+
+    /// Forgets the limits that Google told and that are met now, because somebody wants to know
+    /// whether they still hold: the next request is a trial.
+    pub fn doubt_met_limits(&mut self, at: Moment) {
+        self.forget(at);
+        let limits = [
+            (&mut self.learned.rpm, self.requests),
+            (&mut self.learned.tpm, self.tokens),
+            (&mut self.learned.rpd, self.today),
+        ];
+        for (limit, used) in limits {
+            if limit.take_if(|limit| limit.value <= used).is_some() {
+                self.unproven = true;
+            }
+        }
     }
 
     /// Whether nothing that is known of it counts any more.

@@ -539,7 +539,8 @@ impl Store {
     }
 
     /// A deleted key comes back as if new, but with its number and, unless it gets another,
-    /// its label.
+    /// its label. The rules of one of the environment are kept: a server that has others there deletes
+    /// it, and this one has it all the same.
     async fn revive_key(
         &self,
         tx: &mut Tx,
@@ -561,9 +562,12 @@ impl Store {
         .bind(&key.label)
         .bind(&key.label)
         .bind(id)
-        .execute(tx)
-        .await
-        .map(drop)
+        .execute(&mut *tx)
+        .await?;
+        match origin {
+            Origin::Panel => self.put_rules(tx, id, &key.rules).await,
+            Origin::Environment => Ok(()),
+        }
     }
 
     /// `None` for a key of the environment when nothing can be sealed: it is in memory.

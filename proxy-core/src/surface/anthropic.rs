@@ -11,11 +11,11 @@ use dialect::fetch::Wanted;
 use dialect::{IdsOf, Invalid, Malformed, Reading, ResponseMeta, Uploads, anthropic};
 use http::{Method, StatusCode};
 
-use super::gemini::COUNT_TOKENS;
 use super::problem::Problem;
 use super::trace::Trace;
 use super::translated::{Protocol, answer, call_with, event_writer, filled, unreadable};
 use super::{App, admit, json, models, read_body, refuse, turn_away};
+use crate::pool::COUNT_TOKENS;
 use crate::upstream::{Answer, At, Call, Expect, json_headers};
 
 /// POST `/v1/messages`.
@@ -100,7 +100,8 @@ async fn count(app: &App, body: axum::body::Body, trace: &mut Trace) -> Result<V
         method: Method::POST,
         path: &format!("/models/{}:countTokens", asked.model),
         query: "",
-        model: COUNT_TOKENS,
+        model: &asked.model,
+        counted_as: Some(COUNT_TOKENS),
         headers: json_headers(),
         body: body.into(),
         expect: Expect::Anything,

@@ -46,6 +46,7 @@ async fn attempt(app: &App, body: Body, trace: &mut Trace) -> Result<Vec<u8>, Pr
             path: &path,
             query: "",
             model: &asked.model,
+            counted_as: None,
             headers: json_headers(),
             body: body.into(),
             expect: Expect::Anything,

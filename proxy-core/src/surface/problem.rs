@@ -13,7 +13,7 @@ use super::json;
 use super::limits::{Admitted, Kind, Limit};
 use super::translated::NOTICE;
 use crate::Core;
-use crate::pool::{Outcome, Unavailable};
+use crate::pool::{Occupied, Outcome, Unavailable};
 use crate::settings::Settings;
 use crate::upstream::Failure;
 
@@ -302,13 +302,35 @@ impl Problem {
                      page of Gemini Balance exclude it."
                 ),
             ),
-            Unavailable::Busy => (
-                StatusCode::TOO_MANY_REQUESTS,
-                format!(
-                    "Every Gemini key{of_model} is busy with as many requests as it may have at \
-                     the same time (KEY_CONCURRENCY). Ask again in a moment."
-                ),
-            ),
+            Unavailable::Busy { with, opens } => {
+                let what = match with {
+                    Occupied::Calls => {
+                        "is busy with as many requests as it may have at the same time \
+                         (KEY_CONCURRENCY). Ask again in a moment."
+                    }
+                    Occupied::Trial { .. } => {
+                        "has met a limit before, and one request is under way to see whether that \
+                         is over. Ask again in a moment."
+                    }
+                    Occupied::Kept => {
+                        "is kept free for a larger request that has waited for longer. Ask again in a \
+                         moment."
+                    }
+                };
+                let others = opens.map_or(String::new(), |opens| {
+                    let seconds = seconds(wait_until(opens.until, core));
+                    let which = used_up(opens.reason);
+                    format!(" Of the others, the first {which} and is back in {seconds} seconds.")
+                });
+                let that = match opens {
+                    Some(_) => " that does not rest",
+                    None => "",
+                };
+                (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!("Every Gemini key{that}{of_model} {what}{others}"),
+                )
+            }
             Unavailable::ModelBusy { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
@@ -324,17 +346,7 @@ impl Problem {
                     .to_owned(),
             ),
             Unavailable::Resting { until, reason } => {
-                let which = match reason {
-                    CooldownReason::PerMinute => "has used up its requests of this minute",
-                    CooldownReason::TokensPerMinute => {
-                        "has too few tokens left in this minute for a prompt of this size"
-                    }
-                    CooldownReason::PerDay => {
-                        "has used up its requests of today (days begin at midnight Pacific time)"
-                    }
-                    CooldownReason::NotInTier => "has no quota for this model at all",
-                    CooldownReason::Unexplained => "was told by Google to slow down",
-                };
+                let which = used_up(reason);
                 let wait = wait_until(until, core);
                 let seconds = seconds(wait);
                 (
@@ -349,11 +361,10 @@ impl Problem {
         if status == StatusCode::TOO_MANY_REQUESTS {
             problem.code = Some("rate_limit_exceeded".into());
         }
-        problem.retry_after = match why.until() {
-            Some(Some(until)) => Some(wait_until(until, core)),
-            Some(None) => Some(Duration::from_secs(1)),
-            None => None,
-        };
+        problem.retry_after = why.until().map(|_| {
+            let at = why.retry_at();
+            at.map_or(Duration::from_secs(1), |at| wait_until(at, core))
+        });
         problem
     }
 
@@ -426,6 +437,21 @@ impl Unnumbered {
         let Problem { message, code, .. } = &self.0;
         let status = self.0.status.as_u16();
         error::anthropic_with(status, message, code.as_deref(), Some(request_id))
+    }
+}
+
+/// What a key has met, after its name.
+fn used_up(reason: CooldownReason) -> &'static str {
+    match reason {
+        CooldownReason::PerMinute => "has used up its requests of this minute",
+        CooldownReason::TokensPerMinute => {
+            "has too few tokens left in this minute for a prompt of this size"
+        }
+        CooldownReason::PerDay => {
+            "has used up its requests of today (days begin at midnight Pacific time)"
+        }
+        CooldownReason::NotInTier => "has no quota for this model at all",
+        CooldownReason::Unexplained => "was told by Google to slow down",
     }
 }
 

@@ -77,6 +77,7 @@ async fn attempt(
         path: &format!("/models/{}:{verb}", asked.model),
         query,
         model: &asked.model,
+        counted_as: None,
         headers: json_headers(),
         body: std::mem::take(&mut asked.body).into(),
         expect,

@@ -12,7 +12,7 @@ use super::failure::{Failure, Setback, by_route, lost, refused};
 use super::timely::Timely;
 use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Raw, Upstream, Whole, live, stream};
 use crate::Core;
-use crate::egress::{NoTurn, Route};
+use crate::egress::{BoundBy, NoTurn, Route};
 use crate::pool::{EgressEffect, Outcome, Picked};
 use crate::settings::Settings;
 use crate::surface::trace::Trace;
@@ -49,10 +49,10 @@ impl<'a> Way<'a> {
     }
 
     /// What decides by which proxy it goes.
-    fn bound_by(self) -> (&'a Secret, Option<&'a str>) {
+    fn bound_by(self) -> BoundBy<'a> {
         match self {
-            Self::Key(key) | Self::Express(key) => (key.secret(), key.proxy()),
-            Self::Through(hop) => (hop.token(), None),
+            Self::Key(key) | Self::Express(key) => key.bound_by(),
+            Self::Through(hop) => BoundBy::credential(hop.token()),
         }
     }
 

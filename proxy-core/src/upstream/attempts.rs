@@ -142,6 +142,7 @@ impl Upstream {
                 prefer,
                 only,
                 judge: course.judge.as_ref(),
+                counted_as: call.counted_as,
                 ..Want::any(call.model, tokens)
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
@@ -273,7 +274,7 @@ impl Course {
         }
         let has_no_turn = setback.outcome == Outcome::NoTurn;
         if matches!(consequence.egress, EgressEffect::Blame | EgressEffect::Full) {
-            if let Some(way) = Egress::of_list(settings, (key.secret(), key.proxy())) {
+            if let Some(way) = Egress::of_list(settings, key.bound_by()) {
                 self.judge = Some(self.ways.failed(settings, way, consequence.retry));
             } else if consequence.retry == Retry::OtherWay {
                 // What came of a call that was made says more than that none could be made again.

@@ -146,7 +146,10 @@ impl Failure {
             }
             _ => Self::NoKey {
                 why,
-                model: call.model.into(),
+                model: match why {
+                    Unavailable::NoneAllowed => call.model.into(),
+                    _ => call.counted_as.unwrap_or(call.model).into(),
+                },
             },
         }
     }
@@ -230,7 +233,7 @@ pub(super) fn lost(error: BoxError) -> Setback {
 /// Says of a lost connection by which way it went.
 pub(super) fn by_route(mut setback: Setback, route: &Route) -> Setback {
     if let (Route::Proxy(proxy), Failure::Unreachable(why)) = (route, &mut setback.failure) {
-        *why = format!("{why} through the proxy {}", proxy.shown());
+        *why = format!("{why} through the proxy {}", proxy.address());
     }
     setback
 }

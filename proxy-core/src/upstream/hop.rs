@@ -19,6 +19,7 @@ use super::attempt::Way;
 use super::failure::{Failure, Setback};
 use super::{Answer, Call, Upstream};
 use crate::Core;
+use crate::egress::BoundBy;
 use crate::pool::Outcome;
 use crate::settings::Settings;
 use crate::surface::HEALTHY;
@@ -172,9 +173,8 @@ impl NextHop {
     /// The connections by the way that its calls go.
     fn client(&self, core: &Core) -> reqwest::Client {
         let (settings, now) = (core.settings(), core.clock.monotonic());
-        let route = core
-            .egress
-            .route(&settings, (self.token(), None), &self.base_url, now);
+        let by = BoundBy::credential(self.token());
+        let route = core.egress.route(&settings, by, &self.base_url, now);
         let client = core.upstream.by(&route);
         client.unwrap_or_else(|_| core.upstream.client.clone())
     }

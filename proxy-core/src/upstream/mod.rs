@@ -54,7 +54,7 @@ pub struct Upstream {
     client: reqwest::Client,
     /// Fetches what clients name by address, from anywhere but Google.
     pub(crate) media: Arc<Fetcher>,
-    /// Those through proxies, by [`crate::egress::Proxy::id`].
+    /// Those through proxies, by [`crate::egress::Proxy::connection`].
     proxied: Arc<Mutex<HashMap<u64, reqwest::Client>>>,
     /// Those that become WebSockets, by the same; `None`: straight.
     sockets: Arc<Mutex<HashMap<Option<u64>, reqwest::Client>>>,
@@ -69,9 +69,12 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// The query to pass on, without a credential; may be empty.
     pub query: &'a str,
-    /// What cooldowns are counted by: the model, without `models/`, or another name where
-    /// Google counts apart.
+    /// The model that it is about, without `models/`, which the keys' lists of models are asked
+    /// for; empty: none.
     pub model: &'a str,
+    /// What it is counted as where Google counts apart, e.g. the counting of tokens; `None`: as
+    /// its model.
+    pub counted_as: Option<&'a str>,
     /// The client's headers that Google should see.
     pub headers: HeaderMap,
     /// The body; cloning it copies nothing.
@@ -177,7 +180,7 @@ impl Upstream {
         let Route::Proxy(proxy) = route else {
             return Ok(self.client.clone());
         };
-        known_or_new(&self.proxied, proxy.id(), || {
+        known_or_new(&self.proxied, proxy.connection(), || {
             client(Some(proxy.for_client()?), Speaks::Any)
         })
     }
@@ -185,11 +188,11 @@ impl Upstream {
     /// The connections by a way that can become WebSockets, which only those of HTTP/1.1 can (RFC
     /// 8441 is not Google's).
     fn sockets_by(&self, route: &Route) -> reqwest::Result<reqwest::Client> {
-        let (id, proxy) = match route {
-            Route::Proxy(proxy) => (Some(proxy.id()), Some(proxy)),
+        let (connection, proxy) = match route {
+            Route::Proxy(proxy) => (Some(proxy.connection()), Some(proxy)),
             Route::Direct => (None, None),
         };
-        known_or_new(&self.sockets, id, || {
+        known_or_new(&self.sockets, connection, || {
             let proxy = proxy.map(|proxy| proxy.for_client()).transpose()?;
             client(proxy, Speaks::Http1)
         })

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use contract::admin::{RequestDetail, RequestPage, TryOutcome};
+use contract::admin::{KeyState, KeyView, RequestDetail, RequestPage, TryOutcome};
 use testkit::google::{Fault, Quota, Rule, Script};
 
-use crate::world::{TOKEN, World, ask, json};
+use crate::world::{KEYS, TOKEN, World, ask, json};
 
 const MODEL: &str = "gemini-2.5-flash";
 const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
@@ -191,4 +191,96 @@ async fn with_one_call_at_a_time_another_attempt_does_not_wait_for_the_one_that_
     world.google.script(Script::new().rule(once));
     assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
     assert_eq!(world.google.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn who_is_told_to_wait_for_a_trial_learns_so() {
+    let limit = Quota::rpm(1);
+    let settings = [("PATIENCE", "0")];
+    let world = World::start(1, |google| google.project("project-0", limit), &settings).await;
+    for status in [200, 429] {
+        assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), status);
+    }
+    world.clock.advance(Duration::from_secs(61));
+    let slow = Fault::Latency(Duration::from_secs(30));
+    world.google.script(Script::new().rule(Rule::new(slow)));
+    let other = async {
+        while world.google.requests().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let refused = world.gemini(GENERATE, ask("hi")).await;
+        assert_eq!(refused.status(), 429);
+        let wait = refused.headers()["retry-after"].to_str().unwrap();
+        assert!((1..=5).contains(&wait.parse::<u64>().unwrap()), "{wait}");
+        let said = json(refused).await["error"]["message"].to_string();
+        assert!(said.contains("is under way to see"), "{said}");
+        assert!(!said.contains("KEY_CONCURRENCY"), "{said}");
+        world.clock.advance(Duration::from_secs(30));
+    };
+    let (trial, ()) = tokio::join!(world.gemini(GENERATE, ask("hi")), other);
+    assert_eq!(trial.status(), 200);
+}
+
+#[tokio::test]
+async fn a_keys_list_of_models_is_about_models_and_about_nothing_else() {
+    let world = World::with_keys(1).await;
+    let id = world.key(KEYS[0]).await.id;
+    let rules = serde_json::json!({"rules": {"models": [MODEL]}});
+    let path = format!("/api/keys/{id}");
+    let (status, changed) = world.ask_admin("PATCH", &path, Some(rules)).await;
+    assert_eq!(status, 200, "{changed}");
+    let count = async |model: &str| {
+        let asked = serde_json::json!({
+            "model": model, "messages": [{"role": "user", "content": "hi"}],
+        });
+        let request = world.http.post(world.url("/v1/messages/count_tokens"));
+        let answer = request.header("x-api-key", TOKEN).body(asked.to_string());
+        let answer = answer.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(count(MODEL).await.0, 200);
+    let (status, said) = count("gemini-2.5-pro").await;
+    assert!(
+        status == 503 && said.contains("for gemini-2.5-pro"),
+        "{said}"
+    );
+    let native = "/v1beta/models/gemini-2.5-pro:countTokens";
+    assert_eq!(world.gemini(native, ask("hi")).await.status(), 503);
+    assert_eq!(count(MODEL).await.0, 200, "which was not the key's fault");
+    let form = reqwest::multipart::Form::new()
+        .part(
+            "file",
+            reqwest::multipart::Part::bytes(b"text".to_vec()).file_name("a.txt"),
+        )
+        .text("purpose", "user_data");
+    let upload = world.http.post(world.url("/v1/files")).bearer_auth(TOKEN);
+    assert_eq!(upload.multipart(form).send().await.unwrap().status(), 200);
+    let caches = world.http.get(world.url("/v1beta/cachedContents"));
+    let caches = caches.header("x-goog-api-key", TOKEN).send().await.unwrap();
+    assert_eq!(caches.status(), 200);
+}
+
+#[tokio::test]
+async fn keys_that_nobody_has_tried_are_checked_once() {
+    let ground = crate::world::Ground::new(3, |google| google, &[]).await;
+    let world = ground.start().await;
+    assert_eq!(world.gemini(GENERATE, ask("hi")).await.status(), 200);
+    assert_eq!(world.google.requests().len(), 1);
+    // Clients have some time to show that a key works.
+    world.clock.advance(Duration::from_secs(10));
+    loop {
+        let keys: Vec<KeyView> = world.admin("/api/keys").await;
+        if keys.iter().all(|key| key.state == KeyState::Ready) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut used = world.keys_used();
+    used.sort_unstable();
+    assert_eq!(used, KEYS, "each once");
+    world.core.shutdown(Duration::from_secs(5)).await;
+    let world = ground.start().await;
+    let keys: Vec<KeyView> = world.admin("/api/keys").await;
+    assert!(keys.iter().all(|key| key.state == KeyState::Ready));
+    assert!(keys.iter().any(|key| key.last_used_at.is_some()));
 }

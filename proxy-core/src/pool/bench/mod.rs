@@ -237,8 +237,8 @@ fn report() -> String {
          `proxy-core/src/pool/bench/load.rs` says why.) On the *first day* nobody can know which \
          project has how much, so that those with little are used up before they are needed most; \
          *then* are the other days. *Wasted*: calls that Google refused with 429, of all calls, \
-         from the second day on; none of the pool's was for a number of requests that was known \
-         to be the limit. *Wait*: the median and the 99th percentile of what those that were \
+         from the second day on; none of the pool's was for a number of requests or tokens that was \
+         known to be the limit. *Wait*: the median and the 99th percentile of what those that were \
          answered waited for a key. Round robin takes the next key for each of three tries; \
          counting failures is that without keys that failed three times since the last full \
          hour.\n\n\

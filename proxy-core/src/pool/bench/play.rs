@@ -1,7 +1,7 @@
 //! Plays a load, event by event.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use contract::Millis;
 use contract::admin::{KeyRules, RejectReason};
@@ -78,10 +78,14 @@ struct Going {
     counted: u32,
     tries: u32,
     picked: Option<Picked>,
+    /// Google has told how many tokens it had.
+    is_told: bool,
     waiting: Option<Waiting>,
     project: usize,
     outcome: Option<Outcome>,
     rather_not: Vec<i64>,
+    /// What was known to be sent to its project in the minute before it.
+    tokens_before: u64,
     asked_at: Millis,
     sent_at: Millis,
     waited: Millis,
@@ -104,7 +108,8 @@ pub(super) fn play(policy: Policy, quotas: &[Quota], load: &Load) -> Played {
         opens_at: 0,
         next: 0,
         failures: vec![(0, 0); quotas.len()],
-        told: vec![[None; 2]; quotas.len()],
+        told: vec![[None; 3]; quotas.len()],
+        sent: vec![VecDeque::new(); quotas.len()],
         played: Played::default(),
     };
     for (at, request) in load.requests.iter().enumerate() {
@@ -135,8 +140,10 @@ struct World<'a> {
     next: usize,
     /// How often each key failed, and in which hour.
     failures: Vec<(u32, Millis)>,
-    /// When each project's limits of requests, a minute and a day, were told last.
-    told: Vec<[Option<Millis>; 2]>,
+    /// When each project's limits were told last: requests and tokens a minute, requests a day.
+    told: Vec<[Option<Millis>; 3]>,
+    /// What was sent to each project in the last minute and not refused: when, and which request.
+    sent: Vec<VecDeque<(Millis, usize)>>,
     played: Played,
 }
 
@@ -152,6 +159,7 @@ impl World<'_> {
             What::Arrives => self.arrives(now, at),
             What::Ends => self.ends(now, at),
             What::Complete => {
+                self.going[at].is_told = true;
                 if let Some(picked) = self.going[at].picked.take() {
                     picked.had_tokens(self.load.requests[at].tokens);
                 }
@@ -220,7 +228,23 @@ impl World<'_> {
             picked.sent();
             going.project = usize::try_from(picked.id()).unwrap();
         }
+        let project = going.project;
+        self.going[at].tokens_before = self.known_tokens(project, now);
+        self.sent[project].push_back((now, at));
         self.later(now + travels, What::Arrives, at);
+    }
+
+    /// How many tokens were sent to a project in the last minute, by what is known.
+    fn known_tokens(&mut self, project: usize, now: Millis) -> u64 {
+        let sent = &mut self.sent[project];
+        while sent.front().is_some_and(|(at, _)| at + 60_000 <= now) {
+            sent.pop_front();
+        }
+        let tokens = sent.iter().map(|(_, at)| match self.going[*at].is_told {
+            true => self.load.requests[*at].tokens,
+            false => self.load.requests[*at].estimate,
+        });
+        tokens.sum()
     }
 
     fn arrives(&mut self, now: Millis, at: usize) {
@@ -255,10 +279,19 @@ impl World<'_> {
             told.is_some_and(|told| told <= sent_at && sent_at - told < BELIEVED)
         };
         if let Outcome::Quota { limits, .. } = outcome {
-            let [rpm, rpd] = &self.told[project];
-            let is_known =
-                (limits.rpm.is_some() && is_known(rpm)) || (limits.rpd.is_some() && is_known(rpd));
+            let [rpm, tpm, rpd] = &self.told[project];
+            // That a request has more than was thought, nobody knows before.
+            let fits = |limit: u32| {
+                let limit = u64::from(limit);
+                self.going[at].tokens_before + request.estimate.min(limit) <= limit
+            };
+            let is_known = (limits.rpm.is_some() && is_known(rpm))
+                || (limits.tpm.is_some_and(|limit| !fits(limit)) && is_known(tpm))
+                || (limits.rpd.is_some() && is_known(rpd));
             self.played.foreseeable += usize::from(is_known);
+        }
+        if outcome != Outcome::Answered {
+            self.sent[project].retain(|(_, other)| *other != at);
         }
         self.going[at].outcome = Some(outcome);
         let takes = match outcome {
@@ -271,8 +304,9 @@ impl World<'_> {
     fn ends(&mut self, now: Millis, at: usize) {
         let outcome = self.going[at].outcome.take().unwrap();
         if let Outcome::Quota { limits, .. } = outcome {
-            let [rpm, rpd] = &mut self.told[self.going[at].project];
+            let [rpm, tpm, rpd] = &mut self.told[self.going[at].project];
             *rpm = limits.rpm.map(|_| now).or(*rpm);
+            *tpm = limits.tpm.map(|_| now).or(*tpm);
             *rpd = limits.rpd.map(|_| now).or(*rpd);
         }
         let pause = match &self.going[at].picked {

@@ -37,6 +37,8 @@ fn a_model_that_is_overloaded_again_and_again_is_left_alone_for_longer_each_time
         assert!(pause >= most / 2 && pause <= most, "{pause:?}");
         assert!(pause >= last / 2);
         last = pause;
+        // Those of the same moment would count once.
+        made.at(made.now() + i64::try_from(pause.as_millis()).unwrap());
     }
     let key = made.pick("m").unwrap();
     made.settle(&key, Outcome::Overloaded);
@@ -113,6 +115,35 @@ fn switching_a_key_on_forgives_it() {
 }
 
 #[test]
+fn switching_a_key_on_or_clearing_forgets_nothing_that_was_used() {
+    let made = Made::with([of("a"), of("a")]);
+    made.answered("m", 3);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, over_day(3));
+    made.pool.set_enabled(0, true);
+    let shown = &made.pool.models()[0];
+    assert_eq!((shown.requests_today, shown.left_today), (3, Some(0)));
+    assert!(made.pick("m").is_err(), "it has used up its three");
+    // Who clears wants to know whether that still holds. One request sees.
+    made.pool.clear_cooldowns(&[], None);
+    assert_eq!(made.pool.models()[0].requests_today, 3);
+    let trial = made.pick("m").unwrap();
+    assert!(is_busy(made.pick("m").err()));
+    made.settle(&trial, over_day(3));
+    assert_eq!(
+        rests_until(&made, "m"),
+        Some((MIDNIGHT, CooldownReason::PerDay))
+    );
+    // The user's own limits hold in any case.
+    made.pool.set_rules(capped(Caps {
+        rpd: Some(3),
+        ..Caps::default()
+    }));
+    made.pool.clear_cooldowns(&[], None);
+    assert!(made.pick("m").is_err());
+}
+
+#[test]
 fn a_limit_that_is_met_shows_that_google_takes_the_key() {
     let made = plain(3);
     made.answered("m", 3);
@@ -176,4 +207,47 @@ fn many_refusals_in_a_row_are_no_keys_fault_though_others_were_not_tried() {
         assert_eq!(made.pool.summary().rejected, count);
         made.answered("other", 1);
     }
+}
+
+/// Has a model be overloaded so often in a row that only one call may see whether that is over.
+fn overload(made: &Made) {
+    for _ in 0..5 {
+        made.settle(&made.pick("m").unwrap(), Outcome::Overloaded);
+        // The longest pause.
+        made.at(made.now() + 10_000);
+    }
+}
+
+#[test]
+fn many_calls_that_meet_one_wave_count_once() {
+    let made = plain(10);
+    let calls: Vec<Picked> = (0..10).map(|_| made.pick("m").unwrap()).collect();
+    for call in &calls {
+        let pause = made.settle(call, Outcome::Overloaded).pause;
+        assert!(pause <= Duration::from_millis(250), "{pause:?}");
+    }
+    assert!(made.pick("m").is_ok(), "it was overloaded once");
+    made.at(NOON + 1_000);
+    // In a row they count, and then one sees whether it is over.
+    overload(&made);
+    let trial = made.pick("m").unwrap();
+    assert!(made.pick("m").is_err());
+    made.settle(&trial, Outcome::Answered);
+    made.answered("m", 3);
+}
+
+#[test]
+fn one_more_sees_whether_a_model_works_again_when_the_first_takes_long() {
+    let made = plain(2);
+    overload(&made);
+    let slow = made.pick("m").unwrap();
+    let begun = made.now();
+    made.at(begun + 4_999);
+    assert!(made.pick("m").is_err(), "one at a time");
+    made.at(begun + 5_000);
+    let second = made.pick("m").unwrap();
+    drop(slow);
+    assert!(made.pick("m").is_err(), "the second is still under way");
+    made.settle(&second, Outcome::Answered);
+    made.answered("m", 3);
 }

@@ -77,6 +77,8 @@ fn keys_that_are_read_anew_keep_what_is_known_of_them() {
         weight: 2,
         ..KeyRules::default()
     };
+    let used_at = made.pool.status(0).unwrap().last_used_at;
+    assert_eq!(used_at, Some(NOON));
     for (shift, rules) in [
         (0, KeyRules::default()),
         (0, weighty.clone()),
@@ -88,6 +90,7 @@ fn keys_that_are_read_anew_keep_what_is_known_of_them() {
             1,
             "{shift}"
         );
+        assert_eq!(made.pool.status(shift).unwrap().last_used_at, used_at);
         assert_eq!(made.answered("m", 2), [shift + 1, shift + 1]);
     }
 }

@@ -174,6 +174,11 @@ fn over_day(value: u32) -> Outcome {
     quota(CooldownReason::PerDay, limits, wait)
 }
 
+/// Whether what could be asked has something under way.
+fn is_busy(why: Option<Unavailable>) -> bool {
+    matches!(why, Some(Unavailable::Busy { .. }))
+}
+
 fn rests_until(made: &Made, model: &str) -> Option<(Millis, CooldownReason)> {
     match made.pick(model) {
         Err(Unavailable::Resting { until, reason }) => Some((until, reason)),

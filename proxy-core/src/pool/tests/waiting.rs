@@ -310,3 +310,24 @@ fn however_many_wait_for_one_key_others_have_what_is_free() {
     assert_eq!(other.take().map(|picked| picked.id()), Some(id));
     drop(waiting);
 }
+
+#[test]
+fn one_behind_many_that_need_more_has_what_they_have_no_use_for() {
+    let made = plain(1);
+    made.pool.set_rules(capped(Caps {
+        tpm: Some(1_000),
+        ..Caps::default()
+    }));
+    made.settle(&made.pick_sized("m", 600).unwrap(), Outcome::Answered);
+    made.at(NOON + 10_000);
+    made.settle(&made.pick_sized("m", 350).unwrap(), Outcome::Answered);
+    let mut large: Vec<Waiting> = (0..100)
+        .map(|more| queued(&made, &want("m", 500 + more)))
+        .collect();
+    let mut small = queued(&made, &want("m", 100));
+    made.at(NOON + 61_000);
+    made.pool.serve("m");
+    let (first, there_is_room) = (large[0].take().unwrap(), small.take().unwrap());
+    assert!(large[1].take().is_none());
+    drop((first, there_is_room));
+}

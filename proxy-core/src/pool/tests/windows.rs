@@ -62,6 +62,47 @@ fn a_day_that_was_learned_is_counted_and_begins_anew() {
 }
 
 #[test]
+fn a_day_that_is_over_here_and_not_yet_at_google_costs_a_minute_and_no_day() {
+    const MINUTE: Millis = 60_000;
+    // This machine's clock is five seconds ahead, or Google is late: at midnight all that are used
+    // up are asked, and Google still counts the day before.
+    let made = plain(2);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(1));
+    }
+    made.at(MIDNIGHT);
+    for _ in 0..2 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, over_day(1));
+    }
+    let expected = Some((MIDNIGHT + MINUTE, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+    made.at(MIDNIGHT + MINUTE);
+    let trial = made.pick("m").unwrap();
+    made.settle(&trial, Outcome::Answered);
+    // One that others have used up since says so again, and rests when the day is old enough.
+    let key = made.pick("m").unwrap();
+    made.at(MIDNIGHT + 16 * MINUTE);
+    made.settle(&key, over_day(20));
+    let expected = Some((MIDNIGHT + 24 * 60 * MINUTE, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
+fn a_day_that_was_over_for_a_call_of_yesterday_is_over_no_more() {
+    let made = plain(1);
+    made.at(MIDNIGHT - 1_000);
+    let late = made.pick("m").unwrap();
+    // Its refusal took long.
+    let now = MIDNIGHT + 20 * 60_000;
+    made.at(now);
+    made.settle(&late, over_day(20));
+    let expected = Some((now + 60_000, CooldownReason::PerDay));
+    assert_eq!(rests_until(&made, "m"), expected);
+}
+
+#[test]
 fn a_limit_is_forgotten_after_a_week_so_that_a_higher_one_is_noticed() {
     let made = plain(1);
     let refused = made.pick("m").unwrap();
@@ -135,15 +176,57 @@ fn after_a_rest_there_is_one_trial_and_no_flood() {
     made.settle(&key, over);
     made.at(NOON + 60_000);
     let trial = made.pick("m").unwrap();
-    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pick("m").err()));
     drop(trial);
     let trial = made.pick("m").unwrap();
+    assert!(is_busy(made.pick("m").err()), "the client went away");
+    made.settle(&trial, Outcome::Answered);
+    made.answered("m", 5);
+}
+
+#[test]
+fn nobody_waits_for_the_whole_answer_of_a_trial() {
+    let made = plain(2);
+    let (a, b) = (made.pick("m").unwrap(), made.pick("m").unwrap());
+    made.settle(&a, over_day(20));
+    made.settle(&b, over_minute(10, 30));
+    made.at(NOON + 60_000);
+    let slow = made.pick("m").unwrap();
+    assert_eq!(slow.id(), b.id());
+    let until = made.now() + 5_000;
+    let day = Opening {
+        until: MIDNIGHT,
+        reason: CooldownReason::PerDay,
+    };
+    let expected = Unavailable::Busy {
+        with: Occupied::Trial { until },
+        opens: Some(day),
+    };
     assert_eq!(
         made.pick("m").err(),
-        Some(Unavailable::Busy),
-        "the client went away"
+        Some(expected),
+        "and it says what rests"
     );
-    made.settle(&trial, Outcome::Answered);
+    let of_that = Want {
+        only: Some(b.id()),
+        ..want("m", 0)
+    };
+    let expected = Unavailable::Busy {
+        with: Occupied::Trial { until },
+        opens: None,
+    };
+    assert_eq!(made.pool.pick(&of_that).err(), Some(expected));
+    let mut waiting = queued(&made, &want("m", 0));
+    assert_eq!(made.pool.serve("m"), Some(until));
+    // It was not refused so far: one more goes, and one only.
+    made.at(until);
+    made.pool.serve("m");
+    let second = waiting.take().unwrap();
+    assert!(is_busy(made.pick("m").err()));
+    // The first ends late, and says nothing of whether the second has ended.
+    drop(slow);
+    assert!(is_busy(made.pick("m").err()));
+    made.settle(&second, Outcome::Answered);
     made.answered("m", 5);
 }
 
@@ -161,7 +244,7 @@ fn a_trial_under_way_is_waited_for_though_another_key_rests_until_midnight() {
     made.at(NOON + 60_000);
     let trial = made.pick("m").unwrap();
     assert_eq!(trial.id(), b.id());
-    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pick("m").err()));
     // One that goes away in the middle leaves no key behind that nobody may ask.
     made.pool.remove(b.id());
     drop(trial);
@@ -301,7 +384,7 @@ fn what_one_project_may_is_found_out_of_the_others_one_request_at_a_time() {
     // The other has been asked as often; whether it may be more is seen by one.
     let trial = made.pick("m").unwrap();
     assert_ne!(trial.id(), first.id());
-    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pick("m").err()));
     made.settle(&trial, Outcome::Answered);
     let both = (made.pick("m").unwrap(), made.pick("m").unwrap());
     assert_eq!(both.0.id(), both.1.id(), "it may");
@@ -314,7 +397,7 @@ fn a_limit_that_is_too_old_to_be_believed_is_seen_to_by_one_request() {
     made.at(NOON + 8 * 24 * 3_600_000);
     made.answered("m", 1);
     let trial = made.pick("m").unwrap();
-    assert_eq!(made.pick("m").err(), Some(Unavailable::Busy));
+    assert!(is_busy(made.pick("m").err()));
     made.settle(&trial, Outcome::Answered);
     let _both = (made.pick("m").unwrap(), made.pick("m").unwrap());
 }

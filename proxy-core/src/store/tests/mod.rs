@@ -287,6 +287,16 @@ async fn the_same_key_is_one_key_and_a_deleted_one_can_come_back(world: World) {
         .unwrap();
     let id = added[0].as_ref().unwrap().id;
     assert!(added[1].is_none());
+    let rules = contract::admin::KeyRules {
+        weight: 7,
+        ..contract::admin::KeyRules::default()
+    };
+    assert!(
+        store
+            .change_key(id, None, None, Some(&rules))
+            .await
+            .unwrap()
+    );
     assert_eq!(
         store
             .known_keys(&[key(KEY, ""), key(OTHER, "")])
@@ -315,6 +325,9 @@ async fn the_same_key_is_one_key_and_a_deleted_one_can_come_back(world: World) {
     );
     assert_eq!(store.known_keys(&[key(KEY, "")]).await.unwrap(), [false]);
     let again = store.add_keys(&[key(KEY, "")]).await.unwrap();
+    // What the pool is told of it now is what it reads the next time.
+    let new = again[0].as_ref().unwrap();
+    assert_eq!(new.rules, store.keys().await.unwrap()[0].rules);
     assert_eq!(
         again[0].as_ref().unwrap().id,
         id,

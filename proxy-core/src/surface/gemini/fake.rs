@@ -78,6 +78,7 @@ async fn ask(app: &App, asked: &Asked, trace: &mut Trace) -> Result<Bytes, Probl
         path: &asked.path,
         query: &asked.query,
         model: &asked.model,
+        counted_as: None,
         headers: asked.headers.clone(),
         body: asked.body.clone(),
         expect: Expect::Content,

@@ -287,6 +287,7 @@ impl Session<'_> {
             path,
             query: "",
             model,
+            counted_as: None,
             headers,
             body: setup.clone(),
             expect: Expect::Live,

@@ -25,6 +25,7 @@ use super::trace::Trace;
 use super::{
     App, admit, answered_by, event_stream, files, json, read_body, refuse, relay, turn_away,
 };
+use crate::pool::COUNT_TOKENS;
 use crate::upstream::{Answer, At, Call, Expect, Relay, Translate, Whole, passed_on};
 
 /// The verbs that are forwarded, and what counts as an answer to each.
@@ -44,9 +45,6 @@ const VERBS: [(&str, Expect); 9] = [
 const LONG: &str = "predictLongRunning";
 const BATCH_GENERATE: &str = "batchGenerateContent";
 const BATCH_EMBED: &str = "asyncBatchEmbedContent";
-
-/// The verb that counts tokens, and the name its cooldowns are counted by.
-pub(super) const COUNT_TOKENS: &str = "countTokens";
 
 /// The query parameters that are forwarded. Others are not Google's, are credentials in
 /// another form (`access_token`), or change the answer into something else (`fields`,
@@ -118,10 +116,10 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         false => (verb, query, expect),
     };
     // Google counts the counting of tokens, and batches, apart from the model's own quota.
-    let bucket = match verb {
-        COUNT_TOKENS => COUNT_TOKENS,
-        BATCH_GENERATE | BATCH_EMBED => resources::BATCHES,
-        _ => model,
+    let counted_as = match verb {
+        COUNT_TOKENS => Some(COUNT_TOKENS),
+        BATCH_GENERATE | BATCH_EMBED => Some(resources::BATCHES),
+        _ => None,
     };
     let at = match whom(&app, verb, &body, &trace).await {
         Ok(at) => at,
@@ -135,7 +133,8 @@ pub(super) async fn generate(State(app): State<App>, request: Request) -> Respon
         method: Method::POST,
         path: &format!("{area}/models/{model}:{verb}"),
         query: &query,
-        model: bucket,
+        model,
+        counted_as,
         headers: passed_on(&parts.headers),
         body,
         expect,
@@ -264,6 +263,7 @@ async fn get(
         path: &path,
         query: &passed_query(parts.uri.query().unwrap_or_default()),
         model: "",
+        counted_as: None,
         headers: passed_on(&parts.headers),
         body: Bytes::new(),
         expect: Expect::Anything,

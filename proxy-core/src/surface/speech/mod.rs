@@ -94,6 +94,7 @@ async fn attempt(
         path: &format!("/models/{}:streamGenerateContent", asked.model),
         query: "alt=sse",
         model: &asked.model,
+        counted_as: None,
         headers: json_headers(),
         body: std::mem::take(&mut asked.body).into(),
         expect: Expect::Stream,

@@ -175,11 +175,9 @@ async fn ask(
         method: parts.method.clone(),
         path: &target.path,
         query: &query,
-        model: match is_interaction && makes {
-            // Its quota is the model's.
-            true => model,
-            false => bucket(target, makes),
-        },
+        model,
+        // The quota of an interaction is its model's.
+        counted_as: (!is_interaction || !makes).then(|| bucket(target, makes)),
         headers: headers(&parts.headers),
         expect: match streams || downloads {
             true => Expect::Raw,
