@@ -576,6 +576,10 @@ impl Core {
                 }
                 // A call of a client may have shown meanwhile that it works.
                 let is_new = |state| matches!(state, KeyState::Unchecked);
+                // What is said while all are refused says nothing of one.
+                if core.pool.is_outage() {
+                    return;
+                }
                 if !core.pool.status(id).is_some_and(|key| is_new(key.state)) {
                     continue;
                 }

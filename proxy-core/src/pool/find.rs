@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use contract::Millis;
-use contract::admin::Tier;
+use contract::admin::{CooldownReason, Tier};
 
 use super::Unavailable;
 use super::lane::{Lane, Verdict, Want};
 use super::roster::{Key, Project};
 use super::slots::{LaneState, Place, Slot};
-use super::window::{Moment, Opening};
+use super::window::{Moment, NEVER, Opening};
 
 /// How many projects that rest are passed over that would not do anyway; the next counts as one
 /// that would. As many that have nothing to spare are looked at.
@@ -72,6 +72,8 @@ impl LaneState {
         let roster = self.roster.clone();
         let mut soonest: Option<(Opening, u32)> = None;
         let (mut busy, mut tried) = (false, false);
+        // The most tokens that any of those has a minute that it is too large for.
+        let mut too_large: Option<u64> = None;
         let mut spare = None;
         let mut out = Vec::new();
         let preferred = want.prefer.and_then(|prefer| {
@@ -121,6 +123,9 @@ impl LaneState {
             match slot.key_for(project, want, most_running, is_open) {
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
+                _ if opening.until == NEVER => {
+                    too_large = too_large.max(slot.window.limits(at.now, &self.caps).tpm);
+                }
                 _ if !is_open => soonest = earlier(soonest, (opening, place)),
                 Chosen::Key(key) if first == Some(place) => {
                     spare = spare.or(Some((place, key)));
@@ -141,7 +146,7 @@ impl LaneState {
         if let Some(found) = spare {
             return Ok(found);
         }
-        let others_may = soonest.is_some() || tried;
+        let others_may = soonest.is_some() || tried || too_large.is_some();
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
         // What is in the heap is closed for all, and for this one the first that will do counts.
@@ -156,19 +161,30 @@ impl LaneState {
                 self.waking.pop();
                 continue;
             };
-            match slot.key_for(project, want, most_running, false) {
-                chosen @ (Chosen::Tried | Chosen::None) if passed.len() < MOST_PASSED => {
-                    tried |= matches!(chosen, Chosen::Tried);
-                    passed.extend(self.waking.pop());
+            let opening = slot.window.opening(at, &self.caps, want.tokens);
+            let is_too_large = opening.until == NEVER;
+            let chosen = slot.key_for(project, want, most_running, false);
+            let will_do = !matches!(chosen, Chosen::Tried | Chosen::None) && !is_too_large;
+            if !will_do && passed.len() < MOST_PASSED {
+                match chosen {
+                    Chosen::Tried => tried = true,
+                    Chosen::None => {}
+                    _ => too_large = too_large.max(slot.window.limits(at.now, &self.caps).tpm),
                 }
-                _ => {
-                    look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
-                    if let Some(opening) = self.opening(place, at, want.tokens) {
-                        soonest = earlier(soonest, (opening, place));
-                    }
-                    break;
-                }
+                passed.extend(self.waking.pop());
+                continue;
             }
+            look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
+            let opening = match is_too_large {
+                // Nobody knows what comes after it.
+                true => Opening {
+                    until,
+                    reason: CooldownReason::TokensPerMinute,
+                },
+                false => opening,
+            };
+            soonest = earlier(soonest, (opening, place));
+            break;
         }
         self.waking.extend(passed);
         let why = match soonest {
@@ -176,6 +192,7 @@ impl LaneState {
             // What is under way ends sooner than most windows open.
             _ if busy || self.trials > 0 => Unavailable::Busy,
             Some((Opening { until, reason }, _)) => Unavailable::Resting { until, reason },
+            None if let Some(limit) = too_large => Unavailable::TooLarge { limit },
             None if tried => Unavailable::AllTried,
             None if roster.keys.iter().any(|key| key.is_usable()) => Unavailable::NoneAllowed,
             None => Unavailable::NoneUsable,
@@ -206,6 +223,7 @@ impl LaneState {
         let (Some(Opening { until, reason }), Some(slot)) = (opening, slot) else {
             return Err(Unavailable::NoneUsable);
         };
+        let limit = slot.window.limits(at.now, &self.caps).tpm;
         let is_busy = slot.is_on_trial()
             || (slot.reserved.is_some() && slot.reserved != ticket)
             || key.is_busy(most_running);
@@ -214,6 +232,9 @@ impl LaneState {
             _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
             _ if want.verdict(key) == Verdict::Never => Err(Unavailable::AllTried),
             _ if is_busy => Err(Unavailable::Busy),
+            true if until == NEVER => Err(Unavailable::TooLarge {
+                limit: limit.unwrap_or_default(),
+            }),
             true => Err(Unavailable::Resting { until, reason }),
             false => Ok((place, key.clone())),
         }

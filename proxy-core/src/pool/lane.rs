@@ -15,7 +15,7 @@ use vault::Secret;
 
 use super::find::Closed;
 use super::lease::{LaneCall, Lease, Picked};
-use super::outcome::{ModelEffect, Outcome, WindowEffect};
+use super::outcome::{Limits, ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
@@ -26,8 +26,14 @@ const GATED_AFTER: u32 = 5;
 /// The pause after a model was overloaded; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long a project rests that met a limit of which Google said neither kind nor time.
-const UNEXPLAINED_REST_MS: Millis = 60_000;
+/// How long a project rests that met a limit of which Google did not say the time.
+const UNTOLD_REST_MS: Millis = 60_000;
+/// How long one rests that met a limit of which Google said neither kind nor time: at first, and at
+/// most. It may be a spending cap, which is there for the rest of the month.
+const UNEXPLAINED_RESTS_MS: (Millis, Millis) = (60_000, 60 * 60_000);
+/// How long one rests that Google refuses the model to: at first, and at most. A 403 has no code, so
+/// the first may be about the one request.
+const REFUSED_RESTS_MS: (Millis, Millis) = (60_000, 24 * 60 * 60_000);
 /// How long one rests at least: Google was seen to say 0 seconds.
 const LEAST_REST_MS: Millis = 1_000;
 
@@ -289,14 +295,10 @@ impl Lane {
                         slot.window.take_back(at, call.number, key);
                     }
                     settled.is_news = true;
-                    slot.window.refused(at, outcome);
+                    slot.window.refused(at, outcome, call.tokens);
                 }
             }
-            if let Outcome::PromptTooLarge { limit } = outcome {
-                settled.is_news = true;
-                slot.window
-                    .learn(at, super::window::Measure::TokensPerMinute, limit);
-            }
+            slot.went(at.now, consequence.egress);
             if settled.is_news {
                 state.learned(place, before, at);
             }
@@ -390,26 +392,48 @@ impl Trouble {
 }
 
 impl Window {
-    /// Notes that Google has refused a request because of a limit. The longest wins: Google
-    /// sends a short `RetryInfo` with daily limits, too, and it is not true there.
-    fn refused(&mut self, at: Moment, outcome: Outcome) {
-        let Outcome::Quota {
-            reason,
-            limits,
-            retry_after,
-        } = outcome
-        else {
-            return;
+    /// Notes that Google has refused a request of so many tokens because of a limit, or of what its
+    /// project is. The longest wins: Google sends a short `RetryInfo` with daily limits, too, and it
+    /// is not true there.
+    fn refused(&mut self, at: Moment, outcome: Outcome, tokens: u64) {
+        let (reason, limits, retry_after) = match outcome {
+            Outcome::Quota {
+                reason,
+                limits,
+                retry_after,
+            } => (reason, limits, retry_after),
+            Outcome::PromptTooLarge { limit, retry_after } => {
+                if self.refused_prompt(at, tokens, limit) {
+                    return;
+                }
+                let reason = CooldownReason::TokensPerMinute;
+                (reason, Limits::default(), retry_after)
+            }
+            Outcome::ProjectRefused { lasting } => {
+                let reason = CooldownReason::ProjectRefused;
+                let until = at.now + super::window::TIER_REST_MS;
+                match lasting {
+                    true => self.rest(Opening { until, reason }),
+                    false => self.rest_longer_each_time(at.now, REFUSED_RESTS_MS, reason),
+                }
+                return;
+            }
+            _ => return,
         };
         for (measure, value) in limits.told() {
             self.learn(at, measure, value);
         }
+        if reason == CooldownReason::Unexplained && retry_after.is_none() {
+            return self.rest_longer_each_time(at.now, UNEXPLAINED_RESTS_MS, reason);
+        }
         let asked = retry_after
-            .map_or(UNEXPLAINED_REST_MS, millis)
+            .map_or(UNTOLD_REST_MS, millis)
             .max(LEAST_REST_MS);
         let until = match reason {
             CooldownReason::PerDay => at.day_ends,
-            CooldownReason::NotInTier => at.now + super::window::TIER_REST_MS,
+            CooldownReason::NotInTier | CooldownReason::ProjectRefused => {
+                at.now + super::window::TIER_REST_MS
+            }
             CooldownReason::PerMinute
             | CooldownReason::TokensPerMinute
             | CooldownReason::Unexplained => at.now.saturating_add(asked),

@@ -258,6 +258,23 @@ impl Problem {
                 StatusCode::BAD_GATEWAY,
                 format!("Google cannot be reached: {why}. Check the network, then ask again."),
             ),
+            Failure::NotGoogle(why) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                format!(
+                    "Google cannot be reached: {why}, but something on the way there, or Google's \
+                     page for addresses that it takes for a robot's. Check the proxy and the network \
+                     (a log-in page, a firewall), then ask again."
+                ),
+            ),
+            Failure::Unreadable(why) => {
+                Self::new(StatusCode::BAD_GATEWAY, format!("{why}. Please ask again."))
+            }
+            Failure::Unable => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Keys of Vertex AI's express mode cannot do this (they list no models, for one); add \
+                 a key of the Gemini API on the Keys page of Gemini Balance, or name a model and ask \
+                 it.",
+            ),
         }
     }
 
@@ -287,8 +304,9 @@ impl Problem {
             Unavailable::Busy => (
                 StatusCode::TOO_MANY_REQUESTS,
                 format!(
-                    "Every Gemini key{of_model} is busy with as many requests as it may have at \
-                     the same time (KEY_CONCURRENCY). Ask again in a moment."
+                    "Every Gemini key{of_model} is busy: with as many requests as it may have at \
+                     the same time (KEY_CONCURRENCY), or with one that sees whether it may be asked \
+                     more. Ask again in a moment."
                 ),
             ),
             Unavailable::ModelBusy { .. } => (
@@ -305,6 +323,25 @@ impl Problem {
                  for what Google says."
                     .to_owned(),
             ),
+            Unavailable::TooLarge { limit } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "The prompt has more than {limit} tokens, the most that Google takes in a minute \
+                     from the project of any Gemini key here{of_model}. Waiting does not help: send \
+                     less, or add a key whose project has a higher limit."
+                ),
+            ),
+            Unavailable::Resting {
+                reason: CooldownReason::ProjectRefused,
+                ..
+            } => (
+                StatusCode::FORBIDDEN,
+                format!(
+                    "Google refuses the projects of the Gemini keys here{of_model}. See the Keys page \
+                     of Gemini Balance for what it says of each; when that is mended, the keys' \
+                     cooldowns can be cleared there."
+                ),
+            ),
             Unavailable::Resting { until, reason } => {
                 let which = match reason {
                     CooldownReason::PerMinute => "has used up its requests of this minute",
@@ -314,7 +351,9 @@ impl Problem {
                     CooldownReason::PerDay => {
                         "has used up its requests of today (days begin at midnight Pacific time)"
                     }
-                    CooldownReason::NotInTier => "has no quota for this model at all",
+                    CooldownReason::NotInTier | CooldownReason::ProjectRefused => {
+                        "has no quota for this model at all"
+                    }
                     CooldownReason::Unexplained => "was told by Google to slow down",
                 };
                 let wait = wait_until(until, core);
@@ -331,7 +370,11 @@ impl Problem {
         if status == StatusCode::TOO_MANY_REQUESTS {
             problem.code = Some("rate_limit_exceeded");
         }
+        if let Unavailable::TooLarge { .. } = why {
+            problem.code = Some("context_length_exceeded");
+        }
         problem.retry_after = match why.until() {
+            Some(_) if status == StatusCode::FORBIDDEN => None,
             Some(Some(until)) => Some(wait_until(until, core)),
             Some(None) => Some(Duration::from_secs(1)),
             None => None,
