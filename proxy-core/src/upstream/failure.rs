@@ -20,7 +20,7 @@ pub enum Failure {
         /// Google's body, with the key scrubbed from it.
         body: Bytes,
         /// What the body says, where it says it in Google's way.
-        said: Option<ApiStatus>,
+        said: Option<Box<ApiStatus>>,
         /// Whether the failure lies with our keys rather than with the request.
         outcome: Outcome,
     },
@@ -278,7 +278,7 @@ pub(super) fn refused(status: StatusCode, body: Bytes) -> Setback {
         failure: Failure::Refused {
             status,
             body,
-            said,
+            said: said.map(Box::new),
             outcome,
         },
     }

@@ -351,16 +351,14 @@ fn a_prompt_that_is_too_large_for_one_project_goes_to_another_and_not_there_agai
     }
     let key = made.pick_sized("m", 1_300).unwrap();
     made.settle(&key, too_large(1_000));
-    let (limit, any) = (1_000, want("m", 1_300));
-    let none = Some(Unavailable::TooLarge { limit });
-    assert_eq!(made.pick_sized("m", 1_300).err(), none);
+    let any = want("m", 1_300);
+    let none = Unavailable::TooLarge { limit: 1_000 };
+    assert_eq!(made.pick_sized("m", 1_300).err(), Some(none));
     // Waiting does not help.
     let asked = made.pool.ask(&any, made.now() + 600_000);
-    assert_eq!(asked.err(), none);
-    assert_eq!(
-        made.pool.opens(&any, CooldownReason::TokensPerMinute),
-        none.unwrap()
-    );
+    assert_eq!(asked.err(), Some(none));
+    let opens = made.pool.opens(&any, CooldownReason::TokensPerMinute);
+    assert_eq!(opens, none);
     let only = Want {
         only: Some(small.id()),
         ..want("m", 300)
