@@ -136,6 +136,10 @@ async fn one_after_the_other(core: Arc<Core>, route: Route) {
         let turn = core.egress.turn(&settings, &route, (&core.clock, PATIENCE));
         // Where too many wait, the next call of a client will show whether the key works.
         let Ok(_turn) = turn.await else { continue };
+        // What is said while all are refused says nothing of one.
+        if core.pool.is_outage() {
+            continue;
+        }
         // It may have shown meanwhile.
         let key = core.pool.pick_by_id(id);
         if let Some(key) = key.filter(|_| is_untested(&core, id)) {

@@ -194,6 +194,8 @@ pub enum TryOutcome {
     KeyRefused,
     /// The key's project may not use that.
     Forbidden,
+    /// Google refuses the model to the key's project, whatever is asked of it.
+    ProjectRefused,
     /// Google does not serve the country that the call came from.
     LocationRefused,
     /// The model was overloaded or broken.
@@ -202,6 +204,10 @@ pub enum TryOutcome {
     NoTurn,
     /// No connection, or it broke.
     Unreachable,
+    /// Something else than Google answered, on the way there.
+    NotGoogle,
+    /// What Google answered could not be read.
+    Unreadable,
     /// Nothing came in time.
     TooSlow,
     /// Another call that ran at the same time was faster, so it was broken off here.

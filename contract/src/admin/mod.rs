@@ -354,7 +354,7 @@ pub struct Cooldown {
     pub reason: CooldownReason,
 }
 
-/// Which limit was met.
+/// Which limit was met, or what else keeps a project from being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -367,6 +367,9 @@ pub enum CooldownReason {
     PerDay,
     /// The model is not part of this key's tier (`limit: 0`).
     NotInTier,
+    /// No limit: Google refuses the model to this key's project, whatever is asked of it. What it
+    /// said is the key's last error.
+    ProjectRefused,
     /// A limit that is none of these.
     Unexplained,
 }

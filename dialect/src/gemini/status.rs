@@ -21,11 +21,14 @@ pub struct ApiStatus {
     pub reason: Option<String>,
     /// The number of the key's project, from `metadata.consumer` of the `google.rpc.ErrorInfo`.
     pub project: Option<String>,
-    /// All violations of the `google.rpc.QuotaFailure`.
+    /// All violations of the `google.rpc.QuotaFailure`; where there is none, the one limit that the
+    /// metadata of the `google.rpc.ErrorInfo` names.
     pub violations: Vec<Violation>,
     /// `google.rpc.RetryInfo`, or what the message says ("Please retry in 5.2s").
     /// Not to be believed for daily quotas.
     pub retry_after: Option<Duration>,
+    /// The first address of the `google.rpc.Help`: what to do about it.
+    pub help: Option<String>,
 }
 
 /// One exceeded quota.
@@ -73,6 +76,14 @@ struct Detail<'a> {
     violations: Option<Vec<WireViolation<'a>>>,
     #[serde(borrow, default)]
     retry_delay: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    links: Option<Vec<Link<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Link<'a> {
+    #[serde(borrow, default)]
+    url: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -96,10 +107,42 @@ enum QuotaValue<'a> {
     Other(IgnoredAny),
 }
 
+impl QuotaValue<'_> {
+    fn number(self) -> Option<u64> {
+        match self {
+            Self::Number(value) => Some(value),
+            Self::Text(text) => text.parse().ok(),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Metadata<'a> {
     #[serde(borrow, default)]
     consumer: Option<Str<'a>>,
+    /// E.g. `GenerateContentRequestsPerMinutePerProjectPerRegion`.
+    #[serde(borrow, default)]
+    quota_limit: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    quota_limit_value: Option<QuotaValue<'a>>,
+    #[serde(borrow, default)]
+    quota_metric: Option<Str<'a>>,
+}
+
+impl Metadata<'_> {
+    /// The limit that it names.
+    fn violation(self) -> Option<Violation> {
+        Some(Violation {
+            quota_id: self.quota_limit?.into_cow().into_owned(),
+            quota_value: self.quota_limit_value.and_then(QuotaValue::number),
+            quota_metric: self
+                .quota_metric
+                .map(|metric| metric.into_cow().into_owned())
+                .unwrap_or_default(),
+            model: None,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -143,16 +186,24 @@ impl From<WireError<'_>> for ApiStatus {
             Some(Code::Name(name)) if status.status.is_empty() => status.status = name.into_owned(),
             _ => {}
         }
+        let mut named = None;
         for detail in wire.details.unwrap_or_default() {
             if status.reason.is_none() {
                 status.reason = owned(detail.reason);
             }
-            if let Some(consumer) = detail.metadata.and_then(|metadata| metadata.consumer) {
-                let consumer = consumer.into_cow();
-                // `projects/123`; a key that is refused can stand here, too: `api_key:AIza…`.
-                if let Some(project) = consumer.strip_prefix("projects/") {
-                    status.project = Some(project.to_owned());
+            if let Some(mut metadata) = detail.metadata {
+                if let Some(consumer) = metadata.consumer.take() {
+                    let consumer = consumer.into_cow();
+                    // `projects/123`; a key that is refused can stand here, too: `api_key:AIza…`.
+                    if let Some(project) = consumer.strip_prefix("projects/") {
+                        status.project = Some(project.to_owned());
+                    }
                 }
+                named = metadata.violation().or(named);
+            }
+            if status.help.is_none() {
+                let links = detail.links.unwrap_or_default();
+                status.help = links.into_iter().find_map(|link| owned(link.url));
             }
             if let Some(delay) = detail.retry_delay {
                 status.retry_after = seconds(&delay);
@@ -161,14 +212,13 @@ impl From<WireError<'_>> for ApiStatus {
                 status.violations.push(Violation {
                     quota_metric: owned(violation.quota_metric).unwrap_or_default(),
                     quota_id: owned(violation.quota_id).unwrap_or_default(),
-                    quota_value: match violation.quota_value {
-                        Some(QuotaValue::Number(value)) => Some(value),
-                        Some(QuotaValue::Text(text)) => text.parse().ok(),
-                        _ => None,
-                    },
+                    quota_value: violation.quota_value.and_then(QuotaValue::number),
                     model: owned(violation.quota_dimensions.and_then(|d| d.model)),
                 });
             }
+        }
+        if status.violations.is_empty() {
+            status.violations.extend(named);
         }
         if status.retry_after.is_none() {
             status.retry_after = delay_in(&status.message);

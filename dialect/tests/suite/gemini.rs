@@ -137,6 +137,7 @@ fn a_quota_error_in_full() {
     let status = ApiStatus::parse(QUOTA.as_bytes()).unwrap();
     assert_eq!((status.code, &*status.status), (429, "RESOURCE_EXHAUSTED"));
     assert_eq!(status.retry_after, Some(Duration::new(38, 922_534_355)));
+    assert_eq!(status.help.as_deref(), Some("u"));
     let [day, minute] = &status.violations[..] else {
         panic!("{:?}", status.violations)
     };
@@ -171,6 +172,27 @@ fn errors_of_other_kinds() {
     let zero =
         of(r#"{"error":{"code":429,"details":[{"violations":[{"quotaId":"q","quotaValue":0}]}]}}"#);
     assert_eq!(zero.unwrap().violations[0].quota_value, Some(0));
+
+    // A limit that only the metadata names, and one that is named better as well.
+    const NAMED: &str = r#"{"reason":"RATE_LIMIT_EXCEEDED","metadata":{"quota_limit":"q2",
+        "quota_limit_value":"15","quota_metric":"m","consumer":"projects/7"}}"#;
+    let named = of(&format!(
+        r#"{{"error":{{"code":429,"details":[{NAMED}]}}}}"#
+    ))
+    .unwrap();
+    assert_eq!(named.project.as_deref(), Some("7"));
+    let [only] = &named.violations[..] else {
+        panic!("{:?}", named.violations)
+    };
+    assert_eq!(
+        (&*only.quota_id, only.quota_value, &*only.quota_metric),
+        ("q2", Some(15), "m")
+    );
+    let better = format!(
+        r#"{{"error":{{"code":429,"details":[{NAMED},{{"violations":[{{"quotaId":"q"}}]}}]}}}}"#
+    );
+    let better = of(&better).unwrap().violations;
+    assert_eq!((better.len(), &*better[0].quota_id), (1, "q"));
 
     for (message, delay) in [
         ("Please retry in 5.2s.", Some(Duration::from_millis(5200))),

@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 
 /// Within which time refusals belong together.
 const TOGETHER_MS: Millis = 60_000;
-/// How many keys that worked must be refused together when no other is left.
+/// Keys of how many projects that worked must be refused together when no other is left: what Google
+/// has against one project, it has against all its keys.
 const LEAST: usize = 3;
-/// How many must be in a row, with nothing that went well in between, when others are left: more
+/// Of how many it must be in a row, with nothing that went well in between, when others are left: more
 /// than one person's keys that are taken away together.
 const LEAST_IN_A_ROW: usize = 20;
 /// How long nothing is tried then; doubled each time up to [`LONGEST_PAUSE_MS`].
@@ -87,12 +88,12 @@ impl Blame {
     }
 
     /// A key that worked was refused. When none is left, or many went one after the other, gives
-    /// those that are not to blame.
+    /// those that are not to blame. `projects` says to how many projects keys belong.
     pub(super) fn refused(
         &self,
         now: Millis,
-        key: i64,
-        reason: RejectReason,
+        (key, reason): (i64, RejectReason),
+        projects: impl FnOnce(&[i64]) -> usize,
         none_left: impl FnOnce() -> bool,
     ) -> Vec<i64> {
         let mut inner = self.inner.lock();
@@ -104,14 +105,14 @@ impl Blame {
             inner.since = now;
         }
         inner.refused.push(key);
-        let count = inner.refused.len();
+        let count = projects(&inner.refused);
         if count < LEAST || (count < LEAST_IN_A_ROW && !none_left()) {
             return Vec::new();
         }
         inner.pause = FIRST_PAUSE_MS;
         self.held_until.store(now + inner.pause, Ordering::Relaxed);
         tracing::error!(
-            keys = count,
+            projects = count,
             ?reason,
             "Google refuses one key after the other; none is blamed, and one is tried from time to time"
         );
@@ -128,7 +129,8 @@ mod tests {
         let blame = Blame::default();
         assert_eq!(blame.tries(0), Ok(()));
         for key in 0..3 {
-            let innocent = blame.refused(0, key, RejectReason::Invalid, || key == 2);
+            let refused = (key, RejectReason::Invalid);
+            let innocent = blame.refused(0, refused, <[i64]>::len, || key == 2);
             assert_eq!(innocent.len(), if key == 2 { 3 } else { 0 });
         }
         let until = blame.holds(0).unwrap();

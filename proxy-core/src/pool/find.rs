@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use contract::Millis;
-use contract::admin::Tier;
+use contract::admin::{CooldownReason, Tier};
 
 use super::lane::{Lane, Verdict, Want};
 use super::roster::{Key, Project};
 use super::slots::{LaneState, Place, Slot};
-use super::window::{Moment, Opening};
+use super::window::{Moment, NEVER, Opening};
 use super::{Occupied, Unavailable};
 
 /// How many projects that rest are passed over that would not do anyway; the next counts as one
@@ -72,6 +72,8 @@ impl LaneState {
         let roster = self.roster.clone();
         let mut soonest: Option<(Opening, u32)> = None;
         let (mut busy, mut kept, mut tried) = (false, false, false);
+        // The most tokens that any of those has a minute that it is too large for.
+        let mut too_large: Option<u64> = None;
         let mut spare = None;
         let mut out = Vec::new();
         let preferred = want.prefer.and_then(|prefer| {
@@ -123,6 +125,9 @@ impl LaneState {
                 Chosen::None if want.counted_as.is_some() && project.is_usable() => {}
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
+                _ if opening.until == NEVER => {
+                    too_large = too_large.max(slot.window.limits(at.now, &self.caps).tpm);
+                }
                 _ if !is_open => soonest = earlier(soonest, (opening, place)),
                 Chosen::Key(key) if first == Some(place) => {
                     spare = spare.or(Some((place, key)));
@@ -143,7 +148,8 @@ impl LaneState {
         if let Some(found) = spare {
             return Ok(found);
         }
-        let others_may = soonest.is_some() || tried || kept || want.counted_as.is_some();
+        let others_may =
+            soonest.is_some() || tried || kept || too_large.is_some() || want.counted_as.is_some();
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
         // What is in the heap is closed for all, and for this one the first that will do counts.
@@ -158,19 +164,30 @@ impl LaneState {
                 self.waking.pop();
                 continue;
             };
-            match slot.key_for(project, want, most_running, false) {
-                chosen @ (Chosen::Tried | Chosen::None) if passed.len() < MOST_PASSED => {
-                    tried |= matches!(chosen, Chosen::Tried);
-                    passed.extend(self.waking.pop());
+            let opening = slot.window.opening(at, &self.caps, want.tokens);
+            let is_too_large = opening.until == NEVER;
+            let chosen = slot.key_for(project, want, most_running, false);
+            let will_do = !matches!(chosen, Chosen::Tried | Chosen::None) && !is_too_large;
+            if !will_do && passed.len() < MOST_PASSED {
+                match chosen {
+                    Chosen::Tried => tried = true,
+                    Chosen::None => {}
+                    _ => too_large = too_large.max(slot.window.limits(at.now, &self.caps).tpm),
                 }
-                _ => {
-                    look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
-                    if let Some(opening) = self.opening(place, at, want.tokens) {
-                        soonest = earlier(soonest, (opening, place));
-                    }
-                    break;
-                }
+                passed.extend(self.waking.pop());
+                continue;
             }
+            look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
+            let opening = match is_too_large {
+                // Nobody knows what comes after it.
+                true => Opening {
+                    until,
+                    reason: CooldownReason::TokensPerMinute,
+                },
+                false => opening,
+            };
+            soonest = earlier(soonest, (opening, place));
+            break;
         }
         self.waking.extend(passed);
         let trial_until = self.trial_until();
@@ -188,6 +205,7 @@ impl LaneState {
                 opens: opens.map(|(opening, _)| opening),
             },
             Some((Opening { until, reason }, _)) => Unavailable::Resting { until, reason },
+            None if let Some(limit) = too_large => Unavailable::TooLarge { limit },
             None if tried => Unavailable::AllTried,
             None if roster.keys.iter().any(|key| key.is_usable()) => Unavailable::NoneAllowed,
             None => Unavailable::NoneUsable,
@@ -219,7 +237,8 @@ impl LaneState {
             return Err(Unavailable::NoneUsable);
         };
         let calls = key.is_busy(most_running).then_some(Occupied::Calls);
-        let opens = (until > at.now).then_some(Opening { until, reason });
+        let opens = (until > at.now && until != NEVER).then_some(Opening { until, reason });
+        let limit = slot.window.limits(at.now, &self.caps).tpm;
         match until > at.now {
             _ if !key.is_usable() => Err(Unavailable::NoneUsable),
             _ if !key.may_be_asked_for(want.model) => Err(Unavailable::NoneAllowed),
@@ -227,6 +246,9 @@ impl LaneState {
             _ if let Some(with) = slot.occupied(ticket).or(calls) => {
                 Err(Unavailable::Busy { with, opens })
             }
+            true if until == NEVER => Err(Unavailable::TooLarge {
+                limit: limit.unwrap_or_default(),
+            }),
             true => Err(Unavailable::Resting { until, reason }),
             false => Ok((place, key.clone())),
         }

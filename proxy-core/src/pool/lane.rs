@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::find::Closed;
 use super::lease::{LaneCall, Lease, Picked};
-use super::outcome::{ModelEffect, Outcome, WindowEffect};
+use super::outcome::{Limits, ModelEffect, Outcome, WindowEffect};
 use super::roster::Key;
 use super::slots::LaneState;
 use super::window::{Moment, Opening, Window};
@@ -30,8 +30,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long one call may take that sees whether something works again, before one more goes. A
 /// refusal comes within a second; an answer that is not streamed may take minutes.
 pub(super) const TRIAL_MS: Millis = 5_000;
-/// How long a project rests that met a limit of which Google said neither kind nor time.
-const UNEXPLAINED_REST_MS: Millis = 60_000;
+/// How long a project rests that met a limit of which Google did not say the time.
+const UNTOLD_REST_MS: Millis = 60_000;
+/// How long one rests that met a limit of which Google said neither kind nor time: at first, and at
+/// most. It may be a spending cap, which is there for the rest of the month.
+const UNEXPLAINED_RESTS_MS: (Millis, Millis) = (60_000, 60 * 60_000);
+/// How long one rests that Google refuses the model to: at first, and at most. A 403 has no code, so
+/// the first may be about the one request.
+const REFUSED_RESTS_MS: (Millis, Millis) = (60_000, 24 * 60 * 60_000);
 /// How long one rests at least: Google was seen to say 0 seconds.
 const LEAST_REST_MS: Millis = 1_000;
 
@@ -316,14 +322,10 @@ impl Lane {
                         slot.window.take_back(at, call.number, key);
                     }
                     settled.is_news = true;
-                    slot.window.refused(at, outcome, was_today);
+                    slot.window.refused(at, outcome, (call.tokens, was_today));
                 }
             }
-            if let Outcome::PromptTooLarge { limit } = outcome {
-                settled.is_news = true;
-                slot.window
-                    .learn(at, super::window::Measure::TokensPerMinute, limit);
-            }
+            slot.went(at.now, consequence.egress);
             if settled.is_news {
                 state.learned(place, before, at);
             }
@@ -436,33 +438,54 @@ impl Trouble {
 }
 
 impl Window {
-    /// Notes that Google has refused a request because of a limit. The longest wins: Google
-    /// sends a short `RetryInfo` with daily limits, too, and it is not true there. `was_today`:
-    /// it was sent since midnight.
-    fn refused(&mut self, at: Moment, outcome: Outcome, was_today: bool) {
-        let Outcome::Quota {
-            reason,
-            limits,
-            retry_after,
-        } = outcome
-        else {
-            return;
+    /// Notes that Google has refused a request of so many tokens because of a limit, or of what its
+    /// project is. The longest wins: Google sends a short `RetryInfo` with daily limits, too, and it
+    /// is not true there. `was_today`: it was sent since midnight.
+    fn refused(&mut self, at: Moment, outcome: Outcome, (tokens, was_today): (u64, bool)) {
+        let (reason, limits, retry_after) = match outcome {
+            Outcome::Quota {
+                reason,
+                limits,
+                retry_after,
+            } => (reason, limits, retry_after),
+            Outcome::PromptTooLarge { limit, retry_after } => {
+                if self.refused_prompt(at, tokens, limit) {
+                    return;
+                }
+                let reason = CooldownReason::TokensPerMinute;
+                (reason, Limits::default(), retry_after)
+            }
+            Outcome::ProjectRefused { lasting } => {
+                let reason = CooldownReason::ProjectRefused;
+                let until = at.now + super::window::TIER_REST_MS;
+                match lasting {
+                    true => self.rest(Opening { until, reason }),
+                    false => self.rest_longer_each_time(at.now, REFUSED_RESTS_MS, reason),
+                }
+                return;
+            }
+            _ => return,
         };
         for (measure, value) in limits.told() {
             self.learn(at, measure, value);
         }
+        if reason == CooldownReason::Unexplained && retry_after.is_none() {
+            return self.rest_longer_each_time(at.now, UNEXPLAINED_RESTS_MS, reason);
+        }
         let asked = retry_after
-            .map_or(UNEXPLAINED_REST_MS, millis)
+            .map_or(UNTOLD_REST_MS, millis)
             .max(LEAST_REST_MS);
         let until = match reason {
             CooldownReason::PerDay if was_today && !at.is_young_day() => at.day_ends,
             // The day that is used up may be yesterday: the call is from then, or Google's day has
             // not begun yet. A trial will tell.
             CooldownReason::PerDay => {
-                let asked = asked.max(UNEXPLAINED_REST_MS);
+                let asked = asked.max(UNTOLD_REST_MS);
                 at.now.saturating_add(asked).min(at.day_ends)
             }
-            CooldownReason::NotInTier => at.now + super::window::TIER_REST_MS,
+            CooldownReason::NotInTier | CooldownReason::ProjectRefused => {
+                at.now + super::window::TIER_REST_MS
+            }
             CooldownReason::PerMinute
             | CooldownReason::TokensPerMinute
             | CooldownReason::Unexplained => at.now.saturating_add(asked),

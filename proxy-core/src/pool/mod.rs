@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use contract::Millis;
-use contract::admin::CooldownReason;
+use contract::admin::{CooldownReason, RejectReason};
 use dialect::gemini::COLLECTIONS;
 
 pub use dice::Dice;
@@ -179,6 +179,12 @@ pub enum Unavailable {
     },
     /// Every key was tried for this request already.
     AllTried,
+    /// Every usable key's project has fewer input tokens a minute than this one request: Google has
+    /// refused one of that size.
+    TooLarge {
+        /// The most that one of them has.
+        limit: u64,
+    },
 }
 
 /// What keeps those from a key that could be asked otherwise.
@@ -199,7 +205,11 @@ impl Unavailable {
     /// When that changes by itself: `None` never, `Some(None)` at a time that is not known.
     pub fn until(self) -> Option<Option<Millis>> {
         match self {
-            Self::NoKeys | Self::NoneUsable | Self::NoneAllowed | Self::AllTried => None,
+            Self::NoKeys
+            | Self::NoneUsable
+            | Self::NoneAllowed
+            | Self::AllTried
+            | Self::TooLarge { .. } => None,
             Self::Resting { until, .. } | Self::ModelBusy { until } | Self::Outage { until } => {
                 Some(Some(until))
             }
@@ -298,10 +308,28 @@ impl Pool {
         self.lane(want.lane()).choose_beside(want)
     }
 
+    /// Why a request that has met a limit, for this reason, has to wait, and until when; for one that
+    /// is not tried again.
+    pub fn opens(&self, want: &Want<'_>, reason: CooldownReason) -> Unavailable {
+        match self.pick(want) {
+            Err(why) => why,
+            // It goes back unused.
+            Ok(_) => Unavailable::Resting {
+                until: self.shared.clock.now(),
+                reason,
+            },
+        }
+    }
+
     /// Gives what has opened for a model since to those that wait; for who keeps the time
     /// himself. Gives when to call again, if anybody waits on.
     pub fn serve(&self, model: &str) -> Option<Millis> {
         self.lane(model).serve_now()
+    }
+
+    /// Whether Google refuses all keys at once, as far as is known.
+    pub fn is_outage(&self) -> bool {
+        self.shared.blame.is_outage()
     }
 
     /// Whether any project is paid for.
@@ -364,12 +392,14 @@ impl Pool {
             self.belongs_to(key, project);
         }
         // Before those that wait are given what this makes free.
-        let is_news = self.judge(key, outcome);
+        let is_news = self.judge(key, outcome, lease.call.is_none());
         let settled = match &lease.call {
             Some(call) => call.lane.settle(lease, outcome, first),
             None => Settled::default(),
         };
-        let is_news = is_news || settled.is_news;
+        // A check has no window to keep it in, but what it was told is what the user wants to know.
+        let is_told = matches!(outcome, Outcome::ProjectRefused { .. });
+        let is_news = is_news || settled.is_news || is_told;
         if let Some(said) = said.filter(|_| is_news && outcome != Outcome::Answered) {
             key.knowledge.lock().last_error = Some(said.to_owned());
         }
@@ -389,8 +419,9 @@ impl Pool {
         settled
     }
 
-    /// Applies what an outcome says of the key itself; true when that is to be kept.
-    fn judge(&self, key: &Arc<Key>, outcome: Outcome) -> bool {
+    /// Applies what an outcome says of the key itself; true when that is to be kept. What a check
+    /// says is about its key, whatever happens to others.
+    fn judge(&self, key: &Arc<Key>, outcome: Outcome, is_check: bool) -> bool {
         match outcome.consequence().key {
             KeyEffect::None => false,
             KeyEffect::Good => {
@@ -406,13 +437,17 @@ impl Pool {
             KeyEffect::Reject(_) if self.shared.roster.load().has_other(key) => false,
             KeyEffect::Reject(reason) => {
                 let now = self.shared.clock.now();
-                if !self.shared.blame.prolong(now) {
+                // Google has found that one in public: no outage says so.
+                let is_certain = is_check || reason == RejectReason::Leaked;
+                if is_certain || !self.shared.blame.prolong(now) {
                     let worked = key.knowledge.lock().health == Health::Ready;
                     key.learn(|known| known.health = known.health.after(KeyEvent::Refused(reason)));
-                    if worked {
-                        let keys = &self.shared.roster.load().keys;
-                        let none_left = || !keys.iter().any(|key| key.is_usable());
-                        let innocent = self.shared.blame.refused(now, key.id, reason, none_left);
+                    if worked && !is_certain {
+                        let roster = self.shared.roster.load();
+                        let none_left = || !roster.keys.iter().any(|key| key.is_usable());
+                        let projects = |keys: &[i64]| roster.count_projects(keys);
+                        let refused = (key.id, reason);
+                        let innocent = self.shared.blame.refused(now, refused, projects, none_left);
                         self.acquit(&innocent);
                     }
                 }

@@ -26,15 +26,25 @@ pub enum Outcome {
         /// How long Google asks to wait, where it says so.
         retry_after: Option<Duration>,
     },
-    /// 429 because this one request has more tokens than a whole minute allows.
+    /// 429 because this one request has more tokens than a whole minute allows its project.
+    /// Another's may allow more.
     PromptTooLarge {
         /// How many tokens a minute allows.
         limit: u64,
+        /// How long Google asks to wait, where it says so.
+        retry_after: Option<Duration>,
     },
     /// The credential itself is refused.
     KeyRefused(RejectReason),
-    /// 403 about something that this key's project may not use; another's may.
+    /// 403 about something that this key's project may not use, e.g. a file; another's may.
     Forbidden,
+    /// Google refuses the model to this key's project, whatever is asked of it, and perhaps to no
+    /// other's.
+    ProjectRefused {
+        /// Google says why, and it does not end by itself: billing, country, a model that is closed
+        /// to new users.
+        lasting: bool,
+    },
     /// Google does not serve the country this request left from.
     LocationRefused,
     /// 500, 503, 504, or a 429 that names no limit: the model is overloaded or broken for
@@ -43,8 +53,15 @@ pub enum Outcome {
     /// It did not leave: as many calls were under way by its way out as may be, for as long as it
     /// could wait.
     NoTurn,
-    /// No connection, or it broke before any content.
+    /// No connection was made, so Google has seen nothing.
+    Unconnected,
+    /// The connection broke after the request had begun to leave, and before any content.
     Unreachable,
+    /// What answered is not Google: a firewall, a captive portal, or the page by which Google turns
+    /// an address away.
+    NotGoogle,
+    /// 2xx with something that cannot be read, or is too large to.
+    Unreadable,
     /// The request was sent, and nothing came for as long as the settings allow.
     TooSlow,
     /// It was broken off here, because another attempt that ran beside it was faster.
@@ -112,7 +129,7 @@ pub enum WindowEffect {
     Spent,
     /// Google refused the request before it was counted.
     TakenBack,
-    /// A limit was met: nothing is sent until it is over.
+    /// A limit was met: nothing is sent, or nothing of that size, until it is over.
     Rest,
 }
 
@@ -155,7 +172,7 @@ pub enum Retry {
 
 impl Outcome {
     /// What all of them are called in metrics and traces.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 17] = [
         "answered",
         "empty",
         "client_fault",
@@ -169,6 +186,10 @@ impl Outcome {
         "too_slow",
         "cancelled",
         "no_turn",
+        "project_refused",
+        "unconnected",
+        "not_google",
+        "unreadable",
     ];
 
     /// What it is called in metrics and traces: one of [`Outcome::NAMES`].
@@ -187,6 +208,10 @@ impl Outcome {
             Self::TooSlow => 10,
             Self::Cancelled => 11,
             Self::NoTurn => 12,
+            Self::ProjectRefused { .. } => 13,
+            Self::Unconnected => 14,
+            Self::NotGoogle => 15,
+            Self::Unreadable => 16,
         };
         Self::NAMES[at]
     }
@@ -204,13 +229,18 @@ impl Outcome {
             Self::Empty                 => (Key::None,           Window::Spent,     Model::None,    Way::Good,  Again::AnyKey,   true),
             Self::ClientFault           => (Key::None,           Window::TakenBack, Model::None,    Way::Good,  Again::No,       true),
             Self::Quota { .. }          => (Key::Good,           Window::Rest,      Model::None,    Way::Good,  Again::OtherKey, false),
-            Self::PromptTooLarge { .. } => (Key::Good,           Window::TakenBack, Model::None,    Way::Good,  Again::No,       true),
+            Self::PromptTooLarge { .. } => (Key::Good,           Window::Rest,      Model::None,    Way::Good,  Again::OtherKey, false),
             Self::KeyRefused(reason)    => (Key::Reject(reason), Window::TakenBack, Model::None,    Way::Good,  Again::OtherKey, false),
             Self::Forbidden             => (Key::None,           Window::TakenBack, Model::None,    Way::Good,  Again::OtherKey, true),
+            Self::ProjectRefused { .. } => (Key::None,           Window::Rest,      Model::None,    Way::Good,  Again::OtherKey, false),
             Self::LocationRefused       => (Key::None,           Window::TakenBack, Model::None,    Way::Blame, Again::OtherWay, true),
             Self::Overloaded            => (Key::None,           Window::TakenBack, Model::BackOff, Way::Good,  Again::AnyKey,   true),
             Self::NoTurn                => (Key::None,           Window::TakenBack, Model::None,    Way::Full,  Again::OtherWay, true),
+            Self::NotGoogle             => (Key::None,           Window::TakenBack, Model::None,    Way::Blame, Again::OtherWay, true),
+            Self::Unconnected           => (Key::None,           Window::TakenBack, Model::None,    Way::Blame, Again::AnyKey,   true),
+            // From here on, Google may have counted the request.
             Self::Unreachable           => (Key::None,           Window::Spent,     Model::None,    Way::Blame, Again::AnyKey,   true),
+            Self::Unreadable            => (Key::None,           Window::Spent,     Model::None,    Way::Good,  Again::AnyKey,   true),
             // Google may have computed the answer, and counted it.
             Self::TooSlow               => (Key::None,           Window::Spent,     Model::None,    Way::None,  Again::No,       true),
             // So may it have here, and that it was slower says nothing about anybody.

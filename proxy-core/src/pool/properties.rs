@@ -38,6 +38,11 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::ClientFault),
         1 => Just(Outcome::TooSlow),
         1 => Just(Outcome::Cancelled),
+        1 => Just(Outcome::Unconnected),
+        1 => any::<bool>().prop_map(|lasting| Outcome::ProjectRefused { lasting }),
+        1 => (100..1_000_u64).prop_map(|limit| {
+            Outcome::PromptTooLarge { limit, retry_after: None }
+        }),
         1 => (1..5_u32, 0..40_u64).prop_map(move |(value, seconds)| {
             over(CooldownReason::PerMinute, limits(Some(value), None, None), seconds)
         }),
@@ -75,6 +80,12 @@ struct Book {
 impl Book {
     /// Learns from the end of a call that was sent then.
     fn learn(&mut self, sent_at: Millis, now: Millis, outcome: Outcome) {
+        if let Outcome::PromptTooLarge { limit, .. } = outcome {
+            self.tpm = Some((limit, now));
+        }
+        if let Outcome::ProjectRefused { .. } = outcome {
+            self.rests_until = self.rests_until.max(now + 60_000);
+        }
         let Outcome::Quota {
             reason,
             limits,

@@ -283,6 +283,16 @@ impl Roster {
         self.key(key.id).is_some_and(|now| !now.is(key))
     }
 
+    /// How many projects these keys belong to. One that is gone counts as a project of its own.
+    pub(super) fn count_projects(&self, keys: &[i64]) -> usize {
+        let (known, gone): (Vec<_>, Vec<_>) = keys
+            .iter()
+            .map(|id| self.project_of(*id))
+            .partition(Option::is_some);
+        let known: HashSet<_> = known.into_iter().collect();
+        known.len() + gone.len()
+    }
+
     /// Which of `projects` this very key belongs to.
     pub(super) fn project_with(&self, key: &Key) -> Option<u32> {
         self.project_of(key.id).filter(|_| self.has(key))

@@ -9,6 +9,7 @@ use contract::admin::Tier;
 
 use super::hints::Hints;
 use super::lane::{Lane, Trial, Trouble};
+use super::outcome::EgressEffect;
 use super::roster::Roster;
 use super::wait::Waiter;
 use super::window::{Caps, Moment, Opening, SavedWindow, Used, Window};
@@ -16,6 +17,9 @@ use super::{Occupied, Strategy};
 
 /// What a turn is divided by a weight of.
 const STRIDE: u64 = 1 << 20;
+/// How long a project is asked after all others when a call with it failed on its way: at first, and
+/// at most.
+const ASKED_LAST_MS: (Millis, Millis) = (10_000, 5 * 60_000);
 /// What a project counts as that has an unknown number of requests left today: hundreds.
 const PLENTY: u32 = 8;
 
@@ -32,6 +36,8 @@ pub(super) struct LaneState {
     pub(super) ready: BTreeSet<(Order, u32)>,
     /// Those that cannot, by when they can; also entries that hold no more.
     pub(super) waking: BinaryHeap<Reverse<(Millis, u32)>>,
+    /// Those that are asked last, by until when; also entries that hold no more.
+    failing: BTreeSet<(Millis, u32)>,
     pub(super) hints: Hints,
     /// The day for which `hints` were counted last.
     day_ends: Millis,
@@ -45,13 +51,14 @@ pub(super) struct LaneState {
     pub(super) is_listed: bool,
 }
 
-/// The free ones first, then those that have much left today, then by turn.
+/// Those last with which calls fail on their way; of the others the free ones first, then those
+/// that have much left today, then by turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Order(u8, Reverse<u32>, u64);
+pub(super) struct Order(bool, u8, Reverse<u32>, u64);
 
 impl Order {
     pub(super) fn is_paid(self) -> bool {
-        self.0 > 0
+        self.1 > 0
     }
 }
 
@@ -65,6 +72,8 @@ pub(super) struct Slot {
     trial: Option<Trial>,
     /// Calls that are under way.
     running: u64,
+    /// How many calls in a row failed on their way to Google, and until when it is asked last for it.
+    failed: (u32, Millis),
     /// The ticket of the one for whom it is kept free.
     pub(super) reserved: Option<u64>,
     pub(super) next_key: usize,
@@ -94,6 +103,7 @@ impl LaneState {
     pub(super) fn put_all(&mut self, at: Moment) {
         self.ready.clear();
         self.waking.clear();
+        self.failing.clear();
         let places = (0..).zip(&self.slots);
         let mut trials: Vec<(u32, Trial)> = places
             .filter_map(|(place, slot)| Some((place, slot.trial?)))
@@ -136,6 +146,12 @@ impl LaneState {
                 slot.trial = None;
                 self.put(place, at);
             }
+        }
+        while let Some((until, place)) = self.failing.first().copied()
+            && until <= at.now
+        {
+            self.failing.pop_first();
+            self.put(place, at);
         }
         while let Some(Reverse((until, place))) = self.waking.peek().copied() {
             let holds = self.is_waking(place, until);
@@ -190,10 +206,15 @@ impl LaneState {
             Strategy::Weighted => (0, slot.turn),
         };
         let tier = u8::from(project.tier == Tier::Paid);
+        let (_, asked_last_until) = slot.failed;
+        let fails = asked_last_until > at.now;
+        if fails {
+            self.failing.insert((asked_last_until, place));
+        }
         slot.place = match slot.trial.is_some() {
             true => Place::Out,
             false if opening.until > at.now => Place::Waking(opening.until),
-            false => Place::Ready(Order(tier, Reverse(plenty), turn)),
+            false => Place::Ready(Order(fails, tier, Reverse(plenty), turn)),
         };
         if slot.place == before {
             return;
@@ -288,6 +309,7 @@ impl LaneState {
         };
         let before = slot.window.told(at.now);
         slot.window.forgive();
+        slot.failed = Default::default();
         if limits {
             slot.window.doubt_met_limits(at);
         }
@@ -348,6 +370,21 @@ impl Slot {
         if !self.used.contains(&key) {
             self.used.push(key);
         }
+    }
+
+    /// Notes how a call ended, for the way that it took.
+    pub(super) fn went(&mut self, now: Millis, egress: EgressEffect) {
+        let (count, until) = self.failed;
+        self.failed = match egress {
+            EgressEffect::Good => Default::default(),
+            // What was under way together failed once.
+            EgressEffect::Blame if until <= now => {
+                let (first, longest) = ASKED_LAST_MS;
+                let pause = first.saturating_mul(1 << count.min(30)).min(longest);
+                (count.saturating_add(1), now.saturating_add(pause))
+            }
+            EgressEffect::Blame | EgressEffect::Full | EgressEffect::None => self.failed,
+        };
     }
 
     pub(super) fn is_on_trial(&self) -> bool {

@@ -22,6 +22,8 @@ const MARGIN_MS: Millis = 250;
 const LIMIT_KEPT_MS: Millis = 7 * 24 * 60 * 60 * 1_000;
 /// How long nothing is asked for that has a limit of nothing.
 pub(super) const TIER_REST_MS: Millis = 24 * 60 * 60 * 1_000;
+/// What a prompt opens that is too large for its project: that does not change by itself.
+pub(super) const NEVER: Millis = Millis::MAX;
 /// How many requests of the last minute are told apart; beyond it they are counted together.
 const MOST_SENT: usize = 4_096;
 
@@ -79,6 +81,9 @@ pub struct Learned {
     /// Requests a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpd: Option<Limit>,
+    /// The size from which on a prompt, as it is estimated here, was more than a minute's tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Limit>,
 }
 
 /// Until when nothing is sent, and why.
@@ -113,6 +118,8 @@ pub struct Window {
     rest: Option<Opening>,
     /// Nothing went well since the last rest: the next request is a trial.
     unproven: bool,
+    /// How many rests whose length Google did not say came in a row.
+    refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,6 +153,17 @@ pub struct SavedWindow {
     pub rest: Option<Opening>,
     /// Nothing went well since the last rest.
     pub unproven: bool,
+    /// How many rests whose length Google did not say came in a row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refusals: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What is used and what is allowed, to show.
@@ -164,7 +182,7 @@ pub struct Used {
 impl Window {
     /// When a request of so many tokens may be sent: now, or later for that reason. One that
     /// is larger than a whole minute's tokens fits when nothing else was sent, because its
-    /// size is only an estimate.
+    /// size is only an estimate; once Google has refused one of that size, [`NEVER`].
     pub fn opening(&mut self, at: Moment, caps: &Caps, tokens: u64) -> Opening {
         self.forget(at);
         let limits = self.limits(at.now, caps);
@@ -193,6 +211,10 @@ impl Window {
             shut(leaves, CooldownReason::PerMinute);
         }
         if let Some(limit) = limits.tpm {
+            let refused = believed(self.learned.prompt, at.now);
+            if tokens > limit && refused.is_some_and(|size| tokens >= size) {
+                shut(NEVER, CooldownReason::TokensPerMinute);
+            }
             let surplus = (self.tokens + tokens.min(limit)).saturating_sub(limit);
             let leaves = self.left_by(|sent| sent.tokens, surplus);
             shut(leaves, CooldownReason::TokensPerMinute);
@@ -295,6 +317,41 @@ impl Window {
         }
     }
 
+    /// Notes that Google has refused a prompt of so many tokens, by the estimate here, because a
+    /// minute allows only `limit`. Whether that is for its size alone: when much else was sent in
+    /// the last minute and the estimate is close, it may have been for all of it.
+    pub fn refused_prompt(&mut self, at: Moment, tokens: u64, limit: u64) -> bool {
+        self.forget(at);
+        self.learn(at, Measure::TokensPerMinute, limit);
+        let is_alone = self.tokens == 0 || tokens > limit.saturating_add(limit / 5);
+        if is_alone {
+            let known = believed(self.learned.prompt, at.now);
+            self.learned.prompt = Some(Limit {
+                value: known.map_or(tokens, |known| known.min(tokens)),
+                learned_at: at.now,
+            });
+        }
+        is_alone
+    }
+
+    /// Sends nothing for a time that Google did not say: `first`, and twice as long each time it
+    /// refuses again, up to `longest`.
+    pub fn rest_longer_each_time(
+        &mut self,
+        now: Millis,
+        (first, longest): (Millis, Millis),
+        reason: CooldownReason,
+    ) {
+        // What was under way together is one refusal.
+        if self.rest.is_none_or(|rest| rest.until <= now) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let doubled = 1 << self.refusals.saturating_sub(1).min(30);
+        let pause = first.saturating_mul(doubled).min(longest);
+        let until = now.saturating_add(pause);
+        self.rest(Opening { until, reason });
+    }
+
     /// Sends nothing until then, and after that one request to see.
     pub fn rest(&mut self, rest: Opening) {
         if self.rest.is_none_or(|before| before.until < rest.until) {
@@ -308,6 +365,7 @@ impl Window {
         if self.rest.is_none_or(|rest| rest.until <= now) {
             self.rest = None;
             self.unproven = false;
+            self.refusals = 0;
         }
     }
 
@@ -321,6 +379,7 @@ impl Window {
     pub fn forgive(&mut self) {
         self.rest = None;
         self.unproven = false;
+        self.refusals = 0;
     }
 
     /// Forgets the limits that Google told and that are met now, because somebody wants to know
@@ -344,6 +403,7 @@ impl Window {
         self.forget(at);
         self.sent.is_empty()
             && self.today == 0
+            && self.refusals == 0
             && self.rest.is_none_or(|rest| rest.until <= at.now)
             && self.limits(at.now, &Caps::default()) == Caps::default()
     }
@@ -408,11 +468,13 @@ impl Window {
             rpm: newer(self.learned.rpm, other.learned.rpm),
             tpm: newer(self.learned.tpm, other.learned.tpm),
             rpd: newer(self.learned.rpd, other.learned.rpd),
+            prompt: newer(self.learned.prompt, other.learned.prompt),
         };
         if let Some(rest) = other.rest {
             self.rest(rest);
         }
         self.unproven |= other.unproven;
+        self.refusals = self.refusals.max(other.refusals);
     }
 
     /// Calls each key as `now` says.
@@ -472,6 +534,7 @@ impl Window {
             },
             rest: self.rest.filter(|_| is_first),
             unproven: self.unproven && is_first,
+            refusals: if is_first { self.refusals } else { 0 },
         })
     }
 
@@ -492,6 +555,7 @@ impl Window {
             learned: saved.learned,
             rest: saved.rest,
             unproven: saved.unproven,
+            refusals: saved.refusals,
             ..Self::default()
         };
         window.add_up();
@@ -527,11 +591,7 @@ impl Window {
 
     /// The limits in force: the user's, else what Google has told lately.
     pub fn limits(&self, now: Millis, caps: &Caps) -> Caps {
-        let told = |limit: Option<Limit>| {
-            limit
-                .filter(|limit| now.saturating_sub(limit.learned_at) < LIMIT_KEPT_MS)
-                .map(|limit| limit.value)
-        };
+        let told = |limit: Option<Limit>| believed(limit, now);
         Caps {
             rpm: caps.rpm.or_else(|| told(self.learned.rpm)),
             tpm: caps.tpm.or_else(|| told(self.learned.tpm)),
@@ -568,4 +628,11 @@ impl Window {
             .filter(|_| surplus > 0)
             .map_or(0, |sent| sent.at + MINUTE_MS + MARGIN_MS)
     }
+}
+
+/// What Google has told lately.
+fn believed(limit: Option<Limit>, now: Millis) -> Option<u64> {
+    limit
+        .filter(|limit| now.saturating_sub(limit.learned_at) < LIMIT_KEPT_MS)
+        .map(|limit| limit.value)
 }

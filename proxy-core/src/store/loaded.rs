@@ -103,6 +103,14 @@ impl Store {
         Ok(loaded)
     }
 
+    /// What the user calls a key, as it was read last; `None` without a label.
+    pub(crate) fn label_of(&self, id: i64) -> Option<String> {
+        let last = self.inner.last.load();
+        let keys = last.as_ref().map(|last| &last.keys)?;
+        let label = &keys.iter().find(|key| key.id == id)?.label;
+        (!label.is_empty()).then(|| label.clone())
+    }
+
     /// What there is without the database: what was read last, else the snapshot; and the
     /// environment, which decides about its own keys and tokens.
     pub fn load_offline(&self, keys: &[Secret], tokens: &[Secret]) -> Arc<Loaded> {

@@ -276,6 +276,23 @@ impl Problem {
                      what is wrong on the way; often a proxy is needed."
                 ),
             ),
+            Failure::NotGoogle(why) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                format!(
+                    "Google cannot be reached: {why}, but something on the way there, or Google's \
+                     page for addresses that it takes for a robot's. Check the proxy and the network \
+                     (a log-in page, a firewall), then ask again."
+                ),
+            ),
+            Failure::Unreadable(why) => {
+                Self::new(StatusCode::BAD_GATEWAY, format!("{why}. Please ask again."))
+            }
+            Failure::Unable => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Keys of Vertex AI's express mode cannot do this (they list no models, for one); add \
+                 a key of the Gemini API on the Keys page of Gemini Balance, or name a model and ask \
+                 it.",
+            ),
         }
     }
 
@@ -345,6 +362,25 @@ impl Problem {
                  for what Google says."
                     .to_owned(),
             ),
+            Unavailable::TooLarge { limit } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "The prompt has more than {limit} tokens, the most that Google takes in a minute \
+                     from the project of any Gemini key here{of_model}. Waiting does not help: send \
+                     less, or add a key whose project has a higher limit."
+                ),
+            ),
+            Unavailable::Resting {
+                reason: CooldownReason::ProjectRefused,
+                ..
+            } => (
+                StatusCode::FORBIDDEN,
+                format!(
+                    "Google refuses the projects of the Gemini keys here{of_model}. See the Keys page \
+                     of Gemini Balance for what it says of each; when that is mended, the keys' \
+                     cooldowns can be cleared there."
+                ),
+            ),
             Unavailable::Resting { until, reason } => {
                 let which = used_up(reason);
                 let wait = wait_until(until, core);
@@ -361,7 +397,11 @@ impl Problem {
         if status == StatusCode::TOO_MANY_REQUESTS {
             problem.code = Some("rate_limit_exceeded".into());
         }
-        problem.retry_after = why.until().map(|_| {
+        if let Unavailable::TooLarge { .. } = why {
+            problem.code = Some("context_length_exceeded".into());
+        }
+        let may_pass = why.until().filter(|_| status != StatusCode::FORBIDDEN);
+        problem.retry_after = may_pass.map(|_| {
             let at = why.retry_at();
             at.map_or(Duration::from_secs(1), |at| wait_until(at, core))
         });
@@ -451,6 +491,7 @@ fn used_up(reason: CooldownReason) -> &'static str {
             "has used up its requests of today (days begin at midnight Pacific time)"
         }
         CooldownReason::NotInTier => "has no quota for this model at all",
+        CooldownReason::ProjectRefused => "is of a project that Google refuses this model",
         CooldownReason::Unexplained => "was told by Google to slow down",
     }
 }

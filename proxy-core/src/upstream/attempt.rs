@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use reqwest::Url;
 use vault::Secret;
 
-use super::failure::{Failure, Setback, by_route, lost, refused};
+use super::failure::{Setback, by_route, lost, refused};
 use super::timely::Timely;
 use super::{Answer, Call, Expect, HOP_HEADER, NextHop, Raw, Upstream, Whole, live, stream};
 use crate::Core;
@@ -123,9 +123,9 @@ impl Upstream {
         }
         match &result {
             Ok(_) => core.egress.noted(&route, now, Ok(())),
-            // The remote's way to Google is not ours.
+            // The remote's way to Google is not ours, and its host's pages are no portal's.
             Err(Setback {
-                outcome: Outcome::LocationRefused,
+                outcome: Outcome::LocationRefused | Outcome::NotGoogle,
                 ..
             }) if matches!(way, Way::Through(_)) => {}
             Err(setback) => match setback.outcome.consequence().egress {
@@ -169,7 +169,11 @@ impl Upstream {
         let body = Timely::new(body, &core.clock, settings.timeout);
         if !head.status.is_success() {
             let body = read_up_to(body, ERROR_BODY_LIMIT).await.unwrap_or_default();
-            return Err(refused(head.status, way.scrub(settings, body)));
+            let setback = refused(head.status, way.scrub(settings, body));
+            return Err(by_route(setback, route));
+        }
+        if call.expect != Expect::Raw && is_page(&head.headers) {
+            return Err(by_route(Setback::not_google(head.status), route));
         }
         match call.expect {
             Expect::Stream => stream::open(body, (way, settings), trace)
@@ -291,6 +295,12 @@ pub(super) fn address(base: &str, path: &str, query: &str) -> String {
     address
 }
 
+/// Whether an answer is a page for people, which Google's API has none of: a captive portal's.
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
 /// Whether an answer is worth giving to the client. A blocked prompt and a model that ran
 /// into a limit are answers, and would be the same with another key; silence is not.
 pub(super) fn answers(peek: &Peek) -> bool {
@@ -325,12 +335,8 @@ async fn read_up_to(mut body: Timely, limit: usize) -> Result<Bytes, Setback> {
     whole.extend_from_slice(&second);
     while let Some(more) = next_piece(&mut body).await? {
         if whole.len() + more.len() > limit {
-            return Err(Setback {
-                outcome: Outcome::Unreachable,
-                failure: Failure::Unreachable(format!(
-                    "Google's answer is larger than {limit} bytes"
-                )),
-            });
+            let why = format!("Google's answer is larger than {limit} bytes");
+            return Err(Setback::unreadable(why));
         }
         whole.extend_from_slice(&more);
     }

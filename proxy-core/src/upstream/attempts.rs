@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use contract::Millis;
+use contract::admin::CooldownReason;
 use http::Method;
 
-use super::failure::{Failure, Setback};
+use super::failure::{Failure, Setback, is_limit};
 use super::hedge::{Bounds, Failed};
-use super::{Answer, At, Call, Expect, Upstream, conversation, express, hop};
+use super::{Answer, At, Call, Expect, Upstream, conversation, hop};
 use crate::Core;
 use crate::egress::{Egress, Route};
 use crate::pool::{
@@ -29,6 +30,8 @@ struct Terms<'a> {
     settings: &'a Arc<Settings>,
     /// How long one is waited for.
     patience: Duration,
+    /// When the answer must have begun.
+    deadline: Millis,
 }
 
 impl Upstream {
@@ -46,13 +49,24 @@ impl Upstream {
         // One set of settings for all attempts; a change holds for the next request.
         let settings = Guard::into_inner(core.settings());
         let patience = trace.patience(settings.patience);
+        let deadline = match settings.deadline {
+            Duration::ZERO => Millis::MAX,
+            // What a client sends in pieces takes its time, and is answered when it is there.
+            most if matches!(call.expect, Expect::Anything | Expect::Raw) => {
+                later(core.clock.now(), most)
+            }
+            most => later(core.clock.now(), most.saturating_sub(trace.elapsed())),
+        };
         if let Some(hop) = core
             .next_hop()
             .filter(|_| call.at == At::Any && !trace.came_through())
         {
+            let left = time_until(deadline, core.clock.now());
             let through = Box::pin(hop::call(self, core, &hop, (call, &settings), trace));
-            if let Some(ended) = through.await {
-                return ended;
+            match core.clock.within(left, through).await {
+                Some(Some(ended)) => return ended,
+                Some(None) => {}
+                None => return Err(Setback::overdue().failure),
             }
         }
         let chain = match call.expect {
@@ -77,6 +91,7 @@ impl Upstream {
             let terms = Terms {
                 settings: &settings,
                 patience: Duration::ZERO,
+                deadline,
             };
             let ended = Box::pin(self.with_keys(core, &asked, terms, trace)).await;
             if !matches!(ended, Err(Failure::NoKey { .. })) {
@@ -94,6 +109,7 @@ impl Upstream {
         let terms = Terms {
             settings: &settings,
             patience,
+            deadline,
         };
         Box::pin(self.with_keys(core, &asked, terms, trace)).await
     }
@@ -106,15 +122,10 @@ impl Upstream {
         terms: Terms<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, Failure> {
-        let settings = terms.settings;
+        let (settings, deadline) = (terms.settings, terms.deadline);
         // An earlier call of the same request keeps nothing from this one.
         trace.call_is_over();
-        let started = core.clock.now();
-        let deadline = match settings.deadline {
-            Duration::ZERO => Millis::MAX,
-            deadline => later(started, deadline),
-        };
-        let wait_until = later(started, terms.patience).min(deadline);
+        let wait_until = later(core.clock.now(), terms.patience).min(deadline);
         let tokens = tokens::estimate(&call.body);
         let is_paid = core.pool.is_paid();
         let conversation = conversation::of(call, trace, &settings.affinity, is_paid);
@@ -134,21 +145,24 @@ impl Upstream {
             At::Only(key) => Some(key),
             At::Any | At::Here | At::Rather(_) => None,
         };
+        let any = Want {
+            only,
+            counted_as: call.counted_as,
+            ..Want::any(call.model, tokens)
+        };
         let mut course = Course::new(core.express.unable(call));
         for tries in 0..MOST_TRIES {
             let want = Want {
                 never: &course.never,
                 rather_not: &course.rather_not,
                 prefer,
-                only,
                 judge: course.judge.as_ref(),
-                counted_as: call.counted_as,
-                ..Want::any(call.model, tokens)
+                ..any
             };
             let key = match core.pool.pick_by(&want, wait_until).await {
                 Ok(key) => key,
                 Err(Unavailable::AllTried) if course.last.is_none() => {
-                    return Err(express::unable_failure());
+                    return Err(Setback::unable().failure);
                 }
                 Err(why) => return Err(Failure::without_key(call, why, course.last)),
             };
@@ -182,16 +196,32 @@ impl Upstream {
                 }
                 pause = pause.max(failed.settled.pause);
                 let has_time = |pause| later(core.clock.now(), pause) < deadline;
-                if let Some(failure) = course.failed(settings, failed, has_time) {
-                    return Err(failure);
+                if let Some(setback) = course.failed(settings, failed, has_time) {
+                    return Err(ended(core, call, &any, setback));
                 }
             }
             tokio::time::sleep(pause).await;
         }
         Err(match course.last {
-            Some(setback) => setback.failure,
+            Some(setback) => ended(core, call, &any, setback),
             None => Failure::without_key(call, Unavailable::AllTried, None),
         })
+    }
+}
+
+/// What a call ends in after its last attempt. Of a limit, Google's own words say neither truly when
+/// it is over nor what other keys may.
+fn ended(core: &Core, call: &Call<'_>, any: &Want<'_>, setback: Setback) -> Failure {
+    let reason = match setback.outcome {
+        Outcome::Quota { reason, .. } => reason,
+        _ => CooldownReason::TokensPerMinute,
+    };
+    match is_limit(setback.outcome) {
+        true => Failure::NoKey {
+            why: core.pool.opens(any, reason),
+            model: call.model.into(),
+        },
+        false => setback.failure,
     }
 }
 
@@ -246,22 +276,25 @@ impl Course {
         }
     }
 
-    /// Notes an attempt that failed. Gives why the request has, when there is no sense in another
-    /// attempt, for which there must be time after the pause.
+    /// Notes an attempt that failed. Gives the one that the request ends with, when there is no sense
+    /// in another, for which there must be time after the pause.
     fn failed(
         &mut self,
         settings: &Arc<Settings>,
         failed: Failed,
         has_time: impl FnOnce(Duration) -> bool,
-    ) -> Option<Failure> {
+    ) -> Option<Setback> {
         let Failed {
             key,
-            setback,
+            mut setback,
             settled,
         } = failed;
         match setback.outcome {
-            Outcome::Unreachable if self.unreached.contains(&key.id()) => {}
-            Outcome::Unreachable => self.unreached.push(key.id()),
+            Outcome::Unconnected | Outcome::Unreachable => {
+                if !self.unreached.contains(&key.id()) {
+                    self.unreached.push(key.id());
+                }
+            }
             _ => self.unreached.clear(),
         }
         let consequence = setback.outcome.consequence();
@@ -270,7 +303,8 @@ impl Course {
             || self.counted >= settings.max_attempts
             || !has_time(settled.pause)
         {
-            return Some(setback.failure.with_keys(self.unreached.len()));
+            setback.failure = setback.failure.with_keys(self.unreached.len());
+            return Some(setback);
         }
         let has_no_turn = setback.outcome == Outcome::NoTurn;
         if matches!(consequence.egress, EgressEffect::Blame | EgressEffect::Full) {
@@ -279,7 +313,7 @@ impl Course {
             } else if consequence.retry == Retry::OtherWay {
                 // What came of a call that was made says more than that none could be made again.
                 let last = self.last.take().filter(|_| has_no_turn);
-                return Some(last.unwrap_or(setback).failure);
+                return Some(last.unwrap_or(setback));
             }
         }
         match consequence.retry {
@@ -317,6 +351,11 @@ impl FailedWays {
             _ => Verdict::May,
         })
     }
+}
+
+/// How long it is until then.
+fn time_until(then: Millis, now: Millis) -> Duration {
+    Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
 }
 
 /// The moment that much later.

@@ -41,7 +41,10 @@ impl Upstream {
         let (outcome, message) = match result {
             Ok(_) => (Outcome::Answered, String::new()),
             Err(_) if turned_out => (Outcome::Answered, String::new()),
-            Err(setback) => (setback.outcome, setback.failure.in_short()),
+            Err(setback) => {
+                let setback = setback.seen_with(&call, 0);
+                (setback.outcome, setback.failure.in_short())
+            }
         };
         core.metrics.attempted(outcome);
         if outcome == Outcome::Answered {
@@ -53,7 +56,9 @@ impl Upstream {
             ok: outcome == Outcome::Answered,
             answered: !matches!(
                 outcome,
-                Outcome::Unreachable
+                Outcome::Unconnected
+                    | Outcome::Unreachable
+                    | Outcome::NotGoogle
                     | Outcome::TooSlow
                     | Outcome::Overloaded
                     | Outcome::Quota { .. }

@@ -13,7 +13,7 @@ use dialect::gemini::{Express, embeddings, express};
 use http::{HeaderMap, Method};
 
 use super::attempt::Way;
-use super::failure::{Failure, Setback};
+use super::failure::Setback;
 use super::{Answer, At, Call, Expect, Upstream, Whole, json_headers};
 use crate::Core;
 use crate::pool::{Outcome, Picked, Pool};
@@ -114,10 +114,7 @@ impl Upstream {
                 tracing::info!(key = key.id(), "the key is one of Vertex AI's express mode");
                 core.found_express(key);
                 if core.express.unable(call).contains(&key.id()) {
-                    return Err(Setback {
-                        outcome: Outcome::Forbidden,
-                        failure: unable_failure(),
-                    });
+                    return Err(Setback::unable());
                 }
                 Box::pin(self.attempt_express(core, settings, call, key, trace)).await
             }
@@ -132,7 +129,7 @@ impl Upstream {
             // The key was let in; what is wrong is wrong with the call.
             Err(setback) => matches!(
                 setback.outcome,
-                Outcome::ClientFault | Outcome::Quota { .. }
+                Outcome::ClientFault | Outcome::Quota { .. } | Outcome::ProjectRefused { .. }
             ),
         }
     }
@@ -207,13 +204,6 @@ impl Upstream {
             body: body.into(),
         }))
     }
-}
-
-/// What a client is told when only keys are left that cannot do what it wants.
-pub(super) fn unable_failure() -> Failure {
-    let why = "Keys of Vertex AI's express mode cannot do this (they list no models, for one); add a \
-               key of the Gemini API, or name a model and ask it";
-    Failure::Unreachable(why.to_owned())
 }
 
 /// Whether the refusal is one that a key of express mode would get.

@@ -6,7 +6,7 @@ use contract::admin::CooldownReason;
 use dialect::gemini::ApiStatus;
 use http::StatusCode;
 
-use super::{Call, classify};
+use super::{At, Call, classify};
 use crate::egress::Route;
 use crate::pool::{Limits, Outcome, Unavailable};
 
@@ -20,7 +20,7 @@ pub enum Failure {
         /// Google's body, with the key scrubbed from it.
         body: Bytes,
         /// What the body says, where it says it in Google's way.
-        said: Option<ApiStatus>,
+        said: Option<Box<ApiStatus>>,
         /// Whether the failure lies with our keys rather than with the request.
         outcome: Outcome,
     },
@@ -37,6 +37,12 @@ pub enum Failure {
     NoTurn,
     /// No connection, or it broke.
     Unreachable(String),
+    /// Something else than Google answered.
+    NotGoogle(String),
+    /// Google's answer cannot be read.
+    Unreadable(String),
+    /// The keys that are left are of a kind that cannot do what is asked for.
+    Unable,
     /// No answer in time.
     TooSlow(String),
     /// The instance that calls go through does not serve.
@@ -49,35 +55,36 @@ pub(super) struct Setback {
     pub(super) failure: Failure,
 }
 
-/// How it is told that there was nobody to send a call to.
-const UNCONNECTED: &str = "no connection to Google";
-
 impl Setback {
     /// Whether Google may have done what was asked, though it has not said so.
     pub(super) fn may_be_done(&self) -> bool {
-        let Failure::Unreachable(why) = &self.failure else {
-            return false;
-        };
-        self.outcome == Outcome::Unreachable && !why.starts_with(UNCONNECTED)
+        matches!(self.outcome, Outcome::Unreachable | Outcome::Unreadable)
     }
 
-    /// The same, knowing how many tokens were sent: a limit of tokens that one request alone
-    /// exceeds is met with every key.
-    pub(super) fn seen_with(mut self, tokens: u64) -> Self {
-        if let Outcome::Quota {
-            reason: CooldownReason::TokensPerMinute,
-            limits: Limits {
-                tpm: Some(limit), ..
+    /// The same, knowing what was asked, with how many tokens: a limit of tokens that one request
+    /// alone exceeds is not met again by waiting, and a 403 is about the project where the request
+    /// names nothing that could be another's.
+    pub(super) fn seen_with(mut self, call: &Call<'_>, tokens: u64) -> Self {
+        self.outcome = match self.outcome {
+            Outcome::Quota {
+                reason: CooldownReason::TokensPerMinute,
+                limits: Limits {
+                    tpm: Some(limit), ..
+                },
+                retry_after,
+            } if tokens > u64::from(limit) => Outcome::PromptTooLarge {
+                limit: limit.into(),
+                retry_after,
             },
-            ..
-        } = self.outcome
-            && tokens > u64::from(limit)
-        {
-            let limit = limit.into();
-            self.outcome = Outcome::PromptTooLarge { limit };
-            if let Failure::Refused { outcome, .. } = &mut self.failure {
-                *outcome = self.outcome;
+            Outcome::Forbidden
+                if matches!(self.failure, Failure::Refused { .. }) && !names_a_thing(call) =>
+            {
+                Outcome::ProjectRefused { lasting: false }
             }
+            outcome => outcome,
+        };
+        if let Failure::Refused { outcome, .. } = &mut self.failure {
+            *outcome = self.outcome;
         }
         self
     }
@@ -114,17 +121,51 @@ impl Setback {
     }
 
     pub(super) fn malformed() -> Self {
+        Self::unreadable("Google's answer is not what its API says")
+    }
+
+    pub(super) fn unreadable(why: impl Into<String>) -> Self {
         Self {
-            outcome: Outcome::Unreachable,
-            failure: Failure::Unreachable("Google's answer is not what its API says".to_owned()),
+            outcome: Outcome::Unreadable,
+            failure: Failure::Unreadable(why.into()),
         }
     }
+
+    /// What answered with this status is not Google.
+    pub(super) fn not_google(status: StatusCode) -> Self {
+        let why = format!(
+            "what answered with status {} is not Google",
+            status.as_u16()
+        );
+        Self {
+            outcome: Outcome::NotGoogle,
+            failure: Failure::NotGoogle(why),
+        }
+    }
+
+    /// The keys are of a kind that cannot do this.
+    pub(super) fn unable() -> Self {
+        Self {
+            outcome: Outcome::Forbidden,
+            failure: Failure::Unable,
+        }
+    }
+}
+
+/// Whether a call is about something that may be another project's, or that somebody else may have
+/// closed: what one project keeps, or something by its address.
+fn names_a_thing(call: &Call<'_>) -> bool {
+    const ADDRESSED: [&[u8]; 2] = [b"fileUri", b"file_uri"];
+    matches!(call.at, At::Only(_))
+        || ADDRESSED
+            .iter()
+            .any(|name| memchr::memmem::find(&call.body, name).is_some())
 }
 
 impl Failure {
     /// The same for a call that is not made again, because it may be done.
     pub(super) fn may_be_done(mut self) -> Self {
-        if let Self::Unreachable(why) = &mut self {
+        if let Self::Unreachable(why) | Self::Unreadable(why) = &mut self {
             why.push_str(
                 "; Google may have done what was asked all the same, so look before you ask for \
                  it again",
@@ -133,14 +174,24 @@ impl Failure {
         self
     }
 
-    /// No key is left. After a limit was met the client needs to know when one is back; when all
-    /// keys are refused, that; after anything else, what that was.
+    /// No key is left. After a limit was met the client needs to know when one is back, which
+    /// Google's own words do not say; when all keys are refused, that; after anything else, what that
+    /// was.
     pub(super) fn without_key(call: &Call<'_>, why: Unavailable, last: Option<Setback>) -> Self {
+        use CooldownReason::{NotInTier, ProjectRefused};
+        let none_will_do = match why {
+            Unavailable::Busy { .. } => false,
+            Unavailable::Resting { reason, .. } => matches!(reason, NotInTier | ProjectRefused),
+            _ => true,
+        };
         match last {
             Some(setback)
                 if !matches!(why, Unavailable::Outage { .. })
-                    && (!matches!(setback.outcome, Outcome::Quota { .. })
-                        || !matches!(why, Unavailable::Resting { .. })) =>
+                    && match setback.outcome {
+                        outcome if is_limit(outcome) => false,
+                        Outcome::ProjectRefused { .. } => none_will_do,
+                        _ => true,
+                    } =>
             {
                 setback.failure
             }
@@ -177,20 +228,52 @@ impl Failure {
     /// One line for logs and for the key's last error.
     pub fn in_short(&self) -> String {
         match self {
-            Self::Refused { status, said, .. } => match said {
-                Some(said) => format!("{}: {}", status.as_u16(), said.message),
+            Self::Refused {
+                status,
+                said,
+                outcome,
+                ..
+            } => match said {
+                Some(said) => {
+                    let is_about_project = matches!(
+                        outcome,
+                        Outcome::ProjectRefused { .. } | Outcome::KeyRefused(_)
+                    );
+                    let help = said
+                        .help
+                        .as_deref()
+                        .filter(|help| is_about_project && !said.message.contains(help));
+                    let help = help.map(|help| format!(" ({help})")).unwrap_or_default();
+                    format!("{}: {}{help}", status.as_u16(), said.message)
+                }
                 None => format!("{}", status.as_u16()),
             },
             Self::NoKey { why, .. } => format!("no key: {why:?}"),
             Self::NoTurn => "no room at the way out".to_owned(),
             Self::Empty => "Google answered without any content".to_owned(),
-            Self::Unreachable(why) | Self::TooSlow(why) | Self::Remote(why) => why.clone(),
+            Self::Unable => "keys of Vertex AI's express mode cannot do this".to_owned(),
+            Self::Unreachable(why)
+            | Self::NotGoogle(why)
+            | Self::Unreadable(why)
+            | Self::TooSlow(why)
+            | Self::Remote(why) => why.clone(),
         }
     }
 }
 
+/// Whether a limit was met, so that it matters when one is back.
+pub(super) fn is_limit(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Quota { .. } | Outcome::PromptTooLarge { .. }
+    )
+}
+
 /// What an error answer of Google means.
 pub(super) fn refused(status: StatusCode, body: Bytes) -> Setback {
+    if classify::is_not_googles(status, &body) {
+        return Setback::not_google(status);
+    }
     let said = ApiStatus::parse(&body);
     let outcome = classify::classify(status, said.as_ref());
     Setback {
@@ -198,7 +281,7 @@ pub(super) fn refused(status: StatusCode, body: Bytes) -> Setback {
         failure: Failure::Refused {
             status,
             body,
-            said,
+            said: said.map(Box::new),
             outcome,
         },
     }
@@ -212,9 +295,9 @@ pub(super) fn lost(error: BoxError) -> Setback {
         // The only other error there is: a piece of the answer did not come in time.
         Err(_) => return Setback::too_slow(),
     };
-    let what = match error.is_connect() {
-        true => UNCONNECTED,
-        false => "the connection to Google broke",
+    let (outcome, what) = match error.is_connect() || error.is_builder() {
+        true => (Outcome::Unconnected, "no connection to Google"),
+        false => (Outcome::Unreachable, "the connection to Google broke"),
     };
     // The innermost cause is the one that tells: "connection refused", "no such host".
     let error = error.without_url();
@@ -225,14 +308,16 @@ pub(super) fn lost(error: BoxError) -> Setback {
         source = cause.source();
     }
     Setback {
-        outcome: Outcome::Unreachable,
+        outcome,
         failure: Failure::Unreachable(text),
     }
 }
 
 /// Says of a lost connection by which way it went.
 pub(super) fn by_route(mut setback: Setback, route: &Route) -> Setback {
-    if let (Route::Proxy(proxy), Failure::Unreachable(why)) = (route, &mut setback.failure) {
+    if let (Route::Proxy(proxy), Failure::Unreachable(why) | Failure::NotGoogle(why)) =
+        (route, &mut setback.failure)
+    {
         *why = format!("{why} through the proxy {}", proxy.address());
     }
     setback

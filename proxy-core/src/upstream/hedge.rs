@@ -181,7 +181,7 @@ impl Upstream {
         let left = Duration::from_millis(left.max(0).unsigned_abs());
         let attempt = self.attempt(core, settings, call, Way::Key(&key), trace);
         let result = match core.clock.within(left, attempt).await {
-            Some(Err(setback)) => Err(setback.seen_with(bounds.tokens)),
+            Some(Err(setback)) => Err(setback.seen_with(call, bounds.tokens)),
             Some(answered) => answered,
             None => Err(Setback::overdue()),
         };

@@ -222,6 +222,7 @@ enum Judged {
 fn judge(hop: &NextHop, setback: Setback) -> Judged {
     match setback.failure {
         Failure::Unreachable(_) => Judged::Away(hop.away("cannot be reached.")),
+        Failure::NotGoogle(why) => Judged::Away(hop.away(&format!("does not answer; {why}."))),
         // What the host's edge says of an app that is not there is no answer of Google's form.
         Failure::Refused {
             status, said: None, ..

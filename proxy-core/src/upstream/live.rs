@@ -99,14 +99,17 @@ fn closed(said: Option<CloseFrame>, scrub: impl Fn(Bytes) -> Bytes) -> Setback {
         _ if begins(&["Permission denied: Consumer"]) => {
             (StatusCode::FORBIDDEN, Some("CONSUMER_SUSPENDED"))
         }
+        _ if begins(&["Your project has been denied access"]) => (StatusCode::FORBIDDEN, None),
         _ if begins(&[
             "You exceeded your current quota",
+            "Your project has exceeded its",
             "Resource has been exhausted",
             "Quota exceeded",
         ]) =>
         {
             (StatusCode::TOO_MANY_REQUESTS, None)
         }
+        _ if begins(&["This model "]) => (StatusCode::NOT_FOUND, None),
         CloseCode::Policy if reason.contains(" is not found for API version") => {
             (StatusCode::NOT_FOUND, None)
         }
@@ -122,8 +125,14 @@ fn closed(said: Option<CloseFrame>, scrub: impl Fn(Bytes) -> Bytes) -> Setback {
         }]),
         None => json!([]),
     };
+    let name = match status {
+        StatusCode::BAD_REQUEST if begins(&["Gemini API free tier"]) => "FAILED_PRECONDITION",
+        StatusCode::BAD_REQUEST => "INVALID_ARGUMENT",
+        _ => "",
+    };
     let body = json!({"error": {
         "code": status.as_u16(),
+        "status": name,
         "message": reason,
         "details": details,
     }});
@@ -132,9 +141,10 @@ fn closed(said: Option<CloseFrame>, scrub: impl Fn(Bytes) -> Bytes) -> Setback {
 
 #[cfg(test)]
 mod tests {
-    use contract::admin::RejectReason;
+    use contract::admin::{CooldownReason, RejectReason};
 
     use super::*;
+    use crate::pool::Limits;
 
     #[test]
     fn what_google_says_by_closing() {
@@ -157,7 +167,31 @@ mod tests {
             (
                 1011,
                 "You exceeded your current quota, please check your plan and billing details.",
+                Outcome::Quota {
+                    reason: CooldownReason::Unexplained,
+                    limits: Limits::default(),
+                    retry_after: None,
+                },
+            ),
+            (
+                1011,
+                "Resource has been exhausted (e.g. check quota).",
                 Outcome::Overloaded,
+            ),
+            (
+                1008,
+                "Gemini API free tier is not available in your country. Please enable billing on",
+                Outcome::ProjectRefused { lasting: true },
+            ),
+            (
+                1008,
+                "This model models/x is no longer available to new users. Please update your code",
+                Outcome::ProjectRefused { lasting: true },
+            ),
+            (
+                1008,
+                "Your project has been denied access. Please contact support.",
+                Outcome::Forbidden,
             ),
             (1011, "Internal error encountered.", Outcome::Overloaded),
             (

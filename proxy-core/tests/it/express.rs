@@ -239,3 +239,17 @@ async fn express_keys_alone_list_what_this_version_knows() {
     let models = body(response.await.unwrap()).await;
     assert!(!models.to_string().contains("express"), "{models}");
 }
+
+#[tokio::test]
+async fn what_they_cannot_do_is_not_blamed_on_the_network() {
+    let world = ground(0).await.start().await;
+    let film = json!({"instances": [{"prompt": "a cat"}]}).to_string();
+    let path = "/v1beta/models/veo-3.1-generate-preview:predictLongRunning";
+    let answer = world.gemini(path, film).await;
+    assert_eq!(answer.status(), 503);
+    let said = body(answer).await.to_string();
+    assert!(
+        said.contains("express mode") && !said.contains("network"),
+        "{said}"
+    );
+}

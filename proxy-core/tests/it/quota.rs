@@ -126,6 +126,9 @@ async fn another_model_stands_in_and_the_answer_says_which() {
             .model_quota("project-0", "gemini-2.5-pro", Quota::rpd(1))
     };
     let world = World::start(1, quota, &settings).await;
+    let path = format!("/api/keys/{}", world.key(crate::world::KEYS[0]).await.id);
+    let label = Some(serde_json::json!({"label": "my key"}));
+    assert_eq!(world.ask_admin("PATCH", &path, label).await.0, 200);
     let asked = async || {
         let request = world.http.post(world.url(GENERATE));
         let request = request.header("x-goog-api-key", TOKEN);
@@ -150,6 +153,7 @@ async fn another_model_stands_in_and_the_answer_says_which() {
         assert_eq!(told.len(), tries.len(), "{told:?}");
         for (told, outcome) in told.iter().zip(tries) {
             assert!(told.contains(&format!("outcome={outcome} ")), "{told}");
+            assert!(told.contains(" label=my%20key egress=direct "), "{told}");
         }
     }
     // The record of the last of them keeps both calls; that of the first, which went well at once,

@@ -194,7 +194,7 @@ fn every_state_of_a_key_and_every_reason_has_a_text() {
     every_one_has(rejects.iter().map(|r| format!("reject.{}", wire_name(r))));
     let cooldowns = variants!(
         C::PerMinute => C::PerMinute, C::TokensPerMinute => C::TokensPerMinute, C::PerDay => C::PerDay,
-        C::NotInTier => C::NotInTier, C::Unexplained => C::Unexplained,
+        C::NotInTier => C::NotInTier, C::ProjectRefused => C::ProjectRefused, C::Unexplained => C::Unexplained,
     );
     every_one_has(
         cooldowns
@@ -249,8 +249,10 @@ fn every_end_of_a_call_has_a_text() {
             T::Answered => T::Answered, T::Empty => T::Empty, T::ClientFault => T::ClientFault,
             T::Quota => T::Quota, T::PromptTooLarge => T::PromptTooLarge,
             T::KeyRefused => T::KeyRefused, T::Forbidden => T::Forbidden,
+            T::ProjectRefused => T::ProjectRefused,
             T::LocationRefused => T::LocationRefused, T::Overloaded => T::Overloaded,
-            T::Unreachable => T::Unreachable, T::TooSlow => T::TooSlow,
+            T::Unreachable => T::Unreachable, T::NotGoogle => T::NotGoogle,
+            T::Unreadable => T::Unreadable, T::TooSlow => T::TooSlow,
             T::NoTurn => T::NoTurn, T::Cancelled => T::Cancelled, T::BrokenOff => T::BrokenOff,
         ),
     );

@@ -14,7 +14,9 @@ fn mistakes_of_the_client_and_bad_days_of_google_cost_no_key_anything() {
         Outcome::TooSlow,
         Outcome::Cancelled,
         Outcome::NoTurn,
-        Outcome::PromptTooLarge { limit: 10 },
+        Outcome::Unconnected,
+        Outcome::NotGoogle,
+        Outcome::Unreadable,
     ] {
         let made = plain(1);
         let key = made.pick("m").unwrap();
@@ -250,4 +252,74 @@ fn one_more_sees_whether_a_model_works_again_when_the_first_takes_long() {
     assert!(made.pick("m").is_err(), "the second is still under way");
     made.settle(&second, Outcome::Answered);
     made.answered("m", 3);
+}
+
+#[test]
+fn the_keys_of_one_suspended_project_are_refused_and_not_taken_for_all_of_google() {
+    let made = Made::with(vec![of("one"); 3]);
+    made.answered("m", 3);
+    for count in 1..=3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Suspended));
+        assert_eq!(made.pool.summary().rejected, count);
+    }
+    assert_eq!(made.pick("m").err(), Some(Unavailable::NoneUsable));
+}
+
+#[test]
+fn keys_that_google_has_found_in_public_are_refused_each_for_itself() {
+    let made = plain(3);
+    made.answered("m", 3);
+    for count in 1..=3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Leaked));
+        assert_eq!(made.pool.summary().rejected, count);
+    }
+}
+
+#[test]
+fn what_a_check_says_is_about_its_key_though_all_are_refused() {
+    let made = plain(3);
+    made.answered("m", 3);
+    for _ in 0..3 {
+        let key = made.pick("m").unwrap();
+        made.settle(&key, Outcome::KeyRefused(RejectReason::Invalid));
+    }
+    assert!(made.pool.is_outage());
+    let checked = made.pool.pick_by_id(1).unwrap();
+    made.settle(&checked, Outcome::KeyRefused(RejectReason::Suspended));
+    let reason = RejectReason::Suspended;
+    assert_eq!(
+        made.pool.status(1).unwrap().state,
+        KeyState::Rejected { reason }
+    );
+    assert_eq!(made.pool.summary().rejected, 1);
+}
+
+#[test]
+fn a_key_whose_calls_fail_on_their_way_is_asked_after_the_others_for_a_while() {
+    for outcome in [
+        Outcome::Unconnected,
+        Outcome::Unreachable,
+        Outcome::LocationRefused,
+        Outcome::NotGoogle,
+    ] {
+        let paid = KeyRules {
+            tier: Tier::Paid,
+            ..KeyRules::default()
+        };
+        let made = Made::with([KeyRules::default(), paid]);
+        let failing = made.pick("m").unwrap();
+        assert_eq!(failing.id(), 0, "it is free");
+        made.settle(&failing, outcome);
+        assert_eq!(made.answered("m", 3), [1, 1, 1], "{outcome:?}");
+        made.at(NOON + 10_000);
+        let again = made.pick("m").unwrap();
+        assert_eq!(again.id(), 0, "{outcome:?}");
+        made.settle(&again, outcome);
+        made.at(NOON + 20_001);
+        assert_eq!(made.answered("m", 2), [1, 1], "for longer each time");
+        made.at(NOON + 30_000);
+        assert_eq!(made.answered("m", 3), [0, 0, 0], "{outcome:?}");
+    }
 }

@@ -262,7 +262,11 @@ fn what_google_refused_does_not_count_and_what_it_may_have_counted_does() {
         (Outcome::TooSlow, 1),
         (Outcome::Cancelled, 1),
         (Outcome::NoTurn, 0),
+        (Outcome::Unconnected, 0),
         (Outcome::Unreachable, 1),
+        (Outcome::NotGoogle, 0),
+        (Outcome::Unreadable, 1),
+        (Outcome::ProjectRefused { lasting: false }, 0),
         (Outcome::ClientFault, 0),
         (Outcome::Overloaded, 0),
         (Outcome::Forbidden, 0),
@@ -400,4 +404,125 @@ fn a_limit_that_is_too_old_to_be_believed_is_seen_to_by_one_request() {
     assert!(is_busy(made.pick("m").err()));
     made.settle(&trial, Outcome::Answered);
     let _both = (made.pick("m").unwrap(), made.pick("m").unwrap());
+}
+
+fn too_large(limit: u64) -> Outcome {
+    Outcome::PromptTooLarge {
+        limit,
+        retry_after: Some(Duration::from_secs(38)),
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_large_for_one_project_goes_to_another_and_not_there_again() {
+    let rules = vec![KeyRules::default(); 2];
+    let mut made = Made::with(rules.clone());
+    let small = made.pick_sized("m", 300).unwrap();
+    made.settle(&small, too_large(250));
+    let large = 1 - small.id();
+    for restarted in [false, true] {
+        if restarted {
+            made = made.restarted(&rules);
+        }
+        for _ in 0..3 {
+            let key = made.pick_sized("m", 300).unwrap();
+            assert_eq!(key.id(), large);
+            made.settle(&key, Outcome::Answered);
+        }
+        let status = made.pool.status(small.id()).unwrap();
+        assert_eq!(status.cooldowns, [], "it is of use for others");
+    }
+    let key = made.pick_sized("m", 1_300).unwrap();
+    made.settle(&key, too_large(1_000));
+    let any = want("m", 1_300);
+    let none = Unavailable::TooLarge { limit: 1_000 };
+    assert_eq!(made.pick_sized("m", 1_300).err(), Some(none));
+    // Waiting does not help.
+    let asked = made.pool.ask(&any, made.now() + 600_000);
+    assert_eq!(asked.err(), Some(none));
+    let opens = made.pool.opens(&any, CooldownReason::TokensPerMinute);
+    assert_eq!(opens, none);
+    let only = Want {
+        only: Some(small.id()),
+        ..want("m", 300)
+    };
+    let limit = 250;
+    let none = Some(Unavailable::TooLarge { limit });
+    assert_eq!(made.pool.pick(&only).err(), none);
+    made.at(NOON + 8 * 24 * 3_600_000);
+    assert!(made.pick_sized("m", 1_300).is_ok(), "it may be more by now");
+}
+
+#[test]
+fn a_prompt_that_was_refused_together_with_others_is_tried_alone() {
+    let made = plain(1);
+    let other = made.pick_sized("m", 200).unwrap();
+    made.settle(&other, Outcome::Answered);
+    let close = made.pick_sized("m", 260).unwrap();
+    made.settle(&close, too_large(250));
+    let reason = CooldownReason::TokensPerMinute;
+    assert_eq!(rests_until(&made, "m"), Some((NOON + 38_000, reason)));
+    made.at(NOON + 61_000);
+    let alone = made.pick_sized("m", 260).unwrap();
+    made.settle(&alone, too_large(250));
+    let limit = 250;
+    let none = Some(Unavailable::TooLarge { limit });
+    assert_eq!(made.pick_sized("m", 260).err(), none);
+}
+
+#[test]
+fn one_that_rests_is_waited_for_though_others_are_too_small() {
+    let made = plain(40);
+    for _ in 0..39 {
+        let key = made.pick_sized("m", 300).unwrap();
+        made.settle(&key, too_large(250));
+    }
+    let large = made.pick_sized("m", 300).unwrap();
+    made.settle(&large, over_minute(5, 30));
+    let why = made.pick_sized("m", 300).err();
+    let (until, reason) = (NOON + 30_000, CooldownReason::PerMinute);
+    assert_eq!(why, Some(Unavailable::Resting { until, reason }));
+    made.at(until);
+    assert_eq!(made.pick_sized("m", 300).unwrap().id(), large.id());
+}
+
+#[test]
+fn a_project_that_is_refused_again_rests_for_longer_each_time_and_for_its_own_reason() {
+    let minute = 60_000;
+    let unexplained = || quota(CooldownReason::Unexplained, Limits::default(), None);
+    for (outcome, reason, longest) in [
+        (unexplained(), CooldownReason::Unexplained, 60 * minute),
+        (
+            Outcome::ProjectRefused { lasting: false },
+            CooldownReason::ProjectRefused,
+            24 * 60 * minute,
+        ),
+    ] {
+        let rules = [KeyRules::default()];
+        let mut made = plain(1);
+        let mut expected = minute;
+        for _ in 0..14 {
+            let key = made.pick("m").unwrap();
+            made.settle(&key, outcome);
+            made.settle(&key, outcome);
+            let (until, told) = rests_until(&made, "m").unwrap();
+            assert_eq!((until - made.now(), told), (expected, reason));
+            let said = made.pool.status(0).unwrap().last_error;
+            assert_eq!(said.as_deref(), Some("said"));
+            made.at(until);
+            made = made.restarted(&rules);
+            expected = (expected * 2).min(longest);
+        }
+        assert!(made.answered("other", 1) == [0], "only the model is");
+        made.answered("m", 1);
+        let key = made.pick("m").unwrap();
+        made.settle(&key, outcome);
+        let (until, _) = rests_until(&made, "m").unwrap();
+        assert_eq!(until - made.now(), minute, "it was good in between");
+    }
+    let made = plain(1);
+    let key = made.pick("m").unwrap();
+    made.settle(&key, Outcome::ProjectRefused { lasting: true });
+    let expected = (NOON + 24 * 60 * minute, CooldownReason::ProjectRefused);
+    assert_eq!(rests_until(&made, "m"), Some(expected));
 }

@@ -371,7 +371,8 @@ impl Trace {
         })
     }
 
-    fn elapsed(&self) -> Duration {
+    /// How long ago the request came; nothing, for notes that are of no request.
+    pub fn elapsed(&self) -> Duration {
         let now = self.core.as_ref().map(|core| core.clock.monotonic());
         now.unwrap_or_default().saturating_sub(self.started)
     }

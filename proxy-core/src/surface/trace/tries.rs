@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contract::admin::TryOutcome;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{Trace, first_chars, millis};
 use crate::egress::{Route, Turn};
@@ -11,7 +12,8 @@ use crate::pool::{Outcome, Picked};
 use crate::record::Try;
 use crate::upstream::{Call, Failure, NextHop};
 
-/// One for each try: the key's number, how it ended, how long it was waited for and took.
+/// One for each try: the key's number and label, the way out, how it ended, how long it was waited
+/// for and took.
 const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-attempt");
 /// The model that was asked because the one that was wanted had no key.
 const MODEL_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-model");
@@ -19,6 +21,8 @@ const MODEL_HEADER: HeaderName = HeaderName::from_static("x-gemini-balance-model
 const MOST_TRIES: usize = 64;
 /// A try that begins sooner has waited for nothing.
 const AT_ONCE: Duration = Duration::from_millis(100);
+/// What a label has that is written as `%` and two digits in a header.
+const IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add(b'=');
 /// The most characters that are kept of a project's name.
 const PROJECT_CHARS: usize = 200;
 
@@ -193,13 +197,20 @@ impl Trace {
         }
         let told_of = self.attempts.iter().filter(|_| self.tells);
         for (attempt, one) in told_of.zip(self.tried(self.elapsed())) {
+            let label = |key| {
+                let core = self.core.as_ref();
+                core.and_then(|core| core.store.label_of(key))
+                    .map(|label| format!(" label={}", utf8_percent_encode(&label, IN_HEADERS)))
+                    .unwrap_or_default()
+            };
             let key = match one.key {
-                Some(key) => format!("key={key}"),
+                Some(key) => format!("key={key}{}", label(key)),
                 None => "remote".to_owned(),
             };
+            let egress = one.proxy.as_deref().unwrap_or(Route::Direct.shown());
             let outcome = attempt.ended.map(|(_, outcome)| outcome.name());
             let text = format!(
-                "{key} outcome={} waited_ms={} ms={}",
+                "{key} egress={egress} outcome={} waited_ms={} ms={}",
                 outcome.unwrap_or("under_way"),
                 one.waited_ms,
                 one.took_ms,
@@ -272,10 +283,13 @@ fn shown(outcome: Option<Outcome>) -> TryOutcome {
         Some(Outcome::PromptTooLarge { .. }) => TryOutcome::PromptTooLarge,
         Some(Outcome::KeyRefused(_)) => TryOutcome::KeyRefused,
         Some(Outcome::Forbidden) => TryOutcome::Forbidden,
+        Some(Outcome::ProjectRefused { .. }) => TryOutcome::ProjectRefused,
         Some(Outcome::LocationRefused) => TryOutcome::LocationRefused,
         Some(Outcome::Overloaded) => TryOutcome::Overloaded,
         Some(Outcome::NoTurn) => TryOutcome::NoTurn,
-        Some(Outcome::Unreachable) => TryOutcome::Unreachable,
+        Some(Outcome::Unconnected | Outcome::Unreachable) => TryOutcome::Unreachable,
+        Some(Outcome::NotGoogle) => TryOutcome::NotGoogle,
+        Some(Outcome::Unreadable) => TryOutcome::Unreadable,
         Some(Outcome::TooSlow) => TryOutcome::TooSlow,
         Some(Outcome::Cancelled) => TryOutcome::Cancelled,
     }
