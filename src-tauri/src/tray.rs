@@ -256,11 +256,11 @@ mod tests {
         };
         let shown = labels(Language::English, &running);
         assert_eq!(shown[0], ("http://127.0.0.1:8001".to_owned(), false));
-        assert_eq!(shown[2], ("Stop proxy".to_owned(), true));
+        assert_eq!(shown[2], ("Stop service".to_owned(), true));
         assert!(shown[3].1, "a running proxy has an address to copy");
         let shown = labels(Language::Chinese, &ProxyState::Stopped);
         assert_eq!(shown[0], ("未运行".to_owned(), false));
-        assert_eq!(shown[2], ("启动代理".to_owned(), true));
+        assert_eq!(shown[2], ("启动本地服务".to_owned(), true));
         assert!(!shown[3].1, "a stopped proxy has no address");
     }
 }

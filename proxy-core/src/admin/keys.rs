@@ -136,7 +136,8 @@ pub(super) async fn change(
     if !done {
         return Err(no_such_key());
     }
-    if rules.is_some() {
+    // Traces tell the label, which is read from memory.
+    if rules.is_some() || label.is_some() {
         core.show_changed().await?;
     }
     if let Some(enabled) = patch.enabled {

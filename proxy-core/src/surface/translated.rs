@@ -255,6 +255,8 @@ async fn ask_as_read<P: Protocol>(
         true => ("streamGenerateContent", "alt=sse", Expect::Stream),
         false => ("generateContent", "", Expect::Content),
     };
+    // What is taken is not counted any more.
+    let choices = asked.choices();
     let (body, more) = (asked.take_body(), asked.take_more());
     let body = filled(app, body, asked.wanted()).await?;
     let call = Call {
@@ -268,7 +270,7 @@ async fn ask_as_read<P: Protocol>(
         expect,
         at: At::Any,
     };
-    if asked.choices() <= 1 {
+    if choices <= 1 {
         return match call_with(app, &call, asked.uploads(), trace).await? {
             Answer::Whole(whole) => Ok(Answered::Whole(whole)),
             Answer::Stream(stream) => Ok(Answered::Stream(stream)),
@@ -276,7 +278,7 @@ async fn ask_as_read<P: Protocol>(
         };
     }
     let more: Vec<Bytes> = more.into_iter().map(Bytes::from).collect();
-    several(app, (&call, &more, asked.uploads()), asked.choices(), trace).await
+    several(app, (&call, &more, asked.uploads()), choices, trace).await
 }
 
 impl<P: Protocol> Exchanged<P> {
