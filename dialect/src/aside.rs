@@ -1,6 +1,7 @@
 //! What stands in the text although the model did not say it, for clients that look nowhere else:
 //! thoughts before the answer and a list of sources behind it ([`crate::style`]). Where a client
-//! sends the text back, both are taken out again, else the model would read them as its words.
+//! sends the text back, thoughts at its beginning and the list are taken out again, else the model
+//! would read them as its words.
 
 use std::borrow::Cow;
 

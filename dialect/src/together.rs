@@ -21,6 +21,13 @@ pub(crate) fn reconcile(request: &mut Request<'_>, model: &str) -> Vec<String> {
         in_googles_language(request);
     }
     if speaks(model) {
+        // It answers a `systemInstruction` with 400, and would read out what it says.
+        if request.system_instruction.take().is_some() {
+            notes.push(format!(
+                "{model} reads out what it is sent and takes no instructions, so the system prompt \
+                 was left out"
+            ));
+        }
         // It must be told, and gives nothing else.
         let audio = raw(r#"["AUDIO"]"#.to_owned());
         request.generation_config.response_modalities = Some(Cow::Owned(audio));

@@ -181,8 +181,8 @@ test('one that runs already is added, seen through its own panel, and asked how 
     await id('panel-back').click();
     await shows(id('remote-name'), 'friend');
     await id(`remote-refresh-${remote.id}`).click();
+    await comesTrue(async () => (await remotes(page))[0].health?.keys_total === 1);
     await page.locator('[data-testid="remote-state"][data-state="running"]').first().waitFor();
-    assert.equal((await remotes(page))[0].health.keys_total, 1, 'it was not asked how it is');
   });
 });
 

@@ -77,7 +77,6 @@ export async function inPanel(t, { browser, google }, { env, ...options }, body)
   assert.deepEqual(view.complaints, [], 'the browser complained');
 }
 
-// Waits until an element shows this text.
 // Asks again and again until something asynchronous is so. (`page.waitForFunction` takes the
 // promise of an asynchronous predicate for its answer.)
 export async function comesTrue(isSo) {
@@ -87,6 +86,7 @@ export async function comesTrue(isSo) {
   }
 }
 
+// Waits until an element shows this text.
 export const shows = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
 
 // Calls the admin API as the signed-in page does; answers status and JSON.

@@ -75,6 +75,9 @@ pub fn messages_response(
     for (at, part) in parts.iter().enumerate() {
         sources.part(part, at == 0);
         if let Some(text) = part.text.as_deref().filter(|_| part.thought != Some(true)) {
+            if !matches!(blocks.list.last(), Some(Block::Text { .. })) {
+                sources.next_message();
+            }
             sources.said(text);
         }
         blocks.add(part, call, meta);

@@ -298,6 +298,9 @@ impl MessagesStream {
         for (at, part) in candidate.take_parts().iter().enumerate() {
             self.sources.part(part, at == 0);
             if let Some(text) = part.text.as_deref().filter(|_| part.thought != Some(true)) {
+                if self.open != Open::Text {
+                    self.sources.next_message();
+                }
                 self.sources.said(text);
             }
             self.part(part, out);

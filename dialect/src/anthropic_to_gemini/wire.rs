@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::explanation;
-use crate::gemini::sources::Sources;
+use crate::gemini::sources::{Cited, Sources};
 use crate::gemini::{FinishReason, Usage};
 
 /// A block of content; in a stream, as it starts.
@@ -63,9 +63,10 @@ pub(super) struct Citation<'a> {
     encrypted_index: &'static str,
 }
 
-/// What the last text says of its sources.
+/// What the last text says of its sources; of the words of others it cannot.
 pub(super) fn citations(sources: &Sources) -> impl Iterator<Item = Citation<'_>> {
-    sources.cited().map(|cited| Citation {
+    let is_last = |cited: &Cited<'_>| cited.to.message == sources.end().message;
+    sources.cited().filter(is_last).map(|cited| Citation {
         r#type: "web_search_result_location",
         cited_text: cited.words.into(),
         url: (&*cited.source.url).into(),
@@ -134,6 +135,8 @@ pub(super) struct UsageOut {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct ServerToolUse {
     web_search_requests: usize,
+    /// Google does not count what it reads by an address.
+    web_fetch_requests: usize,
 }
 
 impl UsageOut {
@@ -146,6 +149,7 @@ impl UsageOut {
         };
         self.server_tool_use = (searches > 0).then_some(ServerToolUse {
             web_search_requests: searches,
+            web_fetch_requests: 0,
         });
         self
     }

@@ -227,7 +227,7 @@ mod tests {
                     "User location is not supported for the API use.",
                 ),
                 "unsupported_country_region_territory",
-                "PROXIES",
+                Some("PROXIES"),
             ),
             (
                 400,
@@ -237,7 +237,7 @@ mod tests {
                     "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
                 ),
                 "context_length_exceeded",
-                "prompt is too long",
+                Some("prompt is too long"),
             ),
             (
                 400,
@@ -247,13 +247,13 @@ mod tests {
                     "Function call is missing a thought_signature in functionCall parts.",
                 ),
                 "invalid_argument",
-                "thinking blocks",
+                Some("thinking blocks"),
             ),
             (
                 403,
                 said("PERMISSION_DENIED", Some("BILLING_DISABLED"), "Denied"),
                 "billing_not_active",
-                "Denied. Switch billing on",
+                Some("Switch billing on"),
             ),
             (
                 400,
@@ -263,7 +263,7 @@ mod tests {
                     "The specified schema produces a constraint that has too many states for serving.",
                 ),
                 "invalid_argument",
-                "simpler",
+                Some("simpler"),
             ),
             (
                 400,
@@ -273,7 +273,7 @@ mod tests {
                     "Tool use with function calling is unsupported",
                 ),
                 "invalid_argument",
-                "one kind",
+                Some("one kind"),
             ),
             (
                 400,
@@ -283,13 +283,13 @@ mod tests {
                     "Budget 0 is invalid. This model only works in thinking mode.",
                 ),
                 "invalid_argument",
-                "reasoning_effort",
+                Some("reasoning_effort"),
             ),
             (
                 400,
                 said(invalid, Some("SOME_REASON"), "Something else"),
                 "some_reason",
-                "Something else",
+                None,
             ),
             (
                 404,
@@ -299,13 +299,13 @@ mod tests {
                     "models/x is not found for API version v1beta, or is not supported for generateContent. Call ListModels",
                 ),
                 "model_not_found",
-                "/v1/models",
+                Some("/v1/models"),
             ),
             (
                 404,
                 said("NOT_FOUND", None, "The requested entity was not found."),
                 "not_found",
-                "entity",
+                None,
             ),
             (
                 429,
@@ -315,7 +315,7 @@ mod tests {
                     "You exceeded your current quota, please check your plan and billing details.",
                 ),
                 "rate_limit_exceeded",
-                "quota",
+                None,
             ),
             (
                 503,
@@ -325,15 +325,18 @@ mod tests {
                     "The model is overloaded. Please try again later.",
                 ),
                 "unavailable",
-                "another model",
+                Some("another model"),
             ),
         ] {
             assert_eq!(said.word(status).as_deref(), Some(word), "{said:?}");
             let told = said.advised(status);
-            assert!(
-                told.starts_with(&said.message) && told.contains(advice),
-                "{told}"
-            );
+            match advice {
+                Some(advice) => assert!(
+                    told.starts_with(&said.message) && told[said.message.len()..].contains(advice),
+                    "{told}"
+                ),
+                None => assert_eq!(told, said.message),
+            }
         }
         let quota = said(
             "RESOURCE_EXHAUSTED",

@@ -122,7 +122,7 @@ const OLD: u64 = 8_192;
 type Family = (&'static str, Thinking, Schemas, u64);
 
 /// The first whose beginning fits a name counts. A model of no family here is taken for a new one.
-const FAMILIES: [Family; 30] = [
+const FAMILIES: [Family; 31] = [
     ("gemini-2.5-flash-image", Thinking::No, Json, DRAWN),
     ("gemini-2.5-flash-preview-tts", Thinking::No, Json, SPOKEN),
     ("gemini-2.5-pro-preview-tts", Thinking::No, Json, SPOKEN),
@@ -156,6 +156,7 @@ const FAMILIES: [Family; 30] = [
     ("gemini-3-pro", LOW_HIGH, Json, USUAL),
     ("gemini-3.1-pro", LOW_UP, Json, USUAL),
     ("gemini-3-flash", MINIMAL_UP, Json, USUAL),
+    ("gemini-3.1-flash-tts", Thinking::No, Json, SPOKEN),
     ("gemini-3.1-flash", MINIMAL_UP, Json, USUAL),
     ("gemini-3.5-flash", MINIMAL_UP, Json, USUAL),
     ("gemini-3.6-flash", MINIMAL_UP, Json, USUAL),
@@ -276,6 +277,9 @@ pub fn most_output_tokens(model: &str) -> u64 {
     family(model).map_or(USUAL, |(.., most)| *most)
 }
 
+/// Families that think by Google's own levels `minimal` and `high`.
+const OWN_LEVELS: [&str; 2] = ["gemini-3.1-flash-image", "gemma-4"];
+
 /// What a client says of thinking in Google's own words, as near as the model takes it; `None`
 /// when nothing is left to say. Whether thoughts are shown stays as it was said. What is said to a
 /// model of no known family goes on as it is.
@@ -283,6 +287,10 @@ pub fn thinking_taken<'a>(own: ThinkingConfig<'a>, model: &str) -> Option<Thinki
     let Some((_, thinking, ..)) = family(model) else {
         return Some(own);
     };
+    // They take two of the levels, and no efforts of other vendors are said to them.
+    if OWN_LEVELS.iter().any(|own| model.starts_with(own)) {
+        return Some(own);
+    }
     let level = own.thinking_level.as_deref().and_then(Effort::of_level);
     let amount = match thinking {
         Thinking::No => None,
@@ -336,10 +344,10 @@ pub fn takes_json_schema(model: &str) -> bool {
     family(model).is_none_or(|(_, _, schemas, _)| *schemas == Json)
 }
 
-/// Whether the model takes a `systemInstruction`. Gemma 3 and those that speak answer "Developer
-/// instruction is not enabled" with 400.
+/// Whether the model can be told what a `systemInstruction` says. Gemma 3 answers "Developer
+/// instruction is not enabled" with 400, and takes it as the user's words.
 pub fn takes_system(model: &str) -> bool {
-    !model.starts_with("gemma-3") && !speaks(model)
+    !model.starts_with("gemma-3")
 }
 
 /// Whether the model speaks, and does nothing else: it reads out what it is sent.

@@ -167,10 +167,13 @@ impl Sources {
                 sources: sources.collect(),
             });
         }
-        // What is told again may have grown since.
-        let begin = |support: &Support| (support.part, support.bytes.start);
+        // What is told again may have grown since. Where the part is left out, others begin alike.
+        let is_again = |old: &Support, new: &Support| {
+            (old.part, old.bytes.start) == (new.part, new.bytes.start)
+                && (new.words.starts_with(&*old.words) || old.words.starts_with(&*new.words))
+        };
         self.supports
-            .retain(|old| !supports.iter().any(|new| begin(new) == begin(old)));
+            .retain(|old| !supports.iter().any(|new| is_again(old, new)));
         self.supports.append(&mut supports);
     }
 
@@ -348,6 +351,27 @@ mod tests {
             ]
         );
         assert_eq!(sources.uncited().count(), 0);
+    }
+
+    #[test]
+    fn words_that_begin_alike_in_other_parts_are_other_words() {
+        let of = |uri: &str, words: &str| {
+            json!({
+                "groundingChunks": [{"web": {"uri": uri}}],
+                "groundingSupports": [{
+                    "segment": {"endIndex": words.len(), "text": words}, "groundingChunkIndices": [0],
+                }],
+            })
+        };
+        let sources = read(&[
+            event(json!([{"text": "Hello"}]), of("a", "Hello")),
+            event(json!([{"executableCode": {"code": "1"}}]), json!({})),
+            event(json!([{"text": "So it is"}]), of("b", "So it")),
+        ]);
+        assert_eq!(
+            cited(&sources),
+            [(0, 5, "Hello", "a"), (11, 16, "So it", "b")]
+        );
     }
 
     #[test]

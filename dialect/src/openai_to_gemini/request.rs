@@ -87,7 +87,11 @@ pub fn chat_request_with(body: &[u8], reading: &Reading<'_>) -> Result<ChatCall,
         .as_ref()
         .and_then(|options| options.include_usage)
         .unwrap_or(false);
-    let is_older = has_any(request.functions.as_ref()) && !has_any(request.tools.as_ref());
+    let mut tools = request.tools.iter().flatten();
+    let is_function = |tool: &chat::Tool<'_>| {
+        tool.function.is_some() || matches!(tool.kind.as_deref(), Some("function" | "custom"))
+    };
+    let is_older = has_any(request.functions.as_ref()) && !tools.any(is_function);
     let single_call = is_older || request.parallel_tool_calls == Some(false);
     let choices = request.n.unwrap_or(1);
     if !(1..=MOST_CHOICES).contains(&choices) {

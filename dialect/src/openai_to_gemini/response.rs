@@ -316,7 +316,7 @@ fn choice<'a>(
             images,
             tool_calls,
             function_call,
-            annotations: citations(&sorted.sources),
+            annotations: citations(&sorted.sources, 0),
             audio: None,
             extra_content: ExtraContent::of(signature),
         },

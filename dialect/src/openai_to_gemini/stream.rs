@@ -495,7 +495,7 @@ impl ChatStream {
     /// Tells of the sources.
     fn cite(&mut self, at: usize, out: &mut Vec<u8>) {
         let sources = std::mem::take(&mut self.choices[at].sources);
-        let annotations: Vec<Annotation<'_>> = citations(&sources);
+        let annotations: Vec<Annotation<'_>> = citations(&sources, 0);
         if !annotations.is_empty() {
             let delta = Delta {
                 annotations,

@@ -142,7 +142,10 @@ impl<'a> From<Citation<'a>> for Annotation<'a> {
 
 /// Citations in the client's last message: of words in it where they stand, of all else at its
 /// end.
-pub(super) fn citations<'a, T: From<Citation<'a>>>(sources: &'a Sources) -> Vec<T> {
+pub(super) fn citations<'a, T: From<Citation<'a>>>(
+    sources: &'a Sources,
+    first_message: usize,
+) -> Vec<T> {
     let end = sources.end();
     let cite = |source: &'a Source, start_index, end_index| {
         T::from(Citation {
@@ -152,7 +155,8 @@ pub(super) fn citations<'a, T: From<Citation<'a>>>(sources: &'a Sources) -> Vec<
             title: &source.title,
         })
     };
-    let cited = sources.cited().map(
+    let of_these = |cited: &Cited<'_>| cited.to.message >= first_message;
+    let cited = sources.cited().filter(of_these).map(
         |Cited {
              source, from, to, ..
          }| {
@@ -164,7 +168,7 @@ pub(super) fn citations<'a, T: From<Citation<'a>>>(sources: &'a Sources) -> Vec<
             }
         },
     );
-    let rest = sources.uncited();
+    let rest = sources.uncited().filter(|_| first_message == 0);
     cited
         .chain(rest.map(|source| cite(source, end.at, end.at)))
         .collect()

@@ -222,6 +222,17 @@ fn thinking_in_googles_words_is_clamped_too() {
             json!({"include_thoughts": true}),
             json!({"includeThoughts": true}),
         ),
+        // These take two of Google's levels, and no efforts.
+        (
+            "gemma-4-31b-it",
+            json!({"thinking_level": "minimal", "include_thoughts": true}),
+            json!({"thinkingLevel": "minimal", "includeThoughts": true}),
+        ),
+        (
+            "gemini-3.1-flash-image-preview",
+            json!({"thinking_level": "high"}),
+            json!({"thinkingLevel": "high"}),
+        ),
         (
             "gemini-9-unheard-of",
             json!({"thinking_level": "utmost"}),

@@ -63,6 +63,14 @@ impl Route {
         }
     }
 
+    /// What a credential is weighed with; the whole of it, so that proxies of one user spread, too.
+    fn weighed_as(&self) -> u64 {
+        match self {
+            Self::Direct => 0,
+            Self::Proxy(proxy) => proxy.connection(),
+        }
+    }
+
     /// What tells it from others; never 0.
     pub(crate) fn id(&self) -> u64 {
         match self {
@@ -275,7 +283,7 @@ impl Egress {
 /// hashing, Thaler and Ravishankar 1998).
 fn bound(routes: &[Route], credential: &Secret) -> Option<Route> {
     let key = digest(&[credential.expose().as_bytes()]);
-    let weight = |route: &&Route| digest(&[&key.to_le_bytes(), &route.id().to_le_bytes()]);
+    let weight = |route: &&Route| digest(&[&key.to_le_bytes(), &route.weighed_as().to_le_bytes()]);
     routes.iter().max_by_key(weight).cloned()
 }
 

@@ -187,9 +187,16 @@ impl Proxies {
         for (at, item) in items.iter().enumerate() {
             let route = match item.eq_ignore_ascii_case(DIRECT) {
                 true => Route::Direct,
-                false => Route::Proxy(Arc::new(Proxy::parse(item).map_err(|why| (at + 1, why))?)),
+                false => {
+                    let mut proxy = Proxy::parse(item).map_err(|why| (at + 1, why))?;
+                    // Some providers tell ways out apart by the password.
+                    if routes.iter().any(|known: &Route| known.id() == proxy.id) {
+                        proxy.id = proxy.connection;
+                    }
+                    Route::Proxy(Arc::new(proxy))
+                }
             };
-            if !routes.iter().any(|known: &Route| known.id() == route.id()) {
+            if !routes.contains(&route) {
                 routes.push(route);
             }
         }
@@ -257,7 +264,12 @@ mod tests {
         let items = [
             "http://a:1@host:1".to_owned(),
             "http://a:2@host:1".to_owned(),
+            "http://a:1@host:1".to_owned(),
         ];
-        assert_eq!(Proxies::of(&items).unwrap().routes().len(), 1);
+        let proxies = Proxies::of(&items).unwrap();
+        let [one, other] = proxies.routes() else {
+            panic!("{proxies:?}");
+        };
+        assert_ne!(one.id(), other.id());
     }
 }

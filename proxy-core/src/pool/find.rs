@@ -122,7 +122,7 @@ impl LaneState {
             let is_open = opening.until <= at.now;
             match slot.key_for(project, want, most_running, is_open) {
                 // Others may want it, where calls about several models are counted together.
-                Chosen::None if want.counted_as.is_some() && project.is_usable() => {}
+                Chosen::None if !super::is_model(&lane.model) && project.is_usable() => {}
                 Chosen::None => out.push(place),
                 Chosen::Tried => tried = true,
                 _ if opening.until == NEVER => {
@@ -148,12 +148,17 @@ impl LaneState {
         if let Some(found) = spare {
             return Ok(found);
         }
-        let others_may =
-            soonest.is_some() || tried || kept || too_large.is_some() || want.counted_as.is_some();
+        let others_may = soonest.is_some()
+            || tried
+            || kept
+            || too_large.is_some()
+            || !super::is_model(&lane.model);
         let by_size = soonest.map(|(_, place)| place);
         let mut look_at = soonest.map(|(opening, _)| opening.until);
         // What is in the heap is closed for all, and for this one the first that will do counts.
         let mut passed = Vec::new();
+        // The first of those that Google refuses the model. Others open by themselves.
+        let mut refused: Option<(Opening, u32)> = None;
         while let Some(Reverse((until, place))) = self.waking.peek().copied() {
             let holds = self.is_waking(place, until);
             let (slot, project) = (
@@ -178,6 +183,14 @@ impl LaneState {
                 continue;
             }
             look_at = Some(look_at.map_or(until, |look_at| look_at.min(until)));
+            if will_do
+                && opening.reason == CooldownReason::ProjectRefused
+                && passed.len() < MOST_PASSED
+            {
+                refused = earlier(refused, (opening, place));
+                passed.extend(self.waking.pop());
+                continue;
+            }
             let opening = match is_too_large {
                 // Nobody knows what comes after it.
                 true => Opening {
@@ -190,6 +203,7 @@ impl LaneState {
             break;
         }
         self.waking.extend(passed);
+        let soonest = soonest.or(refused);
         let trial_until = self.trial_until();
         look_at = [look_at, trial_until].into_iter().flatten().min();
         let with = match trial_until {

@@ -284,6 +284,7 @@ impl Lane {
         let Some(call) = &lease.call else {
             return Settled::default();
         };
+        let has_ways = self.shared.rules.load().has_ways;
         let mut settled = Settled::default();
         self.serving(|state, at| {
             let consequence = outcome.consequence();
@@ -325,7 +326,9 @@ impl Lane {
                     slot.window.refused(at, outcome, (call.tokens, was_today));
                 }
             }
-            slot.went(at.now, consequence.egress);
+            if has_ways {
+                slot.went(at.now, consequence.egress);
+            }
             if settled.is_news {
                 state.learned(place, before, at);
             }

@@ -111,6 +111,9 @@ pub struct Rules {
     pub key_concurrency: u32,
     /// How many requests may wait for one model.
     pub queue: usize,
+    /// Keys are bound to ways out, so that a call that fails on its way says something of its project,
+    /// and not of all.
+    pub has_ways: bool,
 }
 
 impl Default for Rules {
@@ -120,6 +123,7 @@ impl Default for Rules {
             caps: Vec::new(),
             key_concurrency: 0,
             queue: 200,
+            has_ways: false,
         }
     }
 }
@@ -127,13 +131,17 @@ impl Default for Rules {
 impl Rules {
     fn caps_of(&self, model: &str) -> Caps {
         // What is no model fits no pattern of models; whoever names it means it.
-        let is_model = !(model.is_empty() || model == COUNT_TOKENS || COLLECTIONS.contains(&model));
-        let found = self.caps.iter().find(|(pattern, _)| match is_model {
+        let found = self.caps.iter().find(|(pattern, _)| match is_model(model) {
             true => fits(pattern, model),
             false => pattern == model,
         });
         found.map(|(_, caps)| *caps).unwrap_or_default()
     }
+}
+
+/// Whether what calls are counted as is a model, and not what Google keeps or counts for all of them.
+pub(crate) fn is_model(counted_as: &str) -> bool {
+    !(counted_as.is_empty() || counted_as == COUNT_TOKENS || COLLECTIONS.contains(&counted_as))
 }
 
 /// Whether a model fits a pattern: a name, or its beginning and `*`.

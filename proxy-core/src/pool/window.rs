@@ -22,6 +22,8 @@ const MARGIN_MS: Millis = 250;
 const LIMIT_KEPT_MS: Millis = 7 * 24 * 60 * 60 * 1_000;
 /// How long nothing is asked for that has a limit of nothing.
 pub(super) const TIER_REST_MS: Millis = 24 * 60 * 60 * 1_000;
+/// For how long after a rest it counts that there was one, so that the next is longer.
+const REFUSALS_KEPT_MS: Millis = 24 * 60 * 60 * 1_000;
 /// What a prompt opens that is too large for its project: that does not change by itself.
 pub(super) const NEVER: Millis = Millis::MAX;
 /// How many requests of the last minute are told apart; beyond it they are counted together.
@@ -212,7 +214,10 @@ impl Window {
         }
         if let Some(limit) = limits.tpm {
             let refused = believed(self.learned.prompt, at.now);
-            if tokens > limit && refused.is_some_and(|size| tokens >= size) {
+            // Google has refused it, whatever somebody else says of the limit.
+            let told = believed(self.learned.tpm, at.now);
+            let lowest = told.map_or(limit, |told| told.min(limit));
+            if tokens > lowest && refused.is_some_and(|size| tokens >= size) {
                 shut(NEVER, CooldownReason::TokensPerMinute);
             }
             let surplus = (self.tokens + tokens.min(limit)).saturating_sub(limit);
@@ -318,12 +323,12 @@ impl Window {
     }
 
     /// Notes that Google has refused a prompt of so many tokens, by the estimate here, because a
-    /// minute allows only `limit`. Whether that is for its size alone: when much else was sent in
-    /// the last minute and the estimate is close, it may have been for all of it.
+    /// minute allows only `limit`. Whether that is for its size alone: when anything else was sent in
+    /// the last minute, it may have been for all of it. (An estimate can be twice what it should be.)
     pub fn refused_prompt(&mut self, at: Moment, tokens: u64, limit: u64) -> bool {
         self.forget(at);
         self.learn(at, Measure::TokensPerMinute, limit);
-        let is_alone = self.tokens == 0 || tokens > limit.saturating_add(limit / 5);
+        let is_alone = self.tokens == 0 || tokens > limit.saturating_mul(3);
         if is_alone {
             let known = believed(self.learned.prompt, at.now);
             self.learned.prompt = Some(Limit {
@@ -382,8 +387,8 @@ impl Window {
         self.refusals = 0;
     }
 
-    /// Forgets the limits that Google told and that are met now, because somebody wants to know
-    /// whether they still hold: the next request is a trial.
+    /// Forgets the limits that Google told and that are met now, and the size of prompts that it has
+    /// refused, because somebody wants to know whether they still hold: the next request is a trial.
     pub fn doubt_met_limits(&mut self, at: Moment) {
         self.forget(at);
         let limits = [
@@ -396,6 +401,7 @@ impl Window {
                 self.unproven = true;
             }
         }
+        self.unproven |= self.learned.prompt.take().is_some();
     }
 
     /// Whether nothing that is known of it counts any more.
@@ -601,6 +607,12 @@ impl Window {
 
     /// Drops what no longer counts.
     fn forget(&mut self, at: Moment) {
+        if self
+            .rest
+            .is_none_or(|rest| rest.until + REFUSALS_KEPT_MS <= at.now)
+        {
+            self.refusals = 0;
+        }
         while let Some(first) = self.sent.front()
             && first.at + MINUTE_MS + MARGIN_MS <= at.now
         {

@@ -443,6 +443,7 @@ impl Settings {
             caps: self.pool_limits.0.clone(),
             key_concurrency: self.key_concurrency,
             queue: self.wait_queue.try_into().unwrap_or(usize::MAX),
+            has_ways: !self.proxies.routes().is_empty(),
         }
     }
 

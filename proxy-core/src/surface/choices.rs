@@ -24,8 +24,16 @@ pub(super) enum Answered {
     Whole(Whole),
     /// One answer, streamed.
     Stream(OpenStream),
-    /// Streams, each with the notes of its call.
-    Several(Vec<(OpenStream, Trace)>),
+    /// Streams.
+    Several(Streams),
+}
+
+/// The streams of one request.
+pub(super) struct Streams {
+    /// Each with the notes of its call.
+    each: Vec<(OpenStream, Trace)>,
+    /// They are of other prompts, so none can be left out.
+    all_needed: bool,
 }
 
 /// Makes a call so many times at once, with `more` bodies in turn. Whole answers become one. Those
@@ -74,7 +82,10 @@ pub(super) async fn several(
         }
     }
     if wholes.is_empty() {
-        return Ok(Answered::Several(streams));
+        return Ok(Answered::Several(Streams {
+            each: streams,
+            all_needed: !more.is_empty(),
+        }));
     }
     let body: Bytes = Several::whole(wholes.iter().map(|whole| &*whole.body)).into();
     if let Ok(peek) = Peek::of(&body) {
@@ -110,6 +121,8 @@ struct Shared<S> {
     left: usize,
     /// One has ended as it should.
     answered: bool,
+    /// None can be left out.
+    all_needed: bool,
     /// The newest event that had counts.
     counts: Option<Peek>,
     /// The stream for the client has ended in an error, and why.
@@ -129,7 +142,7 @@ impl<S: EventWriter> Shared<S> {
     /// A stream has broken off: what to send all the same; `None` when there was no other.
     fn broke_off(&mut self) -> Option<Bytes> {
         let is_alone = self.left == 1 && !self.answered;
-        (!is_alone).then(|| self.ended())
+        (!is_alone && !self.all_needed).then(|| self.ended())
     }
 }
 
@@ -140,22 +153,25 @@ struct Choice<S> {
 }
 
 /// The streams as one that ends when each has ended. One that breaks off leaves the others alone:
-/// its choice ends as one that was cut (`length`), and only when all have broken off does the
-/// stream for the client end in an error, the last one's. `trace` files the request.
+/// its choice ends as one that was cut (`length`), and only when all have broken off, or none can be
+/// left out, does the stream for the client end in an error, the last one's. `trace` files the
+/// request.
 pub(super) fn together<S: EventWriter>(
-    streams: Vec<(OpenStream, Trace)>,
+    streams: Streams,
     written: Written<S>,
     trace: Trace,
 ) -> Body {
     let shared = Arc::new(Mutex::new(Shared {
         written,
         several: Several::default(),
-        left: streams.len(),
+        left: streams.each.len(),
         answered: false,
+        all_needed: streams.all_needed,
         counts: None,
         failed: None,
     }));
     let bodies = streams
+        .each
         .into_iter()
         .enumerate()
         .map(|(number, (stream, beside))| {

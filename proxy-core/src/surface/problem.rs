@@ -224,6 +224,7 @@ impl Problem {
                 );
                 if let Outcome::KeyRefused(_) = outcome {
                     // The client's token is fine; saying 400 or 403 would tell it otherwise.
+                    let said_or_status = said.map_or(said_or_status, |said| said.message);
                     let mut problem = Self::new(
                         StatusCode::BAD_GATEWAY,
                         format!(

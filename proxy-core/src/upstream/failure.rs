@@ -63,7 +63,8 @@ impl Setback {
 
     /// The same, knowing what was asked, with how many tokens: a limit of tokens that one request
     /// alone exceeds is not met again by waiting, and a 403 is about the project where the request
-    /// names nothing that could be another's.
+    /// names nothing that could be another's. Where calls about several models are counted together,
+    /// what is said of one of them is nothing about the others.
     pub(super) fn seen_with(mut self, call: &Call<'_>, tokens: u64) -> Self {
         self.outcome = match self.outcome {
             Outcome::Quota {
@@ -76,8 +77,11 @@ impl Setback {
                 limit: limit.into(),
                 retry_after,
             },
+            Outcome::ProjectRefused { .. } if call.counted_as.is_some() => Outcome::Forbidden,
             Outcome::Forbidden
-                if matches!(self.failure, Failure::Refused { .. }) && !names_a_thing(call) =>
+                if matches!(self.failure, Failure::Refused { .. })
+                    && call.counted_as.is_none()
+                    && !names_a_thing(call) =>
             {
                 Outcome::ProjectRefused { lasting: false }
             }
@@ -155,7 +159,13 @@ impl Setback {
 /// Whether a call is about something that may be another project's, or that somebody else may have
 /// closed: what one project keeps, or something by its address.
 fn names_a_thing(call: &Call<'_>) -> bool {
-    const ADDRESSED: [&[u8]; 2] = [b"fileUri", b"file_uri"];
+    const ADDRESSED: [&[u8]; 5] = [
+        b"fileUri",
+        b"file_uri",
+        b"\"uri\"",
+        b"previous_interaction_id",
+        b"previousInteractionId",
+    ];
     matches!(call.at, At::Only(_))
         || ADDRESSED
             .iter()

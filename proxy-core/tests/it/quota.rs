@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::admin::{KeyState, KeyView, RequestDetail, RequestPage, TryOutcome};
-use testkit::google::{Fault, Quota, Rule, Script};
+use testkit::google::{Fault, GoogleError, Quota, Rule, Script};
 
 use crate::world::{KEYS, TOKEN, World, ask, json};
 
@@ -262,6 +262,28 @@ async fn a_keys_list_of_models_is_about_models_and_about_nothing_else() {
     let caches = world.http.get(world.url("/v1beta/cachedContents"));
     let caches = caches.header("x-goog-api-key", TOKEN).send().await.unwrap();
     assert_eq!(caches.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_refused_of_one_model_is_not_refused_of_what_is_counted_with_it() {
+    let world = World::start(2, |google| google, &[]).await;
+    let closed = GoogleError {
+        message:
+            "This model models/gemini-2.5-pro is no longer available to new users. Please update \
+                  your code to use a newer model."
+                .to_owned(),
+        ..GoogleError::usual(404)
+    };
+    for fault in [Fault::Error(closed), Fault::Status(403)] {
+        let refused = Rule::new(fault.clone()).model("gemini-2.5-pro");
+        world.google.script(Script::new().rule(refused));
+        let count = async |model: &str| {
+            let path = format!("/v1beta/models/{model}:countTokens");
+            world.gemini(&path, ask("hi")).await.status().as_u16()
+        };
+        assert!(matches!(count("gemini-2.5-pro").await, 403 | 404));
+        assert_eq!(count(MODEL).await, 200, "{fault:?}");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub(super) struct Growing {
     /// The text ends inside thoughts.
     thinking: bool,
     pub sources: Sources,
+    /// Messages before this one have said where their words are from.
+    cited_before: usize,
     /// Likelihoods of text that is still to come.
     likelihoods: Vec<Box<RawValue>>,
 }
@@ -44,6 +46,7 @@ impl Growing {
             shown: false,
             thinking: false,
             sources: Sources::default(),
+            cited_before: 0,
             likelihoods: Vec::new(),
         }
     }
@@ -52,15 +55,18 @@ impl Growing {
     /// if they are to be `listed` there.
     pub fn end(&mut self, status: Status, listed: bool, out: &mut Vec<u8>) {
         self.end_thoughts(out);
-        let mut annotations: Vec<Annotation> = citations(&self.sources);
+        let mut annotations: Vec<Annotation> = citations(&self.sources, self.cited_before);
         if listed && let Some(list) = self.sources.markdown() {
             let goes_on = self.text_mut().is_some();
             self.tell(&list, out);
             if !goes_on {
-                annotations = citations(&self.sources);
+                annotations = citations(&self.sources, self.cited_before);
             }
         }
-        self.cite(annotations, out);
+        match self.text_mut().is_some() {
+            true => self.cite(annotations, out),
+            false => self.cite_last(annotations),
+        }
         self.close(status, out);
     }
 
@@ -119,9 +125,11 @@ impl Growing {
 
     /// Ends the open item, if there is one.
     fn close(&mut self, status: Status, out: &mut Vec<u8>) {
-        if !std::mem::take(&mut self.open) {
+        if !self.open {
             return;
         }
+        self.cite_what_is_known(out);
+        self.open = false;
         self.set_status(status);
         let Some((of, item)) = last(&self.output) else {
             return;
@@ -477,6 +485,32 @@ impl Growing {
     // --- search ---
 
     /// Adds the sources to the text that is about to end.
+    /// Says where the open text is from, if that is known before the answer ends and was not said.
+    fn cite_what_is_known(&mut self, out: &mut Vec<u8>) {
+        let is_cited = |content: &mut Content| matches!(content, Content::OutputText { annotations, .. } if !annotations.is_empty());
+        if self.text_mut().is_some_and(|text| !is_cited(text)) {
+            let known = citations(&self.sources, self.cited_before);
+            if !known.is_empty() {
+                self.cite(known, out);
+                self.cited_before = self.sources.end().message + 1;
+            }
+        }
+    }
+
+    /// Says where the last text is from that has ended; no event can tell that any more, but the
+    /// whole answer does.
+    fn cite_last(&mut self, new: Vec<Annotation>) {
+        let text = self.output.iter_mut().rev().find_map(|item| match item {
+            Output::Message { content, .. } => content.first_mut(),
+            _ => None,
+        });
+        if let Some(Content::OutputText { annotations, .. }) = text
+            && annotations.is_empty()
+        {
+            *annotations = new;
+        }
+    }
+
     fn cite(&mut self, new: Vec<Annotation>, out: &mut Vec<u8>) {
         if let Some(Content::OutputText { annotations, .. }) = self.text_mut() {
             *annotations = new;

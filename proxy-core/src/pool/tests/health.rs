@@ -309,6 +309,14 @@ fn a_key_whose_calls_fail_on_their_way_is_asked_after_the_others_for_a_while() {
             ..KeyRules::default()
         };
         let made = Made::with([KeyRules::default(), paid]);
+        // By one way for all, a failure says nothing of a project.
+        let failing = made.pick("m").unwrap();
+        made.settle(&failing, outcome);
+        assert_eq!(made.answered("m", 1), [0], "{outcome:?}");
+        made.pool.set_rules(Rules {
+            has_ways: true,
+            ..Rules::default()
+        });
         let failing = made.pick("m").unwrap();
         assert_eq!(failing.id(), 0, "it is free");
         made.settle(&failing, outcome);

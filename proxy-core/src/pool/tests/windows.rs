@@ -432,6 +432,8 @@ fn a_prompt_that_is_too_large_for_one_project_goes_to_another_and_not_there_agai
         let status = made.pool.status(small.id()).unwrap();
         assert_eq!(status.cooldowns, [], "it is of use for others");
     }
+    // Nothing else was sent in that minute, so it is its size.
+    made.at(made.now() + 61_000);
     let key = made.pick_sized("m", 1_300).unwrap();
     made.settle(&key, too_large(1_000));
     let any = want("m", 1_300);
@@ -449,8 +451,45 @@ fn a_prompt_that_is_too_large_for_one_project_goes_to_another_and_not_there_agai
     let limit = 250;
     let none = Some(Unavailable::TooLarge { limit });
     assert_eq!(made.pool.pick(&only).err(), none);
+    // Who clears wants to know.
+    made.pool.clear_cooldowns(&[], None);
+    let key = made.pick_sized("m", 1_300).unwrap();
+    made.settle(&key, too_large(1_000));
     made.at(NOON + 8 * 24 * 3_600_000);
     assert!(made.pick_sized("m", 1_300).is_ok(), "it may be more by now");
+}
+
+#[test]
+fn a_prompt_that_google_has_refused_is_not_sent_again_whatever_the_user_says_of_the_limit() {
+    let made = plain(1);
+    made.pool.set_rules(capped(Caps {
+        tpm: Some(2_000),
+        ..Caps::default()
+    }));
+    let key = made.pick_sized("m", 300).unwrap();
+    made.settle(&key, too_large(250));
+    assert!(made.pick_sized("m", 300).is_err());
+    assert!(
+        made.pick_sized("m", 299).is_ok(),
+        "the user may know better"
+    );
+}
+
+#[test]
+fn one_denied_project_does_not_hide_when_the_others_are_back() {
+    let made = plain(2);
+    let denied = made.pick("m").unwrap();
+    made.settle(&denied, Outcome::ProjectRefused { lasting: false });
+    let other = made.pick("m").unwrap();
+    made.settle(&other, over_day(1));
+    let (until, reason) = (MIDNIGHT, CooldownReason::PerDay);
+    assert_eq!(
+        made.pick("m").err(),
+        Some(Unavailable::Resting { until, reason })
+    );
+    // It is asked again all the same when its time has come.
+    made.at(NOON + 60_000);
+    assert_eq!(made.pick("m").unwrap().id(), denied.id());
 }
 
 #[test]
