@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use contract::Millis;
 use contract::admin::{Cooldown, KeyState, PoolModel, PoolSummary};
-use dialect::gemini::COLLECTIONS;
 
-use super::Pool;
 use super::health::Health;
 use super::roster::{Key, Project, Roster, last_used};
+use super::{Pool, is_model};
 
 /// What to show of a key.
 #[derive(Clone, Debug)]
@@ -163,10 +162,10 @@ impl Pool {
                 });
             });
             shown.next_ready_at = shown.next_ready_at.filter(|_| shown.ready == 0);
-            // What Google keeps is counted apart and is no model: it is of interest only while it is
-            // not to be had.
+            // What Google keeps, and the counting of tokens, is counted apart and is no model: it is of
+            // interest only while it is not to be had.
             let is_in_the_way = shown.waiting > 0 || shown.ready < shown.projects;
-            if was_asked && (is_in_the_way || !COLLECTIONS.contains(&&*shown.model)) {
+            if was_asked && (is_in_the_way || is_model(&shown.model)) {
                 models.push(shown);
             }
         }
